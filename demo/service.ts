@@ -1,0 +1,44 @@
+// What the three demo services have in common: how they are set up, and how each runs as a process.
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import closeWithGrace from 'close-with-grace'
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+
+export function buildService() {
+  const app = Fastify({
+    // Input is refused as it is, neither converted nor trimmed into shape: '3' is not 3.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
+    forceCloseConnections: true
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  app.setErrorHandler<FastifyError>((error, _request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status >= 500) console.error(error)
+    return reply.code(status).send({ error: status < 500 ? error.message : 'internal error' })
+  })
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'no such resource' }))
+  return app
+}
+
+/** Listens, and ends on a signal or when the parent that forked it is gone, however that one ended. */
+export async function serve(app: FastifyInstance, name: string, port: number) {
+  closeWithParent(() => app.close())
+  try {
+    await app.listen({ host: '127.0.0.1', port })
+  } catch (error) {
+    exitUnlistened(error, name, port)
+  }
+}
+
+export function closeWithParent(close: () => Promise<unknown>) {
+  const grace = closeWithGrace({ delay: 3000 }, async ({ err }) => {
+    if (err) console.error(err)
+    await close()
+  })
+  process.once('disconnect', grace.close)
+}
+
+export function exitUnlistened(error: unknown, name: string, port: number): never {
+  const { code, message } = error as NodeJS.ErrnoException
+  console.error(code === 'EADDRINUSE' ? `${name}: port ${port} is taken` : `${name}: ${message}`)
+  process.exit(1)
+}
