@@ -1,0 +1,66 @@
+import Type, { type Static } from 'typebox'
+import { defineGateway } from './gateway.ts'
+import { dashboard } from './routes/dashboard.ts'
+import { orders } from './routes/orders.v1.ts'
+import { products } from './routes/products.ts'
+import { users } from './routes/users.ts'
+import { withDefault } from './schemas/defaults.ts'
+import { TrustedUrl, Url } from './schemas/url.ts'
+
+/** What the gateway takes from its environment. All of it is optional. */
+export const environment = Type.Object({
+  HOST: withDefault(Type.String(), '127.0.0.1'),
+  PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8080),
+  ADMIN_PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8081),
+  USERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
+  ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
+  PRODUCTS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4003'),
+  JWT_ISSUER: withDefault(TrustedUrl(), 'http://127.0.0.1:4000'),
+  JWKS_URI: Type.Optional(TrustedUrl()),
+  JWT_AUDIENCE: withDefault(Type.String(), 'api://gateway'),
+  REDIS_URL: Type.Optional(Url('redis:', 'rediss:')),
+  LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info')
+})
+
+const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
+
+/** A gateway for a shop: the file to edit first. */
+export default function shop(env: Static<typeof environment>) {
+  return defineGateway({
+    listen: { host: env.HOST, port: env.PORT },
+    admin: { host: '127.0.0.1', port: env.ADMIN_PORT },
+    log: { level: env.LOG_LEVEL },
+    upstreams: {
+      users: { url: env.USERS_URL },
+      orders: { url: env.ORDERS_URL },
+      products: { url: env.PRODUCTS_URL }
+    },
+    issuers: {
+      shop: { issuer: env.JWT_ISSUER, jwksUri: env.JWKS_URI, audience: env.JWT_AUDIENCE }
+    },
+    tiers: {
+      free: perMinute(100),
+      standard: perMinute(1_000),
+      premium: perMinute(10_000)
+    },
+    redis: env.REDIS_URL === undefined ? undefined : { url: env.REDIS_URL },
+    scopes: {
+      orders: { prefix: '/api/v1/orders', routes: orders, jwt: 'shop', rateLimit: { consumer: 'free' } },
+      dashboard: {
+        prefix: '/api/v1/dashboard',
+        routes: dashboard,
+        jwt: 'shop',
+        rateLimit: { consumer: 'free' }
+      },
+      users: { prefix: '/api/v1/users', routes: users, jwt: 'shop', rateLimit: { consumer: 'free' } },
+      products: { prefix: '/api/v1/products', routes: products, rateLimit: { address: 'free' } }
+    }
+  })
+}
+
+/** Routes may only name upstreams that are defined above. */
+declare module './plugins/upstream/index.ts' {
+  interface Register {
+    upstreams: keyof NonNullable<ReturnType<typeof shop>['upstreams']>
+  }
+}

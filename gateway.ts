@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import AjvCompiler from '@fastify/ajv-compiler'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import accessLog from './plugins/access-log.ts'
+import exchange from './plugins/exchange.ts'
+import jwt, { issuers } from './plugins/jwt/index.ts'
+import problem, { sendProblem } from './plugins/problem.ts'
+import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
+import redis from './plugins/redis.ts'
+import upstreams from './plugins/upstream/index.ts'
+import type { GatewayConfig } from './schemas/gateway.ts'
+
+export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
+
+/**
+ * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
+ * its upstreams, its issuers and its Redis are up.
+ */
+export async function buildGateway(
+  config: GatewayConfig,
+  server: FastifyServerOptions = {}
+): Promise<FastifyInstance> {
+  const gateway = Fastify({
+    logger: { level: config.log.level },
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: config.trustProxy.length > 0 && config.trustProxy,
+    bodyLimit: config.bodyLimit,
+    requestTimeout: 60_000,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    requestIdHeader: false,
+    genReqId: request => validRequestId(request.headers['x-request-id']) ?? randomUUID(),
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply) as never,
+    clientErrorHandler,
+    schemaController: { compilersFactory: { buildValidator } },
+    ...server
+  } as FastifyServerOptions)
+
+  // What every exchange has: an answer that says what went wrong, a line in the log, a deadline.
+  await gateway.register(problem)
+  await gateway.register(accessLog)
+  await gateway.register(exchange, { deadline: config.deadline })
+  // What the scopes' patterns are made of.
+  await gateway.register(upstreams, config.upstreams)
+  await gateway.register(issuers, config.issuers)
+  if (config.redis) await gateway.register(redis, config.redis)
+  await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
+
+  // The way of a request through a scope: address limit, token, consumer limit, then its own routes: validation,
+  // transformation, upstreams and back.
+  for (const { prefix, routes, jwt: issuer, rateLimit: limits } of Object.values(config.scopes)) {
+    await gateway.register(
+      async scope => {
+        if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
+        if (issuer) await scope.register(jwt, { issuer })
+        if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
+        await scope.register(routes)
+      },
+      { prefix }
+    )
+  }
+  await gateway.ready()
+  return gateway
+}
+
+/** Bodies are taken as they are: JSON has types. Everything else is text, so numbers and lists are read from it. */
+function buildValidator(externalSchemas: unknown, ajv: object) {
+  const compile = (customOptions: object) =>
+    AjvCompiler()(
+      externalSchemas as never,
+      { ...ajv, customOptions: { removeAdditional: false, allErrors: true, ...customOptions } } as never
+    )
+  const strict = compile({ coerceTypes: false })
+  const coercing = compile({ coerceTypes: 'array' })
+  return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : coercing)(route as never)
+}
+
+function validRequestId(id: string | string[] | undefined): string | undefined {
+  return typeof id === 'string' && /^[\w.:-]{1,128}$/.test(id) ? id : undefined
+}
+
+const CLIENT_ERRORS: Record<string, [number, string]> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout']
+}
+
+/** What node's parser refuses never becomes a request. The connection's state is unknown, so it is closed. */
+function clientErrorHandler(error: Error & { code?: string }, socket: import('node:net').Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const [status, title] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'Bad Request']
+  const body = JSON.stringify({ type: 'about:blank', title, status })
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
+  )
+}

@@ -1,0 +1,142 @@
+import type { FastifyRequest } from 'fastify'
+import type { Headers } from './upstream/call.ts'
+
+/**
+ * What crosses the gateway, and what stops at it (RFC 9110, 7.6.1): hop-by-hop fields, those that `Connection` names,
+ * and everything that only the gateway may say: who called, from where, over what.
+ */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings'
+])
+
+/** Rebuilt here, or made by the client of the pool. */
+const REBUILT = new Set(['host', 'content-length', 'expect', 'via', 'forwarded', 'x-real-ip', 'x-request-id'])
+
+/** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
+const ENTITY = new Set([
+  'accept',
+  'accept-encoding',
+  'content-encoding',
+  'content-type',
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range'
+])
+
+const PSEUDONYM = 'sluice'
+const HOST = /^[\w.:[\]-]{1,255}$/
+
+/** The request's headers as an upstream gets them. `contentLength`: of the body, if it is forwarded. */
+export function toUpstreamHeaders(request: FastifyRequest, contentLength?: string | number): Headers {
+  const inbound = request.headers as Headers
+  const named = connectionNamed(inbound.connection)
+  const headers: Headers = {}
+  for (const name in inbound) {
+    if (isGatewaysOwn(name) || named?.includes(name)) continue
+    headers[name] = inbound[name]
+  }
+  if (contentLength !== undefined && Number(contentLength) > 0)
+    headers['content-length'] = String(contentLength)
+  return addGatewaysOwn(headers, request)
+}
+
+/** The same for a request that the gateway writes itself: nothing of the client's body or of its view of ours. */
+export function toComposedHeaders(request: FastifyRequest): Headers {
+  const headers = toUpstreamHeaders(request)
+  for (const name of ENTITY) delete headers[name]
+  headers.accept = 'application/json'
+  return headers
+}
+
+/** The upstream's headers as a client gets them. */
+export function toClientHeaders(inbound: Headers): Headers {
+  const named = connectionNamed(inbound.connection)
+  const headers: Headers = {}
+  for (const name in inbound) {
+    if (HOP_BY_HOP.has(name) || named?.includes(name)) continue
+    headers[name] = inbound[name]
+  }
+  return headers
+}
+
+function isGatewaysOwn(name: string): boolean {
+  return (
+    HOP_BY_HOP.has(name) ||
+    REBUILT.has(name) ||
+    name.startsWith('x-forwarded-') ||
+    name.startsWith('x-user-') ||
+    name.includes('_')
+  )
+}
+
+function connectionNamed(connection: string | string[] | undefined): string[] | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
+  return String(connection)
+    .toLowerCase()
+    .split(',')
+    .map(name => name.trim())
+}
+
+function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
+  const host = hostOf(request)
+  const protocol = request.protocol
+  const { address, chain, forwarded } = hopsOf(request)
+  const via = request.headers.via
+  headers.via =
+    via === undefined
+      ? `${request.raw.httpVersion} ${PSEUDONYM}`
+      : `${via}, ${request.raw.httpVersion} ${PSEUDONYM}`
+  headers['x-forwarded-for'] = chain
+  headers['x-forwarded-proto'] = protocol
+  if (host !== '') headers['x-forwarded-host'] = host
+  headers['x-real-ip'] = address
+  headers.forwarded = `${forwarded};${host === '' ? '' : `host="${host}";`}proto=${protocol}`
+  headers['x-request-id'] = request.id
+  const user = request.user
+  if (user) {
+    headers['x-user-id'] = user.sub
+    headers['x-user-tier'] = user.tier
+    if (user.email !== undefined) headers['x-user-email'] = user.email
+    if (user.roles.length > 0) headers['x-user-roles'] = user.roles.join(',')
+    if (user.permissions.length > 0) headers['x-user-permissions'] = user.permissions.join(',')
+  }
+  return headers
+}
+
+/** A trusted proxy's `X-Forwarded-Host` is taken as it comes by Fastify; what is no host is not passed on as one. */
+function hostOf(request: FastifyRequest): string {
+  if (HOST.test(request.host)) return request.host
+  const host = request.headers.host ?? ''
+  return HOST.test(host) ? host : ''
+}
+
+/** The client's address, and the trusted hops up to here (RFC 7239). Untrusted ones were never in `request.ips`. */
+function hopsOf(request: FastifyRequest): { address: string; chain: string; forwarded: string } {
+  const address = request.ip
+  const ips = request.ips
+  if (ips === undefined || ips.length < 2)
+    return { address, chain: address, forwarded: `for=${node(address)}` }
+  const hops = ips.toReversed()
+  return { address, chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
+}
+
+function node(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address
+}

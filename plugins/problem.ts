@@ -1,0 +1,129 @@
+import { STATUS_CODES } from 'node:http'
+import createError from '@fastify/error'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import findMyWay from 'find-my-way'
+
+/**
+ * Errors as problem details (RFC 9457), for every answer that is not a success: one error handler, 404 and 405
+ * included.
+ *
+ * An error's `statusCode` becomes the status, its code the `type` (`SLUICE_TOKEN_EXPIRED` is
+ * `urn:sluice:token-expired`), its message the `title`. Members of `error.problem` are added, `error.headers` are
+ * sent. An error without a status, or with 500, says nothing of itself: it is logged, and answered as 500.
+ */
+export interface ProblemError extends FastifyError {
+  /** Extension members of the problem (RFC 9457, 3.2). */
+  problem?: Record<string, unknown>
+  headers?: Record<string, string>
+}
+
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail?: string
+  requestId: string
+  errors?: Fault[]
+  [member: string]: unknown
+}
+
+export interface Fault {
+  /** JSON pointer into the part of the request that it names first: `/body/orderItems/0/qty`. */
+  path: string
+  message: string
+}
+
+const ValidationFailed = 'urn:sluice:validation-failed'
+const NotFound = createError('SLUICE_ROUTE_NOT_FOUND', 'No such route', 404, Error, false)
+const MethodNotAllowed = createError('SLUICE_METHOD_NOT_ALLOWED', 'Method not allowed', 405, Error, false)
+
+// A body can be wrong in as many places as it has bytes.
+const MAX_FAULTS = 50
+
+async function problem(fastify: import('fastify').FastifyInstance) {
+  const methods = new Map<string, Set<string>>()
+  const routes = findMyWay()
+
+  fastify.addHook('onRoute', route => {
+    let allowed = methods.get(route.url)
+    if (allowed === undefined) {
+      allowed = new Set()
+      methods.set(route.url, allowed)
+      routes.on('GET', route.url, () => {}, allowed)
+    }
+    for (const method of [route.method].flat()) allowed.add(method.toUpperCase())
+  })
+
+  fastify.setErrorHandler<ProblemError>((error, request, reply) => sendProblem(error, request, reply))
+
+  fastify.setNotFoundHandler((request, reply) => {
+    const allowed = routes.find('GET', request.url.split('?', 1)[0] as string)?.store as
+      | Set<string>
+      | undefined
+    if (allowed === undefined) return sendProblem(new NotFound(), request, reply)
+    reply.header('allow', [...allowed].sort().join(', '))
+    return sendProblem(new MethodNotAllowed(), request, reply)
+  })
+}
+
+export default fp(problem, { name: 'sluice-problem', fastify: '5.x' })
+
+/** Answers `error` as a problem. Also Fastify's `frameworkErrors`: a URL that cannot be read never reaches a hook. */
+export function sendProblem(error: ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const body = problemOf(error, request.id)
+  request.log[levelOf(body.status)]({ err: error }, body.title)
+  if (error.headers) reply.headers(error.headers)
+  return reply
+    .code(body.status)
+    .removeHeader('content-length')
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(body)
+}
+
+/** Ours to mend, somebody's to look at, or just what a gateway says all day. */
+function levelOf(status: number): 'error' | 'warn' | 'debug' {
+  return status === 500 ? 'error' : status === 502 || status === 504 ? 'warn' : 'debug'
+}
+
+export function problemOf(error: ProblemError, requestId: string): Problem {
+  if (error.validation) {
+    const errors = faultsOf(error)
+    return { type: ValidationFailed, title: 'Validation failed', status: 400, errors, requestId }
+  }
+  const status =
+    error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 600
+      ? error.statusCode
+      : 500
+  if (error.code?.startsWith('SLUICE_')) {
+    const type = `urn:sluice:${error.code.slice('SLUICE_'.length).toLowerCase().replaceAll('_', '-')}`
+    return { type, title: error.message, status, ...error.problem, requestId }
+  }
+  // Others' messages are not ours to vouch for: Fastify's own 4xx speak of the request, anything else may speak of us.
+  const title = STATUS_CODES[status] ?? 'Error'
+  const isFastifys = status < 500 && error.code?.startsWith('FST_')
+  return { type: 'about:blank', title, status, ...(isFastifys && { detail: error.message }), requestId }
+}
+
+function faultsOf(error: ProblemError): Fault[] {
+  const part = error.validationContext ?? 'request'
+  return (error.validation ?? []).slice(0, MAX_FAULTS).map(({ instancePath, keyword, params, message }) => {
+    const member =
+      keyword === 'required'
+        ? params.missingProperty
+        : keyword === 'additionalProperties'
+          ? params.additionalProperty
+          : undefined
+    const path = `/${part}${instancePath}${member === undefined ? '' : `/${pointerEscape(String(member))}`}`
+    return {
+      path,
+      message: keyword === 'additionalProperties' ? 'is not known' : (message ?? 'is not valid')
+    }
+  })
+}
+
+/** RFC 6901, 3. */
+function pointerEscape(member: string): string {
+  return member.replaceAll('~', '~0').replaceAll('/', '~1')
+}

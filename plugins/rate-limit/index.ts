@@ -1,0 +1,181 @@
+import createError from '@fastify/error'
+import fastifyRateLimit, { normalizeIP } from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
+import type { ProblemError } from '../problem.ts'
+import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
+import { createMemoryLimiter } from './memory.ts'
+import { createRedisLimiter } from './redis.ts'
+
+/**
+ * Rate limits by tier. `tiers` makes the tiers of the config known, and registers @fastify/rate-limit, once, with a
+ * store that slides its windows and checks all limits of a request in one step; `rateLimit` limits a scope.
+ *
+ * ```ts
+ * await app.register(rateLimit, { by: 'consumer', tier: 'free' })
+ * ```
+ *
+ * A consumer is the verified `sub`, counted over all scopes in the tier of its token, or in `tier` if the token names
+ * none that there is; an address is counted in `tier` (IPv6 by /64). Answers carry `RateLimit-Policy` and `RateLimit`
+ * (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if Redis is away and the tier `closed`.
+ */
+export interface RateLimitPatternOptions {
+  by: 'consumer' | 'address'
+  /** A name from the config's `tiers`. */
+  tier: string
+}
+
+export interface TiersOptions extends RateLimitOptions {
+  tiers: Record<string, TierOptions>
+}
+
+const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
+const LimitsUnavailable = createError(
+  'SLUICE_LIMITS_UNAVAILABLE',
+  'Limits cannot be checked at the moment',
+  503,
+  Error,
+  false
+)
+
+/** Goes through @fastify/rate-limit as its key, so that its store can answer for several limits, not just one number. */
+interface Admission {
+  key: string
+  tier: Tier
+  decision: Decision | undefined
+}
+
+type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
+
+export const tiers = fp(
+  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys }: TiersOptions) {
+    const byName = new Map(Object.entries(options).map(([name, tier]) => [name, createTier(name, tier)]))
+    const memory = createMemoryLimiter(keys)
+    const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.log)
+    const shares = new Map([...byName.values()].map(tier => [tier, shareOf(tier, gateways)]))
+    fastify.addHook('onClose', async () => redis?.close())
+
+    fastify.decorate('tier', name => byName.get(name))
+    await fastify.register(fastifyRateLimit, {
+      global: false,
+      store: createStore(redis ?? memory, memory, shares) as never
+    })
+  },
+  { name: 'sluice-tiers', fastify: '5.x' }
+)
+
+async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimitPatternOptions) {
+  const own = fastify.tier(name)
+  if (own === undefined) throw new Error(`no tier is named '${name}'`)
+  const policies = new Map<Tier, string>()
+
+  const keyGenerator = (request: FastifyRequest): Admission => {
+    if (by === 'address')
+      return {
+        key: `address:${normalizeIP(request.ip, 64)}`,
+        tier: own,
+        decision: undefined
+      }
+    const { sub, tier } = request.user
+    return { key: `consumer:${sub}`, tier: fastify.tier(tier) ?? own, decision: undefined }
+  }
+  // The numbers are for @fastify/rate-limit alone: the store answers 0 for admitted and 2 for refused.
+  const admit = fastify.createRateLimit({
+    keyGenerator: keyGenerator as never,
+    max: 1,
+    timeWindow: 1
+  }) as unknown as Admit
+
+  fastify.addHook('onRequest', async (request, reply) => {
+    const { key: admission, isExceeded } = await admit(request)
+    describe(admission, reply)
+    if (!isExceeded) return
+    if (admission.decision === undefined) throw unavailable()
+    throw quotaExceeded(admission.tier, admission.decision)
+  })
+
+  function describe({ tier, decision }: Admission, reply: FastifyReply): void {
+    let policy = policies.get(tier)
+    if (policy === undefined) {
+      policy = tier.limits
+        .map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`)
+        .join(', ')
+      policies.set(tier, policy)
+    }
+    reply.header('ratelimit-policy', policy)
+    if (decision === undefined) return
+    reply.header(
+      'ratelimit',
+      decision
+        .map(({ remaining, reset }, i) => `"${tier.limits[i]?.name}";r=${remaining};t=${seconds(reset)}`)
+        .join(', ')
+    )
+  }
+}
+
+export default fp(rateLimit, { name: 'sluice-rate-limit', fastify: '5.x', dependencies: ['sluice-tiers'] })
+
+/** @fastify/rate-limit wants a constructor, and makes a child for each set of options; all of them are this one. */
+function createStore(limiter: Limiter, memory: Limiter, shares: Map<Tier, Tier>) {
+  return class Store {
+    child(): this {
+      return this
+    }
+
+    incr(
+      admission: Admission,
+      callback: (error: Error | null, result: { current: number; ttl: number }) => void
+    ): void {
+      const answer = (decision: Decision | undefined, isAllowed: boolean) => {
+        admission.decision = decision
+        callback(null, { current: isAllowed ? 0 : 2, ttl: 0 })
+      }
+      limiter.check(admission.key, admission.tier, 1, (error, decision) => {
+        if (error === null) return answer(decision, isAllowed(decision as Decision))
+        const { redisAway } = admission.tier
+        if (redisAway !== 'local') return answer(undefined, redisAway === 'open')
+        admission.tier = shares.get(admission.tier) as Tier
+        memory.check(admission.key, admission.tier, 1, (_error, decision) =>
+          answer(decision, isAllowed(decision as Decision))
+        )
+      })
+    }
+  }
+}
+
+function isAllowed(decision: Decision): boolean {
+  return decision.every(state => state.allowed)
+}
+
+function quotaExceeded(tier: Tier, decision: Decision): ProblemError {
+  const violated = decision.flatMap((state, i) =>
+    state.allowed ? [] : [{ name: tier.limits[i]?.name, reset: state.reset }]
+  )
+  const retryAfter = Math.max(...violated.map(({ reset }) => seconds(reset)))
+  const error: ProblemError = new QuotaExceeded()
+  error.headers = { 'retry-after': String(retryAfter) }
+  error.problem = {
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    'violated-policies': violated.map(({ name }) => name),
+    retryAfter
+  }
+  return error
+}
+
+function unavailable(): ProblemError {
+  const error: ProblemError = new LimitsUnavailable()
+  error.headers = { 'retry-after': '1' }
+  error.problem = { type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity' }
+  return error
+}
+
+function seconds(milliseconds: number): number {
+  return Math.max(1, Math.ceil(milliseconds / 1000))
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    tier(name: string): Tier | undefined
+  }
+}

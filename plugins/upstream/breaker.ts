@@ -1,0 +1,132 @@
+import CircuitBreaker from 'opossum'
+import type { BreakerOptions } from '../../schemas/upstream.ts'
+
+/**
+ * A breaker an upstream. opossum keeps the state, the reset timer and the rolling counts; what counts as a success or
+ * a failure is settled here before opossum hears of it, since `fire()` would decide that by itself (and counts own
+ * refusals as failures, filtered errors as successes, and closes on one answer that began before it opened).
+ */
+export interface Breaker {
+  /** A permit to call, or undefined while calls are refused. Every permit must be reported exactly once. */
+  admit(): Permit | undefined
+  report(permit: Permit, outcome: Outcome): void
+  /** Seconds until a refused call is worth repeating. */
+  retryAfter(): number
+  readonly state: BreakerState
+  counts(): BreakerCounts
+  close(): void
+}
+
+/**
+ * - `success`, `failure`: the service did, or did not do, its work.
+ * - `answered`: the service refused the request (4xx). Says nothing of its health while closed; as a trial it passes,
+ *   or a service that is only ever asked for what it lacks would stay half-open for good.
+ * - `neutral`: nothing was learned (the client left, the request was refused here). A trial's place is given back.
+ */
+export type Outcome = 'success' | 'failure' | 'answered' | 'neutral'
+export type BreakerState = 'closed' | 'open' | 'half-open'
+/** The number of the state that the call began in: a result from an earlier one is counted but changes nothing. */
+export type Permit = number
+
+export interface BreakerCounts {
+  /** Within the rolling window. */
+  calls: number
+  successes: number
+  failures: number
+  /** Since the start. */
+  refused: number
+  opened: number
+}
+
+export function createBreaker(
+  name: string,
+  options: BreakerOptions,
+  onChange: (state: BreakerState) => void,
+  now: () => number = Date.now
+): Breaker {
+  const { failures, rate, resetTimeout, trials } = options
+  const circuit = new CircuitBreaker(async () => {}, {
+    name,
+    timeout: false,
+    resetTimeout,
+    rollingCountTimeout: rate?.window ?? 10_000,
+    rollingPercentilesEnabled: false,
+    enableSnapshots: false
+  })
+  let epoch: Permit = 0
+  let consecutive = 0
+  let openedAt = 0
+  let started = 0
+  let passed = 0
+  let refused = 0
+  let opened = 0
+
+  circuit.on('open', () => {
+    opened++
+    openedAt = now()
+    enter('open')
+  })
+  circuit.on('halfOpen', () => enter('half-open'))
+  circuit.on('close', () => enter('closed'))
+
+  return {
+    admit() {
+      if (circuit.closed) return epoch
+      if (circuit.halfOpen && started < trials) {
+        started++
+        return epoch
+      }
+      refused++
+      return undefined
+    },
+    report(permit, outcome) {
+      if (outcome === 'neutral') {
+        if (permit === epoch && circuit.halfOpen) started--
+        return
+      }
+      circuit.emit('fire')
+      if (permit === epoch) settle(outcome)
+      // After settling: opossum closes a half-open circuit on the first success it hears of.
+      if (outcome === 'failure') circuit.emit('failure')
+      else if (outcome === 'success' && !circuit.halfOpen) circuit.emit('success')
+    },
+    retryAfter() {
+      return circuit.opened ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
+    },
+    get state() {
+      return circuit.closed ? 'closed' : circuit.opened ? 'open' : 'half-open'
+    },
+    counts() {
+      const stats = circuit.stats
+      return { calls: stats.fires, successes: stats.successes, failures: stats.failures, refused, opened }
+    },
+    close() {
+      circuit.shutdown()
+    }
+  }
+
+  function enter(state: BreakerState): void {
+    epoch++
+    consecutive = started = passed = 0
+    onChange(state)
+  }
+
+  function settle(outcome: Outcome): void {
+    if (circuit.halfOpen) {
+      if (outcome === 'failure') circuit.open()
+      else if (++passed === trials) circuit.close()
+    } else if (outcome === 'success') {
+      consecutive = 0
+    } else if (outcome === 'failure' && (++consecutive >= failures || rateExceeded())) {
+      circuit.open()
+    }
+  }
+
+  /** Asked before the failure at hand reaches opossum's counts, hence the ones. */
+  function rateExceeded(): boolean {
+    if (rate === undefined) return false
+    const stats = circuit.stats
+    const total = stats.successes + stats.failures + 1
+    return total >= rate.volume && (stats.failures + 1) / total >= rate.share
+  }
+}

@@ -1,0 +1,79 @@
+import { STATUS_CODES } from 'node:http'
+import createError from '@fastify/error'
+import type { ProblemError } from '../problem.ts'
+
+/** The service could not be reached, broke the connection, or answered what is not HTTP. The cause is for the log. */
+export const UpstreamFailed = createError(
+  'SLUICE_UPSTREAM_FAILED',
+  'The service failed to answer',
+  502,
+  Error,
+  false
+)
+/** The service answered, but not what it must: no JSON, another shape, too much of it. */
+export const UpstreamNonsense = createError(
+  'SLUICE_UPSTREAM_NONSENSE',
+  'The service gave an unusable answer',
+  502,
+  Error,
+  false
+)
+export const UpstreamTimeout = createError(
+  'SLUICE_UPSTREAM_TIMEOUT',
+  'The service took too long to answer',
+  504,
+  Error,
+  false
+)
+/** What the client sent cannot be put into a request to the service. */
+export const Unforwardable = createError(
+  'SLUICE_UNFORWARDABLE',
+  'The request cannot be forwarded',
+  400,
+  Error,
+  false
+)
+export const UnsafePath = createError('SLUICE_UNSAFE_PATH', 'The path is ambiguous', 400, Error, false)
+
+const Unavailable = createError(
+  'SLUICE_UPSTREAM_UNAVAILABLE',
+  'Service temporarily unavailable',
+  503,
+  Error,
+  false
+)
+
+export function unavailable(retryAfter: number): ProblemError {
+  const error: ProblemError = new Unavailable()
+  error.problem = { retryAfter }
+  error.headers = { 'retry-after': String(retryAfter) }
+  return error
+}
+
+/** undici's errors as ours. What is already ours (a deadline, a client that left) stays as it is. */
+export function upstreamError(error: Error & { code?: string }): Error {
+  if (error.code?.startsWith('SLUICE_')) return error
+  switch (error.code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+      return new UpstreamTimeout({ cause: error })
+    case 'UND_ERR_INVALID_ARG':
+    case 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH':
+    case 'UND_ERR_NOT_SUPPORTED':
+      return new Unforwardable({ cause: error })
+    default:
+      return new UpstreamFailed({ cause: error })
+  }
+}
+
+const Answered = createError('SLUICE_UPSTREAM_STATUS', '%s', 500, Error, false)
+
+/** An upstream's status as the exchange's own: passed on, with nothing of the body, which is the service's to word. */
+export function upstreamStatus(statusCode: number): ProblemError {
+  if (statusCode < 400) return new UpstreamNonsense()
+  const error: ProblemError = new Answered(STATUS_CODES[statusCode] ?? 'Error')
+  error.statusCode = statusCode
+  error.problem = { type: 'about:blank' }
+  return error
+}

@@ -1,0 +1,79 @@
+import replyFrom from '@fastify/reply-from'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { UpstreamOptions } from '../../schemas/upstream.ts'
+import { ClientGone } from '../exchange.ts'
+import type { Headers, UpstreamCallback } from './call.ts'
+import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
+
+/**
+ * The upstreams, by name: `fastify.upstream('orders')`. Also registers @fastify/reply-from, once, with the upstreams
+ * themselves as its client: a logical origin (`http://orders/`) names the upstream, and what reply-from cannot carry
+ * (the exchange, the path as the client wrote it) rides on the headers under `carried`. Errors are answered here too:
+ * reply-from would wrap and log them once more.
+ */
+export const carried = Symbol('sluice.carried')
+
+export interface Carried {
+  request: FastifyRequest
+  reply: FastifyReply
+  path: string
+  headers: Headers
+}
+
+interface ReplyFromRequest extends Omit<UpstreamRequest, 'exchange' | 'headers'> {
+  origin: string
+  headers: { [carried]: Carried }
+}
+
+async function upstreams(fastify: FastifyInstance, options: Record<string, UpstreamOptions>) {
+  const byName = new Map<string, Upstream>()
+  const byOrigin = new Map<string, Upstream>()
+  for (const [name, upstream] of Object.entries(options)) {
+    const created = createUpstream(name, upstream, fastify.log)
+    byName.set(name, created)
+    byOrigin.set(`http://${name}`, created)
+  }
+
+  fastify.decorate('upstreams', [...byName.values()])
+  fastify.decorate('upstream', name => {
+    const upstream = byName.get(name)
+    if (upstream === undefined)
+      throw new Error(`no upstream is named '${name}'; there are: ${[...byName.keys()].join(', ')}`)
+    return upstream
+  })
+
+  const client = {
+    request({ origin, method, body, headers }: ReplyFromRequest, callback: UpstreamCallback) {
+      const { request, reply, path, headers: own } = headers[carried]
+      const { exchange } = request
+      const upstream = byOrigin.get(origin) as Upstream
+      upstream.request({ exchange, method, path, headers: own, body }, (error, response) => {
+        // reply-from destroys what it is handed once the client has gone, and a Buffer cannot be destroyed.
+        if (error === null && !exchange.clientGone) return callback(null, response)
+        // A connection whose request was not read to its end cannot carry another.
+        if (!request.raw.complete) reply.header('connection', 'close')
+        reply.send(error ?? new ClientGone())
+      })
+    }
+  }
+  await fastify.register(replyFrom, { undici: client as never, disableRequestLogging: true })
+
+  fastify.addHook('onClose', async () => {
+    await Promise.all(fastify.upstreams.map(upstream => upstream.close()))
+  })
+}
+
+export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+/** The names that `fastify.upstream` takes: those of the config, once it says so (see fastify.config.ts). */
+export interface Register {}
+export type UpstreamName = Register extends { upstreams: infer Names extends string } ? Names : string
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    upstreams: Upstream[]
+    /** @throws if no upstream of that name is configured. */
+    upstream(name: UpstreamName): Upstream
+  }
+}

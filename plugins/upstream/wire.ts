@@ -1,0 +1,61 @@
+import type { Static, TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { UpstreamResponse } from './call.ts'
+import { UnsafePath, UpstreamNonsense, upstreamStatus } from './errors.ts'
+
+/**
+ * Reads a collected answer: its status as an error unless it is 2xx, its body as what `schema` says.
+ * @throws UpstreamNonsense if it is not that.
+ */
+export function answerReader<Answer extends TSchema>(
+  schema: Answer
+): (response: UpstreamResponse) => Static<Answer> {
+  const validate = Compile(schema)
+  return ({ statusCode, body }) => {
+    if (statusCode < 200 || statusCode > 299) throw upstreamStatus(statusCode)
+    const value = parseJson(body as Buffer)
+    if (!validate.Check(value))
+      throw new UpstreamNonsense({ cause: new Error(JSON.stringify(validate.Errors(value)[0])) })
+    return value as Static<Answer>
+  }
+}
+
+/** A number that a double may not hold: 16 digits or more, or an exponent. */
+const LONG_NUMBER = /[\d.]{16}|\d[eE]/
+
+/**
+ * Parses an answer so that no digit is lost: a number that a double would change is given as the string it was
+ * written as. @throws UpstreamNonsense if it is not JSON.
+ */
+export function parseJson(body: Buffer): unknown {
+  const text = body.toString('utf8')
+  try {
+    return LONG_NUMBER.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text)
+  } catch (cause) {
+    throw new UpstreamNonsense({ cause })
+  }
+}
+
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || context?.source === undefined) return value
+  return isExact(value, context.source) ? value : context.source
+}
+
+/** True if the double prints the digits that were written, but for zeros that say nothing. */
+function isExact(value: number, source: string): boolean {
+  return String(value) === source.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')
+}
+
+/**
+ * A path with its values encoded as single segments or query values: path`/users/${id}/orders?limit=${10}`.
+ * @throws UnsafePath for a value that would be read as no segment of its own: empty, `.` or `..`.
+ */
+export function path(literals: TemplateStringsArray, ...values: (string | number)[]): string {
+  let result = literals[0] as string
+  values.forEach((value, index) => {
+    const segment = encodeURIComponent(String(value).toWellFormed())
+    if (segment === '' || segment === '.' || segment === '..') throw new UnsafePath()
+    result += segment + literals[index + 1]
+  })
+  return result
+}

@@ -1,0 +1,52 @@
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
+import compose from '../plugins/compose.ts'
+import { path } from '../plugins/upstream/wire.ts'
+import { Dashboard, OrderSummaries, Recommendations } from '../schemas/dashboard.ts'
+import { amount } from '../schemas/money.ts'
+import { InternalUser } from '../schemas/users.ts'
+
+/** What the shop's start page needs, from three services in one call. */
+export async function dashboard(app: FastifyInstance) {
+  await app.register(compose)
+
+  app.compose({
+    url: '/',
+    response: Dashboard,
+    parts: {
+      user: {
+        upstream: 'users',
+        required: true,
+        answer: InternalUser,
+        path: ({ user }) => path`/users/${user.sub}`
+      },
+      recentOrders: {
+        upstream: 'orders',
+        answer: OrderSummaries,
+        path: ({ user }) => path`/users/${user.sub}/orders?limit=${10}`
+      },
+      recommendations: {
+        upstream: 'products',
+        answer: Recommendations,
+        path: ({ user }) => path`/recommendations?userId=${user.sub}`
+      }
+    },
+    toClient: ({ user, recentOrders, recommendations }) => ({
+      user: { id: user.id, name: user.name, email: user.email },
+      recentOrders: recentOrders === null ? null : recentOrders.map(summary),
+      recommendations: recommendations === null ? null : recommendations.slice(0, 5).map(recommendation),
+      stats: recentOrders && {
+        totalOrders: recentOrders.length,
+        totalSpent: amount(...recentOrders.map(({ total }) => total))
+      }
+    })
+  })
+}
+
+function summary({ id, status, total, items }: Static<typeof OrderSummaries>[number]) {
+  return { id, status, total: amount(total), itemCount: items.length }
+}
+
+function recommendation({ id, name, price }: Static<typeof Recommendations>[number]) {
+  return { id, name, ...(price !== undefined && { price: amount(price) }) }
+}

@@ -1,0 +1,22 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import forward from '../plugins/forward.ts'
+import { forbidden } from '../plugins/jwt/index.ts'
+import { UserParams } from '../schemas/users.ts'
+
+/** User records, forwarded: one's own, or anyone's for an admin. */
+export async function users(app: FastifyInstance) {
+  await app.register(forward)
+
+  app.forward({
+    method: 'GET',
+    url: '/:id',
+    schema: { params: UserParams },
+    preHandler: ownRecordOrAdmin as never,
+    upstream: 'users',
+    prefix: '/users'
+  })
+}
+
+async function ownRecordOrAdmin({ params, user }: FastifyRequest<{ Params: { id: string } }>): Promise<void> {
+  if (params.id !== user.sub && !user.roles.includes('admin')) throw forbidden()
+}

@@ -1,0 +1,26 @@
+import Type from 'typebox'
+import { Amount, InternalAmount } from './money.ts'
+
+const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
+
+/** Of an order, what the dashboard reads. */
+export const OrderSummaries = Type.Array(
+  Type.Object({ id: Id, status: Type.String(), total: InternalAmount, items: Type.Array(Type.Unknown()) })
+)
+
+export const Recommendations = Type.Array(
+  Type.Object({ id: Id, name: Type.String(), price: Type.Optional(InternalAmount) })
+)
+
+export const Dashboard = Type.Object({
+  user: Type.Object({ id: Id, name: Type.String(), email: Type.String() }),
+  recentOrders: Type.Union([
+    Type.Array(Type.Object({ id: Id, status: Type.String(), total: Amount, itemCount: Type.Integer() })),
+    Type.Null()
+  ]),
+  recommendations: Type.Union([
+    Type.Array(Type.Object({ id: Id, name: Type.String(), price: Type.Optional(Amount) })),
+    Type.Null()
+  ]),
+  stats: Type.Union([Type.Object({ totalOrders: Type.Integer(), totalSpent: Amount }), Type.Null()])
+})

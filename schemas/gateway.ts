@@ -1,0 +1,240 @@
+import type { FastifyPluginAsync, FastifyPluginCallback } from 'fastify'
+import Type, { type Static, type TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Settings } from 'typebox/system'
+import { Value } from 'typebox/value'
+import { type Input, withDefault } from './defaults.ts'
+import { IssuerOptions } from './jwt.ts'
+import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
+import { UpstreamOptions } from './upstream.ts'
+
+type Routes = FastifyPluginAsync | FastifyPluginCallback
+
+const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
+const Name = '^[a-z][a-z0-9-]{0,62}$'
+
+/** Keys that are names: they become hosts, namespaces and labels. (Defaults are only written into what has one itself.) */
+function Named<Type extends TSchema>(type: Type) {
+  return Type.Record(Type.String({ pattern: Name }), withDefault(type, {}), { additionalProperties: false })
+}
+
+export const ScopeOptions = Type.Object(
+  {
+    prefix: Type.String({ pattern: '^(/[\\w.~-]+)+$' }),
+    /** A Fastify plugin with the scope's routes. */
+    routes: Type.Unsafe<Routes>(
+      Type.Refine(
+        Type.Unknown(),
+        value => typeof value === 'function',
+        () => 'must be a Fastify plugin'
+      )
+    ),
+    /** The issuer whose tokens the scope asks for. Without it the scope is public. */
+    jwt: Type.Optional(Type.String()),
+    /** The tier that an address, or a consumer whose token names none, has here. */
+    rateLimit: withDefault(
+      Type.Object(
+        { address: Type.Optional(Type.String()), consumer: Type.Optional(Type.String()) },
+        { additionalProperties: false }
+      ),
+      {}
+    )
+  },
+  { additionalProperties: false }
+)
+
+export const GatewayOptions = Type.Object(
+  {
+    listen: withDefault(
+      Type.Object(
+        { host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'), port: withDefault(Port, 8080) },
+        { additionalProperties: false }
+      ),
+      {}
+    ),
+    /** For operators: health, and the state of the upstreams. */
+    admin: withDefault(
+      Type.Object(
+        { host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'), port: withDefault(Port, 8081) },
+        { additionalProperties: false }
+      ),
+      {}
+    ),
+    log: withDefault(
+      Type.Object(
+        {
+          level: withDefault(
+            Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+            'info'
+          )
+        },
+        { additionalProperties: false }
+      ),
+      {}
+    ),
+    /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */
+    trustProxy: withDefault(Type.Array(Type.String({ minLength: 1 })), []),
+    /** Milliseconds for an exchange, unless its route says otherwise. */
+    deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
+    /** Bytes of a body that the gateway has to read. */
+    bodyLimit: withDefault(Type.Integer({ minimum: 0 }), 1_048_576),
+    /** Milliseconds that open exchanges get when the gateway stops. */
+    drain: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    upstreams: withDefault(Named(UpstreamOptions), {}),
+    issuers: withDefault(Named(IssuerOptions), {}),
+    tiers: withDefault(Named(TierOptions), {}),
+    rateLimit: withDefault(RateLimitOptions, {}),
+    /** Where limits are counted; without it, in the memory of this process. */
+    redis: Type.Optional(RedisOptions),
+    scopes: withDefault(Named(ScopeOptions), {})
+  },
+  { additionalProperties: false }
+)
+
+/** A config with its defaults in place. */
+export type GatewayConfig = Static<typeof GatewayOptions>
+
+type Options = Omit<Input<typeof GatewayOptions>, 'upstreams' | 'issuers' | 'tiers' | 'scopes'>
+
+/** What `defineGateway` takes: every name that is used must be one that is defined. */
+export interface GatewayDefinition<Upstream extends string, Issuer extends string, Tier extends string>
+  extends Options {
+  upstreams?: Record<Upstream, Input<typeof UpstreamOptions>>
+  issuers?: Record<Issuer, Input<typeof IssuerOptions>>
+  tiers?: Record<Tier, Input<typeof TierOptions>>
+  scopes?: Record<string, ScopeDefinition<NoInfer<Issuer>, NoInfer<Tier>>>
+}
+
+/** Without a token there is no consumer, so a limit by consumer only compiles behind `jwt`. */
+export type ScopeDefinition<Issuer extends string, Tier extends string> = {
+  prefix: string
+  routes: Routes
+} & (
+  | { jwt: Issuer; rateLimit?: { address?: Tier; consumer?: Tier } }
+  | { jwt?: undefined; rateLimit?: { address?: Tier; consumer?: undefined } }
+)
+
+/** Has the compiler check a config. What it is at run time is for `resolveConfig` to say. */
+export function defineGateway<Upstream extends string, Issuer extends string, Tier extends string>(
+  definition: GatewayDefinition<Upstream, Issuer, Tier>
+): GatewayDefinition<Upstream, Issuer, Tier> {
+  return definition
+}
+
+/** One thing wrong with a config: where (a JSON pointer, or the name of an environment variable), and what. */
+export interface ConfigFault {
+  path: string
+  message: string
+}
+
+export class ConfigError extends Error {
+  faults: ConfigFault[]
+
+  constructor(faults: ConfigFault[]) {
+    super(faults.map(({ path, message }) => `${path || '/'} ${message}`).join('\n'))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+/** What a config file exports: a definition, or a function that makes one of the environment that it describes. */
+export interface ConfigModule<Environment extends TSchema = TSchema> {
+  environment?: Environment
+  default: unknown
+}
+
+/**
+ * The config with its defaults in place.
+ * @throws ConfigError with every fault of the environment and of the config, both.
+ */
+export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): GatewayConfig {
+  const { values, faults } = readEnvironment(module.environment ?? Type.Object({}), env)
+  const definition = typeof module.default === 'function' ? module.default(values) : module.default
+  const config = Value.Default(GatewayOptions, withOwnMembers(definition))
+  faults.push(...faultsOf(GatewayOptions, config))
+  if (isObject(config)) faults.push(...unknownNames(config))
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config as GatewayConfig
+}
+
+/** A variable that is empty is not set. One that is wrong is reported, and stands at its default to find what else is. */
+function readEnvironment(schema: TSchema, env: NodeJS.ProcessEnv): { values: object; faults: ConfigFault[] } {
+  const names = Object.keys((schema as unknown as { properties: object }).properties)
+  const set = Object.fromEntries(names.filter(name => env[name]).map(name => [name, env[name]]))
+  const given = Value.Convert(schema, structuredClone(set)) as Record<string, unknown>
+  const faults = faultsOf(schema, Value.Default(schema, structuredClone(given))).map(({ path, message }) => ({
+    path: path.slice(1),
+    message
+  }))
+  for (const { path } of faults) delete given[path]
+  return { values: Value.Default(schema, given) as object, faults }
+}
+
+function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
+  const { maxErrors } = Settings.Get()
+  Settings.Set({ maxErrors: 1_000 })
+  const errors = Compile(schema).Errors(value)
+  Settings.Set({ maxErrors })
+  const faults = errors.flatMap(({ instancePath, keyword, params, message }): ConfigFault[] => {
+    if (keyword === 'additionalProperties') return []
+    if (keyword === 'boolean')
+      return [{ path: instancePath, message: 'is not known, or not a name (a-z, 0-9, -)' }]
+    if (keyword === 'required')
+      return (params as { requiredProperties: string[] }).requiredProperties.map(name => ({
+        path: `${instancePath}/${name}`,
+        message: 'is missing'
+      }))
+    if (keyword === 'enum')
+      return [
+        {
+          path: instancePath,
+          message: `must be one of ${(params as { allowedValues: unknown[] }).allowedValues.join(', ')}`
+        }
+      ]
+    return [{ path: instancePath, message }]
+  })
+  return [...new Map(faults.map(fault => [fault.path, fault])).values()]
+}
+
+function unknownNames(config: Record<string, unknown>): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const { issuers, tiers, scopes } = config as Record<
+    string,
+    Record<string, Record<string, unknown>> | undefined
+  >
+  const check = (path: string, kind: string, name: unknown, known: object | undefined) => {
+    if (typeof name !== 'string' || Object.hasOwn(known ?? {}, name)) return
+    faults.push({
+      path,
+      message: `no ${kind} is named '${name}'; there are: ${Object.keys(known ?? {}).join(', ') || 'none'}`
+    })
+  }
+  for (const [name, scope] of Object.entries(isObject(scopes) ? scopes : {})) {
+    if (!isObject(scope)) continue
+    check(`/scopes/${name}/jwt`, 'issuer', scope.jwt, issuers)
+    const limits = isObject(scope.rateLimit) ? scope.rateLimit : {}
+    check(`/scopes/${name}/rateLimit/address`, 'tier', limits.address, tiers)
+    check(`/scopes/${name}/rateLimit/consumer`, 'tier', limits.consumer, tiers)
+    if (limits.consumer !== undefined && scope.jwt === undefined)
+      faults.push({
+        path: `/scopes/${name}/rateLimit/consumer`,
+        message: 'needs jwt: without a token there is no consumer'
+      })
+  }
+  return faults
+}
+
+/** A copy that defaults may be written into. Functions stay, and undefined members count as left out. */
+function withOwnMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withOwnMembers)
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([name, member]) => [name, withOwnMembers(member)])
+  )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,36 @@
+import Type from 'typebox'
+import { withDefault } from './defaults.ts'
+import { TrustedUrl } from './url.ts'
+
+export const IssuerOptions = Type.Object(
+  {
+    /** The `iss` that tokens must carry. */
+    issuer: TrustedUrl(),
+    /** Where the keys are; if not given, it is found by OpenID discovery. */
+    jwksUri: Type.Optional(TrustedUrl()),
+    /** The `aud` that tokens must carry, alone or among others. */
+    audience: Type.String({ minLength: 1 }),
+    /** Milliseconds by which clocks may differ. */
+    clockTolerance: withDefault(Type.Integer({ minimum: 0 }), 1_000),
+    /** Verified tokens remembered at most. */
+    cache: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    jwks: withDefault(
+      Type.Object(
+        {
+          /** Milliseconds after which the keys are fetched again, in the background. */
+          refreshAfter: withDefault(Type.Integer({ minimum: 1 }), 300_000),
+          /** Milliseconds for which keys are used while the issuer cannot be reached. */
+          maxStale: withDefault(Type.Integer({ minimum: 1 }), 3_600_000),
+          /** Milliseconds between two fetches for keys that are not known. */
+          cooldown: withDefault(Type.Integer({ minimum: 1 }), 5_000),
+          /** Milliseconds for one fetch. */
+          timeout: withDefault(Type.Integer({ minimum: 1 }), 5_000)
+        },
+        { additionalProperties: false }
+      ),
+      {}
+    )
+  },
+  { additionalProperties: false }
+)
+export type IssuerOptions = Type.Static<typeof IssuerOptions>

@@ -1,0 +1,43 @@
+import Big from 'big.js'
+import Type from 'typebox'
+
+/** What a client may write: digits, and at most two places. */
+export const Price = Type.String({
+  pattern: '^(0|[1-9][0-9]{0,11})(\\.[0-9]{1,2})?$',
+  description: 'decimal string'
+})
+
+/** What a client reads: always two places. */
+export const Amount = Type.String({
+  pattern: '^-?[0-9]+\\.[0-9]{2}$',
+  description: 'decimal string with two places'
+})
+
+/** What a service writes: a number, or the digits of one that a double does not hold (see upstream/wire.ts). */
+export const InternalAmount = Type.Union([
+  Type.Number({ minimum: -1e15, maximum: 1e15 }),
+  Type.String({ pattern: '^-?[0-9]{1,30}(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?$' })
+])
+export type InternalAmount = Type.Static<typeof InternalAmount>
+
+/** A sum of products, computed exactly and rounded once, half up, to two places. */
+export function amount(...terms: InternalAmount[]): string {
+  return terms.reduce((sum: Big, term) => sum.plus(term), Big(0)).toFixed(2, Big.roundHalfUp)
+}
+
+/** `quantity` times `price`, exactly. */
+export function product(quantity: number, price: InternalAmount): string {
+  return Big(price).times(quantity).toFixed()
+}
+
+/** A decimal string as a JSON number with the very same digits. It is only good for being serialized. */
+export function jsonNumber(decimal: string): number {
+  return JSON.rawJSON(decimal) as unknown as number
+}
+
+declare global {
+  interface JSON {
+    /** https://github.com/tc39/proposal-json-parse-with-source */
+    rawJSON(text: string): object
+  }
+}

@@ -1,0 +1,51 @@
+import Type from 'typebox'
+import { withDefault } from './defaults.ts'
+import { Url } from './url.ts'
+
+export const LimitOptions = Type.Object(
+  {
+    /** Requests let through within any `window`. */
+    limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+    /** Milliseconds. */
+    window: Type.Integer({ minimum: 1_000, maximum: 2_678_400_000 }),
+    /** `sliding-window`: two counters a key, exact under steady load. `sliding-log`: exact always, an entry a request. */
+    algorithm: withDefault(Type.Enum(['sliding-window', 'sliding-log']), 'sliding-window')
+  },
+  { additionalProperties: false }
+)
+export type LimitOptions = Type.Static<typeof LimitOptions>
+
+export const TierOptions = Type.Object(
+  {
+    /** All of them apply; a request that one of them refuses uses up none of the others. */
+    limits: Type.Array(withDefault(LimitOptions, {}), { minItems: 1, maxItems: 8 }),
+    /**
+     * While Redis is away: `open` lets everything through, `closed` nothing (503), `local` counts in memory, with each
+     * limit divided by the number of gateways.
+     */
+    redisAway: withDefault(Type.Enum(['open', 'closed', 'local']), 'local')
+  },
+  { additionalProperties: false }
+)
+export type TierOptions = Type.Static<typeof TierOptions>
+
+export const RateLimitOptions = Type.Object(
+  {
+    /** Gateways that share the Redis, for tiers that count locally while it is away. */
+    gateways: withDefault(Type.Integer({ minimum: 1 }), 1),
+    /** Keys kept in memory at most, where limits are counted there. Beyond it the least recently seen is forgotten. */
+    keys: withDefault(Type.Integer({ minimum: 1 }), 100_000)
+  },
+  { additionalProperties: false }
+)
+export type RateLimitOptions = Type.Static<typeof RateLimitOptions>
+
+export const RedisOptions = Type.Object(
+  {
+    url: Url('redis:', 'rediss:'),
+    /** Milliseconds that a request waits for Redis. */
+    timeout: withDefault(Type.Integer({ minimum: 1 }), 50)
+  },
+  { additionalProperties: false }
+)
+export type RedisOptions = Type.Static<typeof RedisOptions>
