@@ -1,7 +1,7 @@
 // The order service: takes orders and tells of them, kept in SQLite. Amounts are numbers in its JSON, as the
 // gateway finds them in the field, but integer cents inside.
 import { DatabaseSync } from 'node:sqlite'
-import { type Static, Type } from 'typebox'
+import Type from 'typebox'
 import { catalogue } from './catalogue.ts'
 import { buildService, serve } from './service.ts'
 
@@ -22,7 +22,10 @@ const NewOrder = Type.Object(
       { minItems: 1, maxItems: 100 }
     ),
     shippingAddress: Type.Object({ street: Text, city: Text, state: Text, zip: Text, country: Text }, strict),
-    metadata: Type.Object({ source: Type.String(), correlationId: Type.String() }, strict)
+    metadata: Type.Object(
+      { source: Type.Union([Type.String(), Type.Null()]), correlationId: Type.String() },
+      strict
+    )
   },
   strict
 )
@@ -82,7 +85,7 @@ export function buildOrders({ database = ':memory:', clock = Date.now } = {}) {
 }
 
 // What a schema cannot say: `multipleOf: 0.01` is wrong on binary floats (0.07 is refused by it).
-function findFault({ items }: Static<typeof NewOrder>) {
+function findFault({ items }: Type.Static<typeof NewOrder>) {
   for (const { productId, price } of items) {
     if (!nameOf(productId)) return `no such product: ${productId}`
     if (toCents(price) / 100 !== price) return `a price has at most two decimal places: ${price}`
@@ -99,7 +102,7 @@ function nameOf(productId: string) {
 
 // internalNotes and warehouse are the service's own business: what a gateway must not let out.
 function toOrder(row: OrderRow) {
-  const { items, shippingAddress, metadata } = JSON.parse(row.content) as Static<typeof NewOrder>
+  const { items, shippingAddress, metadata } = JSON.parse(row.content) as Type.Static<typeof NewOrder>
   return {
     id: String(row.id),
     status: 'confirmed',
@@ -110,7 +113,7 @@ function toOrder(row: OrderRow) {
     shippingAddress,
     estimatedDelivery: new Date(row.created_at + 3 * 86_400_000).toISOString().slice(0, 10),
     createdAt: row.created_at,
-    internalNotes: `from ${metadata.source}, correlation ${metadata.correlationId}`,
+    internalNotes: `from ${metadata.source ?? 'a client unnamed'}, correlation ${metadata.correlationId}`,
     warehouse: 'wh-7'
   }
 }

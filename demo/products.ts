@@ -1,5 +1,5 @@
 // The product service: the catalogue, and what to recommend from it, kept in memory.
-import { Type } from 'typebox'
+import Type from 'typebox'
 import { catalogue } from './catalogue.ts'
 import { buildService, serve } from './service.ts'
 

@@ -19,7 +19,7 @@ export function buildService() {
   return app
 }
 
-/** Listens, and ends on a signal or when the parent that forked it is gone, however that one ended. */
+/** Listens until a signal comes, or the process that forked this one is gone. */
 export async function serve(app: FastifyInstance, name: string, port: number) {
   closeWithParent(() => app.close())
   try {
@@ -29,12 +29,15 @@ export async function serve(app: FastifyInstance, name: string, port: number) {
   }
 }
 
+/** Closes on a signal, and when the channel to the parent breaks: even one killed hard leaves nothing behind. */
 export function closeWithParent(close: () => Promise<unknown>) {
   const grace = closeWithGrace({ delay: 3000 }, async ({ err }) => {
     if (err) console.error(err)
     await close()
   })
   process.once('disconnect', grace.close)
+  // False, not undefined: there was a parent, and it went while this process was still loading.
+  if (process.connected === false) grace.close()
 }
 
 export function exitUnlistened(error: unknown, name: string, port: number): never {

@@ -1,6 +1,6 @@
 // The user service: who the shop's customers are, kept in SQLite.
 import { DatabaseSync } from 'node:sqlite'
-import { Type } from 'typebox'
+import Type from 'typebox'
 import { buildService, serve } from './service.ts'
 
 const seed = [
@@ -17,9 +17,7 @@ export function buildUsers({ database = ':memory:' }: { database?: string } = {}
   const db = openDatabase(database)
   app.addHook('onClose', async () => db.close())
 
-  // passwordHint and createdAt are the service's own business: what a gateway must not pass on unasked.
   const findUser = db.prepare(`
-    SELECT id, name, email, created_at AS createdAt, password_hint AS passwordHint FROM users WHERE id = ?`)
 
   app.get('/users/:id', { schema: { params: UserParams } }, (request, reply) => {
     const user = findUser.get(request.params.id)

@@ -70,9 +70,10 @@ export class Exchange {
 
   /** True as soon as the socket knows, which is before `close` is emitted. */
   get clientGone(): boolean {
+    const raw = this.#raw
     return (
       this.reason instanceof ClientGone ||
-      (this.#raw !== undefined && (this.#raw.aborted || this.#raw.socket.destroyed))
+      (raw !== undefined && (raw.aborted || raw.socket?.destroyed === true))
     )
   }
 }

@@ -44,6 +44,11 @@ async function forward(fastify: FastifyInstance) {
       scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
       scope.route({
         ...route,
+        // Fastify's own HEAD route would answer with the length of no body.
+        method: [
+          ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
+        ],
+        exposeHeadRoute: false,
         handler: (_request, reply) => reply.from(source, optionsFor(reply) as never)
       } as RouteOptions)
     })

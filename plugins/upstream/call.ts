@@ -9,8 +9,8 @@ export type Headers = Record<string, string | string[] | undefined>
 export interface UpstreamResponse {
   statusCode: number
   headers: Headers
-  /** A Buffer when the answer was small or had to be collected, else a stream with backpressure. */
-  body: Buffer | Readable
+  /** A Buffer when the answer was small or had to be collected, undefined when there can be none, else a stream. */
+  body: Buffer | Readable | undefined
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void
@@ -33,6 +33,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #size = 0
   #stream: Readable | undefined
   #failure: Error | undefined
+  #isSettled = false
 
   /**
    * `limit`: bytes up to which an answer of known length is collected; with `collectAll` every answer is collected,
@@ -106,17 +107,26 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#stream.push(null)
       return
     }
-    const chunks = this.#chunks as Buffer[]
-    const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#size)
-    this.#answer(null, { statusCode: this.#statusCode, headers: this.#headers, body })
+    this.#answer(null, { statusCode: this.#statusCode, headers: this.#headers, body: this.#collected() })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#fail(upstreamError(error))
   }
 
+  #collected(): Buffer | undefined {
+    const chunks = this.#chunks as Buffer[]
+    if (this.#hasNoBody()) return undefined
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#size)
+  }
+
+  /** RFC 9110, 6.4.1. Its `content-length`, if any, is of a body that would have been. */
+  #hasNoBody(): boolean {
+    return this.#isHead || this.#statusCode === 204 || this.#statusCode === 304
+  }
+
   #isSmall(): boolean {
-    if (this.#isHead || this.#statusCode === 204 || this.#statusCode === 304) return true
+    if (this.#hasNoBody()) return true
     const length = this.#headers['content-length']
     return typeof length === 'string' && Number(length) <= this.#limit
   }
@@ -134,6 +144,8 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   #finish(outcome: Outcome): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
     this.#exchange.detach(this)
     this.#settle(outcome)
   }

@@ -50,7 +50,14 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
       const upstream = byOrigin.get(origin) as Upstream
       upstream.request({ exchange, method, path, headers: own, body }, (error, response) => {
         // reply-from destroys what it is handed once the client has gone, and a Buffer cannot be destroyed.
-        if (error === null && !exchange.clientGone) return callback(null, response)
+        if (error === null && !exchange.clientGone) {
+          try {
+            return callback(null, response)
+          } catch (thrown) {
+            // Within undici's parser, which would keep it to itself.
+            return reply.send(thrown)
+          }
+        }
         // A connection whose request was not read to its end cannot carry another.
         if (!request.raw.complete) reply.header('connection', 'close')
         reply.send(error ?? new ClientGone())

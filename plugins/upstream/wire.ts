@@ -13,12 +13,14 @@ export function answerReader<Answer extends TSchema>(
   const validate = Compile(schema)
   return ({ statusCode, body }) => {
     if (statusCode < 200 || statusCode > 299) throw upstreamStatus(statusCode)
-    const value = parseJson(body as Buffer)
+    const value = parseJson((body as Buffer | undefined) ?? EMPTY)
     if (!validate.Check(value))
       throw new UpstreamNonsense({ cause: new Error(JSON.stringify(validate.Errors(value)[0])) })
     return value as Static<Answer>
   }
 }
+
+const EMPTY = Buffer.alloc(0)
 
 /** A number that a double may not hold: 16 digits or more, or an exponent. */
 const LONG_NUMBER = /[\d.]{16}|\d[eE]/
