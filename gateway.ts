@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import AjvCompiler from '@fastify/ajv-compiler'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import accessLog from './plugins/access-log.ts'
+import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
@@ -36,10 +37,12 @@ export async function buildGateway(
     ...server
   } as FastifyServerOptions)
 
-  // What every exchange has: an answer that says what went wrong, a line in the log, a deadline.
+  // What every exchange has: an answer that says what went wrong, a line in the log, a deadline, and
+  // an end of its connection when the gateway stops.
   await gateway.register(problem)
   await gateway.register(accessLog)
   await gateway.register(exchange, { deadline: config.deadline })
+  await gateway.register(drain)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
   await gateway.register(issuers, config.issuers)

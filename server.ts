@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { buildAdmin } from './admin.ts'
@@ -39,12 +39,12 @@ async function loadConfig(file: string): Promise<GatewayConfig> {
   try {
     module = await import(url)
   } catch (error) {
-    const { code, message, stack } = error as NodeJS.ErrnoException
-    const isMissing = code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`)
+    const { code, message, stack = '' } = error as NodeJS.ErrnoException
+    if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`))
+      throw new Error(`${file} cannot be read: there is no such file`)
+    const [where] = stack.match(/file:\/\/[^\s)]+:\d+/) ?? []
     throw new Error(
-      isMissing
-        ? `${file} cannot be read: there is no such file`
-        : `${file} cannot be loaded: ${stack ?? message}`
+      `${file} cannot be loaded: ${message.split('\n', 1)[0]}${where ? ` (${fileURLToPath(where)})` : ''}`
     )
   }
   if (module.default === undefined) throw new Error(`${file} has no default export`)
@@ -52,8 +52,10 @@ async function loadConfig(file: string): Promise<GatewayConfig> {
 }
 
 function explain(error: NodeJS.ErrnoException & { port?: number; address?: string }): string {
-  if (error instanceof ConfigError)
-    return `The configuration has ${error.faults.length} fault(s):\n${error.message}`
+  if (error instanceof ConfigError) {
+    const { faults, message } = error
+    return `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${message}`
+  }
   if (error.code === 'EADDRINUSE') return `${error.address}:${error.port} is taken by another process`
   if (error.code === 'EACCES') return `${error.address}:${error.port} may not be listened on by this user`
   return error.message

@@ -4,9 +4,9 @@ import Type from 'typebox'
 import { buildService, serve } from './service.ts'
 
 const seed = [
-  ['ada', 'Ada Lovelace', 'ada@example.com', '2026-01-10T09:00:00.000Z', 'the engine'],
-  ['grace', 'Grace Hopper', 'grace@example.com', '2026-02-11T10:30:00.000Z', 'a moth'],
-  ['alan', 'Alan Turing', 'alan@example.com', '2026-03-12T12:00:00.000Z', 'an apple']
+  ['ada', 'Ada Lovelace', 'ada@example.com', '2026-01-10T09:00:00.000Z'],
+  ['grace', 'Grace Hopper', 'grace@example.com', '2026-02-11T10:30:00.000Z'],
+  ['alan', 'Alan Turing', 'alan@example.com', '2026-03-12T12:00:00.000Z']
 ] as const
 
 const UserParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) })
@@ -17,7 +17,7 @@ export function buildUsers({ database = ':memory:' }: { database?: string } = {}
   const db = openDatabase(database)
   app.addHook('onClose', async () => db.close())
 
-  const findUser = db.prepare(`
+  const findUser = db.prepare('SELECT id, name, email, created_at AS createdAt FROM users WHERE id = ?')
 
   app.get('/users/:id', { schema: { params: UserParams } }, (request, reply) => {
     const user = findUser.get(request.params.id)
@@ -35,10 +35,9 @@ function openDatabase(database: string) {
       id TEXT PRIMARY KEY,
       name TEXT NOT NULL,
       email TEXT NOT NULL,
-      created_at TEXT NOT NULL,
-      password_hint TEXT NOT NULL
+      created_at TEXT NOT NULL
     ) STRICT`)
-  const insert = db.prepare('INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?, ?)')
+  const insert = db.prepare('INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?)')
   for (const user of seed) insert.run(...user)
   return db
 }

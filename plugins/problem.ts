@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import createError from '@fastify/error'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import findMyWay from 'find-my-way'
+import findMyWay, { type HTTPMethod as HTTPMethods } from 'find-my-way'
 
 /**
  * Errors as problem details (RFC 9457), for every answer that is not a success: one error handler, 404 and 405
@@ -42,27 +42,23 @@ const MethodNotAllowed = createError('SLUICE_METHOD_NOT_ALLOWED', 'Method not al
 const MAX_FAULTS = 50
 
 async function problem(fastify: import('fastify').FastifyInstance) {
-  const methods = new Map<string, Set<string>>()
+  const methods = new Set<HTTPMethods>()
   const routes = findMyWay()
 
-  fastify.addHook('onRoute', route => {
-    let allowed = methods.get(route.url)
-    if (allowed === undefined) {
-      allowed = new Set()
-      methods.set(route.url, allowed)
-      routes.on('GET', route.url, () => {}, allowed)
+  fastify.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat() as HTTPMethods[]) {
+      methods.add(one)
+      if (!routes.hasRoute(one, url)) routes.on(one, url, () => {})
     }
-    for (const method of [route.method].flat()) allowed.add(method.toUpperCase())
   })
 
   fastify.setErrorHandler<ProblemError>((error, request, reply) => sendProblem(error, request, reply))
 
   fastify.setNotFoundHandler((request, reply) => {
-    const allowed = routes.find('GET', request.url.split('?', 1)[0] as string)?.store as
-      | Set<string>
-      | undefined
-    if (allowed === undefined) return sendProblem(new NotFound(), request, reply)
-    reply.header('allow', [...allowed].sort().join(', '))
+    const path = request.url.split('?', 1)[0] as string
+    const allowed = [...methods].filter(method => routes.find(method, path) !== null)
+    if (allowed.length === 0) return sendProblem(new NotFound(), request, reply)
+    reply.header('allow', allowed.sort().join(', '))
     return sendProblem(new MethodNotAllowed(), request, reply)
   })
 }

@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyPluginCallback } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
@@ -8,14 +8,18 @@ import { IssuerOptions } from './jwt.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { UpstreamOptions } from './upstream.ts'
 
-type Routes = FastifyPluginAsync | FastifyPluginCallback
+/** A Fastify plugin, of whatever type provider: hence a method, whose parameters TypeScript compares both ways. */
+type Routes = {
+  plugin(app: FastifyInstance, options: object, done: (error?: Error) => void): void | Promise<void>
+}['plugin']
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
-const Name = '^[a-z][a-z0-9-]{0,62}$'
+/** Names become hosts, namespaces and labels. */
+const NAME = /^[a-z][a-z0-9-]{0,62}$/
 
-/** Keys that are names: they become hosts, namespaces and labels. (Defaults are only written into what has one itself.) */
+/** By name. (TypeBox only writes defaults into what has one itself.) */
 function Named<Type extends TSchema>(type: Type) {
-  return Type.Record(Type.String({ pattern: Name }), withDefault(type, {}), { additionalProperties: false })
+  return Type.Record(Type.String(), withDefault(type, {}))
 }
 
 export const ScopeOptions = Type.Object(
@@ -152,7 +156,7 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   const definition = typeof module.default === 'function' ? module.default(values) : module.default
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
-  if (isObject(config)) faults.push(...unknownNames(config))
+  if (isObject(config)) faults.push(...badNames(config), ...unknownNames(config))
   if (faults.length > 0) throw new ConfigError(faults)
   return config as GatewayConfig
 }
@@ -177,8 +181,7 @@ function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
   Settings.Set({ maxErrors })
   const faults = errors.flatMap(({ instancePath, keyword, params, message }): ConfigFault[] => {
     if (keyword === 'additionalProperties') return []
-    if (keyword === 'boolean')
-      return [{ path: instancePath, message: 'is not known, or not a name (a-z, 0-9, -)' }]
+    if (keyword === 'boolean') return [{ path: instancePath, message: 'is not known' }]
     if (keyword === 'required')
       return (params as { requiredProperties: string[] }).requiredProperties.map(name => ({
         path: `${instancePath}/${name}`,
@@ -194,6 +197,14 @@ function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
     return [{ path: instancePath, message }]
   })
   return [...new Map(faults.map(fault => [fault.path, fault])).values()]
+}
+
+function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries({ upstreams, issuers, tiers, scopes }).flatMap(([group, members]) =>
+    Object.keys(isObject(members) ? members : {})
+      .filter(name => !NAME.test(name))
+      .map(name => ({ path: `/${group}/${name}`, message: 'is not a name: a-z, then a-z, 0-9 or -' }))
+  )
 }
 
 function unknownNames(config: Record<string, unknown>): ConfigFault[] {

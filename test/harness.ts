@@ -8,7 +8,7 @@ import type { GatewayDefinition } from '../schemas/gateway.ts'
 
 /** What tests start for real, each on a port of its own, and ended with the test. */
 
-interface Ending {
+export interface Ending {
   teardown(end: () => unknown): void
 }
 

@@ -10,15 +10,17 @@ export interface Tier {
   name: string
   limits: Limit[]
   redisAway: TierOptions['redisAway']
+  /** As `RateLimit-Policy` says it. */
+  policy: string
 }
 
 /** What one limit has to say of a request. */
 export interface LimitState {
-  /** Requests left after this one; 0 if it was refused. */
+  allowed: boolean
+  /** Requests left after this one; 0 if this limit refused it. */
   remaining: number
   /** Milliseconds until a window of this limit ends, or, if this limit refused, until it would allow again. */
   reset: number
-  allowed: boolean
 }
 
 /** One state a limit, in the tier's order. All are committed, or none. */
@@ -37,19 +39,17 @@ export interface Limiter {
   ): void
 }
 
-export function createTier(name: string, { limits, redisAway }: TierOptions): Tier {
-  return {
-    name,
-    redisAway,
-    limits: limits.map(limit => ({
-      ...limit,
-      name: limits.length === 1 ? name : `${name}-${limit.window / 1000}s`
-    }))
-  }
+export function createTier(name: string, { limits: options, redisAway }: TierOptions): Tier {
+  const limits = options.map(limit => ({
+    ...limit,
+    name: options.length === 1 ? name : `${name}-${limit.window / 1000}s`
+  }))
+  const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
+  return { name, limits, redisAway, policy }
 }
 
-/** The tier with each limit divided among `gateways`, so that together they let through no more. */
-export function shareOf(tier: Tier, gateways: number): Tier {
+/** Each limit divided among `gateways`, so that together they let through no more, and each of them at least one. */
+export function shareOf(tier: TierOptions, gateways: number): TierOptions {
   return {
     ...tier,
     limits: tier.limits.map(limit => ({ ...limit, limit: Math.max(1, Math.floor(limit.limit / gateways)) }))

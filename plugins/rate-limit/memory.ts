@@ -1,117 +1,124 @@
 import { LruMap } from 'toad-cache'
-import type { Decision, Limit, Limiter, LimitState } from './limiter.ts'
+import type { Limit, Limiter, LimitState } from './limiter.ts'
 
 /**
  * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
- * `keys` the least recently seen key is forgotten, and starts anew should it come back.
+ * `keys` the least recently seen key is forgotten, and starts anew should it come back. `now`: milliseconds of a clock
+ * that may start anywhere.
  */
-export function createMemoryLimiter(keys: number, now: () => number = Date.now): Limiter {
-  const counters = new LruMap<Counter>(keys)
-  const logs = new LruMap<number[]>(keys)
+export function createMemoryLimiter(keys: number, now = () => performance.now()): Limiter {
+  const counters = new LruMap<Counter[]>(keys)
 
   return {
     check(key, tier, cost, callback) {
       const time = now()
-      const commits: (() => void)[] = []
-      const decision: Decision = tier.limits.map(limit => {
-        const id = `${key}:${tier.name}:${limit.name}`
-        return limit.algorithm === 'sliding-log'
-          ? checkLog(id, limit, cost, time, commits)
-          : checkWindow(id, limit, cost, time, commits)
-      })
-      if (decision.every(state => state.allowed)) for (const commit of commits) commit()
+      const id = `${key}:${tier.name}`
+      let own = counters.get(id)
+      if (own === undefined) {
+        own = tier.limits.map(createCounter)
+        counters.set(id, own)
+      }
+      const decision = own.map(counter => counter.check(cost, time))
+      if (decision.every(state => state.allowed)) {
+        for (const counter of own) counter.commit(cost, time)
+      } else {
+        for (const state of decision) if (state.allowed) state.remaining += cost
+      }
       callback(null, decision)
     }
   }
-
-  function checkWindow(
-    id: string,
-    { limit, window }: Limit,
-    cost: number,
-    time: number,
-    commits: (() => void)[]
-  ): LimitState {
-    const index = Math.floor(time / window)
-    let counter = counters.get(id)
-    if (counter === undefined) {
-      counter = { index, current: 0, previous: 0 }
-      counters.set(id, counter)
-    } else if (counter.index < index) {
-      counter.previous = counter.index === index - 1 ? counter.current : 0
-      counter.current = 0
-      counter.index = index
-    }
-    const state = windowState(
-      counter.current,
-      counter.previous,
-      time - counter.index * window,
-      limit,
-      window,
-      cost
-    )
-    const committed = counter
-    commits.push(() => {
-      committed.current += cost
-    })
-    return state
-  }
-
-  function checkLog(
-    id: string,
-    { limit, window }: Limit,
-    cost: number,
-    time: number,
-    commits: (() => void)[]
-  ): LimitState {
-    let log = logs.get(id)
-    if (log === undefined) {
-      log = []
-      logs.set(id, log)
-    }
-    const expired = log.findIndex(entry => entry > time - window)
-    log.splice(0, expired === -1 ? log.length : expired)
-    const used = log.length
-    const allowed = used + cost <= limit
-    const freeing = allowed ? log[0] : log[used + cost - limit - 1]
-    const committed = log
-    commits.push(() => {
-      for (let i = 0; i < cost; i++) committed.push(time)
-    })
-    return {
-      allowed,
-      remaining: allowed ? limit - used - cost : 0,
-      reset: freeing === undefined ? window : freeing + window - time
-    }
-  }
 }
 
+/** What is known of one key by one limit. */
 interface Counter {
-  /** Which window `current` counts: time divided by the window's length. */
-  index: number
-  current: number
-  previous: number
+  check(cost: number, time: number): LimitState
+  /** Counts what the last `check` allowed. */
+  commit(cost: number, time: number): void
+}
+
+function createCounter(limit: Limit): Counter {
+  return limit.algorithm === 'sliding-log' ? new SlidingLog(limit) : new SlidingWindow(limit)
 }
 
 /**
- * The sliding-window counter: of the previous window's requests, those are taken to be within the last `window` ms that
- * would be had they come evenly. `elapsed`: milliseconds of the current window.
+ * Of the previous window's requests, those are taken to be within the last `window` ms that would be had they come
+ * evenly. A key's first window starts with its first request: were it to start with the clock's, a load that begins in
+ * the middle of one would for a while get half as much again as its limit.
+ *
+ * Requests are multiplied by milliseconds rather than divided: whole numbers are exact, so that a request that comes
+ * after just as long as it was told is not refused by a rounding error.
  */
-export function windowState(
-  current: number,
-  previous: number,
-  elapsed: number,
-  limit: number,
-  window: number,
-  cost: number
-): LimitState {
-  const used = current + previous * (1 - elapsed / window)
-  if (used + cost <= limit)
-    return { allowed: true, remaining: Math.floor(limit - used - cost), reset: window - elapsed }
-  const room = limit - cost
-  // Within this window once enough of the previous one has slid out, else within the next, whose previous is this one.
-  const reset =
-    current <= room
-      ? window * (1 - (room - current) / previous) - elapsed
-      : window - elapsed + window * (1 - Math.max(0, room) / current)
-  return { allowed: false, remaining: 0, reset: Math.ceil(reset) }
+class SlidingWindow implements Counter {
+  #limit: Limit
+  #start = Number.NEGATIVE_INFINITY
+  #current = 0
+  #previous = 0
+  #next = { start: 0, current: 0, previous: 0 }
+
+  constructor(limit: Limit) {
+    this.#limit = limit
+  }
+
+  check(cost: number, time: number): LimitState {
+    const { limit, window } = this.#limit
+    const now = Math.floor(time)
+    let start = this.#start
+    let current = this.#current
+    let previous = this.#previous
+    // Nothing of it matters any more, or the clock was set back.
+    if (Math.abs(now - start) >= window * 2) {
+      start = now
+      current = 0
+      previous = 0
+    } else if (now - start >= window) {
+      start += window
+      previous = current
+      current = 0
+    }
+    this.#next = { start, current, previous }
+
+    const elapsed = now - start
+    const room = limit - cost
+    const left = (room - current) * window - previous * (window - elapsed)
+    if (left >= 0) return { allowed: true, remaining: Math.floor(left / window), reset: window - elapsed }
+    // Within this window, once enough of the previous one has slid out, or within the next, which has this one behind it.
+    const reset =
+      current <= room
+        ? window - Math.floor(((room - current) * window) / previous)
+        : window * 2 - Math.floor((Math.max(room, 0) * window) / Math.max(current, 1))
+    return { allowed: false, remaining: 0, reset: reset - elapsed }
+  }
+
+  commit(cost: number): void {
+    const { start, current, previous } = this.#next
+    this.#start = start
+    this.#current = current + cost
+    this.#previous = previous
+  }
+}
+
+/** The time of every request within the last `window` ms. */
+class SlidingLog implements Counter {
+  #limit: Limit
+  #times: number[] = []
+
+  constructor(limit: Limit) {
+    this.#limit = limit
+  }
+
+  check(cost: number, now: number): LimitState {
+    const { limit, window } = this.#limit
+    const times = this.#times
+    const kept = times.findIndex(time => time > now - window)
+    times.splice(0, kept === -1 ? times.length : kept)
+
+    const room = limit - cost - times.length
+    const freeing = room >= 0 ? times[0] : times[-room - 1]
+    const reset = freeing === undefined ? window : Math.ceil(freeing - now + window)
+    return { allowed: room >= 0, remaining: Math.max(room, 0), reset }
+  }
+
+  commit(cost: number, now: number): void {
+    for (let i = 0; i < cost; i++) this.#times.push(now)
+  }
 }

@@ -27,7 +27,7 @@ t.test('a user is found by id, and an unknown one is a 404', async t => {
   const { status, body } = await call('/users/ada')
   t.equal(status, 200)
   t.match(body, { id: 'ada', name: 'Ada Lovelace', email: 'ada@example.com' })
-  t.strictSame(Object.keys(body), ['id', 'name', 'email', 'createdAt', 'passwordHint'])
+  t.strictSame(Object.keys(body), ['id', 'name', 'email', 'createdAt'])
   t.strictSame(await call('/users/nobody'), { status: 404, body: { error: 'no such user' } })
 })
 

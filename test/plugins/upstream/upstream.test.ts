@@ -31,7 +31,11 @@ t.test('every way in which a service breaks is 502, and says nothing of it', asy
     const answer = await call(`${url}/products`)
     t.equal(answer.status, 502, way)
     t.match(answer.headers.get('content-type'), 'application/problem+json')
-    t.match(answer.json, { title: /^The service (failed to answer|gave an unusable answer)$/, status: 502, requestId: String })
+    t.match(answer.json, {
+      title: /^The service (failed to answer|gave an unusable answer)$/,
+      status: 502,
+      requestId: String
+    })
     t.notMatch(answer.text, /127\.0\.0\.1|ECONN|UND_ERR|at .*\.ts|socket/i, 'no address, no cause, no stack')
   }
 })

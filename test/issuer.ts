@@ -1,0 +1,185 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import type { GatewayDefinition } from '../schemas/gateway.ts'
+import { type Answer, call, type Ending, startGateway } from './harness.ts'
+
+/**
+ * An issuer that does what no provider would: its keys, its tokens and the answers of its server are the test's to
+ * choose. The server is a real one, with discovery at its usual place and the keys at `/jwks`.
+ */
+export interface Issuer {
+  issuer: string
+  jwksUri: string
+  /** What it started with. */
+  keys: SigningKey[]
+  /** How often the keys have been asked for. */
+  readonly fetches: number
+  /** Every path that was asked for, in order. */
+  requests: string[]
+  /** A token as it should be, but for these claims and header parameters (undefined: left out), and this key. */
+  sign(claims?: object, header?: object, key?: SigningKey): Promise<string>
+  /** These are its keys from now on. What is no SigningKey is published as it is. */
+  publish(...keys: (SigningKey | object | string)[]): void
+  /** How the keys are answered from now on; without a mode, well again. */
+  fail(mode?: Failure): void
+  /** These members of the discovery document are other ones from now on. */
+  describe(members: object): void
+  /** Nobody listens any more at its port, until `start`. */
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
+export type Failure = keyof typeof failures
+
+export interface SigningKey {
+  alg: string
+  /** As it is published. */
+  jwk: JWK
+  secret: JWK
+}
+
+/** A key pair, with these members in the published key over those that it should have (undefined: left out). */
+export async function makeKey(alg = 'RS256', members: object = {}): Promise<SigningKey> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+  const jwk = { ...(await exportJWK(publicKey)), kid: crypto.randomUUID(), alg, use: 'sig', ...members }
+  return { alg, jwk, secret: { ...(await exportJWK(privateKey)), alg: undefined } }
+}
+
+/** Claims and header as they are given, as objects or as the very text, signed. */
+export async function signAs(
+  { alg, secret }: SigningKey,
+  claims: object | string,
+  header: object
+): Promise<string> {
+  const text = typeof claims === 'string' ? claims : JSON.stringify(claims)
+  const protectedHeader = { alg, ...header }
+  return new CompactSign(Buffer.from(text))
+    .setProtectedHeader(protectedHeader)
+    .sign(await importJWK(secret, protectedHeader.alg))
+}
+
+/** Seconds since the epoch, `ms` from now: what `exp` and its like are in. */
+export function inMs(ms: number): number {
+  return (Date.now() + ms) / 1000
+}
+
+export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issuer> {
+  const started = keys ?? [await makeKey()]
+  let document = ''
+  let failure: Failure | undefined
+  let metadata: object = {}
+  const requests: string[] = []
+
+  const server = createServer((request, response) => {
+    requests.push(request.url as string)
+    if (request.url === '/.well-known/openid-configuration')
+      return answerJson(response, JSON.stringify({ issuer: url, jwks_uri: `${url}/jwks`, ...metadata }))
+    if (request.url === '/jwks' && failure) return failures[failure](response, document, request)
+    return answerJson(response, document)
+  })
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+  const port = await listen(0)
+  const url = `http://127.0.0.1:${port}`
+
+  const issuer: Issuer = {
+    issuer: url,
+    jwksUri: `${url}/jwks`,
+    keys: started,
+    requests,
+    get fetches() {
+      return requests.filter(path => path === '/jwks').length
+    },
+    sign(claims = {}, header = {}, key = started[0] as SigningKey) {
+      const good = { iss: url, aud: 'api://gateway', sub: 'ada', iat: inMs(0), exp: inMs(300_000) }
+      return signAs(key, { ...good, ...claims }, { kid: key.jwk.kid, typ: 'at+jwt', ...header })
+    },
+    publish(...published) {
+      document = JSON.stringify({
+        keys: published.map(key => (typeof key === 'object' && 'jwk' in key ? key.jwk : key))
+      })
+    },
+    fail(mode) {
+      failure = mode
+    },
+    describe(members) {
+      metadata = members
+    },
+    async stop() {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+    async start() {
+      await listen(port)
+    }
+  }
+  issuer.publish(...started)
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return issuer
+}
+
+/** Each would hand over the good keys to a reader without limits. */
+const failures = {
+  error: response => response.writeHead(500).end('no keys: db.internal:5432 refused'),
+  /** With the keys in it, so that the status has to be looked at. */
+  'error with keys': (response, document) => response.writeHead(500).end(document),
+  garbage: response => response.end('<html>keys?</html>'),
+  'not a set': response => response.end('[]'),
+  null: response => response.end('null'),
+  empty: response => response.end(),
+  cut: (response, document) => {
+    response.setHeader('content-length', document.length)
+    response.write(document.slice(0, -10), () => response.destroy())
+  },
+  hang: () => {},
+  /** Begins, and never ends. */
+  stall: (response, document) => response.write(document),
+  '10 MiB': (response, document) => response.end(padded(document)),
+  'zipped 10 MiB': (response, document) =>
+    response.setHeader('content-encoding', 'gzip').end(gzipSync(padded(document))),
+  redirect: response => response.writeHead(302, { location: '/elsewhere' }).end()
+} satisfies Record<string, (response: ServerResponse, document: string, request: IncomingMessage) => unknown>
+
+function padded(document: string): string {
+  return document.padEnd(10 * 1024 * 1024)
+}
+
+function answerJson(response: ServerResponse, json: string): void {
+  response.setHeader('content-type', 'application/json').end(json)
+}
+
+type IssuerInput = NonNullable<GatewayDefinition<string, string, string>['issuers']>[string]
+
+export interface Guarded {
+  url: string
+  /** Asks who the gateway says it is. Without a token there is no Authorization header. */
+  ask(token?: string, scheme?: string): Promise<Answer>
+}
+
+/** A gateway with one scope behind the issuer, at `/me`, that answers `request.user`. */
+export async function startGuarded(
+  t: Ending,
+  issuer: Partial<IssuerInput> & { issuer: string }
+): Promise<Guarded> {
+  const { url } = await startGateway(t, {
+    issuers: { test: { audience: 'api://gateway', ...issuer } },
+    scopes: {
+      me: { prefix: '/me', jwt: 'test', routes: async app => void app.get('/', async ({ user }) => user) }
+    }
+  })
+  return {
+    url: `${url}/me`,
+    ask: (token, scheme = 'Bearer') =>
+      call(`${url}/me`, token === undefined ? {} : { headers: { authorization: `${scheme} ${token}` } })
+  }
+}
