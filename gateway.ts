@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import AjvCompiler from '@fastify/ajv-compiler'
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController
+} from 'fastify'
+import pino from 'pino'
 import accessLog from './plugins/access-log.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
@@ -15,14 +21,14 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
- * its upstreams, its issuers and its Redis are up.
+ * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger.
  */
 export async function buildGateway(
   config: GatewayConfig,
-  server: FastifyServerOptions = {}
+  logger: FastifyBaseLogger = pino({ level: config.log.level }, pino.destination({ sync: false }))
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
-    logger: { level: config.log.level },
+    loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
@@ -33,8 +39,7 @@ export async function buildGateway(
     genReqId: request => validRequestId(request.headers['x-request-id']) ?? randomUUID(),
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply) as never,
     clientErrorHandler,
-    schemaController: { compilersFactory: { buildValidator } },
-    ...server
+    schemaController: { compilersFactory: { buildValidator } }
   } as FastifyServerOptions)
 
   // What every exchange has: an answer that says what went wrong, a line in the log, a deadline, and

@@ -1,0 +1,32 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+
+/** An issuer for the measurements: one RSA key over HTTP, and a token for each of `consumers`. */
+export async function startIssuer(consumers: number) {
+  const { publicKey, privateKey } = await generateKeyPair('RS256')
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'RS256', use: 'sig' }
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json')
+    const isDiscovery = request.url?.endsWith('openid-configuration')
+    response.end(JSON.stringify(isDiscovery ? { issuer, jwks_uri: `${issuer}/jwks` } : { keys: [jwk] }))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+  const authorization: string[] = []
+  for (let i = 0; i < consumers; i++) {
+    const claims = {
+      email: `u-${i}@example.com`,
+      roles: ['customer'],
+      permissions: ['orders:read', 'orders:write'],
+      tier: 'premium'
+    }
+    const token = new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'at+jwt' })
+    authorization.push(
+      `Bearer ${await token.setIssuer(issuer).setAudience('api://gateway').setSubject(`u-${i}`).setIssuedAt().setExpirationTime('2h').sign(privateKey)}`
+    )
+  }
+  return { issuer, authorization, close: () => server.close() }
+}

@@ -1,0 +1,83 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+
+/** A process under measurement, pinned to a core where the system can. */
+export interface Measured {
+  child: ChildProcess
+  url: string
+  /** Microseconds of CPU, user and system, since its start. */
+  cpu(): number
+  /** Bytes resident. */
+  memory(): number
+}
+
+const canPin = process.platform === 'linux' && has('taskset')
+
+/** `core`: 0 for a subject, 1 for what loads and answers it. On one core, or without taskset, the system decides. */
+export async function startNode(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  core: number,
+  flags: string[] = []
+): Promise<Measured> {
+  const node = [process.execPath, ...flags, script]
+  const [command, ...args] = canPin ? ['taskset', '-c', String(core), ...node] : node
+  const child = spawn(command as string, args, {
+    env: { ...process.env, ...env, PORT: '0' },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
+  const [message] = await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`${script} ended with ${code}`)))
+  ])
+  return measured(child, (message as { port: number }).port)
+}
+
+export function measured(child: ChildProcess, port: number): Measured {
+  const { pid } = child
+  return {
+    child,
+    url: `http://127.0.0.1:${port}`,
+    cpu: () => cpuOf(pid as number),
+    memory: () => memoryOf(pid as number)
+  }
+}
+
+export async function stop({ child }: Pick<Measured, 'child'>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
+/** From /proc in ticks of 10 ms; elsewhere from ps, in whole seconds, which wants longer rounds. */
+function cpuOf(pid: number): number {
+  if (process.platform !== 'linux') {
+    const [seconds = 0, minutes = 0, hours = 0] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
+      encoding: 'utf8'
+    })
+      .trim()
+      .split(':')
+      .reverse()
+      .map(Number)
+    return ((hours * 60 + minutes) * 60 + seconds) * 1e6
+  }
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+function memoryOf(pid: number): number {
+  if (process.platform !== 'linux')
+    return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) * 1024
+  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096
+}
+
+function has(command: string): boolean {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
