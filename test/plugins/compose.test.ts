@@ -1,0 +1,129 @@
+import type { RequestListener } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import Type from 'typebox'
+import compose, { type Part } from '../../plugins/compose.ts'
+import { call, type Ending, startGateway, startService } from '../harness.ts'
+
+const Text = Type.Object({ text: Type.String() })
+
+/** A composition of one part, before a service that answers as told. */
+async function start(
+  t: Ending,
+  part: Partial<Part<typeof Text>>,
+  listener: RequestListener,
+  options: { deadline?: number } = {}
+) {
+  let calls = 0
+  const service = await startService(t, (request, response) => {
+    calls++
+    response.setHeader('content-type', 'application/json')
+    listener(request, response)
+  })
+  const routes = async (app: FastifyInstance) => {
+    await app.register(compose)
+    app.addHook('onRequest', async request => {
+      request.user = {
+        sub: String(request.headers['x-test-sub'] ?? 'ada'),
+        roles: [],
+        permissions: [],
+        tier: 'free'
+      }
+    })
+    app.compose({
+      url: '/',
+      response: Type.Object({ part: Type.Union([Type.String(), Type.Null()]) }),
+      parts: { part: { upstream: 'products', answer: Text, path: () => '/part', ...part } },
+      toClient: ({ part }) => ({ part: part === null ? null : part.text })
+    })
+  }
+  const { url, gateway } = await startGateway(t, {
+    ...options,
+    upstreams: { products: { url: service } },
+    scopes: { x: { prefix: '/x', routes } }
+  })
+  return { url: `${url}/x`, gateway, calls: () => calls }
+}
+
+const answering: RequestListener = (_request, response) => response.end('{"text":"hello"}')
+
+t.test('a part that takes longer than its own timeout is missing, and its call is cancelled', async t => {
+  let cancelled = false
+  const { url, gateway } = await start(t, { timeout: 50 }, (_request, response) => {
+    response.on('close', () => {
+      cancelled = true
+    })
+  })
+  const answer = await call(url)
+  t.equal(answer.status, 200)
+  t.same(answer.json, { part: null, missing: ['part'] })
+  while (!cancelled) await new Promise(resolve => setTimeout(resolve, 5))
+  t.match(gateway.upstream('products').state().breaker, { failures: 1 })
+})
+
+t.test("a required part's timeout is 504", async t => {
+  const { url } = await start(t, { timeout: 50, required: true }, () => {})
+  const answer = await call(url)
+  t.equal(answer.status, 504)
+  t.match(answer.json, { title: 'The service took too long to answer' })
+})
+
+t.test('the deadline ends the exchange, also when only an optional part is late', async t => {
+  const { url } = await start(t, {}, () => {}, { deadline: 50 })
+  t.equal((await call(url)).status, 504)
+})
+
+t.test('a fallback stands in for a part that failed, which then is not missing', async t => {
+  const { url } = await start(t, { fallback: { text: 'instead' } }, (_request, response) =>
+    response.destroy()
+  )
+  const answer = await call(url)
+  t.same(answer.json, { part: 'instead' })
+  t.notOk(answer.headers.has('sluice-missing'))
+})
+
+t.test('a cached part is fetched once in its time, for each consumer, and never when it failed', async t => {
+  let isUp = true
+  const { url, calls } = await start(t, { cache: { ttl: 60_000 } }, (request, response) => {
+    if (isUp) answering(request, response)
+    else response.destroy()
+  })
+  for (let i = 0; i < 3; i++) t.same((await call(url)).json, { part: 'hello' })
+  t.equal(calls(), 1)
+  t.same((await call(url, { headers: { 'x-test-sub': 'grace' } })).json, { part: 'hello' })
+  t.equal(calls(), 2, 'another consumer does not get what was fetched for the first')
+  isUp = false
+  t.same((await call(url, { headers: { 'x-test-sub': 'alan' } })).json, { part: null, missing: ['part'] })
+  isUp = true
+  t.same((await call(url, { headers: { 'x-test-sub': 'alan' } })).json, { part: 'hello' })
+})
+
+t.test('a shared cache is shared', async t => {
+  const { url, calls } = await start(t, { cache: { ttl: 60_000, shared: true } }, answering)
+  await call(url)
+  await call(url, { headers: { 'x-test-sub': 'grace' } })
+  t.equal(calls(), 1)
+})
+
+t.test('a path that cannot be built is the part failing', async t => {
+  const throwing = () => {
+    throw Object.assign(new Error('no'), { statusCode: 400, code: 'SLUICE_TEST' })
+  }
+  const { url } = await start(t, { path: throwing, required: true }, answering)
+  t.equal((await call(url)).status, 400)
+})
+
+t.test('the compiler asks for the case of an optional part', async t => {
+  const routes = (app: FastifyInstance) =>
+    app.compose({
+      url: '/',
+      response: Type.Object({ text: Type.String() }),
+      parts: {
+        needed: { upstream: 'products', answer: Text, path: () => '/', required: true },
+        optional: { upstream: 'products', answer: Text, path: () => '/' }
+      },
+      // @ts-expect-error optional may be null
+      toClient: ({ needed, optional }) => ({ text: needed.text + optional.text })
+    })
+  t.type(routes, 'function', 'checked by tsc')
+})

@@ -1,0 +1,54 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { products } from '../../../routes/products.ts'
+import { call, type Ending, startGateway } from '../../harness.ts'
+
+/** Of an authority made for these tests: ca.pem signed localhost.pem. */
+const read = (name: string) => readFileSync(new URL(`../../fixtures/${name}`, import.meta.url), 'utf8')
+const scopes = { products: { prefix: '/products', routes: products } }
+
+async function startTls(t: Ending): Promise<number> {
+  const server = createServer(
+    { cert: read('localhost.pem'), key: read('localhost.key') },
+    (_request, response) => response.end('over TLS')
+  )
+  server.listen(0)
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+t.test('a certificate that nobody vouches for is refused (reply-from note 3)', async t => {
+  const port = await startTls(t)
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: `https://localhost:${port}` } },
+    scopes
+  })
+  const answer = await call(`${url}/products`)
+  t.equal(answer.status, 502)
+  t.notMatch(answer.text, /certificate|localhost/)
+})
+
+t.test('a certificate of a trusted authority, but for another host, is refused', async t => {
+  const port = await startTls(t)
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: `https://127.0.0.1:${port}`, tls: { ca: read('ca.pem') } } },
+    scopes
+  })
+  t.equal((await call(`${url}/products`)).status, 502)
+})
+
+t.test('a certificate of a trusted authority, for that host, is taken', async t => {
+  const port = await startTls(t)
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: `https://localhost:${port}`, tls: { ca: read('ca.pem') } } },
+    scopes
+  })
+  t.equal((await call(`${url}/products`)).text, 'over TLS')
+})
