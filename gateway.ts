@@ -1,13 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import AjvCompiler from '@fastify/ajv-compiler'
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyServerOptions,
-  LogController
-} from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import pino from 'pino'
-import accessLog from './plugins/access-log.ts'
+import { AccessLog, childLoggerFactory, createRequestIds } from './plugins/access-log.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
@@ -29,23 +23,23 @@ export async function buildGateway(
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new AccessLog(),
+    childLoggerFactory,
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
     requestTimeout: 60_000,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
-    genReqId: request => validRequestId(request.headers['x-request-id']) ?? randomUUID(),
+    genReqId: createRequestIds(),
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply) as never,
     clientErrorHandler,
     schemaController: { compilersFactory: { buildValidator } }
   } as FastifyServerOptions)
 
-  // What every exchange has: an answer that says what went wrong, a line in the log, a deadline, and
-  // an end of its connection when the gateway stops.
+  // What every exchange has: an answer that says what went wrong, a deadline, and an
+  // end of its connection when the gateway stops.
   await gateway.register(problem)
-  await gateway.register(accessLog)
   await gateway.register(exchange, { deadline: config.deadline })
   await gateway.register(drain)
   // What the scopes' patterns are made of.
@@ -81,10 +75,6 @@ function buildValidator(externalSchemas: unknown, ajv: object) {
   const strict = compile({ coerceTypes: false })
   const coercing = compile({ coerceTypes: 'array' })
   return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : coercing)(route as never)
-}
-
-function validRequestId(id: string | string[] | undefined): string | undefined {
-  return typeof id === 'string' && /^[\w.:-]{1,128}$/.test(id) ? id : undefined
 }
 
 const CLIENT_ERRORS: Record<string, [number, string]> = {

@@ -15,18 +15,27 @@ export async function startIssuer(consumers: number) {
   await once(server, 'listening')
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
-  const authorization: string[] = []
-  for (let i = 0; i < consumers; i++) {
-    const claims = {
-      email: `u-${i}@example.com`,
-      roles: ['customer'],
-      permissions: ['orders:read', 'orders:write'],
-      tier: 'premium'
-    }
-    const token = new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'at+jwt' })
-    authorization.push(
-      `Bearer ${await token.setIssuer(issuer).setAudience('api://gateway').setSubject(`u-${i}`).setIssuedAt().setExpirationTime('2h').sign(privateKey)}`
-    )
+  return {
+    issuer,
+    premium: await tokens('premium'),
+    exact: await tokens('exact'),
+    close: () => server.close()
   }
-  return { issuer, authorization, close: () => server.close() }
+
+  async function tokens(tier: string): Promise<string[]> {
+    const authorization: string[] = []
+    for (let i = 0; i < consumers; i++) {
+      const claims = {
+        email: `u-${i}@example.com`,
+        roles: ['customer'],
+        permissions: ['orders:read', 'orders:write'],
+        tier
+      }
+      const token = new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'at+jwt' })
+      authorization.push(
+        `Bearer ${await token.setIssuer(issuer).setAudience('api://gateway').setSubject(`u-${i}`).setIssuedAt().setExpirationTime('2h').sign(privateKey)}`
+      )
+    }
+    return authorization
+  }
 }

@@ -1,92 +1,61 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import autocannon from 'autocannon'
+import { startRedis } from '../test/redis.ts'
 import { startIssuer } from './issuer.ts'
+import { load, type Sample } from './load.ts'
 import { type Measured, startNode, stop } from './process.ts'
+import { median, ratio, round } from './statistics.ts'
 import { createSubjects, type Subject } from './subjects.ts'
 
 /**
  * CPU time a request of each subject's process, in short rounds that take turns, so that what the machine does besides
- * falls on all of them: `npm run bench -- [--only floor,plain] [--rounds 7] [--seconds 2]`.
+ * falls on all of them: `npm run bench -- [--only floor,plain] [--rounds 7] [--seconds 2] [--connections 64]`.
  */
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '2' },
     connections: { type: 'string', default: '64' }
   }
 })
-
-interface Sample {
-  cpu: number
-  rate: number
-  p50: number
-  p99: number
-}
-
-const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
-const running: Measured[] = []
+const endings: (() => unknown)[] = []
 
 try {
   await measure()
 } finally {
-  await Promise.all(running.map(stop))
+  await Promise.all(endings.map(end => end()))
 }
 process.exit(0)
 
 async function measure(): Promise<void> {
   const issuer = await startIssuer(1_000)
+  const redis = await startRedis({ teardown: end => endings.push(end) } as never)
   const upstream = await start('upstream.ts', {}, 1)
+  const env = { UPSTREAM: upstream.url, ISSUER: issuer.issuer, REDIS_URL: redis.url }
   const wanted = values.only?.split(',')
   const subjects = createSubjects(issuer).filter(({ name }) => wanted?.includes(name) ?? true)
   const processes = new Map<Subject, Measured>()
   for (const subject of subjects)
-    processes.set(
-      subject,
-      await start(`subjects/${subject.script}`, { UPSTREAM: upstream.url, ISSUER: issuer.issuer }, 0)
-    )
+    processes.set(subject, await start(`subjects/${subject.script}`, { ...env, ...subject.env }, 0))
 
   const samples = new Map<Subject, Sample[]>(subjects.map(subject => [subject, []]))
-  const rounds = Number(values.rounds)
-  for (let round = 0; round <= rounds; round++) {
+  const options = { connections: Number(values.connections), seconds: Number(values.seconds) }
+  for (let round = 0; round <= Number(values.rounds); round++) {
     for (const subject of subjects) {
-      const sample = await load(subject, processes.get(subject) as Measured)
+      const sample = await load(subject, processes.get(subject) as Measured, options)
       // The first round is for the compiler.
       if (round > 0) samples.get(subject)?.push(sample)
     }
-    process.stderr.write(round === 0 ? 'warmed up\n' : `round ${round} of ${rounds}\n`)
+    process.stderr.write(round === 0 ? 'warmed up\n' : `round ${round} of ${values.rounds}\n`)
   }
   report(subjects, samples, processes)
 }
 
 async function start(script: string, env: NodeJS.ProcessEnv, core: number): Promise<Measured> {
-  const process = await startNode(path(script), env, core)
-  running.push(process)
+  const process = await startNode(fileURLToPath(new URL(script, import.meta.url)), env, core)
+  endings.push(() => stop(process))
   return process
-}
-
-async function load({ name, requests }: Subject, { url, cpu }: Measured): Promise<Sample> {
-  const before = cpu()
-  const {
-    requests: done,
-    latency,
-    non2xx,
-    errors,
-    duration
-  } = await autocannon({
-    url,
-    requests,
-    connections: Number(values.connections),
-    duration: Number(values.seconds)
-  })
-  if (non2xx > 0 || errors > 0) throw new Error(`${name}: ${non2xx} answers that are none, ${errors} errors`)
-  return {
-    cpu: (cpu() - before) / done.total,
-    rate: done.total / duration,
-    p50: latency.p50,
-    p99: latency.p99
-  }
 }
 
 function report(
@@ -94,30 +63,28 @@ function report(
   samples: Map<Subject, Sample[]>,
   processes: Map<Subject, Measured>
 ): void {
-  const figure = (subject: Subject, key: keyof Sample) =>
-    median((samples.get(subject) as Sample[]).map(sample => sample[key]))
-  const floor = subjects.find(({ name }) => name === 'floor')
+  const figures = (name: string, key: keyof Sample) => {
+    const subject = subjects.find(subject => subject.name === name)
+    return subject && (samples.get(subject) as Sample[]).map(sample => sample[key])
+  }
+  const against = (subject: Subject, name: string) => {
+    const other = figures(name, 'cpu')
+    return other && round(ratio(figures(subject.name, 'cpu') as number[], other).median, 2)
+  }
   console.table(
     Object.fromEntries(
       subjects.map(subject => [
         subject.name,
         {
-          'CPU us a request': round(figure(subject, 'cpu'), 1),
-          'x floor': floor && round(figure(subject, 'cpu') / figure(floor, 'cpu'), 2),
-          'requests a second': round(figure(subject, 'rate'), 0),
-          'p50 ms': figure(subject, 'p50'),
-          'p99 ms': figure(subject, 'p99'),
+          'CPU us a request': round(median(figures(subject.name, 'cpu') as number[]), 1),
+          'x floor': against(subject, 'floor'),
+          'x bare': against(subject, 'bare'),
+          'requests a second': round(median(figures(subject.name, 'rate') as number[]), 0),
+          'p50 ms': median(figures(subject.name, 'p50') as number[]),
+          'p99 ms': median(figures(subject.name, 'p99') as number[]),
           'MiB resident': round((processes.get(subject) as Measured).memory() / 2 ** 20, 0)
         }
       ])
     )
   )
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-}
-
-function round(value: number, places: number): number {
-  return Number(value.toFixed(places))
 }

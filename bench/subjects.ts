@@ -3,14 +3,18 @@ import type { Request } from 'autocannon'
 /** What is measured: a process, and the requests that it gets. */
 export interface Subject {
   name: string
-  /** A script of bench/subjects, started with UPSTREAM, ISSUER and REDIS_URL (if `redis`) in its environment. */
+  /** A script of bench/subjects, started with UPSTREAM, ISSUER and REDIS_URL in its environment, and these. */
   script: string
-  redis?: boolean
+  env?: Record<string, string>
   requests: Request[]
+  /** The answer's status; 200 if not given. */
+  status?: number
 }
 
+/** Authorization headers, one a consumer, by the tier that the token names. */
 export interface Tokens {
-  authorization: string[]
+  premium: string[]
+  exact: string[]
 }
 
 const newOrder = JSON.stringify({
@@ -18,34 +22,51 @@ const newOrder = JSON.stringify({
   shipping: { street: '1 Road', city: 'London', region: 'LDN', postalCode: 'N1', countryCode: 'GB' }
 })
 
-/** `tokens`: one for each of the consumers that send the requests of a subject behind JWT. */
-export function createSubjects({ authorization }: Tokens): Subject[] {
-  const withToken = (request: Request): Request[] =>
-    authorization.map(token => ({ ...request, headers: { ...request.headers, authorization: token } }))
+export function createSubjects({ premium, exact }: Tokens): Subject[] {
+  const withTokens = (tokens: string[], request: Request): Request[] =>
+    tokens.map(authorization => ({ ...request, headers: { ...request.headers, authorization } }))
+  const sluice = (name: string, requests: Request | Request[], more: Partial<Subject> = {}): Subject => ({
+    name,
+    script: 'sluice.ts',
+    requests: [requests].flat(),
+    ...more
+  })
+  const postOrder: Request = {
+    path: '/api/v1/orders',
+    method: 'POST',
+    body: newOrder,
+    headers: { 'content-type': 'application/json' }
+  }
 
   return [
+    // What Node costs at the least, and what a bare Fastify proxy costs.
     { name: 'floor', script: 'floor.ts', requests: [{ path: '/products/1' }] },
-    { name: 'plain', script: 'sluice.ts', requests: [{ path: '/plain/1' }] },
-    { name: 'GET products', script: 'sluice.ts', requests: [{ path: '/api/v1/products/1' }] },
-    {
-      name: 'GET users',
-      script: 'sluice.ts',
-      requests: authorization.map((token, i) => ({
-        path: `/api/v1/users/u-${i}`,
-        headers: { authorization: token }
-      }))
-    },
-    { name: 'GET orders', script: 'sluice.ts', requests: withToken({ path: '/api/v1/orders/o-1' }) },
-    {
-      name: 'POST orders',
-      script: 'sluice.ts',
-      requests: withToken({
-        path: '/api/v1/orders',
-        method: 'POST',
-        body: newOrder,
-        headers: { 'content-type': 'application/json' }
-      })
-    },
-    { name: 'GET dashboard', script: 'sluice.ts', requests: withToken({ path: '/api/v1/dashboard' }) }
+    { name: 'bare', script: 'bare.ts', requests: [{ path: '/products/1' }] },
+    sluice('plain', { path: '/plain/1' }),
+    { name: 'floor, 1 KiB', script: 'floor.ts', requests: [{ path: '/products/large' }] },
+    { name: 'bare, 1 KiB', script: 'bare.ts', requests: [{ path: '/products/large' }] },
+    sluice('plain, 1 KiB', { path: '/plain/large' }),
+    sluice('plain, 5000 routes', { path: '/plain/1' }, { env: { ROUTES: '5000' } }),
+    // Each pattern alone.
+    sluice('jwt', withTokens(premium, { path: '/jwt/1' })),
+    sluice('rate-limit', { path: '/limit/1' }),
+    sluice('rate-limit, exact', { path: '/limit-exact/1' }),
+    sluice('transform', { path: '/transform/o-1' }),
+    // All of them.
+    sluice('everything', withTokens(premium, { path: '/everything/o-1' })),
+    sluice('everything, exact', withTokens(exact, { path: '/everything/o-1' })),
+    // The reference gateway's routes.
+    sluice('GET products', { path: '/api/v1/products/1' }),
+    sluice(
+      'GET users',
+      premium.map((authorization, i) => ({ path: `/api/v1/users/u-${i}`, headers: { authorization } }))
+    ),
+    sluice('GET orders', withTokens(premium, { path: '/api/v1/orders/o-1' })),
+    sluice('POST orders', withTokens(premium, postOrder)),
+    sluice('GET dashboard', withTokens(premium, { path: '/api/v1/dashboard' })),
+    // What is refused.
+    sluice('refused, 401', { path: '/jwt/1', headers: { authorization: 'Bearer a.b.c' } }, { status: 401 }),
+    sluice('refused, 429', { path: '/refused/1' }, { status: 429 }),
+    sluice('refused, open breaker', { path: '/broken/1' }, { status: 503 })
   ]
 }

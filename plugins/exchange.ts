@@ -1,6 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import createError from '@fastify/error'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 
 /**
@@ -31,19 +30,19 @@ export const DeadlineExceeded = createError(
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
 export class Exchange {
+  /** The route's pattern, for logs: bounded, where paths are not. */
+  readonly route: string
+  readonly reply: FastifyReply
   /** Why this exchange ended before its answer did. */
-  reason: Error | undefined
+  reason: Error | undefined = undefined
   #calls: Abortable[] = []
   #timer: NodeJS.Timeout
-  #raw: IncomingMessage | undefined
 
-  constructor(deadline: number, raw?: IncomingMessage, response?: ServerResponse) {
-    this.#raw = raw
+  constructor(route: string, deadline: number, reply: FastifyReply) {
+    this.route = route
+    this.reply = reply
     this.#timer = setTimeout(expire, deadline, this)
-    response?.on('close', () => {
-      this.end()
-      if (!response.writableFinished) this.abort(new ClientGone())
-    })
+    reply.raw.on('close', () => this.#end())
   }
 
   attach(call: Abortable): void {
@@ -64,17 +63,15 @@ export class Exchange {
     for (const call of calls) call.abort(reason)
   }
 
-  end(): void {
-    clearTimeout(this.#timer)
-  }
-
   /** True as soon as the socket knows, which is before `close` is emitted. */
   get clientGone(): boolean {
-    const raw = this.#raw
-    return (
-      this.reason instanceof ClientGone ||
-      (raw !== undefined && (raw.aborted || raw.socket?.destroyed === true))
-    )
+    const { raw } = this.reply.request
+    return this.reason instanceof ClientGone || raw.aborted || raw.socket?.destroyed === true
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer)
+    if (!this.reply.raw.writableFinished) this.abort(new ClientGone())
   }
 }
 
@@ -86,10 +83,12 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   fastify.decorateRequest('exchange')
 
   fastify.addHook('onRoute', route => {
+    const { url } = route
     const deadline = route.config?.deadline ?? options.deadline
     route.onRequest = [
       (request, reply, done) => {
-        request.exchange = new Exchange(deadline, request.raw, reply.raw)
+        request.exchange = new Exchange(url, deadline, reply)
+        reply.header('x-request-id', request.id)
         done()
       },
       ...[route.onRequest ?? []].flat()

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts'
 import { UnsafePath } from './upstream/errors.ts'
@@ -27,17 +27,19 @@ async function forward(fastify: FastifyInstance) {
     this.upstream(upstream)
     const own = this.prefix
     const source = `http://${upstream}/`
-    const optionsFor = (reply: FastifyReply) => ({
+    const options = {
       rewriteRequestHeaders: (request: FastifyRequest, headers: Record<string, unknown>) => {
         const path = prefix + remainder(request.raw.url as string, own)
         // What reply-from settled of the body; all else is made from the client's own headers.
         const length =
           request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
-        return { [carried]: { request, reply, path, headers: toUpstreamHeaders(request, length) } }
+        return {
+          [carried]: { exchange: request.exchange, path, headers: toUpstreamHeaders(request, length) }
+        }
       },
       rewriteHeaders: toClientHeaders,
       retryDelay: never
-    })
+    } as never
     // Its own context: here bodies are streams, whatever the scope around it parses.
     this.register(async scope => {
       scope.removeAllContentTypeParsers()
@@ -49,7 +51,7 @@ async function forward(fastify: FastifyInstance) {
           ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
         ],
         exposeHeadRoute: false,
-        handler: (_request, reply) => reply.from(source, optionsFor(reply) as never)
+        handler: (_request, reply) => reply.from(source, options)
       } as RouteOptions)
     })
     return this

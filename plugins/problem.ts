@@ -72,6 +72,7 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
   if (error.headers) reply.headers(error.headers)
   return reply
     .code(body.status)
+    .header('x-request-id', request.id)
     .removeHeader('content-length')
     .type('application/problem+json')
     .serializer(JSON.stringify)

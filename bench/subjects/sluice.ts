@@ -4,31 +4,94 @@ import pino from 'pino'
 import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
+import transform from '../../plugins/transform.ts'
+import { path } from '../../plugins/upstream/wire.ts'
+import { orders, toOrder } from '../../routes/orders.v1.ts'
+import { InternalOrder, Order, OrderParams } from '../../schemas/orders.ts'
 
-/** The reference gateway before the cheap upstream, with limits that are checked and never reached, and a plain route. */
-const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, PORT = '0' } = process.env
-const definition = shop({
+/** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
+const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', LOG = 'info' } = process.env
+const url = UPSTREAM
+const reference = shop({
   HOST: '127.0.0.1',
   PORT: 0,
   ADMIN_PORT: 0,
-  USERS_URL: UPSTREAM,
-  ORDERS_URL: UPSTREAM,
-  PRODUCTS_URL: UPSTREAM,
+  USERS_URL: url,
+  ORDERS_URL: url,
+  PRODUCTS_URL: url,
   JWT_ISSUER: ISSUER,
   JWT_AUDIENCE: 'api://gateway',
   REDIS_URL,
   LOG_LEVEL: 'info'
 })
-const unreached = { limits: [{ limit: 1_000_000_000, window: 60_000 }] }
-const tiers = { free: unreached, standard: unreached, premium: unreached }
-const scopes = { ...definition.scopes, plain: { prefix: '/plain', routes: plain } }
 
-async function plain(app: FastifyInstance) {
-  await app.register(forward)
-  app.forward({ method: 'GET', url: '/:id', upstream: 'products', prefix: '/products' })
+// Two limits that are checked and never reached.
+const limits = [
+  { limit: 100_000_000, window: 10_000 },
+  { limit: 1_000_000_000, window: 3_600_000 }
+]
+const tiers = {
+  free: { limits },
+  standard: { limits },
+  premium: { limits },
+  exact: { limits },
+  closed: { limits: [{ limit: 1, window: 2_678_400_000 }] }
 }
 
-const logger = pino({ level: 'info' }, pino.destination({ dest: '/dev/null', sync: false }))
-const gateway = await buildGateway(resolveConfig({ default: { ...definition, tiers, scopes } }, {}), logger)
-await gateway.listen({ port: Number(PORT), host: '127.0.0.1' })
+const definition = {
+  ...reference,
+  tiers,
+  upstreams: {
+    ...reference.upstreams,
+    // Nobody listens there.
+    broken: { url: 'http://127.0.0.1:1', breaker: { failures: 1, resetTimeout: 3_600_000 } }
+  },
+  scopes: {
+    ...reference.scopes,
+    plain: { prefix: '/plain', routes: plain },
+    jwt: { prefix: '/jwt', routes: plain, jwt: 'shop' as const },
+    limit: { prefix: '/limit', routes: plain, rateLimit: { address: 'premium' as const } },
+    'limit-exact': { prefix: '/limit-exact', routes: plain, rateLimit: { address: 'exact' as const } },
+    transform: { prefix: '/transform', routes: transformed },
+    // By the tier that the token names: premium, or exact.
+    everything: {
+      prefix: '/everything',
+      routes: orders,
+      jwt: 'shop' as const,
+      rateLimit: { consumer: 'premium' as const }
+    },
+    refused: { prefix: '/refused', routes: plain, rateLimit: { address: 'closed' as const } },
+    broken: { prefix: '/broken', routes: broken }
+  }
+}
+async function plain(app: FastifyInstance) {
+  await app.register(forward)
+  app.forward({ method: ['GET', 'POST'], url: '/:id', upstream: 'products', prefix: '/products' })
+  for (let i = 0; i < Number(ROUTES); i++)
+    app.forward({ method: 'GET', url: `/route-${i}/:id/items`, upstream: 'products', prefix: '/products' })
+}
+
+async function broken(app: FastifyInstance) {
+  await app.register(forward)
+  app.forward({ method: 'GET', url: '/:id', upstream: 'broken' as 'products', prefix: '' })
+}
+
+async function transformed(app: FastifyInstance) {
+  await app.register(transform)
+  app.transform({
+    method: 'GET',
+    url: '/:id',
+    upstream: 'orders',
+    params: OrderParams,
+    answer: InternalOrder,
+    response: Order,
+    toUpstream: ({ params }) => ({ method: 'GET', path: path`/orders/${params.id}` }),
+    toClient: toOrder
+  })
+}
+
+const logger = pino({ level: LOG }, pino.destination({ dest: '/dev/null', sync: false }))
+const gateway = await buildGateway(resolveConfig({ default: definition }, {}), logger)
+await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })
+process.on('SIGTERM', () => process.exit())

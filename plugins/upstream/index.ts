@@ -1,8 +1,8 @@
 import replyFrom from '@fastify/reply-from'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
-import { ClientGone } from '../exchange.ts'
+import { ClientGone, type Exchange } from '../exchange.ts'
 import type { Headers, UpstreamCallback } from './call.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 
@@ -15,8 +15,7 @@ import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.
 export const carried = Symbol('sluice.carried')
 
 export interface Carried {
-  request: FastifyRequest
-  reply: FastifyReply
+  exchange: Exchange
   path: string
   headers: Headers
 }
@@ -45,8 +44,8 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
 
   const client = {
     request({ origin, method, body, headers }: ReplyFromRequest, callback: UpstreamCallback) {
-      const { request, reply, path, headers: own } = headers[carried]
-      const { exchange } = request
+      const { exchange, path, headers: own } = headers[carried]
+      const { reply } = exchange
       const upstream = byOrigin.get(origin) as Upstream
       upstream.request({ exchange, method, path, headers: own, body }, (error, response) => {
         // reply-from destroys what it is handed once the client has gone, and a Buffer cannot be destroyed.
@@ -59,7 +58,7 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
           }
         }
         // A connection whose request was not read to its end cannot carry another.
-        if (!request.raw.complete) reply.header('connection', 'close')
+        if (!reply.request.raw.complete) reply.header('connection', 'close')
         reply.send(error ?? new ClientGone())
       })
     }

@@ -1,0 +1,49 @@
+import autocannon from 'autocannon'
+import type { Measured } from './process.ts'
+import type { Subject } from './subjects.ts'
+
+export interface Sample {
+  /** Microseconds of the subject's CPU a request. */
+  cpu: number
+  /** Requests a second. */
+  rate: number
+  /** Milliseconds. */
+  p50: number
+  p99: number
+}
+
+export interface LoadOptions {
+  connections: number
+  seconds: number
+}
+
+/** One round: `subject` gets its requests, shared out among the connections. @throws if an answer is another. */
+export async function load(
+  subject: Pick<Subject, 'name' | 'requests' | 'status'>,
+  { url, cpu }: Measured,
+  options: LoadOptions
+): Promise<Sample> {
+  const { name, requests, status = 200 } = subject
+  let connection = 0
+  const before = cpu()
+  const result = await autocannon({
+    url,
+    connections: options.connections,
+    duration: options.seconds,
+    setupClient(client) {
+      const own = requests.filter((_, i) => i % options.connections === connection % requests.length)
+      connection++
+      client.setRequests(own)
+    }
+  })
+  const spent = cpu() - before
+  const { requests: done, latency, errors, duration } = result
+  const counted = (result as unknown as { statusCodeStats: Record<string, { count: number }> })
+    .statusCodeStats
+  // A breaker has to be opened, a limit to be used up.
+  const others = Object.entries(counted).filter(([code]) => Number(code) !== status)
+  const strange = others.reduce((sum, [, { count }]) => sum + count, errors)
+  if (strange > options.connections * 2)
+    throw new Error(`${name}: ${JSON.stringify(counted)}, ${errors} errors`)
+  return { cpu: spent / done.total, rate: done.total / duration, p50: latency.p50, p99: latency.p99 }
+}

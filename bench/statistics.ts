@@ -1,0 +1,15 @@
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1] ?? Number.NaN
+}
+
+/** The middle of `a[i] / b[i]`, each pair from one round, and the quartiles around it. */
+export function ratio(a: number[], b: number[]): { median: number; low: number; high: number } {
+  const ratios = a.map((value, i) => value / (b[i] as number)).toSorted((x, y) => x - y)
+  const at = (share: number) => ratios[Math.floor((ratios.length - 1) * share)] ?? Number.NaN
+  return { median: at(0.5), low: at(0.25), high: at(0.75) }
+}
+
+export function round(value: number, places: number): number {
+  return Number(value.toFixed(places))
+}
