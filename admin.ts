@@ -3,7 +3,7 @@ import problem from './plugins/problem.ts'
 
 /**
  * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
- * requests; 503 once it drains) and `/upstreams` (each one's breaker, state and counts).
+ * requests; 503 once it drains) `/upstreams` (each one's breaker, state and counts) and `/metrics` (Prometheus).
  */
 export async function buildAdmin(
   gateway: FastifyInstance,
@@ -22,6 +22,10 @@ export async function buildAdmin(
     return { status: isDraining() ? 'draining' : 'ready' }
   })
   admin.get('/upstreams', () => gateway.upstreams.map(upstream => upstream.state()))
+  admin.get('/metrics', async (_request, reply) => {
+    reply.type(gateway.metrics.contentType)
+    return gateway.metrics.metrics()
+  })
 
   return admin
 }

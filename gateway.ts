@@ -5,6 +5,7 @@ import { AccessLog, childLoggerFactory, createRequestIds } from './plugins/acces
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
+import metrics from './plugins/metrics.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
@@ -41,6 +42,7 @@ export async function buildGateway(
   // end of its connection when the gateway stops.
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
+  await gateway.register(metrics)
   await gateway.register(drain)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)

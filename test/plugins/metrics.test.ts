@@ -1,0 +1,35 @@
+import t from 'tap'
+import { buildAdmin } from '../../admin.ts'
+import { products } from '../../routes/products.ts'
+import { call, startGateway, startService } from '../harness.ts'
+
+t.test('routes and breakers are counted, and what a client makes up becomes no label', async t => {
+  const service = await startService(t, (request, response) => {
+    response.writeHead(request.url === '/products/none' ? 404 : 200).end()
+  })
+  const { url, gateway } = await startGateway(t, {
+    upstreams: { products: { url: service } },
+    scopes: { products: { prefix: '/products', routes: products } }
+  })
+  const admin = await buildAdmin(gateway, () => false)
+  t.teardown(() => admin.close())
+  for (const path of ['/products/1', '/products/2', '/products/none', '/made-up-1', '/made-up-2'])
+    await call(url + path)
+  await call(`${url}/made-up-3`, { method: 'PURGE' })
+
+  const { body, headers } = await admin.inject('/metrics')
+  t.match(headers['content-type'], 'text/plain')
+  const lines = body.split('\n')
+  const count = (labels: string) =>
+    lines
+      .find(line => line.startsWith(`sluice_exchange_duration_seconds_count{${labels}}`))
+      ?.split(' ')
+      .pop()
+  t.equal(count('route="/products/:id",method="GET",status="2xx"'), '2')
+  t.equal(count('route="/products/:id",method="GET",status="4xx"'), '1')
+  t.equal(count('route="none",method="other",status="4xx"'), '3')
+  t.notMatch(body, /made-up|PURGE/)
+  t.ok(lines.includes('sluice_breaker_state{upstream="products"} 0'))
+  t.ok(lines.includes('sluice_breaker_refused_total{upstream="products"} 0'))
+  t.match(body, 'nodejs_eventloop_lag_seconds')
+})
