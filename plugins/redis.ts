@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -5,17 +6,17 @@ import { Redis } from 'ioredis'
 import type { RedisOptions } from '../schemas/rate-limit.ts'
 
 /**
- * `fastify.redis` by @fastify/redis, such that nothing ever waits for a Redis that is away: neither the start of the
- * gateway, nor its end, nor a request for longer than `timeout`.
+ * `fastify.redis` by @fastify/redis, such that nothing waits for a Redis that is away: a command fails at once, or
+ * within `SILENCE` ms if the connection is dead without saying so; the gateway starts and ends all the same.
+ * `fastify.redisTimeout` (ms) is how long a request may wait.
  */
 async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
   const client = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: timeout,
-    connectTimeout: 2_000,
+    connectTimeout: SILENCE,
+    socketTimeout: SILENCE,
     // Jittered: after an outage all gateways come back, but not at once.
     retryStrategy: attempts => Math.min(attempts * 100, 2_000) * (0.5 + Math.random() / 2)
   })
@@ -34,9 +35,19 @@ async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
   client.status = 'ready'
   fastifyRedis(fastify, { client }, () => {})
   client.status = status
-
-  client.connect().catch(() => {})
+  fastify.decorate('redisTimeout', timeout)
   fastify.addHook('onClose', async () => client.disconnect())
+
+  // The first requests should be counted in a Redis that is there. One that is not refuses at once, or never answers.
+  await Promise.race([client.connect().catch(() => {}), setTimeout(1_000, undefined, { ref: false })])
 }
 
+const SILENCE = 2_000
+
 export default fp(redis, { name: 'sluice-redis', fastify: '5.x' })
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    redisTimeout: number
+  }
+}

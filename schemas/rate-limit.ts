@@ -6,8 +6,8 @@ export const LimitOptions = Type.Object(
   {
     /** Requests let through within any `window`. */
     limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
-    /** Milliseconds. */
-    window: Type.Integer({ minimum: 1_000, maximum: 2_678_400_000 }),
+    /** Milliseconds, in whole seconds: `RateLimit-Policy` cannot say anything else. */
+    window: Type.Integer({ minimum: 1_000, maximum: 2_678_400_000, multipleOf: 1_000 }),
     /** `sliding-window`: two counters a key, exact under steady load. `sliding-log`: exact always, an entry a request. */
     algorithm: withDefault(Type.Enum(['sliding-window', 'sliding-log']), 'sliding-window')
   },
@@ -17,8 +17,12 @@ export type LimitOptions = Type.Static<typeof LimitOptions>
 
 export const TierOptions = Type.Object(
   {
-    /** All of them apply; a request that one of them refuses uses up none of the others. */
-    limits: Type.Array(withDefault(LimitOptions, {}), { minItems: 1, maxItems: 8 }),
+    /** All of them apply; a request that one of them refuses uses up none of the others. One a window at most. */
+    limits: Type.Refine(
+      Type.Array(withDefault(LimitOptions, {}), { minItems: 1, maxItems: 8 }),
+      limits => new Set(limits.map(({ window }) => window)).size === limits.length,
+      () => 'must not have two limits of the same window'
+    ),
     /**
      * While Redis is away: `open` lets everything through, `closed` nothing (503), `local` counts in memory, with each
      * limit divided by the number of gateways.
@@ -44,7 +48,7 @@ export const RedisOptions = Type.Object(
   {
     url: Url('redis:', 'rediss:'),
     /** Milliseconds that a request waits for Redis. */
-    timeout: withDefault(Type.Integer({ minimum: 1 }), 50)
+    timeout: withDefault(Type.Integer({ minimum: 1, maximum: 60_000 }), 50)
   },
   { additionalProperties: false }
 )

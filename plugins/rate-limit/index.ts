@@ -50,10 +50,15 @@ type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: 
 
 export const tiers = fp(
   async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys }: TiersOptions) {
-    const byName = new Map(Object.entries(options).map(([name, tier]) => [name, createTier(name, tier)]))
+    const byName = new Map<string, Tier>()
+    const shares = new Map<Tier, Tier>()
+    for (const [name, tierOptions] of Object.entries(options)) {
+      const tier = createTier(name, tierOptions)
+      byName.set(name, tier)
+      shares.set(tier, createTier(name, shareOf(tierOptions, gateways)))
+    }
     const memory = createMemoryLimiter(keys)
-    const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.log)
-    const shares = new Map([...byName.values()].map(tier => [tier, shareOf(tier, gateways)]))
+    const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
     fastify.decorate('tier', name => byName.get(name))
@@ -68,15 +73,11 @@ export const tiers = fp(
 async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimitPatternOptions) {
   const own = fastify.tier(name)
   if (own === undefined) throw new Error(`no tier is named '${name}'`)
-  const policies = new Map<Tier, string>()
 
   const keyGenerator = (request: FastifyRequest): Admission => {
+    // A client that has gone already has no address any more.
     if (by === 'address')
-      return {
-        key: `address:${normalizeIP(request.ip, 64)}`,
-        tier: own,
-        decision: undefined
-      }
+      return { key: `address:${normalizeIP(request.ip ?? '', 64)}`, tier: own, decision: undefined }
     const { sub, tier } = request.user
     return { key: `consumer:${sub}`, tier: fastify.tier(tier) ?? own, decision: undefined }
   }
@@ -94,33 +95,31 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
     if (admission.decision === undefined) throw unavailable()
     throw quotaExceeded(admission.tier, admission.decision)
   })
-
-  function describe({ tier, decision }: Admission, reply: FastifyReply): void {
-    let policy = policies.get(tier)
-    if (policy === undefined) {
-      policy = tier.limits
-        .map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`)
-        .join(', ')
-      policies.set(tier, policy)
-    }
-    reply.header('ratelimit-policy', policy)
-    if (decision === undefined) return
-    reply.header(
-      'ratelimit',
-      decision
-        .map(({ remaining, reset }, i) => `"${tier.limits[i]?.name}";r=${remaining};t=${seconds(reset)}`)
-        .join(', ')
-    )
-  }
 }
 
 export default fp(rateLimit, { name: 'sluice-rate-limit', fastify: '5.x', dependencies: ['sluice-tiers'] })
 
+/** What the limits are and how much of them is left, beside what another pattern of the scope has said of its own. */
+function describe({ tier, decision }: Admission, reply: FastifyReply): void {
+  append(reply, 'ratelimit-policy', tier.policy)
+  if (decision === undefined) return
+  const states = decision.map(
+    ({ remaining, reset }, i) => `"${tier.limits[i]?.name}";r=${remaining};t=${seconds(reset)}`
+  )
+  append(reply, 'ratelimit', states.join(', '))
+}
+
+function append(reply: FastifyReply, header: string, value: string): void {
+  const before = reply.getHeader(header)
+  reply.header(header, before === undefined ? value : `${before}, ${value}`)
+}
+
 /** @fastify/rate-limit wants a constructor, and makes a child for each set of options; all of them are this one. */
 function createStore(limiter: Limiter, memory: Limiter, shares: Map<Tier, Tier>) {
   return class Store {
-    child(): this {
-      return this
+    child({ routeInfo }: { routeInfo: { url?: string } }): this {
+      if (routeInfo.url === undefined) return this
+      throw new Error(`${routeInfo.url} has a rateLimit in its config: limits are tiers here, set by scope`)
     }
 
     incr(

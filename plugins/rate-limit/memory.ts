@@ -4,7 +4,7 @@ import type { Limit, Limiter, LimitState } from './limiter.ts'
 /**
  * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
  * `keys` the least recently seen key is forgotten, and starts anew should it come back. `now`: milliseconds of a clock
- * that may start anywhere.
+ * that starts anywhere and never goes back.
  */
 export function createMemoryLimiter(keys: number, now = () => performance.now()): Limiter {
   const counters = new LruMap<Counter[]>(keys)
@@ -65,8 +65,7 @@ class SlidingWindow implements Counter {
     let start = this.#start
     let current = this.#current
     let previous = this.#previous
-    // Nothing of it matters any more, or the clock was set back.
-    if (Math.abs(now - start) >= window * 2) {
+    if (now - start >= window * 2) {
       start = now
       current = 0
       previous = 0

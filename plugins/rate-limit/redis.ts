@@ -4,60 +4,90 @@ import type { Decision, Limiter } from './limiter.ts'
 
 /**
  * Limits in Redis, shared by all gateways: one script call a request, all limits of the tier in it, Redis's own clock.
- * Every key of a consumer carries the same hash tag, so that in a cluster they are on one node.
+ * Every key of a consumer carries the same hash tag, so that in a cluster they are on one node; it names window and
+ * algorithm too, so that a config that changes them starts anew rather than misread what is there.
  *
- * A call that fails or takes too long marks Redis as away: from then on calls fail at once, and one probe at a time,
- * jittered, finds out when it is back.
+ * A call that fails or takes longer than `timeout` (ms) marks Redis as away: from then on calls fail at once, and one
+ * probe at a time, jittered, finds out when it counts again.
  */
-export function createRedisLimiter(redis: Redis, log: FastifyBaseLogger): Limiter & { close(): void } {
+export function createRedisLimiter(
+  redis: Redis,
+  timeout: number,
+  log: FastifyBaseLogger
+): Limiter & { close(): void } {
   let isAway = false
+  let isClosed = false
   let probe: NodeJS.Timeout | undefined
   redis.defineCommand('sluiceCheck', { lua: CHECK })
 
   return {
     check(key, tier, cost, callback) {
       if (isAway) return callback(away)
-      const keys = tier.limits.map(limit => `sluice:{${key}}:${tier.name}:${limit.name}`)
-      const args = tier.limits.flatMap(limit => [
-        limit.algorithm === 'sliding-log' ? 1 : 0,
-        limit.limit,
-        limit.window
+      const keys = tier.limits.map(
+        ({ window, algorithm }) => `sluice:{${key}}:${tier.name}:${window}:${algorithm}`
+      )
+      const args = tier.limits.flatMap(({ algorithm, limit, window }) => [
+        algorithm === 'sliding-log' ? 1 : 0,
+        limit,
+        window
       ])
-      ;(redis as ScriptedRedis)
-        .sluiceCheck(keys.length, ...keys, cost, ...args)
-        .then(reply => callback(null, toDecision(reply)))
-        .catch(error => {
-          leave(error)
-          callback(error)
-        })
+      run(keys, [cost, ...args], (error, reply) => {
+        if (error === null) return callback(null, toDecision(reply as number[]))
+        leave(error)
+        callback(error)
+      })
     },
     close() {
+      isClosed = true
       clearTimeout(probe)
     }
   }
 
-  function leave(error: Error): void {
-    if (isAway) return
-    isAway = true
-    log.warn({ err: error }, 'limits are not counted in Redis')
-    schedule()
+  function run(
+    keys: string[],
+    args: number[],
+    callback: (error: Error | null, reply?: number[]) => void
+  ): void {
+    const settle = (error: Error | null, reply?: number[]) => {
+      if (timer === undefined) return
+      clearTimeout(timer)
+      timer = undefined
+      callback(error, reply)
+    }
+    // It may have been this process that took so long: what has come meanwhile is read first.
+    let timer: NodeJS.Timeout | undefined = setTimeout(setImmediate, timeout, settle, late)
+    ;(redis as ScriptedRedis)
+      .sluiceCheck(keys.length, ...keys, ...args)
+      .then(reply => settle(null, reply), settle)
   }
 
-  function schedule(): void {
+  function leave(error: Error): void {
+    if (isAway || isClosed) return
+    isAway = true
+    log.warn({ err: error }, 'limits are not counted in Redis')
+    scheduleProbe()
+  }
+
+  /** A check like any other: a Redis that is full, or a replica now, answers a PING all the same. */
+  function scheduleProbe(): void {
     probe = setTimeout(
-      () => {
-        redis.ping().then(() => {
-          isAway = false
-          log.info('limits are counted in Redis again')
-        }, schedule)
-      },
-      100 + Math.random() * 150
+      run,
+      100 + Math.random() * 150,
+      ['sluice:{probe}:1000'],
+      [1, 0, 1_000_000_000, 1_000],
+      (error: Error | null) => {
+        if (isClosed) return
+        if (error) return scheduleProbe()
+        isAway = false
+        log.info('limits are counted in Redis again')
+      }
     )
     probe.unref()
   }
 }
 
 const away = new Error('Redis is away')
+const late = new Error('Redis did not answer in time')
 
 interface ScriptedRedis extends Redis {
   sluiceCheck(...args: (string | number)[]): Promise<number[]>
@@ -77,67 +107,68 @@ function toDecision(reply: number[]): Decision {
 
 /**
  * KEYS: one a limit. ARGV: cost, then algorithm (1: log), limit and window (ms) of each.
- * Returns allowed, remaining and reset (ms) of each. Writes only if all allow.
+ * Returns allowed, remaining and reset (ms) of each. Counts only if all allow. What memory.ts says of the arithmetic
+ * goes for this too; and a clock that is set back by more than a window, as by a failover, leaves nothing behind that
+ * would be counted until it is there again.
  */
 const CHECK = `
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 local cost = tonumber(ARGV[1])
-local reply, windows, allowed_by_all = {}, {}, true
+local reply, counters, allowed_by_all = {}, {}, true
 
 for i, key in ipairs(KEYS) do
   local is_log = ARGV[i * 3 - 1] == '1'
   local limit, window = tonumber(ARGV[i * 3]), tonumber(ARGV[i * 3 + 1])
   local allowed, remaining, reset
   if is_log then
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', micros - window * 1000))
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', micros - window * 1000)
+    redis.call('ZREMRANGEBYSCORE', key, micros + window * 1000, '+inf')
     local used = redis.call('ZCARD', key)
-    allowed = used + cost <= limit
-    remaining = limit - used - cost
-    local rank = allowed and 0 or used + cost - limit - 1
+    local room = limit - cost - used
+    allowed, remaining = room >= 0, room
+    local rank = allowed and 0 or -room - 1
     local freeing = redis.call('ZRANGE', key, rank, rank, 'WITHSCORES')[2]
-    reset = freeing and (tonumber(freeing) - micros) / 1000 + window or window
+    reset = freeing and math.ceil((freeing - micros) / 1000 + window) or window
+    counters[i] = used
   else
-    local index = math.floor(now / window)
-    local counter = redis.call('HMGET', key, 'index', 'current', 'previous')
-    local stored = tonumber(counter[1] or index)
-    local current, previous = tonumber(counter[2] or 0), tonumber(counter[3] or 0)
-    if stored < index then
-      previous = stored == index - 1 and current or 0
-      current = 0
-    else
-      index = stored
+    local stored = redis.call('HMGET', key, 'start', 'current', 'previous')
+    local start = tonumber(stored[1] or '-inf')
+    local current, previous = tonumber(stored[2] or 0), tonumber(stored[3] or 0)
+    if math.abs(now - start) >= window * 2 then
+      start, current, previous = now, 0, 0
+    elseif now - start >= window then
+      start, current, previous = start + window, 0, current
     end
-    windows[i] = { index, current, previous }
-    local elapsed = now - index * window
-    local used = current + previous * (1 - elapsed / window)
+    counters[i] = { start, current, previous }
+
+    local elapsed = now - start
     local room = limit - cost
-    allowed = used <= room
-    remaining = math.floor(room - used)
-    if allowed then reset = window - elapsed
-    elseif current <= room then reset = window * (1 - (room - current) / previous) - elapsed
-    else reset = window - elapsed + window * (1 - math.max(0, room) / current) end
+    local left = (room - current) * window - previous * (window - elapsed)
+    allowed, remaining = left >= 0, math.floor(left / window)
+    if allowed then reset = window
+    elseif current <= room then reset = window - math.floor((room - current) * window / previous)
+    else reset = window * 2 - math.floor(math.max(room, 0) * window / math.max(current, 1)) end
+    reset = reset - elapsed
   end
   if not allowed then allowed_by_all, remaining = false, 0 end
-  reply[i * 3 - 2], reply[i * 3 - 1], reply[i * 3] = allowed and 1 or 0, remaining, math.ceil(reset)
+  reply[i * 3 - 2], reply[i * 3 - 1], reply[i * 3] = allowed and 1 or 0, remaining, reset
 end
 
-if allowed_by_all then
-  for i, key in ipairs(KEYS) do
-    local window = tonumber(ARGV[i * 3 + 1])
-    local counter = windows[i]
-    if counter then
-      redis.call('HSET', key, 'index', string.format('%.0f', counter[1]), 'current', string.format('%.0f', counter[2] + cost), 'previous', string.format('%.0f', counter[3]))
-      redis.call('PEXPIRE', key, window * 2)
-    else
-      -- Two calls within one microsecond differ by how many came before.
-      local used = redis.call('ZCARD', key)
-      for n = 1, cost do
-        redis.call('ZADD', key, string.format('%.0f', micros), string.format('%.0f', micros) .. '-' .. used + n)
-      end
-      redis.call('PEXPIRE', key, window)
+for i, key in ipairs(KEYS) do
+  local window, counter = tonumber(ARGV[i * 3 + 1]), counters[i]
+  if not allowed_by_all then
+    if reply[i * 3 - 2] == 1 then reply[i * 3 - 1] = reply[i * 3 - 1] + cost end
+  elseif type(counter) == 'table' then
+    redis.call('HSET', key, 'start', counter[1], 'current', counter[2] + cost, 'previous', counter[3])
+    redis.call('PEXPIRE', key, window * 2)
+  else
+    -- Two calls within one microsecond differ by how many came before.
+    for n = 1, cost do
+      redis.call('ZADD', key, micros, string.format('%.0f-%.0f', micros, counter + n))
     end
+    redis.call('PEXPIRE', key, window)
   end
 end
 return reply

@@ -1,0 +1,425 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { ConfigError, resolveConfig } from '../../gateway.ts'
+import exchange from '../../plugins/exchange.ts'
+import type { User } from '../../plugins/jwt/index.ts'
+import problem from '../../plugins/problem.ts'
+import rateLimit, { tiers } from '../../plugins/rate-limit/index.ts'
+import redis from '../../plugins/redis.ts'
+import { type Answer, call, startGateway } from '../harness.ts'
+import { startRedis } from '../redis.ts'
+
+t.test('an answer says what the limit is and what is left of it', async t => {
+  const { url } = await startApp(t, { tiers: { free: { limits: [{ limit: 100, window: 60_000 }] } } })
+  const first = await call(`${url}/a`, as('ada'))
+  t.equal(first.status, 200)
+  t.equal(first.headers.get('ratelimit-policy'), '"free";q=100;w=60')
+  t.equal(first.headers.get('ratelimit'), '"free";r=99;t=60')
+  const second = await call(`${url}/a`, as('ada'))
+  t.match(second.headers.get('ratelimit'), /^"free";r=98;t=\d+$/)
+  t.strictSame(oldHeaders(second), [])
+})
+
+t.test('several limits are a list, each by a name of its own', async t => {
+  const { url } = await startApp(t, {
+    tiers: {
+      free: {
+        limits: [
+          { limit: 2, window: 1_000 },
+          { limit: 1_000, window: 3_600_000 }
+        ]
+      }
+    }
+  })
+  const answer = await call(`${url}/a`, as('ada'))
+  t.equal(answer.headers.get('ratelimit-policy'), '"free-1s";q=2;w=1, "free-3600s";q=1000;w=3600')
+  t.equal(answer.headers.get('ratelimit'), '"free-1s";r=1;t=1, "free-3600s";r=999;t=3600')
+})
+
+for (const place of ['memory', 'Redis']) {
+  t.test(`a request beyond the limit is a problem that says when to come back (${place})`, async t => {
+    const { url } = await startApp(t, {
+      redis: place === 'Redis' ? { url: (await startRedis(t)).url, timeout: 5_000 } : undefined,
+      tiers: {
+        free: {
+          limits: [
+            { limit: 5, window: 3_600_000 },
+            { limit: 2, window: 60_000 }
+          ]
+        }
+      }
+    })
+    const ada = as(unique('ada'))
+    for (const remaining of [1, 0]) {
+      const answer = await call(`${url}/a`, ada)
+      t.equal(answer.status, 200)
+      t.match(answer.headers.get('ratelimit'), `"free-60s";r=${remaining};t=`)
+    }
+    for (let i = 0; i < 5; i++) {
+      const answer = await call(`${url}/a`, ada)
+      const retryAfter = answer.headers.get('retry-after')
+      t.equal(answer.status, 429)
+      t.match(answer.headers.get('content-type'), 'application/problem+json')
+      t.match(answer.json, {
+        type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+        title: 'Too many requests',
+        status: 429,
+        'violated-policies': ['free-60s'],
+        retryAfter: Number(retryAfter)
+      })
+      // One of the two has to slide out of the next window: half of that.
+      t.match(retryAfter, /^(8\d|90)$/)
+      t.match(
+        answer.headers.get('ratelimit'),
+        new RegExp(`^"free-3600s";r=3;t=\\d+, "free-60s";r=0;t=${retryAfter}$`)
+      )
+      t.strictSame(oldHeaders(answer), [])
+    }
+  })
+}
+
+t.test('a time to come back is never too short, nor none', async t => {
+  for (const window of [1_000, 60_000]) {
+    const limits = [{ limit: 1, window, algorithm: 'sliding-log' as const }]
+    const { url } = await startApp(t, { tiers: { free: { limits } } })
+    const began = performance.now()
+    await call(`${url}/a`, as('ada'))
+    const answer = await call(`${url}/a`, as('ada'))
+    const past = performance.now() - began
+    if (past > window) return t.pass('this machine is too slow to tell')
+    t.equal(answer.status, 429)
+    const retryAfter = Number(answer.headers.get('retry-after'))
+    t.ok(retryAfter >= 1 && retryAfter * 1000 >= window - past, `${retryAfter} s`)
+    t.match(answer.headers.get('ratelimit'), `;t=${retryAfter}`)
+  }
+})
+
+t.test('a consumer has one count over all scopes, and no other consumer has it', async t => {
+  const { url } = await startApp(t, { tiers: { free: { limits: [{ limit: 3, window: 60_000 }] } } })
+  t.strictSame(
+    [
+      await status(`${url}/a`, as('ada')),
+      await status(`${url}/b`, as('ada')),
+      await status(`${url}/a`, as('ada')),
+      await status(`${url}/b`, as('ada')),
+      await status(`${url}/b`, as('bob'))
+    ],
+    [200, 200, 200, 429, 200]
+  )
+})
+
+t.test("a consumer is limited by its token's tier, or by the scope's if there is no such tier", async t => {
+  const { url } = await startApp(t, {
+    tiers: {
+      free: { limits: [{ limit: 1, window: 60_000 }] },
+      premium: { limits: [{ limit: 1_000, window: 60_000 }] }
+    }
+  })
+  const policy = async (tier: string) =>
+    (await call(`${url}/a`, as('ada', tier))).headers.get('ratelimit-policy')
+  t.equal(await policy('premium'), '"premium";q=1000;w=60')
+  t.equal(await policy('free'), '"free";q=1;w=60')
+  t.equal(await policy('platinum'), '"free";q=1;w=60')
+  t.equal(await policy('__proto__'), '"free";q=1;w=60')
+})
+
+t.test('an address is limited before it is asked for a token', async t => {
+  const { url } = await startGateway(t, {
+    issuers: { shop: { issuer: 'http://127.0.0.1:1', audience: 'api://gateway' } },
+    tiers: { free: { limits: [{ limit: 2, window: 60_000 }] } },
+    scopes: { things: { prefix: '/a', routes, jwt: 'shop', rateLimit: { address: 'free' } } }
+  })
+  t.strictSame(
+    [await status(`${url}/a`), await status(`${url}/a`), await status(`${url}/a`)],
+    [401, 401, 429]
+  )
+})
+
+t.test('limits by address and by consumer are both told', async t => {
+  const { url } = await startApp(t, {
+    tiers: {
+      free: { limits: [{ limit: 5, window: 60_000 }] },
+      anonymous: { limits: [{ limit: 9, window: 60_000 }] }
+    }
+  })
+  const answer = await call(`${url}/both`, as('ada'))
+  t.equal(answer.headers.get('ratelimit-policy'), '"anonymous";q=9;w=60, "free";q=5;w=60')
+  t.equal(answer.headers.get('ratelimit'), '"anonymous";r=8;t=60, "free";r=4;t=60')
+})
+
+t.test('addresses are counted apart, those of IPv6 by their /64', async t => {
+  const { url } = await startAddresses(t)
+  const expected: [string, number][] = [
+    ['192.0.2.1', 200],
+    ['192.0.2.2', 200],
+    ['192.0.2.1', 429],
+    ['::ffff:192.0.2.1', 429],
+    ['2001:db8:0:1::1', 200],
+    ['2001:db8:0:1:ffff:ffff:ffff:ffff', 429],
+    ['2001:0DB8:0000:0001::7', 429],
+    ['2001:db8:0:2::1', 200]
+  ]
+  for (const [address, code] of expected) t.equal(await status(`${url}/a`, from(address)), code, address)
+})
+
+t.test('memory keeps no more keys than the config allows', async t => {
+  const { url } = await startAddresses(t, { rateLimit: { keys: 2 } })
+  const statuses: number[] = []
+  for (const last of [1, 2, 1, 3, 1, 2]) statuses.push(await status(`${url}/a`, from(`192.0.2.${last}`)))
+  t.strictSame(statuses, [200, 200, 429, 200, 429, 200])
+})
+
+t.test('a client that has gone before it is counted does not look like a fault of the gateway', async t => {
+  const lines: string[] = []
+  const { url, app } = await startApp(
+    t,
+    {
+      tiers: {
+        free: { limits: [{ limit: 9, window: 60_000 }] },
+        anonymous: { limits: [{ limit: 9, window: 60_000 }] }
+      }
+    },
+    line => lines.push(line)
+  )
+  let seen = 0
+  app.server.on('request', () => seen++)
+  const { port } = new URL(url)
+  for (let i = 0; i < 20; i++) {
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    socket.write(`GET /both HTTP/1.1\r\nhost: a\r\nx-user: ${as('ada').headers['x-user']}\r\n\r\n`)
+    socket.resetAndDestroy()
+  }
+  t.equal((await call(`${url}/a`, as('bob'))).status, 200)
+  t.ok(seen > 1)
+  const errors = lines.map(line => JSON.parse(line)).filter(({ level }) => level >= 50)
+  t.strictSame(
+    errors.map(({ err }) => err.message),
+    []
+  )
+})
+
+t.test('no name that a token can carry is counted as another', async t => {
+  const names = [
+    'a',
+    'a}',
+    '{a}',
+    'a}:free',
+    'a}:free:60000:sliding-window',
+    'a:free',
+    ':',
+    '{',
+    '}',
+    'a\nb',
+    'a\r\nb',
+    'a b',
+    'a\0',
+    'A',
+    'ä',
+    'a\u0308',
+    'address:127.0.0.1',
+    '__proto__',
+    `${'x'.repeat(255)}y`,
+    `${'x'.repeat(255)}z`
+  ]
+  for (const place of ['memory', 'Redis']) {
+    const { url } = await startApp(t, {
+      redis: place === 'Redis' ? { url: (await startRedis(t)).url, timeout: 5_000 } : undefined,
+      tiers: { free: { limits: [{ limit: 1, window: 60_000 }] } }
+    })
+    const run = place === 'Redis' ? unique('') : ''
+    for (const expected of [200, 429])
+      for (const name of names)
+        t.equal(await status(`${url}/a`, as(name + run)), expected, `${place}: ${JSON.stringify(name)}`)
+  }
+})
+
+for (const algorithm of ['sliding-window', 'sliding-log'] as const) {
+  t.test(`two gateways on one Redis let through no more than one would (${algorithm})`, async t => {
+    const redis = await startRedis(t)
+    const definition: Definition = {
+      redis: { url: redis.url, timeout: 5_000 },
+      tiers: { free: { redisAway: 'closed', limits: [{ limit: 40, window: 60_000, algorithm }] } }
+    }
+    const gateways = [await startApp(t, definition), await startApp(t, definition)]
+    const ada = as(unique('ada'))
+    const answers = await Promise.all(
+      Array.from({ length: 120 }, (_, i) => call(`${gateways[i % 2]?.url}/a`, ada))
+    )
+    const admitted = answers.filter(({ status }) => status === 200)
+    t.equal(admitted.length, 40)
+    t.equal(answers.filter(({ status }) => status === 429).length, 80)
+    // Each was the only one to be told how many it left.
+    const left = admitted.map(({ headers }) => Number(headers.get('ratelimit')?.match(/r=(\d+)/)?.[1]))
+    t.strictSame(
+      left.sort((a, b) => a - b),
+      Array.from({ length: 40 }, (_, i) => i)
+    )
+  })
+}
+
+t.test('seen from outside, a log in Redis lets no more than its limit through in any second', async t => {
+  const redis = await startRedis(t)
+  const limit = 20
+  const { url } = await startApp(t, {
+    redis: { url: redis.url, timeout: 5_000 },
+    tiers: { free: { redisAway: 'closed', limits: [{ limit, window: 1_000, algorithm: 'sliding-log' }] } }
+  })
+  const ada = as(unique('ada'))
+  const admitted: { sent: number; received: number }[] = []
+  let refused = 0
+  const end = performance.now() + 2_500
+  while (performance.now() < end) {
+    await Promise.all(
+      Array.from({ length: 1 + Math.floor(Math.random() * 12) }, async () => {
+        const sent = performance.now()
+        if ((await status(`${url}/a`, ada)) === 200) admitted.push({ sent, received: performance.now() })
+        else refused++
+      })
+    )
+  }
+  // Redis counted each at some time between the two: those that lie within a second as a whole were counted within it.
+  const within = admitted.map(
+    ({ sent }) => admitted.filter(other => other.sent >= sent && other.received < sent + 1_000).length
+  )
+  t.ok(Math.max(...within) <= limit, `${Math.max(...within)} within a second`)
+  t.ok(admitted.length > limit && refused > 0, `${admitted.length} let through, ${refused} refused`)
+})
+
+t.test('a limit that means nothing is refused with the path to it', async t => {
+  const faults = (tier: unknown, scope = 'free') => {
+    try {
+      resolveConfig(
+        {
+          default: {
+            tiers: { free: tier },
+            scopes: { a: { prefix: '/a', routes, rateLimit: { address: scope } } }
+          }
+        },
+        {}
+      )
+      return []
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      return error.faults.map(({ path, message }) => `${path} ${message}`)
+    }
+  }
+  const limit = (members: object) => ({ limits: [{ limit: 10, window: 60_000, ...members }] })
+  t.strictSame(faults(limit({})), [])
+  for (const [members, path] of [
+    [{ limit: 0 }, 'limit'],
+    [{ limit: -1 }, 'limit'],
+    [{ limit: 1.5 }, 'limit'],
+    [{ limit: 'ten' }, 'limit'],
+    [{ limit: '10' }, 'limit'],
+    [{ limit: Number.NaN }, 'limit'],
+    [{ limit: Number.POSITIVE_INFINITY }, 'limit'],
+    [{ limit: null }, 'limit'],
+    [{ window: 0 }, 'window'],
+    [{ window: 999 }, 'window'],
+    [{ window: 1_500 }, 'window'],
+    [{ window: '1 minute' }, 'window'],
+    [{ algorithm: 'fixed-window' }, 'algorithm'],
+    [{ max: 10 }, 'max']
+  ] as const)
+    t.match(faults(limit(members)), [new RegExp(`^/tiers/free/limits/0/${path} `)], JSON.stringify(members))
+  t.match(faults({ limits: [] }), [/^\/tiers\/free\/limits /])
+  t.match(faults({ limits: 'ten' }), [/^\/tiers\/free\/limits /])
+  t.match(faults({ ...limit({}), redisAway: 'maybe' }), [/^\/tiers\/free\/redisAway /])
+  t.match(faults({ limits: [...limit({}).limits, ...limit({ limit: 3 }).limits] }), [
+    '/tiers/free/limits must not have two limits of the same window'
+  ])
+  t.match(faults(limit({}), 'fre'), ["/scopes/a/rateLimit/address no tier is named 'fre'; there are: free"])
+})
+
+t.test('a tier that there is not, and a limit that would not be counted, stop the start', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const { tiers: options, rateLimit: counting } = resolveConfig({ default: {} }, {})
+  await app.register(tiers, { tiers: options, ...counting })
+  await t.rejects(
+    async () => {
+      await app.register(async scope => {
+        await scope.register(rateLimit, { by: 'address', tier: 'free' })
+      })
+    },
+    { message: "no tier is named 'free'" }
+  )
+
+  const other = Fastify()
+  t.teardown(() => other.close())
+  await other.register(tiers, { tiers: options, ...counting })
+  t.throws(() => other.get('/orders', { config: { rateLimit: { max: 5 } } }, async () => 'ok'), {
+    message: '/orders has a rateLimit in its config: limits are tiers here, set by scope'
+  })
+})
+
+type Definition = Parameters<typeof startGateway>[1]
+
+async function routes(scope: FastifyInstance): Promise<void> {
+  scope.get('/', async () => 'ok')
+}
+
+/** A gateway that limits by address and believes every `X-Forwarded-For`, one request a minute. */
+async function startAddresses(t: Test, definition: Definition = {}) {
+  return startGateway(t, {
+    trustProxy: ['127.0.0.1'],
+    tiers: { free: { limits: [{ limit: 1, window: 60_000 }] } },
+    scopes: { things: { prefix: '/a', routes, rateLimit: { address: 'free' } } },
+    ...definition
+  })
+}
+
+/** Scopes as gateway.ts makes them, but that a consumer is who it says it is: /a and /b, and /both by address too. */
+async function startApp(t: Test, definition: Definition, log?: (line: string) => void) {
+  const config = resolveConfig({ default: definition }, {})
+  const app = Fastify({ logger: log && { stream: { write: log } } })
+  t.teardown(() => app.close())
+  await app.register(problem)
+  await app.register(exchange, { deadline: config.deadline })
+  if (config.redis) await app.register(redis, config.redis)
+  await app.register(tiers, { tiers: config.tiers, ...config.rateLimit })
+  app.decorateRequest('user')
+  for (const prefix of ['/a', '/b', '/both']) {
+    await app.register(
+      async scope => {
+        if (prefix === '/both' && config.tiers.anonymous)
+          await scope.register(rateLimit, { by: 'address', tier: 'anonymous' })
+        scope.addHook('onRequest', async request => {
+          request.user = JSON.parse(decodeURIComponent(request.headers['x-user'] as string))
+        })
+        await scope.register(rateLimit, { by: 'consumer', tier: 'free' })
+        await scope.register(routes)
+      },
+      { prefix }
+    )
+  }
+  return { app, url: await app.listen({ port: 0, host: '127.0.0.1' }) }
+}
+
+function as(sub: string, tier = 'free') {
+  const user: User = { sub, tier, roles: [], permissions: [] }
+  return { headers: { 'x-user': encodeURIComponent(JSON.stringify(user)) } }
+}
+
+function from(address: string) {
+  return { headers: { 'x-forwarded-for': address } }
+}
+
+/** The Redis may be one that remembers earlier runs. */
+function unique(name: string): string {
+  return `${name}-${randomUUID()}`
+}
+
+async function status(url: string, init?: RequestInit): Promise<number> {
+  return (await call(url, init)).status
+}
+
+/** Field note 4 of @fastify/rate-limit. */
+function oldHeaders({ headers }: Answer): string[] {
+  return [...headers.keys()].filter(name => /^x-ratelimit|^ratelimit-(limit|remaining|reset)$/.test(name))
+}
