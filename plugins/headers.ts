@@ -40,6 +40,22 @@ const ENTITY = new Set([
   'range'
 ])
 
+/** What clients send most and what passes, so that it is looked up once. */
+const USUAL = new Set([
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'authorization',
+  'cache-control',
+  'content-type',
+  'cookie',
+  'if-none-match',
+  'origin',
+  'referer',
+  'traceparent',
+  'user-agent'
+])
+
 const PSEUDONYM = 'sluice'
 const HOST = /^[\w.:[\]-]{1,255}$/
 
@@ -78,11 +94,13 @@ export function toClientHeaders(inbound: Headers): Headers {
 
 function isGatewaysOwn(name: string): boolean {
   return (
-    HOP_BY_HOP.has(name) ||
-    REBUILT.has(name) ||
-    name.startsWith('x-forwarded-') ||
-    name.startsWith('x-user-') ||
-    name.includes('_')
+    !USUAL.has(name) &&
+    (HOP_BY_HOP.has(name) ||
+      REBUILT.has(name) ||
+      name.startsWith('x-forwarded-') ||
+      name.startsWith('x-user-') ||
+      // To a CGI-like service `x_user_id` is `x-user-id`.
+      name.includes('_'))
   )
 }
 

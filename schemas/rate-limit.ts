@@ -24,6 +24,11 @@ export const TierOptions = Type.Object(
       () => 'must not have two limits of the same window'
     ),
     /**
+     * In Redis, a request at a time (`exact`), or by leases of at most a hundredth of what is left (`leased`): see
+     * rate-limit/lease.ts.
+     */
+    counting: withDefault(Type.Enum(['leased', 'exact']), 'leased'),
+    /**
      * While Redis is away: `open` lets everything through, `closed` nothing (503), `local` counts in memory, with each
      * limit divided by the number of gateways.
      */

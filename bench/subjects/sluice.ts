@@ -34,7 +34,7 @@ const tiers = {
   free: { limits },
   standard: { limits },
   premium: { limits },
-  exact: { limits },
+  exact: { limits, counting: 'exact' as const },
   closed: { limits: [{ limit: 1, window: 2_678_400_000 }] }
 }
 

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
 import type { ProblemError } from '../problem.ts'
+import { createLeasedLimiter } from './lease.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
 import { createMemoryLimiter } from './memory.ts'
 import { createRedisLimiter } from './redis.ts'
@@ -64,7 +65,7 @@ export const tiers = fp(
     fastify.decorate('tier', name => byName.get(name))
     await fastify.register(fastifyRateLimit, {
       global: false,
-      store: createStore(redis ?? memory, memory, shares) as never
+      store: createStore(redis ? createLeasedLimiter(redis, keys) : memory, memory, shares) as never
     })
   },
   { name: 'sluice-tiers', fastify: '5.x' }

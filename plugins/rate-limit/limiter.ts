@@ -10,6 +10,7 @@ export interface Tier {
   name: string
   limits: Limit[]
   redisAway: TierOptions['redisAway']
+  counting: TierOptions['counting']
   /** As `RateLimit-Policy` says it. */
   policy: string
 }
@@ -39,13 +40,13 @@ export interface Limiter {
   ): void
 }
 
-export function createTier(name: string, { limits: options, redisAway }: TierOptions): Tier {
+export function createTier(name: string, { limits: options, redisAway, counting }: TierOptions): Tier {
   const limits = options.map(limit => ({
     ...limit,
     name: options.length === 1 ? name : `${name}-${limit.window / 1000}s`
   }))
   const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
-  return { name, limits, redisAway, policy }
+  return { name, limits, redisAway, counting, policy }
 }
 
 /** Each limit divided among `gateways`, so that together they let through no more, and each of them at least one. */

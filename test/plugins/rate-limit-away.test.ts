@@ -209,7 +209,7 @@ async function startLimiter(t: Test, url: string) {
   })
   await redis.ping()
   const limits = [{ limit: 6, window: 60_000, algorithm: 'sliding-window' as const }]
-  const tier = createTier('free', { redisAway: 'closed', limits })
+  const tier = createTier('free', { redisAway: 'closed', counting: 'exact', limits })
   const address = newAddress()
   const check = () =>
     new Promise<Decision | undefined>((resolve, reject) =>

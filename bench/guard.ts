@@ -1,0 +1,50 @@
+import { measure } from './measure.ts'
+import { cpuRatio } from './report.ts'
+
+/**
+ * Fails when the hot path has become slower: `npm run bench:guard`. Only ratios within one run are compared, each with a
+ * margin for a noisy machine, and one that is over its limit is measured again before it counts.
+ */
+interface Guarded {
+  subject: string
+  to: 'floor' | 'bare'
+  limit: number
+}
+
+const GUARDED: Guarded[] = [
+  { subject: 'plain', to: 'floor', limit: 1.6 },
+  { subject: 'plain', to: 'bare', limit: 0.8 },
+  { subject: 'plain, 5000 routes', to: 'floor', limit: 1.7 },
+  { subject: 'everything', to: 'bare', limit: 1.15 },
+  { subject: 'everything, exact', to: 'bare', limit: 1.45 },
+  { subject: 'GET dashboard', to: 'bare', limit: 2.4 },
+  { subject: 'refused, 401', to: 'floor', limit: 0.95 },
+  { subject: 'refused, 429', to: 'floor', limit: 0.95 },
+  { subject: 'refused, open breaker', to: 'floor', limit: 0.95 }
+]
+
+let failing = GUARDED
+for (let attempt = 1; attempt <= 3 && failing.length > 0; attempt++) {
+  const wanted = new Set(['floor', 'bare', ...failing.map(({ subject }) => subject)])
+  const results = await measure({
+    rounds: 5,
+    seconds: 1,
+    connections: 64,
+    isWanted: name => wanted.has(name)
+  })
+  failing = failing.filter(({ subject, to, limit }) => {
+    const { median, low, high } = cpuRatio(results, subject, to) ?? {
+      median: Number.NaN,
+      low: Number.NaN,
+      high: Number.NaN
+    }
+    const isOver = !(median <= limit)
+    console.log(
+      `${isOver ? 'over' : 'ok  '} ${subject}: ${median.toFixed(2)} x ${to} (${low.toFixed(2)}-${high.toFixed(2)}), limit ${limit}`
+    )
+    return isOver
+  })
+  if (failing.length > 0) console.log(`${failing.length} over the limit in attempt ${attempt}`)
+}
+console.log(`${GUARDED.length - failing.length} passed, ${failing.length} failed`)
+process.exit(failing.length === 0 ? 0 : 1)

@@ -1,0 +1,133 @@
+import { LruMap } from 'toad-cache'
+import type { Decision, Limiter, Tier } from './limiter.ts'
+
+/**
+ * Leases: permits taken from a shared limiter ahead of need, so that it sees a few of the requests, not all of them.
+ *
+ * Per key a gateway takes what it will need within a horizon (a twentieth of the tier's shortest window), by the rate
+ * at which the key has just come, but at most a hundredth of what is left: low limits stay exact, and so do high ones
+ * towards their end. Permits are counted when they are taken; those not used within the horizon lapse. A request that
+ * has a permit never waits: more are taken in the background once three quarters are gone.
+ *
+ * Bound: with N gateways and a lease of L, at most limit + N x L requests pass within any window, since only permits
+ * taken in an earlier window, and not used in it, can come on top. L is at most a hundredth of the limit.
+ *
+ * A key that was refused is refused here, until its time is up.
+ */
+export function createLeasedLimiter(limiter: Limiter, keys: number, now: () => number = Date.now): Limiter {
+  const leases = new LruMap<Lease>(keys)
+
+  return {
+    check(key, tier, cost, callback) {
+      const id = `${tier.name} ${key}`
+      const time = now()
+      let lease = leases.get(id)
+      if (lease === undefined) {
+        lease = {
+          permits: 0,
+          ends: 0,
+          taken: 0,
+          calledAt: time,
+          used: 0,
+          isTaking: false,
+          refusedUntil: 0,
+          answeredAt: 0,
+          decision: []
+        }
+        leases.set(id, lease)
+      }
+      if (time < lease.refusedUntil) return callback(null, standing(lease, time))
+      if (lease.permits < cost || time >= lease.ends) {
+        lease.permits = 0
+        return take(lease, key, tier, cost, time, callback)
+      }
+      lease.permits -= cost
+      lease.used += cost
+      if (lease.permits <= lease.taken / 4 && !lease.isTaking) take(lease, key, tier, 0, time, () => {})
+      callback(null, standing(lease, time))
+    }
+  }
+
+  /** Takes `cost` permits for a request that has none, and what the lease is to hold besides. */
+  function take(
+    lease: Lease,
+    key: string,
+    tier: Tier,
+    cost: number,
+    time: number,
+    callback: Parameters<Limiter['check']>[3]
+  ): void {
+    const ahead = lease.isTaking ? 0 : Math.max(0, sizeOf(lease, tier, time) - lease.permits)
+    const wanted = cost + ahead
+    if (wanted === 0) return
+    if (ahead > 0) {
+      lease.isTaking = true
+      lease.calledAt = time
+      lease.used = cost
+    } else lease.used += cost
+
+    limiter.check(key, tier, wanted, (error, decision) => {
+      if (ahead > 0) lease.isTaking = false
+      if (error !== null) return callback(error)
+      const answered = decision as Decision
+      if (answered.every(state => state.allowed)) {
+        lease.permits += ahead
+        lease.taken = lease.permits
+        lease.ends = now() + horizonOf(tier)
+      } else if (ahead > 0 && cost > 0) {
+        // Not that much is left, but perhaps enough for this one.
+        return limiter.check(key, tier, cost, (error, decision) => {
+          if (error === null) keep(lease, decision as Decision, cost)
+          callback(error, decision)
+        })
+      }
+      keep(lease, answered, cost)
+      callback(null, cost > 0 ? standing(lease, now()) : answered)
+    })
+  }
+
+  function keep(lease: Lease, decision: Decision, cost: number): void {
+    lease.decision = decision
+    lease.answeredAt = now()
+    const refused = decision.filter(state => !state.allowed)
+    if (cost === 1 && refused.length > 0)
+      lease.refusedUntil = lease.answeredAt + Math.max(...refused.map(state => state.reset))
+  }
+
+  /** What the limiter last said, by now: the permits at hand are still to be had. */
+  function standing({ decision, answeredAt, permits }: Lease, time: number): Decision {
+    const passed = time - answeredAt
+    return decision.map(({ allowed, remaining, reset }) => ({
+      allowed,
+      remaining: allowed ? remaining + permits : 0,
+      reset: Math.max(1, reset - passed)
+    }))
+  }
+
+  function sizeOf(lease: Lease, tier: Tier, time: number): number {
+    if (tier.counting === 'exact' || lease.answeredAt === 0) return 0
+    const left = Math.min(...lease.decision.map(state => state.remaining))
+    const rate = lease.used / Math.max(1, time - lease.calledAt)
+    return Math.min(Math.ceil(rate * horizonOf(tier)), Math.floor(left / 100))
+  }
+}
+
+/** Milliseconds. */
+function horizonOf({ limits }: Tier): number {
+  return Math.min(...limits.map(({ window }) => window)) / 20
+}
+
+interface Lease {
+  permits: number
+  /** When the permits lapse. */
+  ends: number
+  /** Permits held after they were last taken. */
+  taken: number
+  /** When permits were last taken ahead, and how many requests have come since. */
+  calledAt: number
+  used: number
+  isTaking: boolean
+  refusedUntil: number
+  answeredAt: number
+  decision: Decision
+}
