@@ -22,10 +22,11 @@ export async function buildAdmin(
     return { status: isDraining() ? 'draining' : 'ready' }
   })
   admin.get('/upstreams', () => gateway.upstreams.map(upstream => upstream.state()))
-  admin.get('/metrics', async (_request, reply) => {
-    reply.type(gateway.metrics.contentType)
-    return gateway.metrics.metrics()
-  })
+  const { metrics } = gateway
+  if (metrics)
+    admin.get('/metrics', async (_request, reply) =>
+      reply.type(metrics.contentType).send(await metrics.metrics())
+    )
 
   return admin
 }

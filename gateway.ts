@@ -20,10 +20,10 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
  */
 export async function buildGateway(
   config: GatewayConfig,
-  logger: FastifyBaseLogger = pino({ level: config.log.level }, pino.destination({ sync: false }))
+  logger: FastifyBaseLogger | undefined = createLogger(config)
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
-    loggerInstance: logger,
+    ...(logger && { loggerInstance: logger }),
     logController: new AccessLog(),
     childLoggerFactory,
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
@@ -42,7 +42,7 @@ export async function buildGateway(
   // end of its connection when the gateway stops.
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
-  await gateway.register(metrics)
+  if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
@@ -65,6 +65,11 @@ export async function buildGateway(
   }
   await gateway.ready()
   return gateway
+}
+
+/** None if nothing is to be logged: Fastify then does without what a line would need. */
+function createLogger({ log: { level } }: GatewayConfig): FastifyBaseLogger | undefined {
+  return level === 'silent' ? undefined : pino({ level }, pino.destination({ sync: false }))
 }
 
 /** Bodies are taken as they are: JSON has types. Everything else is text, so numbers and lists are read from it. */

@@ -44,10 +44,14 @@ export function measured(child: ChildProcess, port: number): Measured {
   }
 }
 
+/** Asks first: a process that ends by itself leaves its profile behind. */
 export async function stop({ child }: Pick<Measured, 'child'>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill('SIGKILL')
-  await once(child, 'exit')
+  const exit = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  await exit
+  clearTimeout(timer)
 }
 
 /** From /proc in ticks of 10 ms; elsewhere from ps, in whole seconds, which wants longer rounds. */

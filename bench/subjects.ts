@@ -38,15 +38,18 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     headers: { 'content-type': 'application/json' }
   }
 
+  // Without line and metrics, as what it is compared with.
+  const quiet = { env: { QUIET: '1' } }
+
   return [
     // What Node costs at the least, and what a bare Fastify proxy costs.
     { name: 'floor', script: 'floor.ts', requests: [{ path: '/products/1' }] },
     { name: 'bare', script: 'bare.ts', requests: [{ path: '/products/1' }] },
-    sluice('plain', { path: '/plain/1' }),
+    sluice('plain', { path: '/plain/1' }, quiet),
     { name: 'floor, 1 KiB', script: 'floor.ts', requests: [{ path: '/products/large' }] },
     { name: 'bare, 1 KiB', script: 'bare.ts', requests: [{ path: '/products/large' }] },
-    sluice('plain, 1 KiB', { path: '/plain/large' }),
-    sluice('plain, 5000 routes', { path: '/plain/1' }, { env: { ROUTES: '5000' } }),
+    sluice('plain, 1 KiB', { path: '/plain/large' }, quiet),
+    sluice('plain, 5000 routes', { path: '/plain/1' }, { env: { ...quiet.env, ROUTES: '5000' } }),
     // Each pattern alone.
     sluice('jwt', withTokens(premium, { path: '/jwt/1' })),
     sluice('rate-limit', { path: '/limit/1' }),

@@ -66,6 +66,6 @@ const STATES = { closed: 0, 'half-open': 1, open: 2 }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    metrics: Registry
+    metrics?: Registry
   }
 }

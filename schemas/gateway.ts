@@ -76,6 +76,8 @@ export const GatewayOptions = Type.Object(
       ),
       {}
     ),
+    /** Prometheus metrics on the admin side. */
+    metrics: withDefault(Type.Boolean(), true),
     /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */
     trustProxy: withDefault(Type.Array(Type.String({ minLength: 1 })), []),
     /** Milliseconds for an exchange, unless its route says otherwise. */

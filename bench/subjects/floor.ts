@@ -33,3 +33,4 @@ createServer((request, response) => {
 }).listen(Number(process.env.PORT ?? 0), '127.0.0.1', function (this: import('node:net').Server) {
   process.send?.({ port: (this.address() as AddressInfo).port })
 })
+process.on('SIGTERM', () => process.exit())

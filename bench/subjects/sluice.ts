@@ -10,7 +10,7 @@ import { orders, toOrder } from '../../routes/orders.v1.ts'
 import { InternalOrder, Order, OrderParams } from '../../schemas/orders.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
-const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', LOG = 'info' } = process.env
+const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
 const url = UPSTREAM
 const reference = shop({
   HOST: '127.0.0.1',
@@ -90,8 +90,14 @@ async function transformed(app: FastifyInstance) {
   })
 }
 
-const logger = pino({ level: LOG }, pino.destination({ dest: '/dev/null', sync: false }))
-const gateway = await buildGateway(resolveConfig({ default: definition }, {}), logger)
+const logger = QUIET
+  ? undefined
+  : pino({ level: 'info' }, pino.destination({ dest: '/dev/null', sync: false }))
+const log = { level: QUIET ? 'silent' : 'info' }
+const gateway = await buildGateway(
+  resolveConfig({ default: { ...definition, log, metrics: !QUIET } }, {}),
+  logger
+)
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })
 process.on('SIGTERM', () => process.exit())

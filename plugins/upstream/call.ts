@@ -10,7 +10,7 @@ export interface UpstreamResponse {
   statusCode: number
   headers: Headers
   /** A Buffer when the answer was small or had to be collected, undefined when there can be none, else a stream. */
-  body: Buffer | Readable | undefined
+  body: Buffer | Readable | string | undefined
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void

@@ -1,9 +1,10 @@
+import { isAscii } from 'node:buffer'
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
-import type { Headers, UpstreamCallback } from './call.ts'
+import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 
 /**
@@ -51,7 +52,7 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
         // reply-from destroys what it is handed once the client has gone, and a Buffer cannot be destroyed.
         if (error === null && !exchange.clientGone) {
           try {
-            return callback(null, response)
+            return callback(null, withText(response as UpstreamResponse))
           } catch (thrown) {
             // Within undici's parser, which would keep it to itself.
             return reply.send(thrown)
@@ -71,6 +72,25 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
 }
 
 export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+/** Characters: beyond, node no longer writes head and text from the stack. */
+const MAX_TEXT = 4_096
+
+/**
+ * A small ASCII body as a string: the octets are the same, and node then writes head and body as one piece, not two.
+ * Not without a content type, or Fastify would name one.
+ */
+function withText(response: UpstreamResponse): UpstreamResponse {
+  const { body, headers } = response
+  if (
+    !Buffer.isBuffer(body) ||
+    body.length > MAX_TEXT ||
+    headers['content-type'] === undefined ||
+    !isAscii(body)
+  )
+    return response
+  return { ...response, body: body.toString('latin1') }
+}
 
 /** The names that `fastify.upstream` takes: those of the config, once it says so (see fastify.config.ts). */
 export interface Register {}
