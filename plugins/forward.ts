@@ -51,7 +51,10 @@ async function forward(fastify: FastifyInstance) {
           ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
         ],
         exposeHeadRoute: false,
-        handler: (_request, reply) => reply.from(source, options)
+        // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
+        handler(_request, reply) {
+          reply.from(source, options)
+        }
       } as RouteOptions)
     })
     return this

@@ -115,7 +115,7 @@ function connectionNamed(connection: string | string[] | undefined): string[] | 
 function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   const host = hostOf(request)
   const protocol = request.protocol
-  const { address, chain, forwarded } = hopsOf(request)
+  const { chain, forwarded } = hopsOf(request)
   const via = request.headers.via
   headers.via =
     via === undefined
@@ -124,7 +124,6 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   headers['x-forwarded-for'] = chain
   headers['x-forwarded-proto'] = protocol
   if (host !== '') headers['x-forwarded-host'] = host
-  headers['x-real-ip'] = address
   headers.forwarded = `${forwarded};${host === '' ? '' : `host="${host}";`}proto=${protocol}`
   headers['x-request-id'] = request.id
   const user = request.user
@@ -146,13 +145,12 @@ function hostOf(request: FastifyRequest): string {
 }
 
 /** The client's address, and the trusted hops up to here (RFC 7239). Untrusted ones were never in `request.ips`. */
-function hopsOf(request: FastifyRequest): { address: string; chain: string; forwarded: string } {
+function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
   const address = request.ip
   const ips = request.ips
-  if (ips === undefined || ips.length < 2)
-    return { address, chain: address, forwarded: `for=${node(address)}` }
+  if (ips === undefined || ips.length < 2) return { chain: address, forwarded: `for=${node(address)}` }
   const hops = ips.toReversed()
-  return { address, chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
+  return { chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
 }
 
 function node(address: string): string {

@@ -121,7 +121,6 @@ async function transform(fastify: FastifyInstance) {
             reply.code((result as UpstreamResponse).statusCode).send(external)
           }
         )
-        return reply
       }
     })
     return this

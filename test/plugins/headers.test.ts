@@ -121,12 +121,12 @@ t.test('what only the gateway may say is said by it, and by nobody else (reply-f
   t.equal(headers['x-forwarded-for'], '127.0.0.1')
   t.equal(headers['x-forwarded-proto'], 'http')
   t.equal(headers['x-forwarded-host'], 'gateway.example')
-  t.equal(headers['x-real-ip'], '127.0.0.1')
   t.equal(headers.forwarded, 'for=127.0.0.1;host="gateway.example";proto=http')
   t.equal(headers.via, '1.0 before, 1.1 sluice')
   for (const name of [
     'x-forwarded-port',
     'x-forwarded-anything',
+    'x-real-ip',
     'x-user-id',
     'x-user-roles',
     'x-user-anything',
@@ -145,7 +145,6 @@ t.test(
       'x-forwarded-host': 'shop.example'
     })
     t.equal(headers['x-forwarded-for'], '203.0.113.7, 10.1.2.3, 127.0.0.1')
-    t.equal(headers['x-real-ip'], '203.0.113.7')
     t.equal(headers['x-forwarded-proto'], 'https')
     t.equal(headers['x-forwarded-host'], 'shop.example')
     t.equal(headers.forwarded, 'for=203.0.113.7, for=10.1.2.3, for=127.0.0.1;host="shop.example";proto=https')
