@@ -12,7 +12,7 @@ export const IssuerOptions = Type.Object(
     audience: Type.String({ minLength: 1 }),
     /** Milliseconds by which clocks may differ. */
     clockTolerance: withDefault(Type.Integer({ minimum: 0 }), 1_000),
-    /** Verified tokens remembered at most. */
+    /** Verified tokens remembered at most; 0: none, each is verified every time. */
     cache: withDefault(Type.Integer({ minimum: 0 }), 10_000),
     jwks: withDefault(
       Type.Object(

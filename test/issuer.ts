@@ -1,8 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import { pino } from 'pino'
+import { createJwks, type Jwks } from '../plugins/jwt/jwks.ts'
 import type { GatewayDefinition } from '../schemas/gateway.ts'
 import { type Answer, call, type Ending, startGateway } from './harness.ts'
 
@@ -22,7 +25,7 @@ export interface Issuer {
   /** A token as it should be, but for these claims and header parameters (undefined: left out), and this key. */
   sign(claims?: object, header?: object, key?: SigningKey): Promise<string>
   /** These are its keys from now on. What is no SigningKey is published as it is. */
-  publish(...keys: (SigningKey | object | string)[]): void
+  publish(...keys: unknown[]): void
   /** How the keys are answered from now on; without a mode, well again. */
   fail(mode?: Failure): void
   /** These members of the discovery document are other ones from now on. */
@@ -42,7 +45,7 @@ export interface SigningKey {
 }
 
 /** A key pair, with these members in the published key over those that it should have (undefined: left out). */
-export async function makeKey(alg = 'RS256', members: object = {}): Promise<SigningKey> {
+export async function makeKey(alg = 'ES256', members: object = {}): Promise<SigningKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: crypto.randomUUID(), alg, use: 'sig', ...members }
   return { alg, jwk, secret: { ...(await exportJWK(privateKey)), alg: undefined } }
@@ -77,7 +80,7 @@ export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issue
     requests.push(request.url as string)
     if (request.url === '/.well-known/openid-configuration')
       return answerJson(response, JSON.stringify({ issuer: url, jwks_uri: `${url}/jwks`, ...metadata }))
-    if (request.url === '/jwks' && failure) return failures[failure](response, document, request)
+    if (request.url === '/jwks' && failure) return failures[failure](response, document)
     return answerJson(response, document)
   })
   const listen = async (port: number) => {
@@ -102,7 +105,7 @@ export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issue
     },
     publish(...published) {
       document = JSON.stringify({
-        keys: published.map(key => (typeof key === 'object' && 'jwk' in key ? key.jwk : key))
+        keys: published.map(key => (key as SigningKey | null)?.jwk ?? key)
       })
     },
     fail(mode) {
@@ -148,7 +151,7 @@ const failures = {
   'zipped 10 MiB': (response, document) =>
     response.setHeader('content-encoding', 'gzip').end(gzipSync(padded(document))),
   redirect: response => response.writeHead(302, { location: '/elsewhere' }).end()
-} satisfies Record<string, (response: ServerResponse, document: string, request: IncomingMessage) => unknown>
+} satisfies Record<string, (response: ServerResponse, document: string) => unknown>
 
 function padded(document: string): string {
   return document.padEnd(10 * 1024 * 1024)
@@ -156,6 +159,33 @@ function padded(document: string): string {
 
 function answerJson(response: ServerResponse, json: string): void {
   response.setHeader('content-type', 'application/json').end(json)
+}
+
+export interface OpenedJwks {
+  issuer: Issuer
+  jwks: Jwks
+  pass(ms: number): void
+}
+
+/** The keys of an issuer, by a clock that stands still but for `pass`. */
+export async function openJwks(
+  t: Ending,
+  timing: Partial<Parameters<typeof createJwks>[0]['jwks']> = {}
+): Promise<OpenedJwks> {
+  const issuer = await startIssuer(t)
+  let clock = 0
+  const jwks = createJwks(
+    {
+      issuer: issuer.issuer,
+      audience: 'api://gateway',
+      clockTolerance: 0,
+      cache: 0,
+      jwks: { refreshAfter: 300_000, maxStale: 3_600_000, cooldown: 5_000, timeout: 5_000, ...timing }
+    },
+    pino({ level: 'silent' }),
+    () => clock
+  )
+  return { issuer, jwks, pass: ms => void (clock += ms) }
 }
 
 type IssuerInput = NonNullable<GatewayDefinition<string, string, string>['issuers']>[string]
@@ -181,5 +211,17 @@ export async function startGuarded(
     url: `${url}/me`,
     ask: (token, scheme = 'Bearer') =>
       call(`${url}/me`, token === undefined ? {} : { headers: { authorization: `${scheme} ${token}` } })
+  }
+}
+
+/** Asks until the answer is the one that must come; that it does not is for the test's own time to say. */
+export async function until<Value>(
+  ask: () => Promise<Value>,
+  done: (value: Value) => boolean
+): Promise<Value> {
+  for (;;) {
+    const value = await ask()
+    if (done(value)) return value
+    await delay(10)
   }
 }

@@ -23,13 +23,14 @@ export interface JwtOptions {
   issuer: string
 }
 
+/** Frozen: every request with the same token has the same one. */
 export interface User {
-  sub: string
-  email?: string
-  roles: string[]
-  permissions: string[]
+  readonly sub: string
+  readonly email?: string
+  readonly roles: readonly string[]
+  readonly permissions: readonly string[]
   /** As the token says it; the rate limit takes an unknown one for the scope's own. */
-  tier: string
+  readonly tier: string
 }
 
 const TokenMissing = createError('SLUICE_TOKEN_MISSING', 'Missing authorization token', 401, Error, false)
@@ -39,7 +40,10 @@ const Forbidden = createError('SLUICE_FORBIDDEN', 'Not allowed', 403, Error, fal
 
 /** RFC 9110, 11.2 and RFC 6750, 2.1. */
 const BEARER = /^bearer +([\w.~+/-]+=*) *$/i
-const ANY_BEARER = /^bearer(\s|$)/i
+/** A token, be it a good one or not. */
+const ANY_BEARER = /^bearer\s+\S/i
+/** Of access tokens, and of issuers that do not tell them from others (RFC 9068, 2.1; RFC 7519, 5.1). */
+const TYPE = /^(application\/)?(at\+)?jwt$/i
 /** Bytes: beyond this no cache should hold it, and no issuer makes it. */
 const MAX_TOKEN = 8_192
 
@@ -51,8 +55,13 @@ interface VerifiedToken {
 }
 
 interface Decoded {
-  header: { kid?: unknown; alg: string; typ?: unknown }
-  payload: { exp: number }
+  header: { alg: string; kid?: unknown; typ?: unknown; crit?: unknown }
+}
+
+/** What @fastify/jwt has seen to; the rest is of any type. */
+interface Claims extends Record<string, unknown> {
+  sub: string
+  exp: number
 }
 
 const tokenKey = Symbol('sluice.tokenKey')
@@ -86,7 +95,8 @@ async function createGuard(
   options: IssuerOptions
 ): Promise<onRequestAsyncHookHandler> {
   const jwks = createJwks(options, fastify.log)
-  const tokens = new LruMap<VerifiedToken>(Math.max(1, options.cache))
+  // LruMap takes 0 for no limit.
+  const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
   const verify = `${name}JwtVerify` as 'jwtVerify'
 
   await fastify.register(fastifyJwt, {
@@ -95,11 +105,12 @@ async function createGuard(
     jwtDecode: `${name}JwtDecode`,
     jwtSign: `${name}JwtSign`,
     decode: { complete: true },
-    secret: (async (request: FastifyRequest, { header }: Decoded) => {
-      if (header.kid !== undefined && typeof header.kid !== 'string') throw new TokenInvalid()
-      if (header.typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(String(header.typ)))
-        throw new TokenInvalid()
-      const key = await jwks.find(header.kid, header.alg)
+    secret: (async (request: FastifyRequest, { header: { alg, kid, typ, crit } }: Decoded) => {
+      if (kid !== undefined && typeof kid !== 'string') throw new TokenInvalid()
+      if (typ !== undefined && !(typeof typ === 'string' && TYPE.test(typ))) throw new TokenInvalid()
+      // No extension is understood here (RFC 7515, 4.1.11).
+      if (crit !== undefined) throw new TokenInvalid()
+      const key = await jwks.find(kid, alg)
       if (key === undefined) throw new TokenInvalid()
       request[tokenKey] = key
       return key.pem
@@ -110,37 +121,37 @@ async function createGuard(
       allowedAud: options.audience,
       requiredClaims: ['iss', 'aud', 'exp', 'sub'],
       clockTolerance: options.clockTolerance,
-      errorCacheTTL: 0
-    }
+      extractToken: request => tokenOf(request.headers.authorization)
+    },
+    trusted: (_request, claims) => isHeaderSafe((claims as Claims).sub)
   })
 
   return async function authenticate(request) {
     const { authorization } = request.headers
     if (authorization === undefined || !ANY_BEARER.test(authorization))
       throw unauthorized(new TokenMissing(), 'Bearer')
-    const token = authorization.length <= MAX_TOKEN ? BEARER.exec(authorization)?.[1] : undefined
+    const token = tokenOf(authorization)
     if (token === undefined) throw unauthorized(new TokenInvalid(), INVALID)
 
-    const known = tokens.get(token)
+    const known = tokens?.get(token)
     if (known !== undefined) {
       jwks.touch()
       if (!known.key.revoked && Date.now() <= known.expires) {
         request.user = known.user
         return
       }
-      tokens.delete(token)
+      tokens?.delete(token)
     }
     const claims = await verifyToken(request)
-    const user = toUser(claims)
-    request.user = user
-    tokens.set(token, {
-      user,
-      expires: Number(claims.exp) * 1000 + options.clockTolerance,
+    request.user = toUser(claims)
+    tokens?.set(token, {
+      user: request.user,
+      expires: claims.exp * 1000 + options.clockTolerance,
       key: request[tokenKey] as Key
     })
   }
 
-  async function verifyToken(request: FastifyRequest): Promise<Record<string, unknown>> {
+  async function verifyToken(request: FastifyRequest): Promise<Claims> {
     try {
       return await request[verify]()
     } catch (error) {
@@ -152,6 +163,10 @@ async function createGuard(
       throw unauthorized(new TokenInvalid(), INVALID)
     }
   }
+}
+
+function tokenOf(authorization = ''): string | undefined {
+  return authorization.length <= MAX_TOKEN ? BEARER.exec(authorization)?.[1] : undefined
 }
 
 /** RFC 6750, 3.1. */
@@ -168,29 +183,24 @@ export function forbidden(): ProblemError {
 }
 
 /** Claims are the issuer's, so they are read as they should be and dropped where they are not. */
-function toUser(claims: Record<string, unknown>): User {
-  const { sub, email, roles, permissions, scope, tier } = claims
-  if (typeof sub !== 'string' || !isHeaderSafe(sub)) throw unauthorized(new TokenInvalid(), INVALID)
-  return {
+function toUser({ sub, email, roles, permissions, scope, tier }: Claims): User {
+  return Object.freeze({
     sub,
-    ...(typeof email === 'string' && isHeaderSafe(email) && { email }),
+    ...(isHeaderSafe(email) && { email }),
     roles: names(roles),
     permissions: names(permissions ?? (typeof scope === 'string' ? scope.split(' ') : undefined)),
-    tier: typeof tier === 'string' && isHeaderSafe(tier) ? tier : 'free'
-  }
+    tier: isHeaderSafe(tier) ? tier : 'free'
+  })
 }
 
-function names(value: unknown): string[] {
-  return Array.isArray(value)
-    ? value
-        .slice(0, 100)
-        .filter(name => typeof name === 'string' && isHeaderSafe(name) && !name.includes(','))
-    : []
+function names(value: unknown): readonly string[] {
+  const names = Array.isArray(value) ? value.slice(0, 100) : []
+  return Object.freeze(names.filter(name => isHeaderSafe(name) && !name.includes(',')))
 }
 
 /** Printable ASCII with nothing to trim, so that it means the same in every header parser. */
-function isHeaderSafe(value: string): boolean {
-  return /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(value)
+function isHeaderSafe(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(value)
 }
 
 declare module '@fastify/jwt' {

@@ -13,7 +13,10 @@ import type { ProblemError } from '../problem.ts'
  * is away, up to `maxStale`, and a key id that is not known causes a fetch at most once a `cooldown`.
  */
 export interface Jwks {
-  /** @throws TokenInvalid's cause: undefined for a key that is not there. @throws KeysUnavailable without any keys. */
+  /**
+   * Undefined for a key that is not there.
+   * @throws Unavailable, a 503, without keys that may be used, and for an unknown one while the issuer cannot be asked.
+   */
   find(kid: string | undefined, algorithm: string): Promise<Key | undefined>
   /** To be told of use, so that the keys are refreshed also while every token comes from a cache. */
   touch(): void
@@ -34,6 +37,8 @@ interface Jwk {
   kid?: string
   alg?: string
   use?: string
+  key_ops?: string[]
+  d?: string
 }
 
 const Unavailable = createError(
@@ -50,9 +55,15 @@ const MAX_KEYS = 100
 const BACKOFF = 1_000
 
 const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-const EC: Record<string, string[]> = { 'P-256': ['ES256'], 'P-384': ['ES384'], 'P-521': ['ES512'] }
-const OKP: Record<string, string[]> = { Ed25519: ['EdDSA'], Ed448: ['EdDSA'] }
-export const ALGORITHMS: readonly string[] = [...RSA, 'ES256', 'ES384', 'ES512', 'EdDSA']
+const ALGORITHMS_OF = new Map([
+  ['RSA', RSA],
+  ['EC P-256', ['ES256']],
+  ['EC P-384', ['ES384']],
+  ['EC P-521', ['ES512']],
+  ['OKP Ed25519', ['EdDSA']],
+  ['OKP Ed448', ['EdDSA']]
+])
+export const ALGORITHMS: readonly string[] = [...new Set([...ALGORITHMS_OF.values()].flat())]
 
 export function createJwks(
   options: IssuerOptions,
@@ -69,26 +80,45 @@ export function createJwks(
   return {
     async find(kid, algorithm) {
       if (!ALGORITHMS.includes(algorithm)) return undefined
-      const age = now() - fetchedAt
-      // Idle for long: what was refreshed in the background of no request is refreshed before this one.
-      if (age > timing.refreshAfter * 2) await refresh()
-      else if (age > timing.refreshAfter) void refresh()
-      if (now() - fetchedAt > timing.maxStale) {
-        revokeAll()
-        throw unavailable()
-      }
+      const isFirst = fetchedAt === Number.NEGATIVE_INFINITY
+      await freshen()
+      if (now() - fetchedAt > timing.maxStale) throw unavailable()
       const key = pick(kid, algorithm)
-      if (key !== undefined || now() - missedAt < timing.cooldown) return key
-      missedAt = now()
-      await refresh()
-      return pick(kid, algorithm)
+      if (key !== undefined) return key
+      if (isFirst) missedAt = now()
+      return search(kid, algorithm)
     },
     touch() {
-      const age = now() - fetchedAt
-      if (age <= timing.refreshAfter) return
-      if (age > timing.maxStale) revokeAll()
-      void refresh()
+      void freshen()
     }
+  }
+
+  /** To be waited for if the keys at hand may not be used, or not before it has been tried to get newer ones. */
+  function freshen(): Promise<void> | undefined {
+    const age = now() - fetchedAt
+    if (age <= Math.min(timing.refreshAfter, timing.maxStale)) return undefined
+    if (age > timing.maxStale) {
+      revokeAll()
+      return refresh()
+    }
+    const refreshed = refresh()
+    // Idle for long: what was refreshed in the background of no request is refreshed before this one. Once: an issuer
+    // that is away is not waited for by all of them.
+    return age > timing.refreshAfter * 2 && failedAt < fetchedAt ? refreshed : undefined
+  }
+
+  /** A key that is not known may be new. If it is, that is no miss: the next new one need not wait for a cooldown. */
+  async function search(kid: string | undefined, algorithm: string): Promise<Key | undefined> {
+    await pending
+    let key = pick(kid, algorithm)
+    if (key === undefined && now() - missedAt >= timing.cooldown) {
+      missedAt = now()
+      await refresh()
+      key = pick(kid, algorithm)
+      if (key !== undefined) missedAt = Number.NEGATIVE_INFINITY
+    }
+    if (key === undefined && failedAt > fetchedAt) throw unavailable()
+    return key
   }
 
   /** A token without `kid` is served by the one key that could have signed it, if there is just one. */
@@ -119,14 +149,8 @@ export function createJwks(
 
   /** Keeps the objects of keys that stay: tokens hold on to them. */
   function replace(fetched: Key[]): void {
-    const known = new Map(keys.map(key => [`${key.kid} ${key.algorithms} ${key.pem}`, key]))
-    const next = fetched.map(key => {
-      const id = `${key.kid} ${key.algorithms} ${key.pem}`
-      const same = known.get(id)
-      known.delete(id)
-      return same ?? key
-    })
-    for (const gone of known.values()) gone.revoked = true
+    const next = fetched.map(key => keys.find(known => isSame(known, key)) ?? key)
+    for (const key of keys) key.revoked = !next.includes(key)
     keys = next
   }
 
@@ -134,6 +158,10 @@ export function createJwks(
     for (const key of keys) key.revoked = true
     keys = []
   }
+}
+
+function isSame(one: Key, other: Key): boolean {
+  return one.kid === other.kid && one.pem === other.pem && `${one.algorithms}` === `${other.algorithms}`
 }
 
 function unavailable(): ProblemError {
@@ -175,30 +203,19 @@ async function fetchJson(uri: string, signal: AbortSignal): Promise<object> {
   return json
 }
 
-/** Undefined for what is no key to verify with: symmetric, weak, for encryption, or malformed. */
+/** Undefined for what is no key to verify with: symmetric, private, weak, for encryption, or malformed. */
 function toKey(jwk: Jwk): Key | undefined {
-  if (typeof jwk !== 'object' || jwk === null || (jwk.use !== undefined && jwk.use !== 'sig'))
-    return undefined
-  const possible =
-    jwk.kty === 'RSA'
-      ? RSA
-      : jwk.kty === 'EC'
-        ? EC[jwk.crv ?? '']
-        : jwk.kty === 'OKP'
-          ? OKP[jwk.crv ?? '']
-          : undefined
-  const algorithms = possible?.filter(algorithm => jwk.alg === undefined || jwk.alg === algorithm)
-  if (!algorithms?.length) return undefined
   try {
+    const { kty, crv, kid, alg, use = 'sig', key_ops: operations = ['verify'], d } = jwk
+    const algorithms = ALGORITHMS_OF.get(kty === 'RSA' ? kty : `${kty} ${crv}`)?.filter(
+      algorithm => alg === undefined || alg === algorithm
+    )
+    if (!algorithms?.length || use !== 'sig' || !operations.includes('verify') || d !== undefined)
+      return undefined
     const key = createPublicKey({ key: jwk as never, format: 'jwk' })
     // RFC 7518, 3.3
-    if (jwk.kty === 'RSA' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) return undefined
-    return {
-      kid: jwk.kid,
-      algorithms,
-      pem: key.export({ type: 'spki', format: 'pem' }).toString(),
-      revoked: false
-    }
+    if (kty === 'RSA' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) return undefined
+    return { kid, algorithms, pem: key.export({ type: 'spki', format: 'pem' }).toString(), revoked: false }
   } catch {
     return undefined
   }

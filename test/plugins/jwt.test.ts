@@ -230,6 +230,7 @@ t.test('an issuer that lacks something, or has too much, is refused with every p
 t.test('a scope behind an issuer that is not there is refused', t => {
   const scopes = { me: { prefix: '/me', routes: async () => {}, jwt: 'nobody' } }
   t.throws(() => resolveConfig({ default: { scopes } }, {}), {
+    name: 'ConfigError',
     faults: [{ path: '/scopes/me/jwt', message: "no issuer is named 'nobody'; there are: none" }]
   })
   t.end()

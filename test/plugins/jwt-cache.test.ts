@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyRequest } from 'fastify'
+import t, { type Test } from 'tap'
+import { type Answer, call, startGateway } from '../harness.ts'
+import { type Issuer, inMs, startIssuer } from '../issuer.ts'
+
+t.test('a token is verified once, and answered the same ever after', async t => {
+  const { issuer, ask, verifications } = await startCounted(t, {})
+  const tokens = await Promise.all([
+    issuer.sign({ tier: 'premium', roles: ['admin'] }),
+    issuer.sign({ sub: 'bob' })
+  ])
+  for (const token of tokens) {
+    const before = verifications()
+    const first = await ask(token)
+    const again = await Promise.all(Array.from({ length: 20 }, () => ask(token)))
+    t.equal(verifications(), before + 1)
+    for (const { status, json } of again) t.strictSame([status, json], [200, first.json])
+  }
+})
+
+t.test('no more tokens are remembered than the config says, and those it forgets are still good', async t => {
+  const { issuer, ask, verifications } = await startCounted(t, { cache: 2 })
+  const subs = ['a', 'b', 'c', 'd', 'e']
+  const tokens = await Promise.all(subs.map(sub => issuer.sign({ sub })))
+  for (let round = 1; round <= 3; round++) {
+    for (const [index, token] of tokens.entries()) t.equal((await ask(token)).json.sub, subs[index])
+    t.equal(verifications(), round * 5, 'five in turn never meet a memory of two')
+  }
+  await ask(tokens[4] as string)
+  await ask(tokens[3] as string)
+  t.equal(verifications(), 15, 'the last two are remembered')
+})
+
+t.test('with a cache of none every token is verified every time', async t => {
+  const { issuer, ask, verifications } = await startCounted(t, { cache: 0 })
+  const token = await issuer.sign()
+  for (let time = 1; time <= 3; time++) {
+    t.equal((await ask(token)).status, 200)
+    t.equal(verifications(), time)
+  }
+})
+
+t.test('tokens that are refused are not remembered, so they push no good one out', async t => {
+  const { issuer, ask, verifications } = await startCounted(t, { cache: 1 })
+  const good = await issuer.sign()
+  const bad = await issuer.sign({ sub: 'ada\n' })
+  await ask(good)
+  for (let time = 0; time < 3; time++) t.equal((await ask(bad)).json.title, 'Invalid token')
+  const before = verifications()
+  t.equal((await ask(good)).status, 200)
+  t.equal(verifications(), before)
+})
+
+t.test('a token that differs from a remembered one in a single character is another', async t => {
+  const { issuer, ask } = await startCounted(t, {})
+  const token = await issuer.sign()
+  t.equal((await ask(token)).status, 200)
+  for (const at of [5, token.indexOf('.') + 5, token.length - 10]) {
+    const other = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1)
+    t.equal((await ask(other)).json.title, 'Invalid token', `at ${at}`)
+  }
+  t.equal((await ask(`${token}A`)).status, 401)
+  t.equal((await ask(token)).status, 200)
+})
+
+t.test('a remembered token ends when it expires', async t => {
+  const { issuer, ask, verifications } = await startCounted(t, { clockTolerance: 0 })
+  const exp = inMs(1_200)
+  const token = await issuer.sign({ exp })
+  t.equal((await ask(token)).status, 200)
+  let answer: Answer
+  do {
+    await delay(20)
+    answer = await ask(token)
+  } while (answer.status === 200 && Date.now() < exp * 1000 + 2_000)
+  t.equal(answer.json.title, 'Token expired')
+  t.ok(Date.now() >= exp * 1000, 'and no sooner')
+  t.equal(verifications(), 2, 'once when it came, and once when its time was over')
+})
+
+t.test('what a route does to its user is not there for the next request', async t => {
+  const { issuer, ask } = await startCounted(t, {}, ({ user }) => {
+    const mine = user as unknown as { roles: string[]; permissions: string[]; tier: string }
+    t.throws(() => mine.roles.push('admin'), TypeError)
+    t.throws(() => mine.permissions.push('all'), TypeError)
+    t.throws(() => Object.assign(mine, { tier: 'premium' }), TypeError)
+  })
+  const token = await issuer.sign({ roles: ['reader'] })
+  for (let time = 0; time < 2; time++)
+    t.strictSame((await ask(token)).json, { sub: 'ada', roles: ['reader'], permissions: [], tier: 'free' })
+})
+
+interface Counted {
+  issuer: Issuer
+  ask(token: string): Promise<Answer>
+  /** How many tokens @fastify/jwt has been asked to verify. */
+  verifications(): number
+}
+
+async function startCounted(
+  t: Test,
+  options: { cache?: number; clockTolerance?: number },
+  inRoute: (request: FastifyRequest) => void = () => {}
+): Promise<Counted> {
+  const issuer = await startIssuer(t)
+  let verified = 0
+  const { url } = await startGateway(t, {
+    issuers: { test: { issuer: issuer.issuer, audience: 'api://gateway', ...options } },
+    scopes: {
+      count: {
+        prefix: '/count',
+        routes: async app =>
+          void app.get('/', async request => {
+            countCalls(request, 'testJwtVerify', () => verified++)
+            return ''
+          })
+      },
+      me: {
+        prefix: '/me',
+        jwt: 'test',
+        routes: async app =>
+          void app.get('/', async request => {
+            inRoute(request)
+            return request.user
+          })
+      }
+    }
+  })
+  await call(`${url}/count`)
+  return {
+    issuer,
+    ask: token => call(`${url}/me`, { headers: { authorization: `Bearer ${token}` } }),
+    verifications: () => verified
+  }
+}
+
+/** The method is a decorator, so it is where every request of the gateway has it from. */
+function countCalls(request: object, name: string, count: () => void): void {
+  let owner = Object.getPrototypeOf(request)
+  while (!Object.hasOwn(owner, name)) owner = Object.getPrototypeOf(owner)
+  const method = owner[name]
+  owner[name] = function (...args: unknown[]) {
+    // Without a callback it calls itself with one.
+    if (args.length === 0) count()
+    return method.apply(this, args)
+  }
+}
