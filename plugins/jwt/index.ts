@@ -38,8 +38,8 @@ const TokenExpired = createError('SLUICE_TOKEN_EXPIRED', 'Token expired', 401, E
 const TokenInvalid = createError('SLUICE_TOKEN_INVALID', 'Invalid token', 401, Error, false)
 const Forbidden = createError('SLUICE_FORBIDDEN', 'Not allowed', 403, Error, false)
 
-/** RFC 9110, 11.2 and RFC 6750, 2.1. */
-const BEARER = /^bearer +([\w.~+/-]+=*) *$/i
+/** RFC 6750, 2.1, with a JWS in its compact form (RFC 7515, 7.1): what is none need not be looked into. */
+const BEARER = /^bearer +([\w-]+\.[\w-]+\.[\w-]*) *$/i
 /** A token, be it a good one or not. */
 const ANY_BEARER = /^bearer\s+\S/i
 /** Of access tokens, and of issuers that do not tell them from others (RFC 9068, 2.1; RFC 7519, 5.1). */
