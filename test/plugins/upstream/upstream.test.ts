@@ -79,7 +79,7 @@ t.test(
       response.writeHead(isUp ? 200 : 500).end()
     })
     const { url, gateway } = await startGateway(t, {
-      upstreams: { products: { url: service, breaker: { resetTimeout: 300 } } },
+      upstreams: { products: { url: service, breaker: { resetTimeout: 3_000 } } },
       scopes
     })
     const statuses = async (times: number) => {
@@ -90,8 +90,8 @@ t.test(
     t.same(await statuses(7), [500, 500, 500, 500, 500, 503, 503])
     t.equal(calls, 5, 'an open breaker does not call')
     const refused = await call(`${url}/products`)
-    t.match(refused.json, { title: 'Service temporarily unavailable', status: 503, retryAfter: 1 })
-    t.equal(refused.headers.get('retry-after'), '1')
+    t.match(refused.json, { title: 'Service temporarily unavailable', status: 503, retryAfter: 3 })
+    t.equal(refused.headers.get('retry-after'), '3')
     isUp = true
     await until(() => gateway.upstream('products').state().breaker.state === 'half-open')
     t.same(await statuses(3), [200, 200, 200])
@@ -150,7 +150,7 @@ t.test('a stream past its deadline is cut, so that the client sees that it is no
       closed = true
     })
   })
-  const { url } = await startGateway(t, { deadline: 300, upstreams: { products: { url: service } }, scopes })
+  const { url } = await startGateway(t, { deadline: 1_000, upstreams: { products: { url: service } }, scopes })
   await t.rejects(call(`${url}/products`))
   await until(() => closed)
 })
