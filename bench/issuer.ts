@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
-/** An issuer for the measurements: one RSA key over HTTP, and a token for each of `consumers`. */
-export async function startIssuer(consumers: number) {
+/** An issuer for the measurements: one RSA key over HTTP, and `count` tokens of a tenth as many consumers. */
+export async function startIssuer(count: number) {
   const { publicKey, privateKey } = await generateKeyPair('RS256')
   const jwk = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'RS256', use: 'sig' }
   const server = createServer((request, response) => {
@@ -24,16 +24,23 @@ export async function startIssuer(consumers: number) {
 
   async function tokens(tier: string): Promise<string[]> {
     const authorization: string[] = []
-    for (let i = 0; i < consumers; i++) {
+    for (let i = 0; i < count; i++) {
       const claims = {
-        email: `u-${i}@example.com`,
+        email: `u-${i % (count / 10)}@example.com`,
         roles: ['customer'],
         permissions: ['orders:read', 'orders:write'],
-        tier
+        tier,
+        jti: String(i)
       }
       const token = new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'at+jwt' })
       authorization.push(
-        `Bearer ${await token.setIssuer(issuer).setAudience('api://gateway').setSubject(`u-${i}`).setIssuedAt().setExpirationTime('2h').sign(privateKey)}`
+        `Bearer ${await token
+          .setIssuer(issuer)
+          .setAudience('api://gateway')
+          .setSubject(`u-${i % (count / 10)}`)
+          .setIssuedAt()
+          .setExpirationTime('2h')
+          .sign(privateKey)}`
       )
     }
     return authorization

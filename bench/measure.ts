@@ -27,7 +27,7 @@ export interface MeasureOptions extends LoadOptions {
 
 /**
  * Loads each subject in short rounds that take turns, so that what the machine does besides falls on all of them. A
- * first round, for the compiler, is not counted.
+ * first round, for the compiler and the caches, is longer and not counted.
  */
 export async function measure(options: MeasureOptions): Promise<Result[]> {
   const { rounds, isWanted = () => true, flags, onProgress = () => {} } = options
@@ -52,7 +52,11 @@ export async function measure(options: MeasureOptions): Promise<Result[]> {
 
     for (let round = 0; round <= rounds; round++) {
       for (const [subject, process, samples] of running) {
-        const sample = await load(subject, process, options)
+        const sample = await load(
+          subject,
+          process,
+          round > 0 ? options : { ...options, seconds: Math.max(3, options.seconds) }
+        )
         if (round > 0) samples.push(sample)
       }
       onProgress(round === 0 ? 'warmed up' : `round ${round} of ${rounds}`)

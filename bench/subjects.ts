@@ -11,7 +11,7 @@ export interface Subject {
   status?: number
 }
 
-/** Authorization headers, one a consumer, by the tier that the token names. */
+/** Authorization headers, ten a consumer, by the tier that the token names. */
 export interface Tokens {
   premium: string[]
   exact: string[]
@@ -62,7 +62,10 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     sluice('GET products', { path: '/api/v1/products/1' }),
     sluice(
       'GET users',
-      premium.map((authorization, i) => ({ path: `/api/v1/users/u-${i}`, headers: { authorization } }))
+      premium.map((authorization, i) => ({
+        path: `/api/v1/users/u-${i % (premium.length / 10)}`,
+        headers: { authorization }
+      }))
     ),
     sluice('GET orders', withTokens(premium, { path: '/api/v1/orders/o-1' })),
     sluice('POST orders', withTokens(premium, postOrder)),

@@ -14,6 +14,7 @@ async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
   const client = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
+    enableAutoPipelining: true,
     maxRetriesPerRequest: 0,
     connectTimeout: SILENCE,
     socketTimeout: SILENCE,

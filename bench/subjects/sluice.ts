@@ -27,7 +27,7 @@ const reference = shop({
 
 // Two limits that are checked and never reached.
 const limits = [
-  { limit: 100_000_000, window: 10_000 },
+  { limit: 100_000_000, window: 60_000 },
   { limit: 1_000_000_000, window: 3_600_000 }
 ]
 const tiers = {

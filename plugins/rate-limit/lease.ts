@@ -4,7 +4,7 @@ import type { Decision, Limiter, Tier } from './limiter.ts'
 /**
  * Leases: permits taken from a shared limiter ahead of need, so that it sees a few of the requests, not all of them.
  *
- * Per key a gateway takes what it will need within a horizon (a twentieth of the tier's shortest window), by the rate
+ * Per key a gateway takes what it will need within a horizon (a tenth of the tier's shortest window), by the rate
  * at which the key has just come, but at most a hundredth of what is left: low limits stay exact, and so do high ones
  * towards their end. Permits are counted when they are taken; those not used within the horizon lapse. A request that
  * has a permit never waits: more are taken in the background once three quarters are gone.
@@ -114,7 +114,7 @@ export function createLeasedLimiter(limiter: Limiter, keys: number, now: () => n
 
 /** Milliseconds. */
 function horizonOf({ limits }: Tier): number {
-  return Math.min(...limits.map(({ window }) => window)) / 20
+  return Math.min(...limits.map(({ window }) => window)) / 10
 }
 
 interface Lease {
