@@ -1,7 +1,6 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import pino from 'pino'
-import { AccessLog, childLoggerFactory, createRequestIds } from './plugins/access-log.ts'
+import { AccessLog, childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
@@ -20,7 +19,7 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
  */
 export async function buildGateway(
   config: GatewayConfig,
-  logger: FastifyBaseLogger | undefined = createLogger(config)
+  logger: FastifyBaseLogger | undefined = createLogger(config.log.level)
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
     ...(logger && { loggerInstance: logger }),
@@ -65,11 +64,6 @@ export async function buildGateway(
   }
   await gateway.ready()
   return gateway
-}
-
-/** None if nothing is to be logged: Fastify then does without what a line would need. */
-function createLogger({ log: { level } }: GatewayConfig): FastifyBaseLogger | undefined {
-  return level === 'silent' ? undefined : pino({ level }, pino.destination({ sync: false }))
 }
 
 /** Bodies are taken as they are: JSON has types. Everything else is text, so numbers and lists are read from it. */

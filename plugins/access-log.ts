@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
-import type pino from 'pino'
+import pino from 'pino'
 
 /** One line an exchange, after its answer, in the place of Fastify's two. Never the path, whose parts may be secrets. */
 export class AccessLog extends LogController {
@@ -23,6 +23,39 @@ export class AccessLog extends LogController {
     else reply.server.log.info(line, 'exchange')
   }
 }
+
+/**
+ * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost
+ * rather than waited for once `BACKLOG` bytes wait already; the next one that is written says how many. Undefined if
+ * nothing is to be logged: Fastify then does without what a line would need.
+ */
+export function createLogger(level: string, dest: string | number = 1): FastifyBaseLogger | undefined {
+  if (level === 'silent') return undefined
+  const destination = pino.destination({
+    dest,
+    sync: false,
+    minLength: PAGE,
+    maxLength: BACKLOG,
+    periodicFlush: FLUSH
+  })
+  const logger = pino({ level }, destination)
+  let dropped = 0
+  destination.on('drop', () => {
+    dropped++
+  })
+  destination.on('drain', () => {
+    if (dropped === 0) return
+    logger.warn({ dropped }, 'lines were lost')
+    dropped = 0
+  })
+  return logger
+}
+
+/** Bytes. */
+const PAGE = 4_096
+const BACKLOG = 4_194_304
+/** Milliseconds. */
+const FLUSH = 200
 
 /** Makes ids that nobody else makes: a client's, if it is one, or random for the process and counted from there. */
 export function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import pino from 'pino'
 import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
+import { createLogger } from '../../plugins/access-log.ts'
 import forward from '../../plugins/forward.ts'
 import transform from '../../plugins/transform.ts'
 import { path } from '../../plugins/upstream/wire.ts'
@@ -90,14 +90,9 @@ async function transformed(app: FastifyInstance) {
   })
 }
 
-const logger = QUIET
-  ? undefined
-  : pino({ level: 'info' }, pino.destination({ dest: '/dev/null', sync: false }))
-const log = { level: QUIET ? 'silent' : 'info' }
-const gateway = await buildGateway(
-  resolveConfig({ default: { ...definition, log, metrics: !QUIET } }, {}),
-  logger
-)
+const level = QUIET ? 'silent' : 'info'
+const config = resolveConfig({ default: { ...definition, log: { level }, metrics: !QUIET } }, {})
+const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })
 process.on('SIGTERM', () => process.exit())
