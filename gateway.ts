@@ -1,6 +1,11 @@
 import AjvCompiler from '@fastify/ajv-compiler'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import { AccessLog, childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController
+} from 'fastify'
+import accessLog, { childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
@@ -23,7 +28,7 @@ export async function buildGateway(
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
     ...(logger && { loggerInstance: logger }),
-    logController: new AccessLog(),
+    logController: new LogController({ disableRequestLogging: true }),
     childLoggerFactory,
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
@@ -37,10 +42,14 @@ export async function buildGateway(
     schemaController: { compilersFactory: { buildValidator } }
   } as FastifyServerOptions)
 
-  // What every exchange has: an answer that says what went wrong, a deadline, and an
-  // end of its connection when the gateway stops.
+  // JSON, or what a forwarding route streams: nothing else is read.
+  gateway.removeContentTypeParser('text/plain')
+
+  // What every exchange has: an answer that says what went wrong, a deadline, a line in the log and a place in the
+  // metrics, and an end of its connection when the gateway stops.
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
+  if (logger) await gateway.register(accessLog)
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
   // What the scopes' patterns are made of.

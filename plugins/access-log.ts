@@ -1,28 +1,29 @@
 import { randomUUID } from 'node:crypto'
-import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import pino from 'pino'
+import type { ProblemError } from './problem.ts'
 
-/** One line an exchange, after its answer, in the place of Fastify's two. Never the path, whose parts may be secrets. */
-export class AccessLog extends LogController {
-  override incomingRequest(): void {}
-
-  override requestCompleted(
-    error: Error | null | undefined,
-    request: FastifyRequest,
-    reply: FastifyReply
-  ): void {
+/** One line an exchange, after its end. Never the path, whose parts may be secrets. */
+async function accessLog(fastify: FastifyInstance) {
+  const { log } = fastify
+  fastify.onExchangeEnd(exchange => {
+    const { route, reply, elapsed, isWhole, reason } = exchange
+    const { request } = reply
     const line = {
       reqId: request.id,
       method: request.method,
-      route: request.exchange?.route,
+      route,
       status: reply.statusCode,
       consumer: request.user?.sub,
-      ms: Math.round(reply.elapsedTime * 1000) / 1000
+      ms: Math.round(elapsed * 1000) / 1000
     }
-    if (error) reply.server.log.info({ ...line, err: error }, 'exchange failed')
-    else reply.server.log.info(line, 'exchange')
-  }
+    if (isWhole) log.info(line, 'exchange')
+    else log.info({ ...line, cut: (reason as ProblemError).code }, 'exchange cut short')
+  })
 }
+
+export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 /**
  * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost

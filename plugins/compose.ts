@@ -58,7 +58,9 @@ export interface PartCache {
   ttl: number
   /** Answers kept at most; 1,000 if not given. */
   max?: number
-  /** One answer for all consumers. Only for what is not theirs: otherwise each consumer has its own. */
+  /**
+   * One answer for all consumers. Only for what is not theirs: otherwise each consumer has its own, and a caller
+   * without a token none. */
   shared?: boolean
 }
 
@@ -172,8 +174,8 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
         callback(error as Error)
         return noop
       }
-      const key = caching?.shared ? target : `${request.user?.sub ?? ''} ${target}`
-      const cached = cache?.get(key)
+      const key = keyOf(request, target)
+      const cached = key === undefined ? undefined : cache?.get(key)
       if (cached !== undefined) {
         callback(null, cached)
         return noop
@@ -190,7 +192,7 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
           } catch (error) {
             return callback(error as Error)
           }
-          cache?.set(key, value)
+          if (key !== undefined) cache?.set(key, value)
           callback(null, value)
         }
       )
@@ -198,6 +200,12 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
         timer = setTimeout(() => call.abort(new UpstreamTimeout()), timeout)
       return reason => call?.abort(reason)
     }
+  }
+
+  /** Undefined for what is nobody's to keep: of a caller who is not known, and not said to be for all. */
+  function keyOf({ user }: FastifyRequest, target: string): string | undefined {
+    if (caching?.shared) return target
+    return user ? `${user.sub} ${target}` : undefined
   }
 }
 

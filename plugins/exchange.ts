@@ -5,14 +5,17 @@ import fp from 'fastify-plugin'
 /**
  * One deadline an exchange, and one place from which everything it caused is cancelled.
  *
- * `request.exchange` stands from the route's own hooks on. It ends when the answer has been sent; when the deadline
- * passes or the client leaves before that, every upstream call that is attached to it is aborted. A route sets its own
- * deadline in milliseconds with `config: { deadline }`.
+ * `request.exchange` stands from the first hook on. It ends when the answer has been sent; when the deadline passes or
+ * the client leaves before that, every upstream call that is attached to it is aborted. A route sets its own deadline in
+ * milliseconds with `config: { deadline }`. What `fastify.onExchangeEnd` is given is called with each exchange that has
+ * ended, be it whole or cut short.
  */
 export interface ExchangeOptions {
-  /** Milliseconds from admission to the last byte of the answer. */
+  /** Milliseconds from the head of the request to the last byte of the answer. */
   deadline: number
 }
+
+export type ExchangeListener = (exchange: Exchange) => void
 
 /** What an exchange can cancel. */
 export interface Abortable {
@@ -30,19 +33,39 @@ export const DeadlineExceeded = createError(
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
 export class Exchange {
-  /** The route's pattern, for logs: bounded, where paths are not. */
-  readonly route: string
+  /** The route's pattern, for logs and labels: bounded, where paths are not. Undefined if no route was found. */
+  readonly route: string | undefined
   readonly reply: FastifyReply
   /** Why this exchange ended before its answer did. */
   reason: Error | undefined = undefined
+  #startedAt = performance.now()
   #calls: Abortable[] = []
   #timer: NodeJS.Timeout
 
-  constructor(route: string, deadline: number, reply: FastifyReply) {
+  constructor(
+    route: string | undefined,
+    deadline: number,
+    reply: FastifyReply,
+    listeners: ExchangeListener[]
+  ) {
     this.route = route
     this.reply = reply
     this.#timer = setTimeout(expire, deadline, this)
-    reply.raw.on('close', () => this.#end())
+    reply.raw.on('close', () => {
+      clearTimeout(this.#timer)
+      if (!this.isWhole) this.abort(new ClientGone())
+      for (const listener of listeners) listener(this)
+    })
+  }
+
+  /** Milliseconds since the head of the request. */
+  get elapsed(): number {
+    return performance.now() - this.#startedAt
+  }
+
+  /** True once the answer has been handed to the system to the last byte. */
+  get isWhole(): boolean {
+    return this.reply.raw.writableFinished
   }
 
   attach(call: Abortable): void {
@@ -68,11 +91,6 @@ export class Exchange {
     const { raw } = this.reply.request
     return this.reason instanceof ClientGone || raw.aborted || raw.socket?.destroyed === true
   }
-
-  #end(): void {
-    clearTimeout(this.#timer)
-    if (!this.reply.raw.writableFinished) this.abort(new ClientGone())
-  }
 }
 
 function expire(exchange: Exchange): void {
@@ -80,25 +98,24 @@ function expire(exchange: Exchange): void {
 }
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
+  const listeners: ExchangeListener[] = []
   fastify.decorateRequest('exchange')
+  fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
-  fastify.addHook('onRoute', route => {
-    const { url } = route
-    const deadline = route.config?.deadline ?? options.deadline
-    route.onRequest = [
-      (request, reply, done) => {
-        request.exchange = new Exchange(url, deadline, reply)
-        reply.header('x-request-id', request.id)
-        done()
-      },
-      ...[route.onRequest ?? []].flat()
-    ]
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const { url, config } = request.routeOptions
+    request.exchange = new Exchange(url, config.deadline ?? options.deadline, reply, listeners)
+    reply.header('x-request-id', request.id)
+    done()
   })
 }
 
 export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    onExchangeEnd(listener: ExchangeListener): void
+  }
   interface FastifyRequest {
     exchange: Exchange
   }

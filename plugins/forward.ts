@@ -23,6 +23,8 @@ export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
 }
 
 async function forward(fastify: FastifyInstance) {
+  const streaming = new WeakMap<FastifyInstance, RouteOptions[]>()
+
   fastify.decorate('forward', function (this: FastifyInstance, { upstream, prefix, ...route }: ForwardRoute) {
     this.upstream(upstream)
     const own = this.prefix
@@ -40,25 +42,36 @@ async function forward(fastify: FastifyInstance) {
       rewriteHeaders: toClientHeaders,
       retryDelay: never
     } as never
-    // Its own context: here bodies are streams, whatever the scope around it parses.
-    this.register(async scope => {
-      scope.removeAllContentTypeParsers()
-      scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-      scope.route({
-        ...route,
-        // Fastify's own HEAD route would answer with the length of no body.
-        method: [
-          ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
-        ],
-        exposeHeadRoute: false,
-        // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
-        handler(_request, reply) {
-          reply.from(source, options)
-        }
-      } as RouteOptions)
+    streamingRoutesOf(this).push({
+      ...route,
+      // Fastify's own HEAD route would answer with the length of no body.
+      method: [
+        ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
+      ],
+      exposeHeadRoute: false,
+      // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
+      handler(_request, reply) {
+        reply.from(source, options)
+      }
     })
     return this
   })
+
+  /** A scope's forwarding routes are in one context of their own: there bodies are streams, whatever is parsed around it. */
+  function streamingRoutesOf(scope: FastifyInstance): RouteOptions[] {
+    let routes = streaming.get(scope)
+    if (routes === undefined) {
+      const added: RouteOptions[] = []
+      routes = added
+      streaming.set(scope, added)
+      scope.register(async context => {
+        context.removeAllContentTypeParsers()
+        context.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+        for (const route of added) context.route(route)
+      })
+    }
+    return routes
+  }
 }
 
 export default fp(forward, { name: 'sluice-forward', fastify: '5.x', dependencies: ['sluice-upstream'] })

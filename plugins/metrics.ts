@@ -4,7 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 /**
  * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,
- * and the process. Labels are bounded: the route's pattern, never its path; a status by its class; a method that is
+ * and the process. Labels are bounded: the route's pattern, never its path; a status by its class, or `cut`; a method that is
  * none of a route's own by `other`.
  */
 async function metrics(fastify: FastifyInstance) {
@@ -18,15 +18,10 @@ async function metrics(fastify: FastifyInstance) {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry]
   })
-  fastify.addHook('onResponse', (request, reply, done) => {
-    const route = request.exchange?.route
-    const labels = {
-      route: route ?? 'none',
-      method: route ? request.method : 'other',
-      status: CLASSES[Math.floor(reply.statusCode / 100)]
-    }
-    duration.observe(labels as Record<string, string>, reply.elapsedTime / 1000)
-    done()
+  fastify.onExchangeEnd(({ route, reply, elapsed, isWhole }) => {
+    const status = isWhole ? CLASSES[Math.floor(reply.statusCode / 100)] : 'cut'
+    const method = route === undefined ? 'other' : reply.request.method
+    duration.observe({ route: route ?? 'none', method, status } as Record<string, string>, elapsed / 1000)
   })
 
   // Read when they are asked for: the upstreams keep them already.
@@ -59,7 +54,7 @@ async function metrics(fastify: FastifyInstance) {
   fastify.decorate('metrics', registry)
 }
 
-export default fp(metrics, { name: 'sluice-metrics', fastify: '5.x' })
+export default fp(metrics, { name: 'sluice-metrics', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx']
 const STATES = { closed: 0, 'half-open': 1, open: 2 }

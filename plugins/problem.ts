@@ -10,7 +10,7 @@ import findMyWay, { type HTTPMethod as HTTPMethods } from 'find-my-way'
  *
  * An error's `statusCode` becomes the status, its code the `type` (`SLUICE_TOKEN_EXPIRED` is
  * `urn:sluice:token-expired`), its message the `title`. Members of `error.problem` are added, `error.headers` are
- * sent. An error without a status, or with 500, says nothing of itself: it is logged, and answered as 500.
+ * sent; an error that has them, even if empty, says by it that its message is for clients. An error without a status, or with 500, says nothing of itself: it is logged, and answered as 500.
  */
 export interface ProblemError extends FastifyError {
   /** Extension members of the problem (RFC 9457, 3.2). */
@@ -93,8 +93,9 @@ export function problemOf(error: ProblemError, requestId: string): Problem {
     error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 600
       ? error.statusCode
       : 500
-  if (error.code?.startsWith('SLUICE_')) {
-    const type = `urn:sluice:${error.code.slice('SLUICE_'.length).toLowerCase().replaceAll('_', '-')}`
+  if (error.code?.startsWith('SLUICE_') || error.problem) {
+    const [, name] = /^SLUICE_(.*)/.exec(error.code ?? '') ?? []
+    const type = name ? `urn:sluice:${name.toLowerCase().replaceAll('_', '-')}` : 'about:blank'
     return { type, title: error.message, status, ...error.problem, requestId }
   }
   // Others' messages are not ours to vouch for: Fastify's own 4xx speak of the request, anything else may speak of us.

@@ -24,7 +24,11 @@ function Named<Type extends TSchema>(type: Type) {
 
 export const ScopeOptions = Type.Object(
   {
-    prefix: Type.String({ pattern: '^(/[\\w.~-]+)+$' }),
+    prefix: Type.Refine(
+      Type.String(),
+      value => /^(\/[\w.~-]+)+$/.test(value),
+      () => 'must be a path such as /api/v1/orders, without a slash at its end'
+    ),
     /** A Fastify plugin with the scope's routes. */
     routes: Type.Unsafe<Routes>(
       Type.Refine(

@@ -8,7 +8,10 @@ export const LimitOptions = Type.Object(
     limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
     /** Milliseconds, in whole seconds: `RateLimit-Policy` cannot say anything else. */
     window: Type.Integer({ minimum: 1_000, maximum: 2_678_400_000, multipleOf: 1_000 }),
-    /** `sliding-window`: two counters a key, exact under steady load. `sliding-log`: exact always, an entry a request. */
+    /**
+     * `sliding-window`: two counters a key, for high limits; under steady load it lets through one less than the limit a
+     * window. `sliding-log`: exact always, for an entry a request.
+     */
     algorithm: withDefault(Type.Enum(['sliding-window', 'sliding-log']), 'sliding-window')
   },
   { additionalProperties: false }

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 
 export function Url(...protocols: string[]) {
-  const message = `must be a URL with ${protocols.join(' or ')}//`
+  const message = `must be a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`
   return Type.Refine(
     Type.String(),
     value => URL.canParse(value) && protocols.includes(new URL(value).protocol),

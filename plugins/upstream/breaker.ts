@@ -29,7 +29,7 @@ export type BreakerState = 'closed' | 'open' | 'half-open'
 export type Permit = number
 
 export interface BreakerCounts {
-  /** Within the rolling window. */
+  /** Within the rolling window; calls that were answered with a 4xx are neither successes nor failures. */
   calls: number
   successes: number
   failures: number
@@ -84,11 +84,10 @@ export function createBreaker(
         if (permit === epoch && circuit.halfOpen) started--
         return
       }
-      circuit.emit('fire')
+      count('fires')
       if (permit === epoch) settle(outcome)
-      // After settling: opossum closes a half-open circuit on the first success it hears of.
-      if (outcome === 'failure') circuit.emit('failure')
-      else if (outcome === 'success' && !circuit.halfOpen) circuit.emit('success')
+      if (outcome === 'failure') count('failures')
+      else if (outcome === 'success') count('successes')
     },
     retryAfter() {
       return circuit.opened ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
@@ -103,6 +102,11 @@ export function createBreaker(
     close() {
       circuit.shutdown()
     }
+  }
+
+  /** Not by the events of these names: on the first success that it hears of, opossum closes a half-open circuit. */
+  function count(what: 'fires' | 'successes' | 'failures'): void {
+    ;(circuit.status as unknown as { increment(property: string): void }).increment(what)
   }
 
   function enter(state: BreakerState): void {

@@ -95,7 +95,8 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       if (!this.#stream.push(chunk)) controller.pause()
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
-      if (this.#size > this.#limit) this.abort(new UpstreamNonsense())
+      if (this.#size > this.#limit)
+        this.abort(new UpstreamNonsense({ cause: new Error(`it answered more than ${this.#limit} bytes`) }))
       else this.#chunks.push(chunk)
     }
   }

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import createError from '@fastify/error'
 import type { ProblemError } from '../problem.ts'
+import type { Headers } from './call.ts'
 
 /** The service could not be reached, broke the connection, or answered what is not HTTP. The cause is for the log. */
 export const UpstreamFailed = createError(
@@ -70,10 +71,11 @@ export function upstreamError(error: Error & { code?: string }): Error {
 const Answered = createError('SLUICE_UPSTREAM_STATUS', '%s', 500, Error, false)
 
 /** An upstream's status as the exchange's own: passed on, with nothing of the body, which is the service's to word. */
-export function upstreamStatus(statusCode: number): ProblemError {
-  if (statusCode < 400) return new UpstreamNonsense()
+export function upstreamStatus(statusCode: number, { 'retry-after': retryAfter }: Headers): ProblemError {
+  if (statusCode < 400) return new UpstreamNonsense({ cause: new Error(`it answered ${statusCode}`) })
   const error: ProblemError = new Answered(STATUS_CODES[statusCode] ?? 'Error')
   error.statusCode = statusCode
   error.problem = { type: 'about:blank' }
+  if (typeof retryAfter === 'string') error.headers = { 'retry-after': retryAfter }
   return error
 }

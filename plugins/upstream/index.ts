@@ -59,7 +59,8 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
           }
         }
         // A connection whose request was not read to its end cannot carry another.
-        if (!reply.request.raw.complete) reply.header('connection', 'close')
+        if (reply.request.body !== undefined && !reply.request.raw.complete)
+          reply.header('connection', 'close')
         reply.send(error ?? new ClientGone())
       })
     }

@@ -41,7 +41,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
   const base = pathname === '/' ? '' : pathname.replace(/\/$/, '')
   const { collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, state =>
-    log[state === 'closed' ? 'info' : 'warn']({ upstream: name, breaker: state }, 'breaker changed')
+    log.warn({ upstream: name, breaker: state }, 'breaker changed')
   )
   const pool = new Pool(origin, {
     connections: options.connections,

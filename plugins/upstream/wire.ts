@@ -11,8 +11,8 @@ export function answerReader<Answer extends TSchema>(
   schema: Answer
 ): (response: UpstreamResponse) => Static<Answer> {
   const validate = Compile(schema)
-  return ({ statusCode, body }) => {
-    if (statusCode < 200 || statusCode > 299) throw upstreamStatus(statusCode)
+  return ({ statusCode, headers, body }) => {
+    if (statusCode < 200 || statusCode > 299) throw upstreamStatus(statusCode, headers)
     const value = parseJson((body as Buffer | undefined) ?? EMPTY)
     if (!validate.Check(value))
       throw new UpstreamNonsense({ cause: new Error(JSON.stringify(validate.Errors(value)[0])) })

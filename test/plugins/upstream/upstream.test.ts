@@ -150,7 +150,11 @@ t.test('a stream past its deadline is cut, so that the client sees that it is no
       closed = true
     })
   })
-  const { url } = await startGateway(t, { deadline: 1_000, upstreams: { products: { url: service } }, scopes })
+  const { url } = await startGateway(t, {
+    deadline: 1_000,
+    upstreams: { products: { url: service } },
+    scopes
+  })
   await t.rejects(call(`${url}/products`))
   await until(() => closed)
 })
