@@ -23,6 +23,7 @@ async function start(
   const routes = async (app: FastifyInstance) => {
     await app.register(compose)
     app.addHook('onRequest', async request => {
+      if (request.headers['x-test-sub'] === 'nobody') return
       request.user = {
         sub: String(request.headers['x-test-sub'] ?? 'ada'),
         roles: [],
@@ -96,6 +97,23 @@ t.test('a cached part is fetched once in its time, for each consumer, and never 
   t.same((await call(url, { headers: { 'x-test-sub': 'alan' } })).json, { part: null, missing: ['part'] })
   isUp = true
   t.same((await call(url, { headers: { 'x-test-sub': 'alan' } })).json, { part: 'hello' })
+})
+
+t.test('a caller who is not known gets nothing from a cache, and leaves nothing in it', async t => {
+  const { url, calls } = await start(t, { cache: { ttl: 60_000 } }, answering)
+  for (let i = 1; i <= 2; i++) {
+    await call(url, { headers: { 'x-test-sub': 'nobody' } })
+    t.equal(calls(), i)
+  }
+})
+
+t.test("a service's Retry-After is passed on with its status", async t => {
+  const { url } = await start(t, { required: true }, (_request, response) => {
+    response.writeHead(503, { 'retry-after': '17' }).end()
+  })
+  const answer = await call(url)
+  t.equal(answer.status, 503)
+  t.equal(answer.headers.get('retry-after'), '17')
 })
 
 t.test('a shared cache is shared', async t => {

@@ -1,6 +1,7 @@
 import t from 'tap'
+import forward from '../../plugins/forward.ts'
 import { products } from '../../routes/products.ts'
-import { call, startGateway, startService } from '../harness.ts'
+import { call, closedPort, startGateway, startService } from '../harness.ts'
 
 t.test('an exchange is forwarded with its path and query as the client wrote them', async t => {
   const seen: string[] = []
@@ -16,4 +17,33 @@ t.test('an exchange is forwarded with its path and query as the client wrote the
   t.equal(answer.status, 200)
   t.same(answer.json, { id: 1 })
   t.same(seen, ['GET /products/a%2Fb?q=%20x&q=y'])
+})
+
+t.test('a scope may have thousands of forwarding routes', async t => {
+  const service = await startService(t, (request, response) => response.end(request.url))
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: service } },
+    scopes: {
+      many: {
+        prefix: '/many',
+        routes: async app => {
+          await app.register(forward)
+          for (let i = 0; i < 5_000; i++)
+            app.forward({ method: 'GET', url: `/${i}/:id`, upstream: 'products', prefix: '' })
+        }
+      }
+    }
+  })
+  t.equal((await call(`${url}/many/4999/x`)).text, '/4999/x')
+})
+
+t.test('a refused call does not cost the client its connection', async t => {
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: await closedPort(), breaker: { failures: 1 } } },
+    scopes: { products: { prefix: '/products', routes: products } }
+  })
+  t.equal((await call(`${url}/products`)).status, 502)
+  const refused = await call(`${url}/products`)
+  t.equal(refused.status, 503)
+  t.equal(refused.headers.get('connection'), 'keep-alive')
 })

@@ -33,3 +33,22 @@ t.test('routes and breakers are counted, and what a client makes up becomes no l
   t.ok(lines.includes('sluice_breaker_refused_total{upstream="products"} 0'))
   t.match(body, 'nodejs_eventloop_lag_seconds')
 })
+
+t.test('an exchange that is refused or cut short is counted under its route', async t => {
+  const service = await startService(t, (request, response) => {
+    response.writeHead(200).write('beginning')
+    request.on('close', () => {})
+    setImmediate(() => response.destroy())
+  })
+  const limits = [{ limit: 1, window: 60_000 }]
+  const { url, gateway } = await startGateway(t, {
+    upstreams: { products: { url: service } },
+    tiers: { once: { limits } },
+    scopes: { products: { prefix: '/products', routes: products, rateLimit: { address: 'once' } } }
+  })
+  await t.rejects(call(`${url}/products`))
+  t.equal((await call(`${url}/products`)).status, 429)
+  const text = await gateway.metrics?.metrics()
+  t.match(text, 'sluice_exchange_duration_seconds_count{route="/products",method="GET",status="cut"} 1')
+  t.match(text, 'sluice_exchange_duration_seconds_count{route="/products",method="GET",status="4xx"} 1')
+})

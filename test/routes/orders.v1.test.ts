@@ -126,6 +126,7 @@ t.test('a body that is no JSON, of another type or too large is refused', async 
   t.equal(await statusOf({}, ''), 400)
   t.equal(await statusOf({}, '{"__proto__":{"x":1}}'), 400)
   t.equal(await statusOf({ 'content-type': 'text/xml' }, '<order/>'), 415)
+  t.equal(await statusOf({ 'content-type': 'text/plain' }, JSON.stringify(newOrder)), 415)
   t.equal(await statusOf({ 'content-type': 'application/x-www-form-urlencoded' }, 'a=b'), 415)
   t.equal(await statusOf({}, JSON.stringify({ ...newOrder, x: 'x'.repeat(1_100_000) })), 413)
   t.equal(await statusOf({ 'x-correlation-id': 'a b' }, JSON.stringify(newOrder)), 400)
