@@ -60,24 +60,29 @@ const PSEUDONYM = 'sluice'
 const HOST = /^[\w.:[\]-]{1,255}$/
 
 /** The request's headers as an upstream gets them. `contentLength`: of the body, if it is forwarded. */
-export function toUpstreamHeaders(request: FastifyRequest, contentLength?: string | number): Headers {
-  const inbound = request.headers as Headers
-  const named = connectionNamed(inbound.connection)
-  const headers: Headers = {}
-  for (const name in inbound) {
-    if (isGatewaysOwn(name) || named?.includes(name)) continue
-    headers[name] = inbound[name]
-  }
-  if (contentLength !== undefined && Number(contentLength) > 0)
-    headers['content-length'] = String(contentLength)
+export function toUpstreamHeaders(request: FastifyRequest, contentLength?: string): Headers {
+  const headers = copyPassing(request, NONE)
+  if (contentLength !== undefined && Number(contentLength) > 0) headers['content-length'] = contentLength
   return addGatewaysOwn(headers, request)
 }
 
 /** The same for a request that the gateway writes itself: nothing of the client's body or of its view of ours. */
 export function toComposedHeaders(request: FastifyRequest): Headers {
-  const headers = toUpstreamHeaders(request)
-  for (const name of ENTITY) delete headers[name]
+  const headers = copyPassing(request, ENTITY)
   headers.accept = 'application/json'
+  return addGatewaysOwn(headers, request)
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers {
+  const inbound = request.headers as Headers
+  const named = connectionNamed(inbound.connection)
+  const headers: Headers = {}
+  for (const name in inbound) {
+    if (isGatewaysOwn(name) || but.has(name) || named?.includes(name)) continue
+    headers[name] = inbound[name]
+  }
   return headers
 }
 

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import fastifyJwt from '@fastify/jwt'
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
@@ -68,7 +68,7 @@ const tokenKey = Symbol('sluice.tokenKey')
 
 export const issuers = fp(
   async function issuers(fastify: FastifyInstance, options: Record<string, IssuerOptions>) {
-    const guards = new Map<string, onRequestAsyncHookHandler>()
+    const guards = new Map<string, onRequestHookHandler>()
     fastify.decorateRequest(tokenKey)
     for (const [name, issuer] of Object.entries(options))
       guards.set(name, await createGuard(fastify, name, issuer))
@@ -93,7 +93,7 @@ async function createGuard(
   fastify: FastifyInstance,
   name: string,
   options: IssuerOptions
-): Promise<onRequestAsyncHookHandler> {
+): Promise<onRequestHookHandler> {
   const jwks = createJwks(options, fastify.log)
   // LruMap takes 0 for no limit.
   const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
@@ -126,29 +126,32 @@ async function createGuard(
     trusted: (_request, claims) => isHeaderSafe((claims as Claims).sub)
   })
 
-  return async function authenticate(request) {
+  // Not async: a token that is known, as most are, costs no promise.
+  return function authenticate(request, _reply, done) {
     const { authorization } = request.headers
     if (authorization === undefined || !ANY_BEARER.test(authorization))
-      throw unauthorized(new TokenMissing(), 'Bearer')
+      return done(unauthorized(new TokenMissing(), 'Bearer'))
     const token = tokenOf(authorization)
-    if (token === undefined) throw unauthorized(new TokenInvalid(), INVALID)
+    if (token === undefined) return done(unauthorized(new TokenInvalid(), INVALID))
 
     const known = tokens?.get(token)
     if (known !== undefined) {
       jwks.touch()
       if (!known.key.revoked && Date.now() <= known.expires) {
         request.user = known.user
-        return
+        return done()
       }
       tokens?.delete(token)
     }
-    const claims = await verifyToken(request)
-    request.user = toUser(claims)
-    tokens?.set(token, {
-      user: request.user,
-      expires: claims.exp * 1000 + options.clockTolerance,
-      key: request[tokenKey] as Key
-    })
+    verifyToken(request).then(claims => {
+      request.user = toUser(claims)
+      tokens?.set(token, {
+        user: request.user,
+        expires: claims.exp * 1000 + options.clockTolerance,
+        key: request[tokenKey] as Key
+      })
+      done()
+    }, done)
   }
 
   async function verifyToken(request: FastifyRequest): Promise<Claims> {
@@ -212,7 +215,7 @@ declare module '@fastify/jwt' {
 declare module 'fastify' {
   interface FastifyInstance {
     /** A hook that lets only requests through whose token the issuer of that name has signed. */
-    authenticate(issuer: string): onRequestAsyncHookHandler
+    authenticate(issuer: string): onRequestHookHandler
   }
   interface FastifyRequest {
     [tokenKey]?: Key
