@@ -56,15 +56,10 @@ export function toChart(rows: Row[], title: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${height}" font-family="sans-serif" font-size="12"><rect width="720" height="${height}" fill="white"/><text x="12" y="20" font-size="14">${escape(title)}</text>${bars.join('')}</svg>\n`
 }
 
+const PEERS = /^(bare|fast-gateway|express|platformatic|nginx|haproxy|caddy|envoy|krakend|traefik)/
+
 function colourOf(name: string): string {
-  return name.startsWith('floor')
-    ? '#888'
-    : name.startsWith('bare') ||
-        /^[a-z@/-]+ \d|express|nginx|haproxy|caddy|envoy|krakend|traefik|fast-gateway|platformatic/i.test(
-          name
-        )
-      ? '#c9a14a'
-      : '#2f6f9f'
+  return name.startsWith('floor') ? '#888' : PEERS.test(name) ? '#c9a14a' : '#2f6f9f'
 }
 
 function escape(text: string): string {

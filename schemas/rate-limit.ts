@@ -27,8 +27,8 @@ export const TierOptions = Type.Object(
       () => 'must not have two limits of the same window'
     ),
     /**
-     * In Redis, a request at a time (`exact`), or by leases of at most a hundredth of what is left (`leased`): see
-     * rate-limit/lease.ts.
+     * In Redis, a request at a time (`exact`), or by leases of at most a hundredth of what is left (`leased`, but for
+     * a sliding log): see rate-limit/lease.ts.
      */
     counting: withDefault(Type.Enum(['leased', 'exact']), 'leased'),
     /**

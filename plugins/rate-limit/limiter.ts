@@ -46,7 +46,9 @@ export function createTier(name: string, { limits: options, redisAway, counting 
     name: options.length === 1 ? name : `${name}-${limit.window / 1000}s`
   }))
   const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
-  return { name, limits, redisAway, counting, policy }
+  // A lease would be let through in another window than the log says.
+  const isExact = counting === 'exact' || limits.some(({ algorithm }) => algorithm === 'sliding-log')
+  return { name, limits, redisAway, counting: isExact ? 'exact' : 'leased', policy }
 }
 
 /** Each limit divided among `gateways`, so that together they let through no more, and each of them at least one. */

@@ -1,0 +1,84 @@
+import { generateKeyPair, SignJWT } from 'jose'
+import { bench, do_not_optimize, group, run } from 'mitata'
+import { LruMap } from 'toad-cache'
+import { Compile } from 'typebox/compile'
+import { createLogger } from '../plugins/access-log.ts'
+import { createLeasedLimiter } from '../plugins/rate-limit/lease.ts'
+import { createTier } from '../plugins/rate-limit/limiter.ts'
+import { createMemoryLimiter } from '../plugins/rate-limit/memory.ts'
+import { createBreaker, type Permit } from '../plugins/upstream/breaker.ts'
+import { parseJson } from '../plugins/upstream/wire.ts'
+import { toOrder } from '../routes/orders.v1.ts'
+import { InternalOrder } from '../schemas/orders.ts'
+
+/** The steps of a request by themselves: `npm run bench:micro`. */
+
+group('rate limit, two limits', () => {
+  const limits = [60_000, 3_600_000].map(window => ({
+    limit: 1_000_000_000,
+    window,
+    algorithm: 'sliding-window' as const
+  }))
+  const tier = createTier('t', { limits, redisAway: 'local', counting: 'leased' })
+  const memory = createMemoryLimiter(100_000)
+  const leased = createLeasedLimiter(memory, 100_000)
+  let i = 0
+  bench('in memory', () => memory.check(`consumer:${i++ % 1000}`, tier, 1, () => {}))
+  bench('leased', () => leased.check(`consumer:${i++ % 1000}`, tier, 1, () => {}))
+})
+
+group('token', async () => {
+  const { privateKey } = await generateKeyPair('RS256')
+  const tokens = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) =>
+      new SignJWT({ sub: `u-${i}`, roles: ['customer'], tier: 'premium' })
+        .setProtectedHeader({ alg: 'RS256' })
+        .sign(privateKey)
+    )
+  )
+  const cache = new LruMap<object>(10_000)
+  for (const token of tokens) cache.set(token, {})
+  const headers = tokens.map(token => Buffer.from(`Bearer ${token}`))
+  let i = 0
+  bench('looked up in the cache, from octets', () => {
+    const header = (headers[i++ % 1_000] as Buffer).toString('latin1')
+    do_not_optimize(cache.get(/^bearer +([\w-]+\.[\w-]+\.[\w-]*) *$/i.exec(header)?.[1] as string))
+  })
+})
+
+group('breaker', () => {
+  const breaker = createBreaker('b', { failures: 5, resetTimeout: 30_000, trials: 3 }, () => {})
+  bench('admit and report', () => breaker.report(breaker.admit() as Permit, 'success'))
+})
+
+group('transform, an order of one item', () => {
+  const text = Buffer.from(
+    JSON.stringify({
+      id: 'o-1',
+      status: 'confirmed',
+      items: [{ productId: 'p-1', productName: 'Sticker', quantity: 3, price: 0.1 }],
+      total: 0.3,
+      shippingAddress: { street: '1 Road', city: 'London', state: 'LDN', zip: 'N1', country: 'GB' },
+      estimatedDelivery: '2026-12-01',
+      createdAt: 1_795_531_247_000
+    })
+  )
+  const order = parseJson(text) as InternalOrder
+  const schema = Compile(InternalOrder)
+  bench('parse', () => do_not_optimize(parseJson(text)))
+  bench('validate', () => do_not_optimize(schema.Check(order)))
+  bench('map, amounts exact', () => do_not_optimize(toOrder(order)))
+})
+
+group('log', () => {
+  const logger = createLogger('info', '/dev/null')
+  bench('one line', () =>
+    logger?.info(
+      { reqId: 'a-1', method: 'GET', route: '/api/v1/orders/:id', status: 200, consumer: 'u-1', ms: 1.234 },
+      'exchange'
+    )
+  )
+})
+
+await run()
+process.exit(0)
