@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, platform, release } from 'node:os'
+import { availableParallelism, cpus, platform } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measure } from './measure.ts'
 import { toChart, toRows } from './report.ts'
@@ -42,7 +42,7 @@ if (profile) {
   const machine = {
     date: new Date().toISOString(),
     node: process.version,
-    system: `${platform()} ${release()}`,
+    system: platform(),
     cores: availableParallelism(),
     cpu: cpus()[0]?.model
   }
