@@ -81,4 +81,3 @@ group('log', () => {
 })
 
 await run()
-process.exit(0)

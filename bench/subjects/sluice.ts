@@ -4,10 +4,7 @@ import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import { createLogger } from '../../plugins/access-log.ts'
 import forward from '../../plugins/forward.ts'
-import transform from '../../plugins/transform.ts'
-import { path } from '../../plugins/upstream/wire.ts'
-import { orders, toOrder } from '../../routes/orders.v1.ts'
-import { InternalOrder, Order, OrderParams } from '../../schemas/orders.ts'
+import { orders } from '../../routes/orders.v1.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
@@ -52,7 +49,7 @@ const definition = {
     jwt: { prefix: '/jwt', routes: plain, jwt: 'shop' as const },
     limit: { prefix: '/limit', routes: plain, rateLimit: { address: 'premium' as const } },
     'limit-exact': { prefix: '/limit-exact', routes: plain, rateLimit: { address: 'exact' as const } },
-    transform: { prefix: '/transform', routes: transformed },
+    transform: { prefix: '/transform', routes: orders },
     // By the tier that the token names: premium, or exact.
     everything: {
       prefix: '/everything',
@@ -74,20 +71,6 @@ async function plain(app: FastifyInstance) {
 async function broken(app: FastifyInstance) {
   await app.register(forward)
   app.forward({ method: 'GET', url: '/:id', upstream: 'broken' as 'products', prefix: '' })
-}
-
-async function transformed(app: FastifyInstance) {
-  await app.register(transform)
-  app.transform({
-    method: 'GET',
-    url: '/:id',
-    upstream: 'orders',
-    params: OrderParams,
-    answer: InternalOrder,
-    response: Order,
-    toUpstream: ({ params }) => ({ method: 'GET', path: path`/orders/${params.id}` }),
-    toClient: toOrder
-  })
 }
 
 const level = QUIET ? 'silent' : 'info'
