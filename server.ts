@@ -29,8 +29,9 @@ async function start(): Promise<void> {
     await admin.close()
   })
 
-  await admin.listen(config.admin)
+  // In this order, so that who is told that the gateway is ready finds it listening.
   await gateway.listen(config.listen)
+  await admin.listen(config.admin)
 }
 
 async function loadConfig(file: string): Promise<GatewayConfig> {
