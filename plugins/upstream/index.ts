@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
+import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
@@ -52,7 +53,7 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
         // reply-from destroys what it is handed once the client has gone, and a Buffer cannot be destroyed.
         if (error === null && !exchange.clientGone) {
           try {
-            return callback(null, withText(response as UpstreamResponse))
+            return callback(null, toSend(response as UpstreamResponse, reply))
           } catch (thrown) {
             // Within undici's parser, which would keep it to itself.
             return reply.send(thrown)
@@ -78,19 +79,23 @@ export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependen
 const MAX_TEXT = 4_096
 
 /**
- * A small ASCII body as a string: the octets are the same, and node then writes head and body as one piece, not two.
- * Not without a content type, or Fastify would name one.
+ * The answer in the form in which Fastify leaves its headers alone and node writes it best. A small ASCII body is a
+ * string, with a serializer, or Fastify would name a charset: the octets are the same, and head and body leave as one
+ * piece. A body of no type is a stream, or Fastify would name one.
  */
-function withText(response: UpstreamResponse): UpstreamResponse {
+function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
-  if (
-    !Buffer.isBuffer(body) ||
-    body.length > MAX_TEXT ||
-    headers['content-type'] === undefined ||
-    !isAscii(body)
-  )
-    return response
+  if (!Buffer.isBuffer(body)) return response
+  if (body.length === 0) return { ...response, body: undefined }
+  if (headers['content-type'] === undefined)
+    return { ...response, body: Readable.from([body], { objectMode: false }) }
+  if (body.length > MAX_TEXT || !isAscii(body)) return response
+  reply.serializer(asItIs)
   return { ...response, body: body.toString('latin1') }
+}
+
+function asItIs(text: string): string {
+  return text
 }
 
 /** The names that `fastify.upstream` takes: those of the config, once it says so (see fastify.config.ts). */

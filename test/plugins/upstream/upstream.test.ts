@@ -275,6 +275,42 @@ t.test('small and large answers are the same to a client', async t => {
   }
 })
 
+t.test('a body is the same octets whether it is sent as text, as a Buffer or as a stream', async t => {
+  const bodies = [
+    Buffer.alloc(0),
+    Buffer.from('{"ascii":true}'),
+    Buffer.alloc(4_096, 'x'),
+    Buffer.alloc(4_097, 'x'),
+    Buffer.from('{"name":"Zoë \u{1F600}"}'),
+    Buffer.from([0x63, 0x61, 0x66, 0xe9]),
+    Buffer.from([0x00, 0x7f, 0x0d, 0x0a, 0x80, 0xff])
+  ]
+  const service = await startService(t, (request, response) => {
+    const [index, type] = (request.url as string).split('/').slice(-1)[0]?.split('-') as [string, string]
+    if (type !== 'none')
+      response.setHeader('content-type', type === 'json' ? 'application/json' : 'application/octet-stream')
+    const body = bodies[Number(index)] as Buffer
+    response.setHeader('content-length', body.length).end(body)
+  })
+  const { url } = await startGateway(t, { upstreams: { products: { url: service } }, scopes })
+  for (const index of bodies.keys()) {
+    for (const type of ['json', 'octets', 'none']) {
+      const [through, direct] = await Promise.all(
+        [url, service].map(async base => {
+          const response = await fetch(`${base}/products/${index}-${type}`)
+          const { headers } = response
+          return {
+            octets: Buffer.from(await response.arrayBuffer()).toString('hex'),
+            type: headers.get('content-type'),
+            length: headers.get('content-length')
+          }
+        })
+      )
+      t.same(through, direct, `${index} as ${type}`)
+    }
+  }
+})
+
 t.test('HEAD, 204 and 304 have no body, and HEAD keeps its length', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/products/none') return response.writeHead(204).end()
