@@ -57,6 +57,13 @@ const definition = {
       jwt: 'shop' as const,
       rateLimit: { consumer: 'premium' as const }
     },
+    // Every address and every consumer has a limit.
+    crowd: {
+      prefix: '/crowd',
+      routes: orders,
+      jwt: 'shop' as const,
+      rateLimit: { address: 'premium' as const, consumer: 'premium' as const }
+    },
     refused: { prefix: '/refused', routes: plain, rateLimit: { address: 'closed' as const } },
     broken: { prefix: '/broken', routes: broken }
   }
@@ -74,7 +81,10 @@ async function broken(app: FastifyInstance) {
 }
 
 const level = QUIET ? 'silent' : 'info'
-const config = resolveConfig({ default: { ...definition, log: { level }, metrics: !QUIET } }, {})
+const config = resolveConfig(
+  { default: { ...definition, log: { level }, metrics: !QUIET, trustProxy: ['127.0.0.1'] } },
+  {}
+)
 const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })
