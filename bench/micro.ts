@@ -8,7 +8,7 @@ import { createTier } from '../plugins/rate-limit/limiter.ts'
 import { createMemoryLimiter } from '../plugins/rate-limit/memory.ts'
 import { createBreaker, type Permit } from '../plugins/upstream/breaker.ts'
 import { parseJson } from '../plugins/upstream/wire.ts'
-import { toOrder } from '../routes/orders.v1.ts'
+import { toOrder } from '../routes/orders.v2.ts'
 import { InternalOrder } from '../schemas/orders.ts'
 
 /** The steps of a request by themselves: `npm run bench:micro`. */
