@@ -74,7 +74,10 @@ const v2 = step(v3, {
   },
   response: {
     schema: Type.Object({ total: Type.Integer(), note: Type.String() }),
-    down: ({ count, note }) => ({ total: count, note })
+    down: ({ count, note }, { body }) => ({
+      total: count,
+      note: `${note} of ${(body as { items: unknown[] }).items.length}`
+    })
   },
   faults: { '/body/lines': '/body/items' },
   problem: ({ line, ...problem }) => ({ ...problem, ...(line !== undefined && { item: line }) })
@@ -88,9 +91,7 @@ const v1 = step(v2, {
   },
   response: {
     schema: Type.Object({ sum: Type.String() }),
-    down: ({ total }, request) => ({
-      sum: `${total} of ${(request.body as { names: string[] }).names.length}`
-    })
+    down: ({ note }, { body }) => ({ sum: `${note} (${(body as { names: string[] }).names})` })
   },
   faults: {
     '/body/items/*/count': '/body/qty',
@@ -150,9 +151,9 @@ t.test('the oldest version goes through every step up to the service, and back',
   const third = await post('/v3/shops/north/carts?dryRun=true', lines('a'), { 'x-channel': 'web' })
   t.same([third.status, third.json], [201, { count: 1, note: 'n is 1' }])
   const second = await post('/v2/carts', { items: lines('a', 'b').lines }, { 'x-dry-run': 'yes' })
-  t.same([second.status, second.json], [201, { total: 2, note: 'n is 2' }])
+  t.same([second.status, second.json], [201, { total: 2, note: 'n is 2 of 2' }])
   const first = await post('/v1/carts', { names: ['a', 'b', 'c'], qty: 2 })
-  t.same([first.status, first.json], [201, { sum: '3 of 3' }])
+  t.same([first.status, first.json], [201, { sum: 'n is 3 of 3 (a,b,c)' }])
 
   t.same(seen, [
     { url: '/north?channel=web&dry=true', body: JSON.stringify(lines('a')) },
