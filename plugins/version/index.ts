@@ -12,8 +12,8 @@ import { type ConsumerUsage, createUsage, type Usage } from './usage.ts'
  * Versions of a scope: which of them a request means, what is said of one that comes to its end, who still calls it.
  *
  * `fastify.mountsOf` makes of a scope the places at which routes are registered: one, or with versions one for each in
- * the path, one for each behind the constraint `apiVersion` where header, media type or query choose, and those that
- * answer 400 to a version that there is not. The patterns of a place are `chooseVersion`, before a token is looked at,
+ * the path, one for each behind the constraint `apiVersion` where header, media type or query choose, and those for
+ * what none of them has: they answer 400 to a version that there is not. The patterns of a place are `chooseVersion`, before a token is looked at,
  * and `useVersion`, once it is known who calls.
  */
 export interface VersionedScope {
@@ -36,6 +36,8 @@ export interface Place {
   isInPath: boolean
   /** What a request says beside its path. */
   read: ReadChoice | undefined
+  /** The version of a request that says nothing. */
+  fallback: string | undefined
   /** Every version of the scope, by name. */
   family: Map<string, ServedVersion>
   /** Of every answer here. */
@@ -68,12 +70,9 @@ export interface VersionStatus {
   dropped: number
 }
 
-/** No version: what a request means that means none, or none that there is. */
-const NONE = ''
-
 async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: () => number }) {
   const all: ServedVersion[] = []
-  const shared: { prefix: string; versionOf(request: Parameters<ReadChoice>[0]): string }[] = []
+  const shared: { prefix: string; versionOf(request: Parameters<ReadChoice>[0]): string | undefined }[] = []
 
   fastify.decorate('versions', all)
   fastify.decorate('versionStatus', top => all.map(version => statusOf(version, top, now())))
@@ -100,7 +99,8 @@ async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: ()
     all.push(...family.values())
 
     const read = createChoice(version, names)
-    const places = placesOf(prefix, read !== undefined || version.default !== undefined)
+    const fallback = version.default
+    const places = placesOf(prefix, read !== undefined || fallback !== undefined)
     const vary = [version.header?.toLowerCase(), version.mediaType && 'accept'].filter(Boolean).join(', ')
 
     const mount = (prefix: string, routes: Routes, isInPath: boolean, served?: ServedVersion): Mount => {
@@ -108,7 +108,7 @@ async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: ()
       const link = served && linkOf(served.options, served.successor, names.at(-1) as string, places, version)
       if (link !== undefined) headers.link = link
       if (!isInPath && vary !== '') headers.vary = vary
-      return { prefix, routes, place: { served, isInPath, read, family, headers, now } }
+      return { prefix, routes, place: { served, isInPath, read, fallback, family, headers, now } }
     }
     const mounts: Mount[] = []
     if (places.inPath !== undefined) {
@@ -119,13 +119,12 @@ async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: ()
     if (places.shared !== undefined) {
       for (const served of family.values())
         mounts.push(mount(places.shared, constrained(served.name, served.options.routes), false, served))
-      mounts.push(mount(places.shared, constrained(NONE, everythingElse), false))
-      const otherwise = version.default ?? NONE
+      mounts.push(mount(places.shared, everythingElse, false))
       shared.push({
         prefix: places.shared,
         versionOf(request) {
-          const said = read?.(request)
-          return said === undefined ? otherwise : typeof said === 'string' ? said : NONE
+          const said = read?.(request) ?? fallback
+          return typeof said === 'string' ? said : undefined
         }
       })
       // The longest first: one may begin with another.
@@ -158,7 +157,7 @@ function serve(
 /** Refuses what is no version here, and says of the one that is what there is to say. */
 export const chooseVersion = fp(
   async function chooseVersion(fastify: FastifyInstance, place: Place) {
-    const { served, isInPath, read, family, headers, now } = place
+    const { served, isInPath, read, fallback, family, headers, now } = place
     if (Object.keys(headers).length > 0) fastify.addHook('onSend', announce)
     if (served === undefined) fastify.addHook('onRequest', refuse)
     else if (isInPath && read !== undefined) fastify.addHook('onRequest', compare)
@@ -175,10 +174,11 @@ export const chooseVersion = fp(
     }
 
     function refuse(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
-      const { version } = request.params as { version?: string }
-      // If it is one of ours, then it is the route that there is not.
-      if (isInPath && family.has(version as string)) reply.callNotFound()
-      else done(refusal(isInPath ? UNKNOWN : read?.(request.raw), stillServed()))
+      const { version = '' } = request.params as { version?: string }
+      const said = isInPath ? (family.has(version) ? version : UNKNOWN) : (read?.(request.raw) ?? fallback)
+      // If the version is one of ours, it is the route that there is not.
+      if (typeof said === 'string') reply.callNotFound()
+      else done(refusal(said, stillServed()))
     }
 
     function stillServed(): string[] {

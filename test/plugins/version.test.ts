@@ -85,6 +85,9 @@ t.test('without a default a version must be asked for', async t => {
   t.equal(status, 400)
   t.match(json, { type: 'urn:sluice:version-missing', versions: ['v1', 'v2'] })
   t.equal(headers.get('vary'), 'api-version')
+  const missing = await call(`${url}/things/1/2`, { headers: { 'api-version': '2' } })
+  t.equal(missing.status, 404)
+  t.equal(missing.headers.get('vary'), 'api-version', 'another version may have it')
   t.same((await call(`${url}/things`, { headers: { 'api-version': '2' } })).json, { name: 'v2' })
 })
 
