@@ -30,11 +30,13 @@ function outerCookie(cookie: string, inner: URL, outer: string): string {
   if (/^__Host-/i.test(cookie)) return cookie
   const [pair, ...attributes] = cookie.split(';')
   const rewritten = attributes.flatMap(attribute => {
-    const [, name, value] = /^\s*(path|domain)\s*=\s*(.*?)\s*$/i.exec(attribute) ?? []
-    if (name?.toLowerCase() === 'domain')
-      // The service's own name is none that the client knows; without it the cookie is the gateway's.
-      return value?.replace(/^\./, '').toLowerCase() === inner.hostname ? [] : [attribute]
-    if (value === undefined || !value.startsWith('/')) return [attribute]
+    const equals = attribute.indexOf('=')
+    if (equals === -1) return [attribute]
+    const name = attribute.slice(0, equals).trim().toLowerCase()
+    const value = attribute.slice(equals + 1).trim()
+    // The service's own name is none that the client knows; without it the cookie is the gateway's.
+    if (name === 'domain') return value.replace(/^\./, '').toLowerCase() === inner.hostname ? [] : [attribute]
+    if (name !== 'path' || !value.startsWith('/')) return [attribute]
     const below = remainderOf(value, inner.pathname)
     return [below === undefined ? attribute : ` Path=${outerPath(outer, below)}`]
   })
