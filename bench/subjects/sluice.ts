@@ -4,7 +4,7 @@ import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import { createLogger } from '../../plugins/access-log.ts'
 import forward from '../../plugins/forward.ts'
-import { orders } from '../../routes/orders.v1.ts'
+import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
