@@ -63,7 +63,7 @@ export const tiers = fp(
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
-    const limiter = redis ? createLeasedLimiter(redis, keys) : memory
+    const limiter = redis ? createLeasedLimiter(redis) : memory
 
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('limiter', limiter)
