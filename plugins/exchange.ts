@@ -40,7 +40,8 @@ export class Exchange {
   reason: Error | undefined = undefined
   #startedAt = performance.now()
   #calls: Abortable[] = []
-  #timer: NodeJS.Timeout
+  #deadline: number
+  #timer: NodeJS.Timeout | undefined
 
   constructor(
     route: string | undefined,
@@ -50,7 +51,7 @@ export class Exchange {
   ) {
     this.route = route
     this.reply = reply
-    this.#timer = setTimeout(expire, deadline, this)
+    this.#deadline = deadline
     reply.raw.on('close', () => {
       clearTimeout(this.#timer)
       if (!this.isWhole) this.abort(new ClientGone())
@@ -68,7 +69,9 @@ export class Exchange {
     return this.reply.raw.writableFinished
   }
 
+  /** The first call starts the timer: an exchange that causes none, such as a refusal, needs no deadline. */
   attach(call: Abortable): void {
+    this.#timer ??= setTimeout(expire, Math.max(1, this.#deadline - this.elapsed), this)
     this.#calls.push(call)
   }
 
