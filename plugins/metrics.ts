@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { addEndpointMetrics } from './upstream/metrics.ts'
 
 /**
  * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,
@@ -48,6 +49,8 @@ async function metrics(fastify: FastifyInstance) {
       }
     }
   })
+
+  fastify.addHook('onReady', async () => addEndpointMetrics(registry, fastify.upstreams))
 
   fastify.decorate('metrics', registry)
 }
