@@ -37,7 +37,8 @@ export function startChecks(
   async function check(): Promise<void> {
     try {
       const { statusCode, body } = await pool.request({ ...request, signal: AbortSignal.timeout(timeout) })
-      await body.dump({ limit: MAX_BODY })
+      let size = 0
+      for await (const chunk of body) if ((size += chunk.length) > MAX_BODY) break
       settle(isGood(statusCode) ? undefined : new Error(`it answered ${statusCode}`))
     } catch (error) {
       settle(error as Error)
