@@ -5,7 +5,7 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
-import accessLog, { childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
+import accessLog, { createLogger, createRequestIds } from './plugins/access-log.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
@@ -27,9 +27,7 @@ export async function buildGateway(
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level)
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
-    ...(logger && { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true }),
-    childLoggerFactory,
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
     requestTimeout: 60_000,
@@ -49,7 +47,7 @@ export async function buildGateway(
   // metrics, and an end of its connection when the gateway stops.
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
-  if (logger) await gateway.register(accessLog)
+  if (logger) await gateway.register(accessLog, { logger })
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
   // What the scopes' patterns are made of.

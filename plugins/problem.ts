@@ -99,14 +99,24 @@ export function problemOf(error: ProblemError, requestId: string): Problem {
       ? error.statusCode
       : 500
   if (error.code?.startsWith('SLUICE_') || error.problem) {
-    const [, name] = /^SLUICE_(.*)/.exec(error.code ?? '') ?? []
-    const type = name ? `urn:sluice:${name.toLowerCase().replaceAll('_', '-')}` : 'about:blank'
-    return { type, title: error.message, status, ...error.problem, requestId }
+    return {
+      type: error.problem?.type ? '' : typeOf(error.code),
+      title: error.message,
+      status,
+      ...error.problem,
+      requestId
+    }
   }
   // Others' messages are not ours to vouch for: Fastify's own 4xx speak of the request, anything else may speak of us.
   const title = STATUS_CODES[status] ?? 'Error'
   const isFastifys = status < 500 && error.code?.startsWith('FST_')
   return { type: 'about:blank', title, status, ...(isFastifys && { detail: error.message }), requestId }
+}
+
+export function typeOf(code = ''): string {
+  return code.startsWith('SLUICE_')
+    ? `urn:sluice:${code.slice(7).toLowerCase().replaceAll('_', '-')}`
+    : 'about:blank'
 }
 
 function faultsOf(error: ProblemError): Fault[] {

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fast
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
-import type { ProblemError } from '../problem.ts'
+import { type ProblemError, typeOf } from '../problem.ts'
 import { ALGORITHMS, createJwks, type Key } from './jwks.ts'
 
 /**
@@ -189,6 +189,7 @@ function tokenOf(authorization = ''): string | undefined {
 
 function unauthorized(error: ProblemError, challenge: string): ProblemError {
   error.headers = { 'www-authenticate': challenge }
+  error.problem = { type: typeOf(error.code) }
   return error
 }
 
