@@ -33,7 +33,7 @@ async function forward(fastify: FastifyInstance) {
     'forward',
     function (this: FastifyInstance, { upstream, prefix, edit, ...route }: ForwardRoute) {
       const service = this.upstream(upstream)
-      const inner = () => new URL(service.state().url.replace(/\/$/, '') + prefix)
+      const inner = () => service.bases.map(base => new URL(base + prefix))
       const edited =
         edit && compileEdit(edit, `${route.method} ${this.prefix}${route.url}`, route.url, inner, this.prefix)
       const own = this.prefix + (edited?.strip ?? '')

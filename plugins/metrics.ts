@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { addEndpointMetrics } from './upstream/metrics.ts'
 
 /**
  * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,
@@ -58,6 +59,8 @@ async function metrics(fastify: FastifyInstance) {
       for (const { scope, name, usage } of fastify.versions) this.inc({ scope, version: name }, usage.calls)
     }
   })
+
+  fastify.addHook('onReady', async () => addEndpointMetrics(registry, fastify.upstreams))
 
   fastify.decorate('metrics', registry)
 }

@@ -6,7 +6,7 @@ import { type Input, withDefault } from './defaults.ts'
 import { IssuerOptions } from './jwt.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
-import { UpstreamOptions } from './upstream.ts'
+import { UpstreamOptions, upstreamFaults } from './upstream.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
@@ -164,7 +164,8 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   const definition = typeof module.default === 'function' ? module.default(values) : module.default
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
-  if (isObject(config)) faults.push(...badNames(config), ...unknownNames(config), ...badVersions(config))
+  if (isObject(config))
+    faults.push(...badNames(config), ...badUpstreams(config), ...unknownNames(config), ...badVersions(config))
   if (faults.length > 0) throw new ConfigError(faults)
   return config as GatewayConfig
 }
@@ -212,6 +213,14 @@ function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>
     Object.keys(isObject(members) ? members : {})
       .filter(name => !NAME.test(name))
       .map(name => ({ path: `/${group}/${name}`, message: 'is not a name: a-z, then a-z, 0-9 or -' }))
+  )
+}
+
+function badUpstreams({ upstreams }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries(isObject(upstreams) ? upstreams : {}).flatMap(([name, upstream]) =>
+    isObject(upstream)
+      ? upstreamFaults(upstream).map(({ path, message }) => ({ path: `/upstreams/${name}${path}`, message }))
+      : []
   )
 }
 

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
-import { Url } from './url.ts'
+import { endpointsFaults, endpointsMembers } from './endpoints.ts'
+import { tlsFaults } from './tls.ts'
 
 export const BreakerOptions = Type.Object(
   {
@@ -28,27 +29,24 @@ export type BreakerOptions = Type.Static<typeof BreakerOptions>
 
 export const UpstreamOptions = Type.Object(
   {
-    /** The base URL; its path, if any, is put before every request's. */
-    url: Url('http:', 'https:'),
+    ...endpointsMembers,
     breaker: withDefault(BreakerOptions, {}),
-    /** Connections kept at most. Calls beyond them wait in line, under their deadline. */
-    connections: withDefault(Type.Integer({ minimum: 1 }), 256),
-    /** Milliseconds to get a connection. */
-    connectTimeout: withDefault(Type.Integer({ minimum: 1 }), 2_000),
     /** Bytes up to which an answer of known length is collected, not streamed. */
     collect: withDefault(Type.Integer({ minimum: 0 }), 65_536),
     /** Bytes up to which an answer may grow that the gateway has to read: transformed or composed. */
-    maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608),
-    tls: Type.Optional(
-      Type.Object(
-        {
-          /** PEM of the authorities to trust instead of the system's. */
-          ca: Type.String({ minLength: 1 })
-        },
-        { additionalProperties: false }
-      )
-    )
+    maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608)
   },
   { additionalProperties: false }
 )
 export type UpstreamOptions = Type.Static<typeof UpstreamOptions>
+
+/** What a schema cannot say of an upstream, with paths within it. */
+export function upstreamFaults(upstream: Record<string, unknown>): { path: string; message: string }[] {
+  const { tls } = upstream
+  return [
+    ...endpointsFaults(upstream),
+    ...(typeof tls === 'object' && tls !== null
+      ? tlsFaults({ ...tls }).map(({ path, message }) => ({ path: `/tls${path}`, message }))
+      : [])
+  ]
+}

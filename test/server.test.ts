@@ -58,7 +58,7 @@ t.test(
       { name: 'orders' },
       {
         name: 'products',
-        url: down,
+        endpoints: [{ url: down, state: 'healthy', calls: 1, failures: 1 }],
         breaker: { state: 'closed', calls: 1, failures: 1, refused: 0, opened: 0 }
       }
     ])

@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { type Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import type { Abortable, Exchange } from '../exchange.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { Call, type Headers, type UpstreamCallback } from './call.ts'
+import { basesOf, createEndpoints, type EndpointState } from './endpoints.ts'
 import { unavailable } from './errors.ts'
 
 export interface UpstreamRequest {
@@ -20,16 +21,18 @@ export interface UpstreamRequest {
 
 export interface UpstreamState {
   name: string
-  url: string
   breaker: { state: BreakerState } & BreakerCounts
+  endpoints: EndpointState[]
 }
 
 /**
  * A named service, and everything that guards it, in the order in which a call meets it: deadline (the exchange's),
- * breaker, pool, attempt. Forwarding and composition call the same object, so they share what it knows.
+ * breaker, endpoint, pool, attempt. Forwarding and composition call the same object, so they share what it knows.
  */
 export interface Upstream {
   readonly name: string
+  /** The base URLs that its services may name in their answers. */
+  readonly bases: readonly string[]
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
   request(options: UpstreamRequest, callback: UpstreamCallback): Abortable | undefined
   state(): UpstreamState
@@ -37,24 +40,15 @@ export interface Upstream {
 }
 
 export function createUpstream(name: string, options: UpstreamOptions, log: FastifyBaseLogger): Upstream {
-  const { origin, pathname } = new URL(options.url)
-  const base = pathname === '/' ? '' : pathname.replace(/\/$/, '')
   const { collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, state =>
     log.warn({ upstream: name, breaker: state }, 'breaker changed')
   )
-  const pool = new Pool(origin, {
-    connections: options.connections,
-    pipelining: 1,
-    allowH2: false,
-    // The exchange's deadline covers both, to the last byte.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: options.connectTimeout, ca: options.tls?.ca, rejectUnauthorized: true }
-  })
+  const endpoints = createEndpoints(name, options, log)
 
   return {
     name,
+    bases: basesOf(options),
     request({ exchange, method, path, headers, body = null, collect: collectAll = false }, callback) {
       if (exchange.reason !== undefined) {
         callback(exchange.reason)
@@ -65,21 +59,40 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
         callback(unavailable(breaker.retryAfter()))
         return undefined
       }
+      const endpoint = endpoints.pick({ exchange, headers })
+      if (endpoint === undefined) {
+        breaker.report(permit, 'neutral')
+        callback(unavailable(1))
+        return undefined
+      }
+      const startedAt = performance.now()
+      endpoint.inFlight++
       const call = new Call(
         exchange,
         method === 'HEAD',
         collectAll ? maxBody : collect,
         collectAll,
-        outcome => breaker.report(permit, outcome),
+        outcome => {
+          endpoint.inFlight--
+          endpoint.report(outcome, performance.now() - startedAt)
+          breaker.report(permit, outcome)
+        },
         callback
       )
-      pool.dispatch({ path: base + path, method: method as Dispatcher.HttpMethod, headers, body }, call)
+      endpoint.dispatcher.dispatch(
+        { path: endpoint.base + path, method: method as Dispatcher.HttpMethod, headers, body },
+        call
+      )
       return call
     },
-    state: () => ({ name, url: options.url, breaker: { state: breaker.state, ...breaker.counts() } }),
+    state: () => ({
+      name,
+      breaker: { state: breaker.state, ...breaker.counts() },
+      endpoints: endpoints.state()
+    }),
     async close() {
       breaker.close()
-      await pool.destroy()
+      await endpoints.close()
     }
   }
 }
