@@ -10,6 +10,7 @@ import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 import metrics from './plugins/metrics.ts'
+import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
@@ -50,6 +51,7 @@ export async function buildGateway(
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
   if (logger) await gateway.register(accessLog)
+  if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
   // What the scopes' patterns are made of.
@@ -58,11 +60,12 @@ export async function buildGateway(
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
-  // The way of a request through a scope: address limit, token, consumer limit, then its own routes: validation,
+  // The way of a request through a scope: refused at once if there are too many, address limit, token, consumer limit, then its own routes: validation,
   // transformation, upstreams and back.
-  for (const { prefix, routes, jwt: issuer, rateLimit: limits } of Object.values(config.scopes)) {
+  for (const { prefix, routes, priority, jwt: issuer, rateLimit: limits } of Object.values(config.scopes)) {
     await gateway.register(
       async scope => {
+        if (config.overload) await scope.register(shedding, { priority })
         if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
         if (issuer) await scope.register(jwt, { issuer })
         if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })

@@ -44,8 +44,19 @@ const Unavailable = createError(
   false
 )
 
+const Overloaded = createError('SLUICE_UPSTREAM_OVERLOADED', 'Service overloaded', 503, Error, false)
+
+/** An open breaker's refusal. Seconds. */
 export function unavailable(retryAfter: number): ProblemError {
-  const error: ProblemError = new Unavailable()
+  return later(new Unavailable(), retryAfter)
+}
+
+/** As many calls are under way and wait as may. */
+export function overloaded(): ProblemError {
+  return later(new Overloaded(), 1)
+}
+
+function later(error: ProblemError, retryAfter: number): ProblemError {
   error.problem = { retryAfter }
   error.headers = { 'retry-after': String(retryAfter) }
   return error
