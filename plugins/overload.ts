@@ -17,8 +17,7 @@ async function overload(fastify: FastifyInstance, { maxEventLoopDelay }: Overloa
   let level = 0
   delays.enable()
   const timer = setInterval(() => {
-    // The histogram's samples are of a timer, which is due after its resolution at best.
-    const delay = Math.max(0, delays.mean / 1e6 - RESOLUTION) || 0
+    const delay = delayOf(delays)
     delays.reset()
     const next = nextLevel(level, delay, maxEventLoopDelay)
     if (next !== level) fastify.log.warn({ level: next, delay: Math.round(delay) }, 'overload changed')
@@ -61,6 +60,15 @@ const RESOLUTION = 20
 const SAMPLE = 250
 
 const ORDER: Record<Priority, number> = { low: 0, normal: 1, high: 2 }
+
+/**
+ * Milliseconds for which the loop is away where a request comes at any moment: samples weighted by how long they are, or
+ * a hundred short ones would hide the long one that everybody waited for. They are of a timer, due after its resolution
+ * at best.
+ */
+function delayOf({ mean, stddev }: { mean: number; stddev: number }): number {
+  return Math.max(0, (mean + stddev ** 2 / mean) / 1e6 - RESOLUTION) || 0
+}
 
 /**
  * How many of the priorities are refused: up at once to what the delay asks for, down one at a time, when it is under

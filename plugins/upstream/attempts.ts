@@ -94,7 +94,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     }
     if (isStream(body) && policy.attempts > 0 && (policy.repeats(method) || timeout > 0))
       this.#replay = new Replay(body, policy.maxBody)
-    policy.budget.call(performance.now())
+    this.#startedAt = performance.now()
+    policy.budget.call(this.#startedAt)
     this.#attempt()
   }
 
@@ -149,8 +150,6 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   #attempt(): void {
     const { endpoints, timeout, idleTimeout, collect, maxBody } = this.#guards
     const { exchange, method, path, headers, body = null, collect: collectAll = false } = this.#request
-    this.#startedAt = performance.now()
-    this.#ms = undefined
     const endpoint = endpoints.pick(this.#request, this.#tried)
     if (endpoint === undefined)
       return this.#end('failure', new UpstreamFailed({ cause: new Error('it has no endpoint') }))
@@ -193,8 +192,14 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   #again(delay: number): void {
     this.#retries++
     this.#guards.counts.retries++
-    if (delay === 0) this.#attempt()
-    else this.#backoff = setTimeout(() => this.#attempt(), delay)
+    if (delay === 0) this.#repeat()
+    else this.#backoff = setTimeout(() => this.#repeat(), delay)
+  }
+
+  #repeat(): void {
+    this.#startedAt = performance.now()
+    this.#ms = undefined
+    this.#attempt()
   }
 
   #isUntried(): boolean {
