@@ -17,6 +17,8 @@ async function overload(fastify: FastifyInstance, { maxEventLoopDelay }: Overloa
   let level = 0
   delays.enable()
   const timer = setInterval(() => {
+    // A loop that is away has taken no sample either.
+    if (delays.count === 0) return
     const delay = delayOf(delays)
     delays.reset()
     const next = nextLevel(level, delay, maxEventLoopDelay)
@@ -67,7 +69,7 @@ const ORDER: Record<Priority, number> = { low: 0, normal: 1, high: 2 }
  * at best.
  */
 function delayOf({ mean, stddev }: { mean: number; stddev: number }): number {
-  return Math.max(0, (mean + stddev ** 2 / mean) / 1e6 - RESOLUTION) || 0
+  return Math.max(0, (mean + stddev ** 2 / mean) / 1e6 - RESOLUTION)
 }
 
 /**
