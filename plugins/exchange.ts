@@ -41,9 +41,9 @@ export class Exchange {
   /** Requests that were sent to upstreams for it, retries included. */
   attempts = 0
   #startedAt = performance.now()
-  #deadline: number
   #calls: Abortable[] = []
-  #timer: NodeJS.Timeout
+  #deadline: number
+  #timer: NodeJS.Timeout | undefined
 
   constructor(
     route: string | undefined,
@@ -54,7 +54,6 @@ export class Exchange {
     this.route = route
     this.reply = reply
     this.#deadline = deadline
-    this.#timer = setTimeout(expire, deadline, this)
     if (listeners === undefined) return
     reply.raw.on('close', () => {
       this.end()
@@ -78,7 +77,9 @@ export class Exchange {
     return this.reply.raw.writableFinished
   }
 
+  /** The first call starts the timer: an exchange that causes none, such as a refusal, needs no deadline. */
   attach(call: Abortable): void {
+    this.#timer ??= setTimeout(expire, Math.max(1, this.remaining), this)
     this.#calls.push(call)
   }
 

@@ -75,8 +75,13 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
     .header('x-request-id', request.id)
     .removeHeader('content-length')
     .type('application/problem+json')
-    .serializer(JSON.stringify)
-    .send(body)
+    .serializer(asItIs)
+    .send(JSON.stringify(body))
+}
+
+/** A text of which Fastify is not to name a charset. */
+function asItIs(text: string): string {
+  return text
 }
 
 /** Ours to mend, somebody's to look at, or just what a gateway says all day. */

@@ -7,7 +7,7 @@ import type { Bulkhead, Waiting } from './bulkhead.ts'
 import { Call, type CallOwner, type Headers, type UpstreamCallback, type UpstreamResponse } from './call.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
-import { UpstreamFailed } from './errors.ts'
+import { unavailable } from './errors.ts'
 import { Replay } from './replay.ts'
 import { type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
 
@@ -151,8 +151,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const { endpoints, timeout, idleTimeout, collect, maxBody } = this.#guards
     const { exchange, method, path, headers, body = null, collect: collectAll = false } = this.#request
     const endpoint = endpoints.pick(this.#request, this.#tried)
-    if (endpoint === undefined)
-      return this.#end('failure', new UpstreamFailed({ cause: new Error('it has no endpoint') }))
+    // Its name has not been resolved yet.
+    if (endpoint === undefined) return this.#end('neutral', unavailable(1))
     const call = new Call(this, exchange, method === 'HEAD', collectAll ? maxBody : collect, collectAll)
     this.#call = call
     this.#endpoint = endpoint

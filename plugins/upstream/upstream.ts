@@ -15,7 +15,6 @@ export type { UpstreamRequest }
 
 export interface UpstreamState {
   name: string
-  url: string
   breaker: { state: BreakerState } & BreakerCounts
   calls: BulkheadCounts & RetryCounts
   endpoints: EndpointState[]
@@ -85,7 +84,6 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
     },
     state: () => ({
       name,
-      url: options.url,
       breaker: { state: breaker.state, ...breaker.counts() },
       calls: { ...bulkhead.counts(), ...counts },
       endpoints: endpoints.state()

@@ -117,10 +117,11 @@ t.test('a POST whose connection was not made keeps its body for the endpoint tha
   t.equal((await call(url, { method: 'POST', body: 'x'.repeat(200_000) })).text, 'x'.repeat(200_000))
 })
 
-t.test('without any endpoint it is 502', async t => {
+t.test('without any endpoint it is 503, and no failure', async t => {
   const { url, guards } = await start(t, [])
-  t.equal((await call(url)).status, 502)
+  t.equal((await call(url)).status, 503)
   t.match(guards.bulkhead.counts(), { running: 0 })
+  t.match(guards.breaker.counts(), { failures: 0 })
 })
 
 t.test('a client that leaves has no further attempt made for it', async t => {
