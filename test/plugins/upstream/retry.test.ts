@@ -71,6 +71,41 @@ t.test('what is retried, and what is not', async t => {
   }
 })
 
+t.test('a POST whose body the gateway could send again is not sent again either', async t => {
+  let calls = 0
+  const service = await startService(t, (_request, response) => {
+    calls++
+    response.writeHead(503).end()
+  })
+  const { url } = await startGateway(t, {
+    upstreams: { orders: { url: service, retry: {} } },
+    scopes: { orders: { prefix: '/orders', routes: forwarding } }
+  })
+  t.equal((await call(`${url}/orders`, { method: 'POST' })).status, 503)
+  t.equal(calls, 1)
+})
+
+t.test('an answer that is given up holds no connection, be it endless or stuck', async t => {
+  for (const way of ['endless', 'stuck']) {
+    let calls = 0
+    let closed = 0
+    const service = await startService(t, (_request, response) => {
+      if (++calls > 1) return response.end('done')
+      response.on('close', () => closed++)
+      response.writeHead(503).write('x')
+      const timer = setInterval(() => way === 'endless' && response.write(Buffer.alloc(10_000)), 1)
+      response.on('close', () => clearInterval(timer))
+    })
+    const { url } = await startGateway(t, {
+      deadline: 60_000,
+      upstreams: { orders: { url: service, connections: 1, retry: {} } },
+      scopes: { orders: { prefix: '/orders', routes: forwarding } }
+    })
+    t.equal((await call(`${url}/orders`)).text, 'done', way)
+    await until(() => closed === 1)
+  }
+})
+
 t.test('a service that does not answer in time is asked again', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
