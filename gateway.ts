@@ -10,6 +10,7 @@ import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 import metrics from './plugins/metrics.ts'
+import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
@@ -51,6 +52,7 @@ export async function buildGateway(
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
   if (logger) await gateway.register(accessLog, { logger })
+  if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
   // What the scopes' patterns are made of.
@@ -61,12 +63,15 @@ export async function buildGateway(
 
   await gateway.register(versions, { now })
 
-  // The way of a request through a scope: address limit, version, token, consumer limit, then its own routes:
-  // validation, transformation, upstreams and back.
-  for (const [name, { jwt: issuer, rateLimit: limits, ...scope }] of Object.entries(config.scopes)) {
+  // The way of a request through a scope: refused at once if there are too many, address limit, version, token, consumer
+  // limit, then its own routes: validation, transformation, upstreams and back.
+  for (const [name, { priority, jwt: issuer, rateLimit: limits, ...scope }] of Object.entries(
+    config.scopes
+  )) {
     for (const { prefix, routes, place } of gateway.mountsOf(name, scope)) {
       await gateway.register(
         async scope => {
+          if (config.overload) await scope.register(shedding, { priority })
           if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
           if (place) await scope.register(chooseVersion, place)
           if (issuer) await scope.register(jwt, { issuer })

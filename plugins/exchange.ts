@@ -38,6 +38,8 @@ export class Exchange {
   readonly reply: FastifyReply
   /** Why this exchange ended before its answer did. */
   reason: Error | undefined = undefined
+  /** Requests that were sent to upstreams for it, retries included. */
+  attempts = 0
   #startedAt = performance.now()
   #calls: Abortable[] = []
   #deadline: number
@@ -47,13 +49,14 @@ export class Exchange {
     route: string | undefined,
     deadline: number,
     reply: FastifyReply,
-    listeners: ExchangeListener[]
+    listeners?: ExchangeListener[]
   ) {
     this.route = route
     this.reply = reply
     this.#deadline = deadline
+    if (listeners === undefined) return
     reply.raw.on('close', () => {
-      clearTimeout(this.#timer)
+      this.end()
       if (!this.isWhole) this.abort(new ClientGone())
       for (const listener of listeners) listener(this)
     })
@@ -64,6 +67,11 @@ export class Exchange {
     return performance.now() - this.#startedAt
   }
 
+  /** Milliseconds until the deadline. */
+  get remaining(): number {
+    return this.#deadline - this.elapsed
+  }
+
   /** True once the answer has been handed to the system to the last byte. */
   get isWhole(): boolean {
     return this.reply.raw.writableFinished
@@ -71,7 +79,7 @@ export class Exchange {
 
   /** The first call starts the timer: an exchange that causes none, such as a refusal, needs no deadline. */
   attach(call: Abortable): void {
-    this.#timer ??= setTimeout(expire, Math.max(1, this.#deadline - this.elapsed), this)
+    this.#timer ??= setTimeout(expire, Math.max(1, this.remaining), this)
     this.#calls.push(call)
   }
 
@@ -89,10 +97,26 @@ export class Exchange {
     for (const call of calls) call.abort(reason)
   }
 
+  /** Nothing is due any more. */
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+
   /** True as soon as the socket knows, which is before `close` is emitted. */
   get clientGone(): boolean {
     const { raw } = this.reply.request
     return this.reason instanceof ClientGone || raw.aborted || raw.socket?.destroyed === true
+  }
+}
+
+/** An exchange with nobody at its end: under its own deadline, on behalf of one that may be over long before. */
+export class DetachedExchange extends Exchange {
+  constructor({ route, reply }: Exchange, deadline: number) {
+    super(route, deadline, reply)
+  }
+
+  override get clientGone(): boolean {
+    return false
   }
 }
 

@@ -20,7 +20,16 @@ const HOP_BY_HOP = new Set([
 ])
 
 /** Rebuilt here, or made by the client of the pool. */
-const REBUILT = new Set(['host', 'content-length', 'expect', 'via', 'forwarded', 'x-real-ip', 'x-request-id'])
+const REBUILT = new Set([
+  'host',
+  'content-length',
+  'expect',
+  'via',
+  'forwarded',
+  'x-real-ip',
+  'x-request-id',
+  'sluice-mirror'
+])
 
 /** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
 const ENTITY = new Set([

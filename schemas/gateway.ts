@@ -4,6 +4,7 @@ import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
 import { IssuerOptions } from './jwt.ts'
+import { OverloadOptions, Priority } from './overload.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
 import { UpstreamOptions, upstreamFaults } from './upstream.ts'
@@ -34,6 +35,8 @@ export const ScopeOptions = Type.Object(
     version: Type.Optional(VersionChoiceOptions),
     /** The issuer whose tokens the scope asks for. Without it the scope is public. */
     jwt: Type.Optional(Type.String()),
+    /** While the gateway is overloaded, low is refused first, high last. */
+    priority: withDefault(Priority, 'normal'),
     /** The tier that an address, or a consumer whose token names none, has here. */
     rateLimit: withDefault(
       Type.Object(
@@ -85,6 +88,8 @@ export const GatewayOptions = Type.Object(
     bodyLimit: withDefault(Type.Integer({ minimum: 0 }), 1_048_576),
     /** Milliseconds that open exchanges get when the gateway stops. */
     drain: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    /** When to refuse requests since there are too many; without it, never. */
+    overload: Type.Optional(OverloadOptions),
     upstreams: withDefault(Named(UpstreamOptions), {}),
     issuers: withDefault(Named(IssuerOptions), {}),
     tiers: withDefault(Named(TierOptions), {}),
@@ -113,6 +118,7 @@ export interface GatewayDefinition<Upstream extends string, Issuer extends strin
 /** Without a token there is no consumer, so a limit by consumer only compiles behind `jwt`. */
 export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   prefix: string
+  priority?: Priority
 } & (
   | { routes: Routes; versions?: undefined; version?: undefined }
   | {
@@ -226,7 +232,7 @@ function badUpstreams({ upstreams }: Record<string, unknown>): ConfigFault[] {
 
 function unknownNames(config: Record<string, unknown>): ConfigFault[] {
   const faults: ConfigFault[] = []
-  const { issuers, tiers, scopes } = config as Record<
+  const { upstreams, issuers, tiers, scopes } = config as Record<
     string,
     Record<string, Record<string, unknown>> | undefined
   >
@@ -236,6 +242,19 @@ function unknownNames(config: Record<string, unknown>): ConfigFault[] {
       path,
       message: `no ${kind} is named '${name}'; there are: ${Object.keys(known ?? {}).join(', ') || 'none'}`
     })
+  }
+  for (const [name, upstream] of Object.entries(isObject(upstreams) ? upstreams : {})) {
+    if (!isObject(upstream)) continue
+    const another = (path: string, other: unknown) => {
+      if (other === name) faults.push({ path, message: 'is the upstream itself' })
+      else check(path, 'upstream', other, upstreams)
+    }
+    const { mirror, split } = upstream
+    if (isObject(mirror)) another(`/upstreams/${name}/mirror/to`, mirror.to)
+    if (!isObject(split) || !isObject(split.to)) continue
+    for (const side of Object.keys(split.to)) another(`/upstreams/${name}/split/to/${side}`, side)
+    if (Object.values(split.to).reduce<number>((sum, percent) => sum + Number(percent), 0) > 100)
+      faults.push({ path: `/upstreams/${name}/split/to`, message: 'must not be more than 100 percent' })
   }
   for (const [name, scope] of Object.entries(isObject(scopes) ? scopes : {})) {
     if (!isObject(scope)) continue

@@ -1,11 +1,13 @@
 import { isAscii } from 'node:buffer'
 import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
+import { mirrorUpstream } from './mirror.ts'
+import { splitUpstream } from './split.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 
 /**
@@ -30,10 +32,9 @@ interface ReplyFromRequest extends Omit<UpstreamRequest, 'exchange' | 'headers'>
 async function upstreams(fastify: FastifyInstance, options: Record<string, UpstreamOptions>) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
-  for (const [name, upstream] of Object.entries(options)) {
-    const created = createUpstream(name, upstream, fastify.log)
-    byName.set(name, created)
-    byOrigin.set(`http://${name}`, created)
+  for (const upstream of createUpstreams(options, fastify.log)) {
+    byName.set(upstream.name, upstream)
+    byOrigin.set(`http://${upstream.name}`, upstream)
   }
 
   fastify.decorate('upstreams', [...byName.values()])
@@ -74,6 +75,27 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
 }
 
 export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+/**
+ * Each with what its config adds, from the inside out: the guards, a mirror, a split. Neither a copy nor a side is
+ * copied or split again, so no config can send a call around in circles.
+ */
+function createUpstreams(options: Record<string, UpstreamOptions>, log: FastifyBaseLogger): Upstream[] {
+  const names = Object.keys(options)
+  const guarded = new Map(
+    names.map(name => [name, createUpstream(name, options[name] as UpstreamOptions, log)])
+  )
+  const mirrored = new Map(
+    [...guarded].map(([name, upstream]) => {
+      const mirror = options[name]?.mirror
+      return [name, mirror ? mirrorUpstream(upstream, mirror, guarded.get(mirror.to) as Upstream) : upstream]
+    })
+  )
+  return [...mirrored].map(([name, upstream]) => {
+    const split = options[name]?.split
+    return split ? splitUpstream(upstream, split, side => mirrored.get(side) as Upstream) : upstream
+  })
+}
 
 /** Characters: beyond, node no longer writes head and text from the stack. */
 const MAX_TEXT = 4_096

@@ -1,33 +1,30 @@
-import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Dispatcher } from 'undici'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
-import type { Abortable, Exchange } from '../exchange.ts'
+import type { Abortable } from '../exchange.ts'
+import { Attempts, type Guards, type RetryCounts, type UpstreamRequest } from './attempts.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
-import { Call, type Headers, type UpstreamCallback } from './call.ts'
+import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
+import type { UpstreamCallback } from './call.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints.ts'
-import { unavailable } from './errors.ts'
+import { overloaded } from './errors.ts'
+import { createRefusal } from './fallback.ts'
+import type { MirrorCounts } from './mirror.ts'
+import { createRetryPolicy } from './retry.ts'
 
-export interface UpstreamRequest {
-  exchange: Exchange
-  method: string
-  /** Path and query as they are to be sent. */
-  path: string
-  headers: Headers
-  body?: string | Buffer | Readable | null
-  /** Collect the answer whatever its size; beyond the upstream's `maxBody` the call fails with 502. */
-  collect?: boolean
-}
+export type { UpstreamRequest }
 
 export interface UpstreamState {
   name: string
   breaker: { state: BreakerState } & BreakerCounts
+  calls: BulkheadCounts & RetryCounts
   endpoints: EndpointState[]
+  mirror?: MirrorCounts
 }
 
 /**
  * A named service, and everything that guards it, in the order in which a call meets it: deadline (the exchange's),
- * breaker, endpoint, pool, attempt. Forwarding and composition call the same object, so they share what it knows.
+ * breaker, bulkhead, and then its attempts, each at an endpoint and its pool. Forwarding and composition call the same
+ * object, so they share what it knows.
  */
 export interface Upstream {
   readonly name: string
@@ -40,54 +37,58 @@ export interface Upstream {
 }
 
 export function createUpstream(name: string, options: UpstreamOptions, log: FastifyBaseLogger): Upstream {
-  const { collect, maxBody } = options
+  const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, state =>
     log.warn({ upstream: name, breaker: state }, 'breaker changed')
   )
   const endpoints = createEndpoints(name, options, log)
+  const bulkhead = createBulkhead(
+    concurrency.max ?? connections * Math.max(1, endpoints.state().length),
+    concurrency.queue
+  )
+  const policy = createRetryPolicy(options.retry)
+  const refuse = createRefusal(name, breaker, options.fallback)
+  const counts: RetryCounts = { retries: 0, exhausted: 0 }
+  const guards: Guards = {
+    breaker,
+    bulkhead,
+    endpoints,
+    policy,
+    timeout,
+    idleTimeout,
+    collect,
+    maxBody,
+    counts,
+    refuse
+  }
 
   return {
     name,
     bases: basesOf(options),
-    request({ exchange, method, path, headers, body = null, collect: collectAll = false }, callback) {
-      if (exchange.reason !== undefined) {
-        callback(exchange.reason)
+    request(request, callback) {
+      const { reason } = request.exchange
+      if (reason !== undefined) {
+        callback(reason)
         return undefined
       }
       const permit = breaker.admit()
       if (permit === undefined) {
-        callback(unavailable(breaker.retryAfter()))
+        refuse(request, callback)
         return undefined
       }
-      const endpoint = endpoints.pick({ exchange, headers })
-      if (endpoint === undefined) {
+      if (bulkhead.turnsAway()) {
         breaker.report(permit, 'neutral')
-        callback(unavailable(1))
+        callback(overloaded())
         return undefined
       }
-      const startedAt = performance.now()
-      endpoint.inFlight++
-      const call = new Call(
-        exchange,
-        method === 'HEAD',
-        collectAll ? maxBody : collect,
-        collectAll,
-        outcome => {
-          endpoint.inFlight--
-          endpoint.report(outcome, performance.now() - startedAt)
-          breaker.report(permit, outcome)
-        },
-        callback
-      )
-      endpoint.dispatcher.dispatch(
-        { path: endpoint.base + path, method: method as Dispatcher.HttpMethod, headers, body },
-        call
-      )
-      return call
+      const attempts = new Attempts(guards, request, permit, callback)
+      bulkhead.enter(attempts)
+      return attempts
     },
     state: () => ({
       name,
       breaker: { state: breaker.state, ...breaker.counts() },
+      calls: { ...bulkhead.counts(), ...counts },
       endpoints: endpoints.state()
     }),
     async close() {
