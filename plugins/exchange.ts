@@ -29,6 +29,13 @@ export const DeadlineExceeded = createError(
   Error,
   false
 )
+const RequestLate = createError(
+  'SLUICE_REQUEST_LATE',
+  'The request took too long to arrive',
+  408,
+  Error,
+  false
+)
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
@@ -93,8 +100,17 @@ export class Exchange {
   }
 }
 
+/** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
 function expire(exchange: Exchange): void {
-  exchange.abort(new DeadlineExceeded())
+  const { reply } = exchange
+  const { raw } = reply.request
+  const isLate = !raw.complete && raw.readableLength === 0
+  const reason = isLate ? new RequestLate() : new DeadlineExceeded()
+  exchange.abort(reason)
+  // Given, and not taken: it would wait for as long as the client likes.
+  if (reply.raw.writableEnded) reply.raw.destroy(reason)
+  // The route does not know of it yet: its body is still being read.
+  else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
 }
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {

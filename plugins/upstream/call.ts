@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Abortable, Exchange } from '../exchange.ts'
 import type { Outcome } from './breaker.ts'
+import { passEarlyHints, passTrailers } from './besides.ts'
 import { UpstreamFailed, UpstreamNonsense, upstreamError } from './errors.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
@@ -14,6 +15,8 @@ export interface UpstreamResponse {
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void
+
+const MAX_INFORMATION = 16
 
 /**
  * One call to an upstream: undici's dispatch handler that collects a small answer into one Buffer (a stream costs as
@@ -31,6 +34,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #headers: Headers = {}
   #chunks: Buffer[] | undefined
   #size = 0
+  #informed = 0
   #stream: Readable | undefined
   #failure: Error | undefined
   #isSettled = false
@@ -67,7 +71,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
-    if (statusCode < 200) return
+    if (statusCode < 200) {
+      this.#inform(statusCode, headers)
+      return
+    }
     if (statusCode > 599) {
       this.abort(new UpstreamNonsense())
       return
@@ -101,10 +108,11 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     }
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers?: Headers): void {
     if (this.#failure !== undefined) return
     this.#finish(this.#statusCode >= 500 ? 'failure' : this.#statusCode >= 400 ? 'answered' : 'success')
     if (this.#stream !== undefined) {
+      if (trailers !== undefined) passTrailers(trailers, this.#exchange.reply)
       this.#stream.push(null)
       return
     }
@@ -113,6 +121,13 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#fail(upstreamError(error))
+  }
+
+  /** RFC 9110, 15.2: any number may come before the answer; a service that never comes to it is not waited for. */
+  #inform(statusCode: number, headers: Headers): void {
+    if (++this.#informed > MAX_INFORMATION)
+      this.abort(new UpstreamNonsense({ cause: new Error(`it gave ${MAX_INFORMATION} interim answers`) }))
+    else if (statusCode === 103 && !this.#collectAll) passEarlyHints(headers, this.#exchange.reply)
   }
 
   #collected(): Buffer | undefined {

@@ -123,8 +123,8 @@ t.test('what only the gateway may say is said by it, and by nobody else (reply-f
   t.equal(headers['x-forwarded-host'], 'gateway.example')
   t.equal(headers.forwarded, 'for=127.0.0.1;host="gateway.example";proto=http')
   t.equal(headers.via, '1.0 before, 1.1 sluice')
+  t.equal(headers['x-forwarded-port'], '80')
   for (const name of [
-    'x-forwarded-port',
     'x-forwarded-anything',
     'x-real-ip',
     'x-user-id',
@@ -200,13 +200,6 @@ t.test(
     t.equal(answer.headers.get('x-latin'), 'caf\xe9', 'other octets pass')
   }
 )
-
-t.test('a GET with a body is forwarded without it', async t => {
-  const url = await start(t)
-  const { statusCode, body } = await request(`${url}/echo/x`, { method: 'GET', body: 'surprise' })
-  t.equal(statusCode, 200)
-  t.notOk('content-length' in ((await body.json()) as { headers: object }).headers)
-})
 
 t.test('a path that router and service could read differently is refused', async t => {
   const url = await start(t)
