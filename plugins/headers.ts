@@ -87,12 +87,15 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
   return headers
 }
 
+/** Of an answer: what is between gateway and service, and the id that the gateway has given. */
+const NOT_THE_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
+
 /** The upstream's headers as a client gets them. */
 export function toClientHeaders(inbound: Headers): Headers {
   const named = connectionNamed(inbound.connection)
   const headers: Headers = {}
   for (const name in inbound) {
-    if (HOP_BY_HOP.has(name) || named?.includes(name)) continue
+    if (NOT_THE_CLIENTS.has(name) || named?.includes(name)) continue
     headers[name] = inbound[name]
   }
   return headers

@@ -75,10 +75,14 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#inform(statusCode, headers)
       return
     }
-    if (statusCode > 599) {
+    // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
+    const coding = headers['transfer-encoding']
+    if (statusCode > 599 || (coding !== undefined && String(coding).toLowerCase() !== 'chunked')) {
       this.abort(new UpstreamNonsense())
       return
     }
+    // RFC 9110, 8.6; there is no body that it could be the length of.
+    if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
     if (this.#collectAll || this.#isSmall()) {
