@@ -29,7 +29,7 @@ export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level)
 ): Promise<FastifyInstance> {
-  const { headersTimeout, requestTimeout, keepAliveTimeout, maxRequestsPerSocket } = config.http
+  const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
     ...(logger && { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true }),
@@ -38,7 +38,6 @@ export async function buildGateway(
     bodyLimit: config.bodyLimit,
     requestTimeout,
     keepAliveTimeout,
-    maxRequestsPerSocket,
     http: {
       headersTimeout: Math.min(headersTimeout, requestTimeout),
       requestTimeout,

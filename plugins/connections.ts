@@ -11,7 +11,8 @@ import { endGently, rawProblem } from './client-error.ts'
  * wait for the answer before theirs (RFC 9112, 9.3.2, allows no more for methods that are not safe), and none is
  * carried out behind an answer that ends its connection.
  */
-export interface ConnectionsOptions extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress'> {
+export interface ConnectionsOptions
+  extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket'> {
   /** Addresses and ranges that may have any number of connections. */
   trustProxy: string[]
 }
@@ -19,15 +20,20 @@ export interface ConnectionsOptions extends Pick<HttpOptions, 'maxConnections' |
 /** Connections that get an answer to say that there are too many. More are closed without. */
 const REFUSED_AT_A_TIME = 100
 
+const requests = Symbol('sluice.requests')
+type CountedSocket = Socket & { [requests]: number }
+
 async function connections(fastify: FastifyInstance, options: ConnectionsOptions) {
   const { server } = fastify
   const { maxConnections, maxConnectionsPerAddress } = options
+  const maxRequests = options.maxRequestsPerSocket || Number.POSITIVE_INFINITY
   const isTrusted = compile(options.trustProxy)
   const perAddress = new Map<string, number>()
   let open = 0
 
   server.maxConnections = maxConnections + REFUSED_AT_A_TIME
-  server.on('connection', (socket: Socket) => {
+  server.on('connection', (socket: CountedSocket) => {
+    socket[requests] = 0
     const address = socket.remoteAddress ?? ''
     const own = (perAddress.get(address) ?? 0) + 1
     perAddress.set(address, own)
@@ -44,11 +50,18 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   })
 
   fastify.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
-    const { socket } = response
+    if (request.httpVersionMajor !== 1) return done()
     // Null while an earlier answer is under way.
-    if (socket === null && request.httpVersionMajor === 1) wait(request.socket, response, done)
-    else if (socket === null || socket.writable) done()
+    if (response.socket === null) wait(request.socket, response, () => begin(response, done))
+    else begin(response, done)
   })
+
+  function begin(response: ServerResponse, done: () => void): void {
+    const socket = response.socket as CountedSocket
+    // Not node's own limit, which says that the connection ends, and does not end it.
+    if (++socket[requests] >= maxRequests) response.shouldKeepAlive = false
+    if (socket.writable) done()
+  }
 }
 
 export default fp(connections, { name: 'sluice-connections', fastify: '5.x' })
@@ -59,10 +72,10 @@ function endThis(this: Socket): void {
 }
 
 /** Reads no more requests than have come already. */
-function wait(socket: Socket, response: ServerResponse, done: () => void): void {
+function wait(socket: Socket, response: ServerResponse, begin: () => void): void {
   socket.pause()
   response.once('socket', () => {
     socket.resume()
-    done()
+    begin()
   })
 }

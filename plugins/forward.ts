@@ -120,14 +120,19 @@ export function remainder(url: string, prefix: string): string {
   return url.slice(prefix.length)
 }
 
-/** RFC 3986, 5.2.4, after decoding the octets with which servers differ: `.`, `/` and `\`, also encoded twice. */
+/** Times that servers have been seen to decode a path. */
+const DECODINGS = 3
+
+/**
+ * RFC 3986, 5.2.4, in every way in which servers differ: decoded more than once, `\` for `/`, and what some take for
+ * the end of a segment (`;`, NUL, tab, space).
+ */
 export function hasDotSegment(path: string): boolean {
   if (!path.includes('.') && !path.includes('%')) return false
-  const plain = path
-    .replace(/%(25)+/gi, '%')
-    .replace(/%2e/gi, '.')
-    .replace(/%2f|%5c|\\/gi, '/')
-  return /(^|\/)\.{1,2}(;[^/]*)?(\/|$)/.test(plain)
+  let plain = path
+  for (let i = 0; i < DECODINGS && plain.includes('%'); i++)
+    plain = plain.replace(/%(?:25)*([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return /(^|[/\\])\.{1,2}([;\0\t ][^/\\]*)?([/\\]|$)/.test(plain)
 }
 
 declare module 'fastify' {

@@ -15,7 +15,13 @@ export interface HttpGateOptions {
   maxHeadersCount: number
 }
 
-const BadHost = createError('SLUICE_BAD_HOST', 'The request needs one host, and a valid one', 400, Error, false)
+const BadHost = createError(
+  'SLUICE_BAD_HOST',
+  'The request needs one host, and a valid one',
+  400,
+  Error,
+  false
+)
 const BadTarget = createError('SLUICE_BAD_TARGET', 'The request target is not valid', 400, Error, false)
 const BadFraming = createError(
   'SLUICE_BAD_FRAMING',
@@ -32,7 +38,13 @@ const UnknownExpectation = createError(
   false
 )
 const TooManyHeaders = createError('SLUICE_TOO_MANY_HEADERS', 'Too many header fields', 431, Error, false)
-const UnknownCoding = createError('SLUICE_UNKNOWN_CODING', 'The transfer coding is not known', 501, Error, false)
+const UnknownCoding = createError(
+  'SLUICE_UNKNOWN_CODING',
+  'The transfer coding is not known',
+  501,
+  Error,
+  false
+)
 const UnknownVersion = createError('SLUICE_UNKNOWN_VERSION', 'HTTP version not supported', 505, Error, false)
 
 /** RFC 3986, 3.2.2, without what no host on the net has: userinfo, escapes, sub-delimiters. */

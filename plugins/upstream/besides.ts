@@ -16,9 +16,9 @@ export function passEarlyHints({ link }: Headers, { raw, request }: FastifyReply
 const NO_TRAILER =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-.*|host|cache-control|age|expires|date|location|retry-after|vary|warning|set-cookie2?|via|forwarded|www-authenticate|authorization|allow|.*_.*|x-request-id|access-control-.*|strict-transport-security)$/
 
-/** For clients that said `TE: trailers`, and only where there is a place for them. */
+/** For clients that said `TE: trailers`. Node leaves them out where there are no chunks to end with them. */
 export function passTrailers(trailers: Headers, { raw, request }: FastifyReply): void {
-  if (!acceptsTrailers(request.headers.te) || raw.writableEnded || !raw.chunkedEncoding) return
+  if (!acceptsTrailers(request.headers.te) || request.raw.httpVersion !== '1.1') return
   const passing: Headers = {}
   for (const name in trailers) if (!NO_TRAILER.test(name)) passing[name] = trailers[name]
   tolerate(() => raw.addTrailers(passing as Record<string, string>))

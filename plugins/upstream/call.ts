@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Abortable, Exchange } from '../exchange.ts'
-import type { Outcome } from './breaker.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
+import type { Outcome } from './breaker.ts'
 import { UpstreamFailed, UpstreamNonsense, upstreamError } from './errors.ts'
 
 export type Headers = Record<string, string | string[] | undefined>

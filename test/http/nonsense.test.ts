@@ -79,7 +79,7 @@ const PASSED: [what: string, octets: string, status: number, body: string][] = [
   ['HTTP/1.0, to the end of the connection', 'HTTP/1.0 200 OK\r\n\r\nto the end', 200, 'to the end'],
   ['HTTP/1.1, to the end of the connection', `${OK}\r\nto the end`, 200, 'to the end'],
   ['Connection that names the framing', `${OK}Connection: content-length\r\n${ONE}`, 200, 'a'],
-  ['the gateway\'s own fields', `${OK}X-Request-Id: evil\r\nKeep-Alive: max=1\r\n${ONE}`, 200, 'a']
+  ["the gateway's own fields", `${OK}X-Request-Id: evil\r\nKeep-Alive: max=1\r\n${ONE}`, 200, 'a']
 ]
 
 /** A gateway whose one connection to the service gets `octets`, and after them sound answers. */
@@ -110,7 +110,10 @@ async function start(t: Test, keepsOpen: boolean) {
 }
 
 function ask(url: string): Client {
-  return new Client(url).write('GET /echo/x HTTP/1.1\r\nHost: g\r\nTE: trailers\r\nConnection: TE\r\n\r\n', 'GET')
+  return new Client(url).write(
+    'GET /echo/x HTTP/1.1\r\nHost: g\r\nTE: trailers\r\nConnection: TE\r\n\r\n',
+    'GET'
+  )
 }
 
 t.test('an answer that is none is a 502, and the next exchange is sound', async t => {

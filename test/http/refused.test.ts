@@ -18,18 +18,38 @@ const get = (line: string, fields = HOST) => `${line}\r\n${fields}\r\n`
 const table = (values: string[], one: (value: string) => Case): Case[] => values.map(one)
 
 const FRAMING: Case[] = [
-  ['length and coding', post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'), 400, '9112 6.3'],
-  ['coding and length', post('Transfer-Encoding: chunked\r\nContent-Length: 5\r\n', '0\r\n\r\n'), 400, '9112 6.3'],
+  [
+    'length and coding',
+    post('Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
+    400,
+    '9112 6.3'
+  ],
+  [
+    'coding and length',
+    post('Transfer-Encoding: chunked\r\nContent-Length: 5\r\n', '0\r\n\r\n'),
+    400,
+    '9112 6.3'
+  ],
   ['two lengths', post('Content-Length: 1\r\nContent-Length: 2\r\n', 'ab'), 400, '9112 6.3'],
   ['two equal lengths', post('Content-Length: 1\r\nContent-Length: 1\r\n', 'a'), 400, '9112 6.3'],
   ...table(
     ['+1', '-1', '0x10', '1,1', '1, 1', '1 1', '1.0', '1e0', '', '99999999999999999999', '\xb2'],
     value => [`length ${JSON.stringify(value)}`, post(`Content-Length: ${value}\r\n`, 'a'), 400, '9112 6.2']
   ),
-  ['a length beyond what a double counts', post('Content-Length: 9007199254740993\r\n', 'a'), 413, '9110 15.5.14'],
+  [
+    'a length beyond what a double counts',
+    post('Content-Length: 9007199254740993\r\n', 'a'),
+    413,
+    '9110 15.5.14'
+  ],
   ...table(
     ['xchunked', 'gzip, chunked', 'x, chunked', ',chunked', 'identity', 'chunked;q=1', '"chunked"', 'gzip'],
-    value => [`coding ${value}`, post(`Transfer-Encoding: ${value}\r\n`, '1\r\na\r\n0\r\n\r\n'), 501, '9112 6.1']
+    value => [
+      `coding ${value}`,
+      post(`Transfer-Encoding: ${value}\r\n`, '1\r\na\r\n0\r\n\r\n'),
+      501,
+      '9112 6.1'
+    ]
   ),
   ...table(['chunked, chunked', 'chunked, identity', 'chunked ,', '', 'chunked\x0b'], value => [
     `coding ${JSON.stringify(value)}`,
@@ -37,7 +57,12 @@ const FRAMING: Case[] = [
     400,
     '9112 6.1'
   ]),
-  ['two codings', post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'), 400, '9112 6.1'],
+  [
+    'two codings',
+    post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
+    400,
+    '9112 6.1'
+  ],
   [
     'identity, then chunked',
     post('Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
@@ -53,8 +78,18 @@ const FRAMING: Case[] = [
     400,
     '9110 9.3.1'
   ],
-  ['a HEAD with a body', `${get('HEAD /echo/x HTTP/1.1', `${HOST}Content-Length: 1\r\n`)}a`, 400, '9110 9.3.2'],
-  ['a TRACE with a body', `${get('TRACE /echo/x HTTP/1.1', `${HOST}Content-Length: 1\r\n`)}a`, 400, '9110 9.3.8']
+  [
+    'a HEAD with a body',
+    `${get('HEAD /echo/x HTTP/1.1', `${HOST}Content-Length: 1\r\n`)}a`,
+    400,
+    '9110 9.3.2'
+  ],
+  [
+    'a TRACE with a body',
+    `${get('TRACE /echo/x HTTP/1.1', `${HOST}Content-Length: 1\r\n`)}a`,
+    400,
+    '9110 9.3.8'
+  ]
 ]
 
 const CHUNKS: Case[] = [
@@ -93,7 +128,12 @@ const LINES: Case[] = [
   ['a field folded by tab', get('GET /echo/x HTTP/1.1', `${HOST}X: a\r\n\tb\r\n`), 400, '9112 5.2'],
   ['space before the first field', get('GET /echo/x HTTP/1.1', ` ${HOST}`), 400, '9112 2.2'],
   ['space before a colon', get('GET /echo/x HTTP/1.1', `${HOST}X : a\r\n`), 400, '9112 5.1'],
-  ['space before the colon of a coding', post('Transfer-Encoding : chunked\r\n', '0\r\n\r\n'), 400, '9112 5.1'],
+  [
+    'space before the colon of a coding',
+    post('Transfer-Encoding : chunked\r\n', '0\r\n\r\n'),
+    400,
+    '9112 5.1'
+  ],
   ['a field without a name', get('GET /echo/x HTTP/1.1', `${HOST}: a\r\n`), 400, '9110 5.1'],
   ['a field without a colon', get('GET /echo/x HTTP/1.1', `${HOST}Xa\r\n`), 400, '9112 5'],
   ...table(['\0', '\x01', '\x0b', '\x0c', '\x1f', '\x7f'], octet => [
@@ -148,8 +188,31 @@ const HOSTS: Case[] = [
   ['two Hosts', get('GET /echo/x HTTP/1.1', `${HOST}Host: h\r\n`), 400, '9112 3.2'],
   ['two equal Hosts', get('GET /echo/x HTTP/1.1', HOST + HOST), 400, '9112 3.2'],
   ...table(
-    ['', 'a b', 'u@h', 'h/path', 'h?x', 'h#x', 'h:port', '[::1', '[::1]x', 'a,b', 'http://h', 'h\\x', '"h"', '%00', 'h\xe9', '<h>', 'h:80:80'],
-    value => [`Host ${JSON.stringify(value)}`, get('GET /echo/x HTTP/1.1', `Host: ${value}\r\n`), 400, '9110 7.2']
+    [
+      '',
+      'a b',
+      'u@h',
+      'h/path',
+      'h?x',
+      'h#x',
+      'h:port',
+      '[::1',
+      '[::1]x',
+      'a,b',
+      'http://h',
+      'h\\x',
+      '"h"',
+      '%00',
+      'h\xe9',
+      '<h>',
+      'h:80:80'
+    ],
+    value => [
+      `Host ${JSON.stringify(value)}`,
+      get('GET /echo/x HTTP/1.1', `Host: ${value}\r\n`),
+      400,
+      '9110 7.2'
+    ]
   )
 ]
 
@@ -176,7 +239,12 @@ const METHODS: Case[] = [
     '9112 2.3'
   ]),
   ['an unknown expectation', post('Expect: 200-ok\r\nContent-Length: 1\r\n', 'a'), 417, '9110 10.1.1'],
-  ['one of two expectations', post('Expect: 100-continue, x\r\nContent-Length: 1\r\n', 'a'), 417, '9110 10.1.1'],
+  [
+    'one of two expectations',
+    post('Expect: 100-continue, x\r\nContent-Length: 1\r\n', 'a'),
+    417,
+    '9110 10.1.1'
+  ],
   ['too many fields', get('GET /echo/x HTTP/1.1', HOST + 'a:\r\n'.repeat(128)), 431, '6585 5'],
   ['a field too long', get('GET /echo/x HTTP/1.1', `${HOST}X: ${'a'.repeat(17_000)}\r\n`), 431, '6585 5'],
   ['a target too long', get(`GET /echo/${'a'.repeat(17_000)} HTTP/1.1`), 431, '9110 15.5.15']
@@ -185,15 +253,18 @@ const METHODS: Case[] = [
 const tables = { FRAMING, CHUNKS, LINES, TARGETS, HOSTS, METHODS }
 
 for (const [name, cases] of Object.entries(tables)) {
-  t.test(`${name.toLowerCase()}: refused, the connection closed, and nothing reaches the service`, async t => {
-    const service = await startRecorder(t)
-    const { url } = await startEcho(t, service.url)
-    for (const [what, octets, status, rfc] of cases) {
-      await refused(t, url, octets, status, `${what}${rfc === undefined ? '' : ` (RFC ${rfc})`}`)
-      t.equal(wholesOf(service), '', `${what}: the service hears of nothing`)
+  t.test(
+    `${name.toLowerCase()}: refused, the connection closed, and nothing reaches the service`,
+    async t => {
+      const service = await startRecorder(t)
+      const { url } = await startEcho(t, service.url)
+      for (const [what, octets, status, rfc] of cases) {
+        await refused(t, url, octets, status, `${what}${rfc === undefined ? '' : ` (RFC ${rfc})`}`)
+        t.equal(wholesOf(service), '', `${what}: the service hears of nothing`)
+      }
+      await refusedInBetween(t, url, service, cases)
     }
-    await refusedInBetween(t, url, service, cases)
-  })
+  )
 }
 
 t.test('late chunks: refused, and the service gets no whole request', async t => {
@@ -212,12 +283,13 @@ t.test('a transformed route refuses the same', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
   for (const [what, octets, status] of [...FRAMING, ...CHUNKS, ...LATE_CHUNKS, ...HOSTS]) {
-    const shaped = octets.replace('/echo/x', '/shaped').replace(HOST, `${HOST}Content-Type: application/json\r\n`)
+    const shaped = octets
+      .replace('/echo/x', '/shaped')
+      .replace(HOST, `${HOST}Content-Type: application/json\r\n`)
     await refused(t, url, shaped, status, what)
     t.equal(service.octets(), '', `${what}: the service hears of nothing`)
   }
 })
-
 
 async function refused(t: Test, url: string, octets: string, status: number, what: string) {
   const client = new Client(url).write(octets + SMUGGLED, octets.startsWith('HEAD') ? 'HEAD' : 'GET')
@@ -244,7 +316,11 @@ async function refusedInBetween(
   for (const [what, octets, status] of cases) {
     service.received.length = 0
     const first = `GET /echo/first HTTP/1.1\r\n${HOST}\r\n`
-    const client = new Client(url).write(first + octets + SMUGGLED, 'GET', octets.startsWith('HEAD') ? 'HEAD' : 'GET')
+    const client = new Client(url).write(
+      first + octets + SMUGGLED,
+      'GET',
+      octets.startsWith('HEAD') ? 'HEAD' : 'GET'
+    )
     t.same(
       (await client.answersToEnd()).map(answer => answer.status),
       [200, status],

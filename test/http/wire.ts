@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import type { Ending } from '../harness.ts'
 import { type RequestMessage, type ResponseMessage, readRequest, readResponse } from './message.ts'
 
@@ -132,11 +133,21 @@ export class Client {
   }
 }
 
+/** How many clients are connected. */
+export function connectionsOf({ server }: FastifyInstance): Promise<number> {
+  return new Promise((resolve, reject) =>
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
+  )
+}
+
 /** Polls until `find` finds something. */
-export async function until<T>(find: () => T | undefined, what: string): Promise<T> {
+export async function until<T>(
+  find: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string
+): Promise<T> {
   const end = Date.now() + BOUND
   for (;;) {
-    const found = find()
+    const found = await find()
     if (found !== undefined && found !== false) return found
     if (Date.now() > end) throw new Error(`${what} did not come within ${BOUND} ms`)
     await delay(5)
