@@ -21,7 +21,7 @@ export interface ConnectionsOptions
 const REFUSED_AT_A_TIME = 100
 
 const requests = Symbol('sluice.requests')
-type CountedSocket = Socket & { [requests]: number }
+type CountedSocket = Socket & { [requests]?: number }
 
 async function connections(fastify: FastifyInstance, options: ConnectionsOptions) {
   const { server } = fastify
@@ -32,8 +32,7 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   let open = 0
 
   server.maxConnections = maxConnections + REFUSED_AT_A_TIME
-  server.on('connection', (socket: CountedSocket) => {
-    socket[requests] = 0
+  server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const own = (perAddress.get(address) ?? 0) + 1
     perAddress.set(address, own)
@@ -59,7 +58,9 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   function begin(response: ServerResponse, done: () => void): void {
     const socket = response.socket as CountedSocket
     // Not node's own limit, which says that the connection ends, and does not end it.
-    if (++socket[requests] >= maxRequests) response.shouldKeepAlive = false
+    const count = (socket[requests] ?? 0) + 1
+    socket[requests] = count
+    if (count >= maxRequests) response.shouldKeepAlive = false
     if (socket.writable) done()
   }
 }

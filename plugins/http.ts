@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import createError from '@fastify/error'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from './client-error.ts'
 
@@ -70,7 +70,7 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
-    const Fault = raw.rawHeaders.length > maxLines ? TooManyHeaders : faultOf(raw, request.protocol)
+    const Fault = raw.rawHeaders.length > maxLines ? TooManyHeaders : faultOf(raw, request)
     if (Fault !== undefined) {
       reply.header('connection', 'close')
       return done(new Fault())
@@ -86,14 +86,14 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
 
 export default fp(http, { name: 'sluice-http', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
-function faultOf(raw: IncomingMessage, protocol: string): (new () => Error) | undefined {
+function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Error) | undefined {
   const { headers, method } = raw
   const isOld = raw.httpVersionMinor === 0
   if (raw.httpVersionMajor !== 1) return 'stream' in raw ? undefined : UnknownVersion
 
   // Of two lines node makes one value, which is no host.
   if (headers.host === undefined ? !isOld : !HOST.test(headers.host)) return BadHost
-  if (!isTarget(raw, protocol)) return BadTarget
+  if (!isTarget(raw, request)) return BadTarget
 
   // RFC 9112, 6.1: whatever a proxy that knows no chunks made of it is not worth finding out.
   const coding = headers['transfer-encoding']
@@ -114,12 +114,15 @@ function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** RFC 9112, 3.2. An absolute target is made what the router and the service know, if it is of this host. */
-function isTarget(raw: IncomingMessage, protocol: string): boolean {
+function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
   const url = raw.url as string
   if (url.charCodeAt(0) !== SLASH) {
     if (url === '*') return raw.method === 'OPTIONS'
     const [, scheme, authority, path] = ABSOLUTE.exec(url) ?? []
-    if (scheme?.toLowerCase() !== protocol || authority?.toLowerCase() !== raw.headers.host?.toLowerCase())
+    if (
+      scheme?.toLowerCase() !== request.protocol ||
+      authority?.toLowerCase() !== raw.headers.host?.toLowerCase()
+    )
       return false
     raw.url = path
   }

@@ -19,7 +19,7 @@ export const HttpOptions = Type.Object(
     /** Connections at a time. */
     maxConnections: withDefault(Type.Integer({ minimum: 1 }), 10_000),
     /** Connections at a time from one address. Proxies in `trustProxy` have as many as they like. */
-    maxConnectionsPerAddress: withDefault(Type.Integer({ minimum: 1 }), 500)
+    maxConnectionsPerAddress: withDefault(Type.Integer({ minimum: 1 }), 1_000)
   },
   { additionalProperties: false }
 )

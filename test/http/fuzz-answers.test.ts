@@ -10,7 +10,7 @@ import { Client, connectionsOf, startRecorder, until } from './wire.ts'
  * connection; an answer that was good arrives as it was. No connection is left on either side.
  */
 const CASES = 600
-const AT_A_TIME = 50
+const AT_A_TIME = 100
 
 t.test('whatever a service answers, nobody gets what is not theirs', async t => {
   const fuzz = createFuzz(CASES)
@@ -20,7 +20,7 @@ t.test('whatever a service answers, nobody gets what is not theirs', async t => 
     if (answer !== undefined) void say(answer, socket)
     return undefined
   })
-  const { url, gateway } = await startEcho(t, service.url, { deadline: 1_500, connections: 10 })
+  const { url, gateway } = await startEcho(t, service.url, { deadline: 1_000, connections: 2 * AT_A_TIME })
 
   async function run(id: number): Promise<string | undefined> {
     const good = answerOf(fuzz, id)
@@ -48,9 +48,7 @@ t.test('whatever a service answers, nobody gets what is not theirs', async t => 
     if (isGood && (owner !== String(id) || answer.status !== good.status || answer.body !== good.body))
       return `a good answer arrives as another, ${where()}`
     // Spoiled, the mark may be gone; it may not become another's.
-    return owner === undefined || octets.includes(`X-Case: ${owner}`) || /[^\d]/.test(owner)
-      ? undefined
-      : `another's, ${where()}`
+    return owner === undefined || octets.includes(owner) ? undefined : `another's, ${where()}`
   }
 
   for (let id = 0; id < fuzz.cases; id += AT_A_TIME) {

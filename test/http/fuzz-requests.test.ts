@@ -19,8 +19,8 @@ t.test('whatever is sent, gateway and service agree on what it is', async t => {
     request => `HTTP/1.1 200 OK\r\nX-Case: ${caseOf(request)}\r\nContent-Length: 2\r\n\r\nok`
   )
   const { url, gateway } = await startEcho(t, service.url, {
-    http: { headersTimeout: 1_500, requestTimeout: 3_000 },
-    deadline: 1_500,
+    http: { headersTimeout: 1_000, requestTimeout: 3_000 },
+    deadline: 1_000,
     failures: 1
   })
   let accepted = 0
