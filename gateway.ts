@@ -5,7 +5,7 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
-import accessLog, { childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
+import accessLog, { createLogger, createRequestIds } from './plugins/access-log.ts'
 import { createClientErrorHandler } from './plugins/client-error.ts'
 import connections from './plugins/connections.ts'
 import drain from './plugins/drain.ts'
@@ -31,9 +31,7 @@ export async function buildGateway(
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
-    ...(logger && { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true }),
-    childLoggerFactory,
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
     requestTimeout,
@@ -70,7 +68,7 @@ export async function buildGateway(
   await gateway.register(problem)
   await gateway.register(connections, { ...config.http, trustProxy: config.trustProxy })
   await gateway.register(exchange, { deadline: config.deadline })
-  if (logger) await gateway.register(accessLog)
+  if (logger) await gateway.register(accessLog, { logger })
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
   await gateway.register(http, config.http)

@@ -22,6 +22,11 @@ const newOrder = JSON.stringify({
   shipping: { street: '1 Road', city: 'London', region: 'LDN', postalCode: 'N1', countryCode: 'GB' }
 })
 
+/** The same token with a signature that is not its own. */
+function forge(authorization: string): string {
+  return `${authorization.slice(0, authorization.lastIndexOf('.') + 1)}${'A'.repeat(342)}`
+}
+
 export function createSubjects({ premium, exact }: Tokens): Subject[] {
   const withTokens = (tokens: string[], request: Request): Request[] =>
     tokens.map(authorization => ({ ...request, headers: { ...request.headers, authorization } }))
@@ -38,6 +43,8 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     headers: { 'content-type': 'application/json' }
   }
 
+  // More than are remembered.
+  const manyForged = premium.flatMap(token => ['a', 'b', 'c', 'd'].map(end => forge(token) + end))
   // Without line and metrics, as what it is compared with.
   const quiet = { env: { QUIET: '1' } }
 
@@ -71,7 +78,8 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     sluice('POST orders', withTokens(premium, postOrder)),
     sluice('GET dashboard', withTokens(premium, { path: '/api/v1/dashboard' })),
     // What is refused.
-    sluice('refused, 401', { path: '/jwt/1', headers: { authorization: 'Bearer a.b.c' } }, { status: 401 }),
+    sluice('refused, 401', withTokens(premium.map(forge), { path: '/jwt/1' }), { status: 401 }),
+    sluice('refused, 401, each anew', withTokens(manyForged, { path: '/jwt/1' }), { status: 401 }),
     sluice('refused, 429', { path: '/refused/1' }, { status: 429 }),
     sluice('refused, open breaker', { path: '/broken/1' }, { status: 503 })
   ]

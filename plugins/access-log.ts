@@ -1,12 +1,25 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import pino from 'pino'
 import type { ProblemError } from './problem.ts'
 
-/** One line an exchange, after its end. Never the path, whose parts may be secrets. */
-async function accessLog(fastify: FastifyInstance) {
-  const { log } = fastify
+/**
+ * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end.
+ * Never the path, whose parts may be secrets.
+ */
+export interface AccessLogOptions {
+  logger: FastifyBaseLogger
+}
+
+async function accessLog(fastify: FastifyInstance, { logger: log }: AccessLogOptions) {
+  // Not by Fastify's `loggerInstance`: it then listens to each answer's end, and checks the methods of each request's
+  // logger, which together cost more than the line.
+  fastify.log = log
+  fastify.addHook('onRequest', (request, reply, done) => {
+    request.log = reply.log = new RequestLogger(log, request) as unknown as FastifyBaseLogger
+    done()
+  })
   fastify.onExchangeEnd(exchange => {
     const { route, reply, elapsed, isWhole, reason } = exchange
     const { request } = reply
@@ -32,17 +45,27 @@ export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', depend
  */
 export function createLogger(level: string, dest: string | number = 1): FastifyBaseLogger | undefined {
   if (level === 'silent') return undefined
-  const destination = pino.destination({
-    dest,
-    sync: false,
-    minLength: PAGE,
-    maxLength: BACKLOG,
-    periodicFlush: FLUSH
-  })
-  const logger = pino({ level }, destination)
+  let page = ''
+  let timer: NodeJS.Timeout | undefined
+  // Before pino's own listener, which then writes what waits in the destination.
+  process.once('exit', turn)
+  const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: BACKLOG })
+  // sonic-boom measures all that waits with each line, so it gets them by the page.
+  const pages = {
+    write(line: string) {
+      page += line
+      if (page.length >= PAGE) turn()
+      else timer ??= setTimeout(turn, FLUSH).unref()
+    },
+    flushSync() {
+      turn()
+      destination.flushSync()
+    }
+  }
+  const logger = pino({ level, serializers: { req: describeRequest, res: describeReply } }, pages)
   let dropped = 0
-  destination.on('drop', () => {
-    dropped++
+  destination.on('drop', (page: string) => {
+    dropped += page.split('\n').length - 1
   })
   destination.on('drain', () => {
     if (dropped === 0) return
@@ -50,10 +73,26 @@ export function createLogger(level: string, dest: string | number = 1): FastifyB
     dropped = 0
   })
   return logger
+
+  function turn(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (page !== '') destination.write(page)
+    page = ''
+  }
 }
 
+function describeRequest({ method, routeOptions }: FastifyRequest): object {
+  return { method, route: routeOptions?.url }
+}
+
+function describeReply({ statusCode }: FastifyReply): object {
+  return { statusCode }
+}
+
+/** Characters. */
+const PAGE = 16_384
 /** Bytes. */
-const PAGE = 4_096
 const BACKLOG = 4_194_304
 /** Milliseconds. */
 const FLUSH = 200
@@ -74,21 +113,14 @@ export function createRequestIds(): (request: { headers: NodeJS.Dict<string | st
  * A request's logger that becomes one when it is used: most requests log nothing but their line, and a pino child costs
  * as much as that.
  */
-export function childLoggerFactory(
-  logger: FastifyBaseLogger,
-  bindings: Record<string, unknown>
-): FastifyBaseLogger {
-  return new LazyLogger(logger, bindings) as unknown as FastifyBaseLogger
-}
-
-class LazyLogger {
+class RequestLogger {
   #parent: FastifyBaseLogger
-  #bindings: Record<string, unknown>
+  #request: FastifyRequest
   #child: FastifyBaseLogger | undefined
 
-  constructor(parent: FastifyBaseLogger, bindings: Record<string, unknown>) {
+  constructor(parent: FastifyBaseLogger, request: FastifyRequest) {
     this.#parent = parent
-    this.#bindings = bindings
+    this.#request = request
   }
 
   get level(): string {
@@ -123,13 +155,19 @@ class LazyLogger {
   }
 
   #log(level: pino.Level, line: Line): void {
-    if (this.#child === undefined && (this.#parent as Partial<pino.Logger>).isLevelEnabled?.(level) === false)
+    if (
+      this.#child === undefined &&
+      !this.#request.routeOptions.logLevel &&
+      (this.#parent as Partial<pino.Logger>).isLevelEnabled?.(level) === false
+    )
       return
     this.#real()[level](...line)
   }
 
   #real(): FastifyBaseLogger {
-    this.#child ??= this.#parent.child(this.#bindings)
+    const { id, routeOptions } = this.#request
+    const { logLevel } = routeOptions
+    this.#child ??= this.#parent.child({ reqId: id }, logLevel ? { level: logLevel } : {})
     return this.#child
   }
 }

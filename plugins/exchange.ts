@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -47,7 +48,8 @@ export class Exchange {
   reason: Error | undefined = undefined
   #startedAt = performance.now()
   #calls: Abortable[] = []
-  #timer: NodeJS.Timeout
+  #deadline: number
+  #timer: NodeJS.Timeout | undefined
 
   constructor(
     route: string | undefined,
@@ -57,7 +59,8 @@ export class Exchange {
   ) {
     this.route = route
     this.reply = reply
-    this.#timer = setTimeout(expire, deadline, this)
+    this.#deadline = deadline
+    if (hasBody(reply.request.raw)) this.#start()
     reply.raw.on('close', () => {
       clearTimeout(this.#timer)
       if (!this.isWhole) this.abort(new ClientGone())
@@ -75,8 +78,17 @@ export class Exchange {
     return this.reply.raw.writableFinished
   }
 
+  /**
+   * A body that may be late, or the first call, starts the timer: an exchange that has neither, such as a refusal, needs
+   * no deadline.
+   */
   attach(call: Abortable): void {
+    if (this.#timer === undefined) this.#start()
     this.#calls.push(call)
+  }
+
+  #start(): void {
+    this.#timer = setTimeout(expire, Math.max(1, this.#deadline - this.elapsed), this)
   }
 
   detach(call: Abortable): void {
@@ -98,6 +110,11 @@ export class Exchange {
     const { raw } = this.reply.request
     return this.reason instanceof ClientGone || raw.aborted || raw.socket?.destroyed === true
   }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
 }
 
 /** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */

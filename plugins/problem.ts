@@ -75,8 +75,13 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
     .header('x-request-id', request.id)
     .removeHeader('content-length')
     .type('application/problem+json')
-    .serializer(JSON.stringify)
-    .send(body)
+    .serializer(asItIs)
+    .send(JSON.stringify(body))
+}
+
+/** A text of which Fastify is not to name a charset. */
+function asItIs(text: string): string {
+  return text
 }
 
 /** Ours to mend, somebody's to look at, or just what a gateway says all day. */
@@ -94,14 +99,24 @@ export function problemOf(error: ProblemError, requestId: string): Problem {
       ? error.statusCode
       : 500
   if (error.code?.startsWith('SLUICE_') || error.problem) {
-    const [, name] = /^SLUICE_(.*)/.exec(error.code ?? '') ?? []
-    const type = name ? `urn:sluice:${name.toLowerCase().replaceAll('_', '-')}` : 'about:blank'
-    return { type, title: error.message, status, ...error.problem, requestId }
+    return {
+      type: error.problem?.type ? '' : typeOf(error.code),
+      title: error.message,
+      status,
+      ...error.problem,
+      requestId
+    }
   }
   // Others' messages are not ours to vouch for: Fastify's own 4xx speak of the request, anything else may speak of us.
   const title = STATUS_CODES[status] ?? 'Error'
   const isFastifys = status < 500 && error.code?.startsWith('FST_')
   return { type: 'about:blank', title, status, ...(isFastifys && { detail: error.message }), requestId }
+}
+
+export function typeOf(code = ''): string {
+  return code.startsWith('SLUICE_')
+    ? `urn:sluice:${code.slice(7).toLowerCase().replaceAll('_', '-')}`
+    : 'about:blank'
 }
 
 function faultsOf(error: ProblemError): Fault[] {

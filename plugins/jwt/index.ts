@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fast
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
-import type { ProblemError } from '../problem.ts'
+import { type ProblemError, typeOf } from '../problem.ts'
 import { ALGORITHMS, createJwks, type Key } from './jwks.ts'
 
 /**
@@ -38,14 +38,21 @@ const TokenExpired = createError('SLUICE_TOKEN_EXPIRED', 'Token expired', 401, E
 const TokenInvalid = createError('SLUICE_TOKEN_INVALID', 'Invalid token', 401, Error, false)
 const Forbidden = createError('SLUICE_FORBIDDEN', 'Not allowed', 403, Error, false)
 
-/** RFC 6750, 2.1, with a JWS in its compact form (RFC 7515, 7.1): what is none need not be looked into. */
-const BEARER = /^bearer +([\w-]+\.[\w-]+\.[\w-]*) *$/i
+/**
+ * RFC 6750, 2.1, with a JWS in its compact form (RFC 7515, 7.1) whose first two parts begin as an encoded `{` does: what
+ * is none need not be looked into.
+ */
+const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] +(e[w-z][\w-]*\.e[w-z][\w-]*\.[\w-]*) *$/
 /** A token, be it a good one or not. */
 const ANY_BEARER = /^bearer\s+\S/i
 /** Of access tokens, and of issuers that do not tell them from others (RFC 9068, 2.1; RFC 7519, 5.1). */
 const TYPE = /^(application\/)?(at\+)?jwt$/i
 /** Bytes: beyond this no cache should hold it, and no issuer makes it. */
 const MAX_TOKEN = 8_192
+
+const MAX_REFUSED = 1_000
+/** Milliseconds. */
+const REFUSED_TTL = 10_000
 
 interface VerifiedToken {
   user: User
@@ -89,12 +96,19 @@ async function jwt(fastify: FastifyInstance, { issuer }: JwtOptions) {
 
 export default fp(jwt, { name: 'sluice-jwt', fastify: '5.x', dependencies: ['sluice-issuers'] })
 
+// They say nothing of a request, so one of each will do: an error costs as much as the rest of a refusal.
+const missing = unauthorized(new TokenMissing(), 'Bearer')
+const invalid = unauthorized(new TokenInvalid(), 'Bearer error="invalid_token"')
+const expired = unauthorized(new TokenExpired(), 'Bearer error="invalid_token", error_description="expired"')
+
 async function createGuard(
   fastify: FastifyInstance,
   name: string,
   options: IssuerOptions
 ): Promise<onRequestHookHandler> {
   const jwks = createJwks(options, fastify.log)
+  // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
+  const refused = new LruMap<ProblemError>(MAX_REFUSED, REFUSED_TTL)
   // LruMap takes 0 for no limit.
   const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
   const verify = `${name}JwtVerify` as 'jwtVerify'
@@ -129,10 +143,9 @@ async function createGuard(
   // Not async: a token that is known, as most are, costs no promise.
   return function authenticate(request, _reply, done) {
     const { authorization } = request.headers
-    if (authorization === undefined || !ANY_BEARER.test(authorization))
-      return done(unauthorized(new TokenMissing(), 'Bearer'))
+    if (authorization === undefined || !ANY_BEARER.test(authorization)) return done(missing)
     const token = tokenOf(authorization)
-    if (token === undefined) return done(unauthorized(new TokenInvalid(), INVALID))
+    if (token === undefined) return done(invalid)
 
     const known = tokens?.get(token)
     if (known !== undefined) {
@@ -143,7 +156,9 @@ async function createGuard(
       }
       tokens?.delete(token)
     }
-    verifyToken(request).then(claims => {
+    const refusal = refused.get(token)
+    if (refusal !== undefined) return done(refusal)
+    verifyToken(request, token).then(claims => {
       request.user = toUser(claims)
       tokens?.set(token, {
         user: request.user,
@@ -154,16 +169,16 @@ async function createGuard(
     }, done)
   }
 
-  async function verifyToken(request: FastifyRequest): Promise<Claims> {
+  async function verifyToken(request: FastifyRequest, token: string): Promise<Claims> {
     try {
       return await request[verify]()
     } catch (error) {
       const { code, statusCode } = error as ProblemError
       if (statusCode === 503) throw error
       request.log.debug({ err: error }, 'token refused')
-      if (code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED')
-        throw unauthorized(new TokenExpired(), `${INVALID}, error_description="expired"`)
-      throw unauthorized(new TokenInvalid(), INVALID)
+      const refusal = code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? expired : invalid
+      if (code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_')) refused.set(token, refusal)
+      throw refusal
     }
   }
 }
@@ -172,11 +187,9 @@ function tokenOf(authorization = ''): string | undefined {
   return authorization.length <= MAX_TOKEN ? BEARER.exec(authorization)?.[1] : undefined
 }
 
-/** RFC 6750, 3.1. */
-const INVALID = 'Bearer error="invalid_token"'
-
 function unauthorized(error: ProblemError, challenge: string): ProblemError {
   error.headers = { 'www-authenticate': challenge }
+  error.problem = { type: typeOf(error.code) }
   return error
 }
 

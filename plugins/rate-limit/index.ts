@@ -2,6 +2,7 @@ import createError from '@fastify/error'
 import fastifyRateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { LruMap } from 'toad-cache'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
@@ -62,10 +63,13 @@ export const tiers = fp(
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
+    const limiter = redis ? createLeasedLimiter(redis, keys) : memory
+
     fastify.decorate('tier', name => byName.get(name))
+    fastify.decorate('limiter', limiter)
     await fastify.register(fastifyRateLimit, {
       global: false,
-      store: createStore(redis ? createLeasedLimiter(redis, keys) : memory, memory, shares) as never
+      store: createStore(limiter, memory, shares) as never
     })
   },
   { name: 'sluice-tiers', fastify: '5.x' }
@@ -75,10 +79,9 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   const own = fastify.tier(name)
   if (own === undefined) throw new Error(`no tier is named '${name}'`)
 
+  const addresses = new LruMap<string>(10_000)
   const keyGenerator = (request: FastifyRequest): Admission => {
-    // A client that has gone already has no address any more.
-    if (by === 'address')
-      return { key: `address:${normalizeIP(request.ip ?? '', 64)}`, tier: own, decision: undefined }
+    if (by === 'address') return { key: addressKey(request.ip, addresses), tier: own, decision: undefined }
     const { sub, tier } = request.user
     return { key: `consumer:${sub}`, tier: fastify.tier(tier) ?? own, decision: undefined }
   }
@@ -89,13 +92,31 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
     timeWindow: 1
   }) as unknown as Admit
 
-  fastify.addHook('onRequest', async (request, reply) => {
-    const { key: admission, isExceeded } = await admit(request)
-    describe(admission, reply)
-    if (!isExceeded) return
-    if (admission.decision === undefined) throw unavailable()
-    throw quotaExceeded(admission.tier, admission.decision)
+  const { limiter } = fastify
+  // Not async, and past @fastify/rate-limit where there is nothing to wait for: its promises cost more than the answer.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (limiter.checkNow !== undefined) {
+      const admission = keyGenerator(request)
+      admission.decision = limiter.checkNow(admission.key, admission.tier, 1)
+      if (admission.decision !== undefined)
+        return done(settle(admission, !isAllowed(admission.decision), reply))
+    }
+    admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, reply)), done)
   })
+}
+
+function settle(admission: Admission, isExceeded: boolean, reply: FastifyReply): ProblemError | undefined {
+  describe(admission, reply)
+  if (!isExceeded) return undefined
+  return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
+}
+
+/** IPv6 by /64, which costs some 10 us, so it is remembered. A client that has gone has no address any more. */
+function addressKey(ip: string | undefined, known: LruMap<string>): string {
+  if (ip === undefined || !ip.includes(':')) return `address:${ip}`
+  let key = known.get(ip)
+  if (key === undefined) known.set(ip, (key = `address:${normalizeIP(ip, 64)}`))
+  return key
 }
 
 export default fp(rateLimit, { name: 'sluice-rate-limit', fastify: '5.x', dependencies: ['sluice-tiers'] })
@@ -177,5 +198,6 @@ function seconds(milliseconds: number): number {
 declare module 'fastify' {
   interface FastifyInstance {
     tier(name: string): Tier | undefined
+    limiter: Limiter
   }
 }

@@ -18,7 +18,20 @@ export function createLeasedLimiter(limiter: Limiter, keys: number, now: () => n
   const leases = new LruMap<Lease>(keys)
 
   return {
+    checkNow(key, tier, cost) {
+      const lease = leases.get(`${tier.name} ${key}`)
+      if (lease === undefined) return undefined
+      const time = now()
+      if (time < lease.refusedUntil) return standing(lease, time)
+      if (lease.permits < cost || time >= lease.ends) return undefined
+      lease.permits -= cost
+      lease.used += cost
+      if (lease.permits <= lease.taken / 4 && !lease.isTaking) take(lease, key, tier, 0, time, () => {})
+      return standing(lease, time)
+    },
     check(key, tier, cost, callback) {
+      const decision = this.checkNow?.(key, tier, cost)
+      if (decision !== undefined) return callback(null, decision)
       const id = `${tier.name} ${key}`
       const time = now()
       let lease = leases.get(id)
@@ -36,15 +49,8 @@ export function createLeasedLimiter(limiter: Limiter, keys: number, now: () => n
         }
         leases.set(id, lease)
       }
-      if (time < lease.refusedUntil) return callback(null, standing(lease, time))
-      if (lease.permits < cost || time >= lease.ends) {
-        lease.permits = 0
-        return take(lease, key, tier, cost, time, callback)
-      }
-      lease.permits -= cost
-      lease.used += cost
-      if (lease.permits <= lease.taken / 4 && !lease.isTaking) take(lease, key, tier, 0, time, () => {})
-      callback(null, standing(lease, time))
+      lease.permits = 0
+      take(lease, key, tier, cost, time, callback)
     }
   }
 

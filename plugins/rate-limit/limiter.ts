@@ -32,6 +32,8 @@ export type Decision = LimitState[]
  * An error says that nothing is known, not that anything was refused.
  */
 export interface Limiter {
+  /** As `check`, if it can be said at once; undefined, and nothing counted, if not. */
+  checkNow?(key: string, tier: Tier, cost: number): Decision | undefined
   check(
     key: string,
     tier: Tier,

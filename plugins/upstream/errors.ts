@@ -46,7 +46,7 @@ const Unavailable = createError(
 
 export function unavailable(retryAfter: number): ProblemError {
   const error: ProblemError = new Unavailable()
-  error.problem = { retryAfter }
+  error.problem = { type: 'urn:sluice:upstream-unavailable', retryAfter }
   error.headers = { 'retry-after': String(retryAfter) }
   return error
 }

@@ -1,8 +1,12 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
+import { constants, readFileSync, rmSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import { createLogger } from '../../plugins/access-log.ts'
@@ -54,4 +58,32 @@ t.test('every exchange has one line, whole or cut short, refused or not, and non
   has(undefined, 404, 'exchange', undefined)
   t.match(lines()[0], { reqId: 'mine', method: 'GET', ms: Number })
   t.notMatch(readFileSync(file, 'utf8'), /secret/)
+})
+
+t.test('a destination that stands still loses lines, counted, and is not waited for', async t => {
+  const pipe = join(tmpdir(), `sluice-${process.pid}.pipe`)
+  execFileSync('mkfifo', [pipe])
+  t.teardown(() => rmSync(pipe))
+  // Open at both ends, and not read as yet.
+  const reader = await open(pipe, constants.O_RDWR)
+  const logger = createLogger('info', pipe) as FastifyBaseLogger
+  const before = process.memoryUsage().rss
+  const text = 'x'.repeat(1_000)
+  const total = 40_000
+  for (let i = 1; i <= total; i++) {
+    logger.info({ i, text })
+    if (i % 1_000 === 0) await new Promise(setImmediate)
+  }
+  t.ok(process.memoryUsage().rss - before < 64 * 2 ** 20, 'memory is bounded')
+
+  const stream = reader.createReadStream()
+  t.teardown(() => stream.destroy())
+  let written = 0
+  for await (const line of createInterface(stream)) {
+    const { msg, i, dropped } = JSON.parse(line)
+    if (i !== undefined) written++
+    if (msg !== 'lines were lost') continue
+    t.equal(written + dropped, total, 'each line is there or counted')
+    break
+  }
 })
