@@ -1,9 +1,16 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import Type, { type Static } from 'typebox'
 import problem from './plugins/problem.ts'
+import { withDefault } from './schemas/defaults.ts'
+
+const VersionsQuery = Type.Object({
+  top: withDefault(Type.Integer({ minimum: 0, maximum: 1_000 }), 20)
+})
 
 /**
  * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
- * requests; 503 once it drains) `/upstreams` (each one's breaker, state and counts) and `/metrics` (Prometheus).
+ * requests; 503 once it drains), `/upstreams` (each one's breaker, state and counts), `/versions` (each one's state, its
+ * calls, and the `?top=20` consumers who make most of them) and `/metrics` (Prometheus).
  */
 export async function buildAdmin(
   gateway: FastifyInstance,
@@ -22,6 +29,9 @@ export async function buildAdmin(
     return { status: isDraining() ? 'draining' : 'ready' }
   })
   admin.get('/upstreams', () => gateway.upstreams.map(upstream => upstream.state()))
+  admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
+    gateway.versionStatus((query as Static<typeof VersionsQuery>).top)
+  )
   const { metrics } = gateway
   if (metrics)
     admin.get('/metrics', async (_request, reply) =>

@@ -1,7 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { defineGateway } from './gateway.ts'
 import { dashboard } from './routes/dashboard.ts'
-import { orders } from './routes/orders.v1.ts'
+import { ordersV1 } from './routes/orders.v1.ts'
+import { ordersV2 } from './routes/orders.v2.ts'
 import { products } from './routes/products.ts'
 import { users } from './routes/users.ts'
 import { withDefault } from './schemas/defaults.ts'
@@ -45,7 +46,16 @@ export default function shop(env: Static<typeof environment>) {
     },
     redis: env.REDIS_URL === undefined ? undefined : { url: env.REDIS_URL },
     scopes: {
-      orders: { prefix: '/api/v1/orders', routes: orders, jwt: 'shop', rateLimit: { consumer: 'free' } },
+      orders: {
+        prefix: '/api/{version}/orders',
+        versions: {
+          v1: { routes: ordersV1, deprecated: '2026-11-01T00:00:00Z', sunset: '2027-11-01T00:00:00Z' },
+          v2: { routes: ordersV2 }
+        },
+        version: { header: 'Accept-Version', mediaType: 'version', default: 'v2' },
+        jwt: 'shop',
+        rateLimit: { consumer: 'free' }
+      },
       dashboard: {
         prefix: '/api/v1/dashboard',
         routes: dashboard,

@@ -17,17 +17,20 @@ import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
 import upstreams from './plugins/upstream/index.ts'
+import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
- * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger.
+ * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
+ * which versions come and go.
  */
 export async function buildGateway(
   config: GatewayConfig,
-  logger: FastifyBaseLogger | undefined = createLogger(config.log.level)
+  logger: FastifyBaseLogger | undefined = createLogger(config.log.level),
+  now: () => number = Date.now
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -78,18 +81,24 @@ export async function buildGateway(
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
-  // The way of a request through a scope: address limit, token, consumer limit, then its own routes: validation,
-  // transformation, upstreams and back.
-  for (const { prefix, routes, jwt: issuer, rateLimit: limits } of Object.values(config.scopes)) {
-    await gateway.register(
-      async scope => {
-        if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
-        if (issuer) await scope.register(jwt, { issuer })
-        if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
-        await scope.register(routes)
-      },
-      { prefix }
-    )
+  await gateway.register(versions, { now })
+
+  // The way of a request through a scope: address limit, version, token, consumer limit, then its own routes:
+  // validation, transformation, upstreams and back.
+  for (const [name, { jwt: issuer, rateLimit: limits, ...scope }] of Object.entries(config.scopes)) {
+    for (const { prefix, routes, place } of gateway.mountsOf(name, scope)) {
+      await gateway.register(
+        async scope => {
+          if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
+          if (place) await scope.register(chooseVersion, place)
+          if (issuer) await scope.register(jwt, { issuer })
+          if (place) await scope.register(useVersion, place)
+          if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
+          await scope.register(routes)
+        },
+        { prefix }
+      )
+    }
   }
   await gateway.ready()
   return gateway

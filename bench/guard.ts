@@ -11,16 +11,17 @@ interface Guarded {
   limit: number
 }
 
+/** Each half as much again as the most that a run on a busy machine has shown. */
 const GUARDED: Guarded[] = [
-  { subject: 'plain', to: 'floor', limit: 1.6 },
-  { subject: 'plain', to: 'bare', limit: 0.85 },
-  { subject: 'plain, 5000 routes', to: 'bare', limit: 0.95 },
-  { subject: 'everything', to: 'bare', limit: 1.75 },
-  { subject: 'everything, exact', to: 'bare', limit: 2 },
-  { subject: 'GET dashboard', to: 'bare', limit: 3.2 },
-  { subject: 'refused, 401', to: 'bare', limit: 1.2 },
-  { subject: 'refused, 429', to: 'bare', limit: 0.75 },
-  { subject: 'refused, open breaker', to: 'bare', limit: 0.65 }
+  { subject: 'plain', to: 'floor', limit: 2.2 },
+  { subject: 'plain', to: 'bare', limit: 1 },
+  { subject: 'plain, 5000 routes', to: 'bare', limit: 1.1 },
+  { subject: 'everything', to: 'bare', limit: 2.1 },
+  { subject: 'everything, exact', to: 'bare', limit: 2.5 },
+  { subject: 'GET dashboard', to: 'bare', limit: 4.2 },
+  { subject: 'refused, 401', to: 'bare', limit: 0.9 },
+  { subject: 'refused, 429', to: 'bare', limit: 0.8 },
+  { subject: 'refused, open breaker', to: 'bare', limit: 0.8 }
 ]
 
 let failing = GUARDED

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
 /** An issuer for the measurements: one RSA key over HTTP, and `count` tokens of a tenth as many consumers. */
-export async function startIssuer(count: number) {
+export async function startIssuer(count: number, tiers = ['premium', 'exact']) {
   const { publicKey, privateKey } = await generateKeyPair('RS256')
   const jwk = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'RS256', use: 'sig' }
   const server = createServer((request, response) => {
@@ -17,8 +17,8 @@ export async function startIssuer(count: number) {
 
   return {
     issuer,
-    premium: await tokens('premium'),
-    exact: await tokens('exact'),
+    premium: tiers.includes('premium') ? await tokens('premium') : [],
+    exact: tiers.includes('exact') ? await tokens('exact') : [],
     close: () => server.close()
   }
 

@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url'
 import { startRedis } from '../test/redis.ts'
 import { startIssuer } from './issuer.ts'
 import { type LoadOptions, load, type Sample } from './load.ts'
 import { createPeers } from './peers.ts'
-import { type Measured, startNode, stop } from './process.ts'
+import { type Measured, startScript, stop } from './process.ts'
 import { createSubjects, type Subject } from './subjects.ts'
 
 export interface Result {
@@ -67,12 +66,7 @@ export async function measure(options: MeasureOptions): Promise<Result[]> {
   }
 
   async function start(script: string, env: NodeJS.ProcessEnv, core: number): Promise<Measured> {
-    const process = await startNode(
-      fileURLToPath(new URL(script, import.meta.url)),
-      env,
-      core,
-      core === 0 ? flags : []
-    )
+    const process = await startScript(script, env, core, core === 0 ? flags : [])
     endings.push(() => stop(process))
     return process
   }

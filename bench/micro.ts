@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { generateKeyPair, SignJWT } from 'jose'
 import { bench, do_not_optimize, group, run } from 'mitata'
 import { LruMap } from 'toad-cache'
@@ -8,7 +9,9 @@ import { createTier } from '../plugins/rate-limit/limiter.ts'
 import { createMemoryLimiter } from '../plugins/rate-limit/memory.ts'
 import { createBreaker, type Permit } from '../plugins/upstream/breaker.ts'
 import { parseJson } from '../plugins/upstream/wire.ts'
-import { toOrder } from '../routes/orders.v1.ts'
+import { createChoice } from '../plugins/version/choice.ts'
+import { createUsage } from '../plugins/version/usage.ts'
+import { toOrder } from '../routes/orders.v2.ts'
 import { InternalOrder } from '../schemas/orders.ts'
 
 /** The steps of a request by themselves: `npm run bench:micro`. */
@@ -68,6 +71,20 @@ group('transform, an order of one item', () => {
   bench('parse', () => do_not_optimize(parseJson(text)))
   bench('validate', () => do_not_optimize(schema.Check(order)))
   bench('map, amounts exact', () => do_not_optimize(toOrder(order)))
+})
+
+group('version', () => {
+  const read = createChoice({ header: 'accept-version', mediaType: 'version' }, ['v1', 'v2'])
+  const request = {
+    url: '/api/orders/1',
+    headers: { accept: 'application/json;version=1', 'accept-version': '1' }
+  } as unknown as IncomingMessage
+  const silent = { url: '/api/v1/orders/1', headers: { accept: '*/*' } } as unknown as IncomingMessage
+  bench('read, said twice', () => do_not_optimize(read?.(request)))
+  bench('read, not said', () => do_not_optimize(read?.(silent)))
+  const usage = createUsage()
+  let i = 0
+  bench('count a consumer', () => usage.count(`user-${i++ % 500}`, i))
 })
 
 group('log', () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 /** A process under measurement, pinned to a core where the system can. */
 export interface Measured {
@@ -32,6 +33,16 @@ export async function startNode(
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`${script} ended with ${code}`)))
   ])
   return measured(child, (message as { port: number }).port)
+}
+
+/** A script of this folder; see `startNode`. */
+export function startScript(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  core: number,
+  flags?: string[]
+): Promise<Measured> {
+  return startNode(fileURLToPath(new URL(script, import.meta.url)), env, core, flags)
 }
 
 export function measured(child: ChildProcess, port: number): Measured {

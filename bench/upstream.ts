@@ -1,4 +1,5 @@
-import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
 /** The cheap service behind every subject: fixed answers by path, and nothing else. Says its port to its parent. */
 
@@ -31,8 +32,24 @@ const answers: [prefix: string, body: Buffer][] = [
 ]
 const orders = json([order, order, order])
 
+/** `?bytes=` of zeros down, or whatever comes up, counted. */
+async function exchangeHuge(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let received = 0
+  for await (const chunk of request) received += chunk.length
+  const bytes = Number(new URLSearchParams(request.url?.split('?')[1]).get('bytes') ?? 0)
+  if (bytes === 0) return void response.end(String(received))
+  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes })
+  for (let sent = 0; sent < bytes; sent += zeros.length)
+    if (!response.write(zeros.subarray(0, Math.min(zeros.length, bytes - sent))))
+      await once(response, 'drain')
+  response.end()
+}
+
+const zeros = Buffer.alloc(65_536)
+
 createServer((request, response) => {
   const url = request.url as string
+  if (url.startsWith('/products/huge')) return void exchangeHuge(request, response)
   if (request.method === 'POST') request.resume()
   const body =
     url.startsWith('/users/') && url.includes('/orders')

@@ -13,9 +13,10 @@ export interface Tour {
 
 export function describeTour({ gateway, admin, running, tokens, ordersPid, demoPid }: Tour) {
   const api = `${gateway}/api/v1`
+  const orders = `${gateway}/api/v2/orders`
   const as = (tier: string) => `-H "Authorization: Bearer $${tier}"`
   const order = JSON.stringify({
-    orderItems: [{ id: 'p-100', qty: 3, unitPrice: '0.10' }],
+    lines: [{ productId: 'p-100', quantity: 3, unitPrice: { amount: '0.10', currency: 'GBP' } }],
     shipping: {
       street: '12 St James Square',
       city: 'London',
@@ -40,7 +41,11 @@ Paste these into another shell (bash), in this order. The tokens live for an hou
 ${assignments.join('\n')}
 
 # An order is placed: 3 x 0.10 is 0.30
-curl -sw '\\n' -X POST ${api}/orders ${as('FREE')} -H 'Content-Type: application/json' -d '${order}'
+curl -sw '\\n' -X POST ${orders} ${as('FREE')} -H 'Content-Type: application/json' -d '${order}'
+
+# Version 1 of the API has it too, in another shape, and says that it will end; operators see who still calls it
+curl -isw '\\n' ${api}/orders/1 ${as('FREE')}
+curl -sw '\\n' ${admin}/versions
 
 # It is on the dashboard, which the gateway composes of three services
 curl -sw '\\n' ${api}/dashboard ${as('FREE')}
@@ -58,8 +63,8 @@ for i in $(seq 105); do curl -s -o /dev/null -w '%{http_code}\\n' ${api}/product
 
 # The order service is stopped: five requests fail (502), then the breaker answers (503)
 kill ${ordersPid}; sleep 1
-for i in $(seq 6); do curl -s -o /dev/null -w '%{http_code}\\n' ${api}/orders/1 ${as('PREMIUM')}; done
-curl -sw '\\n' ${api}/orders/1 ${as('PREMIUM')}
+for i in $(seq 6); do curl -s -o /dev/null -w '%{http_code}\\n' ${orders}/1 ${as('PREMIUM')}; done
+curl -sw '\\n' ${orders}/1 ${as('PREMIUM')}
 curl -sw '\\n' ${admin}/upstreams
 
 # The dashboard does without it, and says so
@@ -67,6 +72,6 @@ curl -sw '\\n' ${api}/dashboard ${as('FREE')}
 
 # The service comes back with its orders; 30 s after it opened, the breaker tries it again
 kill -USR2 ${demoPid}; sleep 30
-curl -sw '\\n' ${api}/orders/1 ${as('FREE')}
+curl -sw '\\n' ${orders}/1 ${as('FREE')}
 `
 }

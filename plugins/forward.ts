@@ -2,7 +2,9 @@ import { type Readable, Transform } from 'node:stream'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { compileEdit, type EditDefinition } from './edit.ts'
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts'
+import type { Headers } from './upstream/call.ts'
 import { UnsafePath } from './upstream/errors.ts'
 import { carried, type UpstreamName } from './upstream/index.ts'
 
@@ -22,42 +24,51 @@ export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
   upstream: UpstreamName
   /** Put in the place of the scope's prefix. */
   prefix: string
+  /** Declared changes of what is forwarded: see edit.ts. */
+  edit?: EditDefinition
 }
 
 async function forward(fastify: FastifyInstance) {
   const streaming = new WeakMap<FastifyInstance, RouteOptions[]>()
 
-  fastify.decorate('forward', function (this: FastifyInstance, { upstream, prefix, ...route }: ForwardRoute) {
-    this.upstream(upstream)
-    const own = this.prefix
-    const source = `http://${upstream}/`
-    const options = {
-      rewriteRequestHeaders: (request: FastifyRequest, headers: Record<string, unknown>) => {
-        const path = prefix + remainder(request.raw.url as string, own)
-        // What reply-from settled of the body; all else is made from the client's own headers.
-        const length =
-          request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
-        return {
-          [carried]: { exchange: request.exchange, path, headers: toUpstreamHeaders(request, length) }
+  fastify.decorate(
+    'forward',
+    function (this: FastifyInstance, { upstream, prefix, edit, ...route }: ForwardRoute) {
+      const service = this.upstream(upstream)
+      const inner = () => new URL(service.state().url.replace(/\/$/, '') + prefix)
+      const edited =
+        edit && compileEdit(edit, `${route.method} ${this.prefix}${route.url}`, route.url, inner, this.prefix)
+      const own = this.prefix + (edited?.strip ?? '')
+      const source = `http://${upstream}/`
+      const options = {
+        rewriteRequestHeaders: (request: FastifyRequest, headers: Record<string, unknown>) => {
+          let path = prefix + remainder(request.raw.url as string, own)
+          if (edited?.query !== undefined) path = edited.query(path)
+          // What reply-from settled of the body; all else is made from the client's own headers.
+          const length =
+            request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
+          const outbound = toUpstreamHeaders(request, length)
+          edited?.request?.(outbound)
+          return { [carried]: { exchange: request.exchange, path, headers: outbound } }
+        },
+        rewriteHeaders: edited?.response ? toEdited(edited.response) : toClientHeaders,
+        retryDelay: never
+      } as never
+      streamingRoutesOf(this).push({
+        ...route,
+        // Fastify's own HEAD route would answer with the length of no body.
+        method: [
+          ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
+        ],
+        exposeHeadRoute: false,
+        // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
+        handler(_request, reply) {
+          reply.from(source, options)
         }
-      },
-      rewriteHeaders: toClientHeaders,
-      retryDelay: never
-    } as never
-    streamingRoutesOf(this).push({
-      ...route,
-      // Fastify's own HEAD route would answer with the length of no body.
-      method: [
-        ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
-      ],
-      exposeHeadRoute: false,
-      // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
-      handler(_request, reply) {
-        reply.from(source, options)
-      }
-    })
-    return this
-  })
+      })
+      return this
+    }
+  )
 
   /** A scope's forwarding routes are in one context of their own: there bodies are streams, whatever is parsed around it. */
   function streamingRoutesOf(scope: FastifyInstance): RouteOptions[] {
@@ -105,6 +116,14 @@ function counted(payload: Readable, limit: number): Readable {
   // Not by pipeline(), which would destroy the request, and with it the connection that the answer needs.
   payload.on('error', error => body.destroy(error))
   return payload.pipe(body)
+}
+
+function toEdited(edit: (headers: Headers) => void) {
+  return (inbound: Headers) => {
+    const headers = toClientHeaders(inbound)
+    edit(headers)
+    return headers
+  }
 }
 
 /** Retries belong to the upstream; reply-from's are on unless told otherwise, and forget to drain what they discard. */

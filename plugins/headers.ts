@@ -113,6 +113,30 @@ function isGatewaysOwn(name: string): boolean {
   )
 }
 
+/** Framing, and what the gateway settles with the service. */
+const FRAMING = new Set(['content-length', 'content-encoding', 'content-range', 'trailer'])
+/** What the gateway says to clients by itself. */
+const GATEWAYS_ANSWER = new Set([
+  'date',
+  'x-request-id',
+  'ratelimit',
+  'ratelimit-policy',
+  'deprecation',
+  'sunset',
+  'via',
+  'sluice-missing'
+])
+
+/** True for a header of a request that a route may change on its way to the service. `name` in lower case. */
+export function isClientsToSend(name: string): boolean {
+  return !isGatewaysOwn(name) && !FRAMING.has(name)
+}
+
+/** True for a header of an answer that a route may change on its way to the client. */
+export function isServicesToSend(name: string): boolean {
+  return !HOP_BY_HOP.has(name) && !FRAMING.has(name) && !GATEWAYS_ANSWER.has(name)
+}
+
 function connectionNamed(connection: string | string[] | undefined): string[] | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
   return String(connection)

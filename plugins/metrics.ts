@@ -48,6 +48,16 @@ async function metrics(fastify: FastifyInstance) {
       }
     }
   })
+  new Counter({
+    name: 'sluice_version_requests_total',
+    help: 'Calls of a version by who may call it; who they are is on the admin side, at /versions',
+    labelNames: ['scope', 'version'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { scope, name, usage } of fastify.versions) this.inc({ scope, version: name }, usage.calls)
+    }
+  })
 
   fastify.decorate('metrics', registry)
 }

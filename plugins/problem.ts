@@ -45,7 +45,8 @@ async function problem(fastify: import('fastify').FastifyInstance) {
   const methods = new Set<HTTPMethods>()
   const routes = findMyWay()
 
-  fastify.addHook('onRoute', ({ method, url }) => {
+  fastify.addHook('onRoute', ({ method, url, config }) => {
+    if (config?.isCatchAll) return
     for (const one of [method].flat() as HTTPMethods[]) {
       methods.add(one)
       if (!routes.hasRoute(one, url)) routes.on(one, url, () => {})

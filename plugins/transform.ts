@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
 import { toComposedHeaders } from './headers.ts'
@@ -44,7 +44,11 @@ export interface TransformRoute<
   response: Response
   toUpstream(request: TransformRequest<Body, Params, Query, Inbound>): InternalRequest
   toClient(answer: Static<Answer>, request: FastifyRequest): Static<Response>
+  /** What a call that failed is to the client; an error says its problem by itself (see problem.ts). */
+  toError?(error: Error, request: FastifyRequest): Error
 }
+
+export type AnyRoute = TransformRoute<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
 
 export type TransformRequest<
   Body extends TSchema,
@@ -69,16 +73,14 @@ export interface InternalRequest {
 }
 
 async function transform(fastify: FastifyInstance) {
-  fastify.decorate('transform', function (
-    this: FastifyInstance,
-    route: TransformRoute<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
-  ) {
+  fastify.decorate('transform', function (this: FastifyInstance, route: AnyRoute) {
     const {
       upstream: name,
       answer,
       response,
       toUpstream,
       toClient,
+      toError,
       body,
       params,
       querystring,
@@ -111,10 +113,16 @@ async function transform(fastify: FastifyInstance) {
             collect: true
           },
           (error, result) => {
-            if (error !== null) return reply.send(error)
+            if (error !== null) return fail(error, toError, reply)
+            let value: unknown
+            try {
+              value = read(result as UpstreamResponse)
+            } catch (error) {
+              return fail(error as Error, toError, reply)
+            }
             let external: unknown
             try {
-              external = toClient(read(result as UpstreamResponse) as never, request)
+              external = toClient(value as never, request)
             } catch (error) {
               return reply.send(error)
             }
@@ -125,6 +133,30 @@ async function transform(fastify: FastifyInstance) {
     })
     return this
   } as never)
+}
+
+function fail(error: Error, toError: AnyRoute['toError'], reply: FastifyReply): void {
+  let told = error
+  try {
+    if (toError !== undefined) told = toError(error, reply.request)
+  } catch (thrown) {
+    told = thrown as Error
+  }
+  reply.send(told)
+}
+
+/** Has the compiler check a route that is not given to `app.transform` at once, as one that others are steps from. */
+export function defineTransform<
+  Answer extends TSchema,
+  Response extends TSchema,
+  Body extends TSchema = TSchema,
+  Params extends TSchema = TSchema,
+  Query extends TSchema = TSchema,
+  Inbound extends TSchema = TSchema
+>(
+  route: TransformRoute<Body, Params, Query, Inbound, Answer, Response>
+): TransformRoute<Body, Params, Query, Inbound, Answer, Response> {
+  return route
 }
 
 export default fp(transform, { name: 'sluice-transform', fastify: '5.x', dependencies: ['sluice-upstream'] })

@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
@@ -7,12 +6,9 @@ import { type Input, withDefault } from './defaults.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
+import { type Routes, RoutesPlugin } from './routes.ts'
 import { UpstreamOptions } from './upstream.ts'
-
-/** A Fastify plugin, of whatever type provider: hence a method, whose parameters TypeScript compares both ways. */
-type Routes = {
-  plugin(app: FastifyInstance, options: object, done: (error?: Error) => void): void | Promise<void>
-}['plugin']
+import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
 /** Names become hosts, namespaces and labels. */
@@ -25,19 +21,18 @@ function Named<Type extends TSchema>(type: Type) {
 
 export const ScopeOptions = Type.Object(
   {
+    /** `{version}`, as a segment, stands for the name of each of the scope's versions. */
     prefix: Type.Refine(
       Type.String(),
-      value => /^(\/[\w.~-]+)+$/.test(value),
+      value => /^(\/([\w.~-]+|\{version\}))+$/.test(value),
       () => 'must be a path such as /api/v1/orders, without a slash at its end'
     ),
     /** A Fastify plugin with the scope's routes. */
-    routes: Type.Unsafe<Routes>(
-      Type.Refine(
-        Type.Unknown(),
-        value => typeof value === 'function',
-        () => 'must be a Fastify plugin'
-      )
-    ),
+    routes: Type.Optional(RoutesPlugin),
+    /** In its place, versions by name, the oldest first. */
+    versions: Type.Optional(Named(VersionOptions)),
+    /** How a version is chosen, beside by the path. */
+    version: Type.Optional(VersionChoiceOptions),
     /** The issuer whose tokens the scope asks for. Without it the scope is public. */
     jwt: Type.Optional(Type.String()),
     /** The tier that an address, or a consumer whose token names none, has here. */
@@ -121,11 +116,18 @@ export interface GatewayDefinition<Upstream extends string, Issuer extends strin
 /** Without a token there is no consumer, so a limit by consumer only compiles behind `jwt`. */
 export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   prefix: string
-  routes: Routes
 } & (
-  | { jwt: Issuer; rateLimit?: { address?: Tier; consumer?: Tier } }
-  | { jwt?: undefined; rateLimit?: { address?: Tier; consumer?: undefined } }
-)
+  | { routes: Routes; versions?: undefined; version?: undefined }
+  | {
+      routes?: undefined
+      versions: Record<string, Input<typeof VersionOptions>>
+      version?: Input<typeof VersionChoiceOptions>
+    }
+) &
+  (
+    | { jwt: Issuer; rateLimit?: { address?: Tier; consumer?: Tier } }
+    | { jwt?: undefined; rateLimit?: { address?: Tier; consumer?: undefined } }
+  )
 
 /** Has the compiler check a config. What it is at run time is for `resolveConfig` to say. */
 export function defineGateway<Upstream extends string, Issuer extends string, Tier extends string>(
@@ -165,7 +167,7 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   const definition = typeof module.default === 'function' ? module.default(values) : module.default
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
-  if (isObject(config)) faults.push(...badNames(config), ...unknownNames(config))
+  if (isObject(config)) faults.push(...badNames(config), ...unknownNames(config), ...badVersions(config))
   if (faults.length > 0) throw new ConfigError(faults)
   return config as GatewayConfig
 }
@@ -183,7 +185,7 @@ function readEnvironment(schema: TSchema, env: NodeJS.ProcessEnv): { values: obj
   return { values: Value.Default(schema, given) as object, faults }
 }
 
-function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
+export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
   const { maxErrors } = Settings.Get()
   Settings.Set({ maxErrors: 1_000 })
   const errors = Compile(schema).Errors(value)
@@ -242,6 +244,12 @@ function unknownNames(config: Record<string, unknown>): ConfigFault[] {
       })
   }
   return faults
+}
+
+function badVersions({ scopes }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries(isObject(scopes) ? scopes : {}).flatMap(([name, scope]) =>
+    isObject(scope) ? versionFaults(`/scopes/${name}`, scope) : []
+  )
 }
 
 /** A copy that defaults may be written into. Functions stay, and undefined members count as left out. */

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { Amount, InternalAmount, Price } from './money.ts'
 
-/** The order API as clients see it. */
+/** The order API as clients of version 1 see it. */
 
 const Text = Type.String({ minLength: 1, maxLength: 200 })
 
@@ -42,7 +42,7 @@ export const NewOrderHeaders = Type.Object({
 export const OrderParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) })
 
 /** A service may number what another names; either goes through unchanged. */
-const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
+export const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
 
 export const Order = Type.Object({
   id: Id,

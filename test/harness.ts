@@ -20,13 +20,14 @@ export interface RunningGateway {
 /** A gateway of a definition: `startGateway(t, { upstreams, scopes })`. Logs nothing unless LOG_LEVEL is set. */
 export async function startGateway(
   t: Ending,
-  definition: GatewayDefinition<string, string, string>
+  definition: GatewayDefinition<string, string, string>,
+  now?: () => number
 ): Promise<RunningGateway> {
   const config = resolveConfig(
     { default: { log: { level: process.env.LOG_LEVEL ?? 'silent' }, ...definition } },
     {}
   )
-  return listen(t, await buildGateway(config))
+  return listen(t, await buildGateway(config, undefined, now))
 }
 
 /** The reference gateway, as its environment has it: `startShop(t, { ORDERS_URL: … })`. */

@@ -4,7 +4,7 @@ import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import { createLogger } from '../../plugins/access-log.ts'
 import forward from '../../plugins/forward.ts'
-import { orders } from '../../routes/orders.v1.ts'
+import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
@@ -57,6 +57,13 @@ const definition = {
       jwt: 'shop' as const,
       rateLimit: { consumer: 'premium' as const }
     },
+    // Every address and every consumer has a limit.
+    crowd: {
+      prefix: '/crowd',
+      routes: orders,
+      jwt: 'shop' as const,
+      rateLimit: { address: 'premium' as const, consumer: 'premium' as const }
+    },
     refused: { prefix: '/refused', routes: plain, rateLimit: { address: 'closed' as const } },
     broken: { prefix: '/broken', routes: broken }
   }
@@ -74,7 +81,10 @@ async function broken(app: FastifyInstance) {
 }
 
 const level = QUIET ? 'silent' : 'info'
-const config = resolveConfig({ default: { ...definition, log: { level }, metrics: !QUIET } }, {})
+const config = resolveConfig(
+  { default: { ...definition, log: { level }, metrics: !QUIET, trustProxy: ['127.0.0.1'] } },
+  {}
+)
 const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })

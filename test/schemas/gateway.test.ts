@@ -166,7 +166,14 @@ t.test('the compiler refuses names that are not defined, and consumers without a
       // @ts-expect-error a consumer is known by its token only
       c: { prefix, routes, rateLimit: { consumer: 'free' } },
       // @ts-expect-error a member that there is not
-      d: { prefix, routes, jwtt: 'shop' }
+      d: { prefix, routes, jwtt: 'shop' },
+      versioned: { prefix: '/{version}/a', versions: { v1: { routes, deprecated: '2026-11-01T00:00:00Z' } } },
+      // @ts-expect-error routes are in the versions
+      e: { prefix: '/{version}/a', routes, versions: { v1: { routes } } },
+      // @ts-expect-error a choice of nothing
+      f: { prefix, routes, version: { query: 'v' } },
+      // @ts-expect-error a version without routes
+      g: { prefix: '/{version}/a', versions: { v1: { sunset: '2026-11-01T00:00:00Z' } } }
     }
   })
   t.pass('checked by tsc')
