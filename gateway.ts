@@ -6,8 +6,11 @@ import Fastify, {
   LogController
 } from 'fastify'
 import accessLog, { createLogger, createRequestIds } from './plugins/access-log.ts'
+import { createClientErrorHandler } from './plugins/client-error.ts'
+import connections from './plugins/connections.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
+import http from './plugins/http.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
@@ -30,31 +33,50 @@ export async function buildGateway(
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level),
   now: () => number = Date.now
 ): Promise<FastifyInstance> {
+  const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
-    requestTimeout: 60_000,
+    requestTimeout,
+    keepAliveTimeout,
+    http: {
+      headersTimeout: Math.min(headersTimeout, requestTimeout),
+      requestTimeout,
+      connectionsCheckingInterval: Math.min(headersTimeout, requestTimeout, 2_000),
+      maxHeaderSize: config.http.maxHeaderSize,
+      // Of two lines node would drop the second; joined, what may not be there twice is seen to be.
+      joinDuplicateHeaders: true,
+      // Refused by the http plugin: node would carry on with what comes behind it.
+      requireHostHeader: false
+    },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
     genReqId: createRequestIds(),
-    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply) as never,
-    clientErrorHandler,
+    // No hook has seen it, so neither is its framing known to be good.
+    frameworkErrors: (error, request, reply) =>
+      sendProblem(error, request, reply.header('connection', 'close')) as never,
+    clientErrorHandler: createClientErrorHandler(),
     schemaController: { compilersFactory: { buildValidator } }
   } as FastifyServerOptions)
+
+  // By default node drops what is beyond, and says nothing. The http plugin counts.
+  gateway.server.maxHeadersCount = 0
 
   // JSON, or what a forwarding route streams: nothing else is read.
   gateway.removeContentTypeParser('text/plain')
 
   // What every exchange has: an answer that says what went wrong, a deadline, a line in the log and a place in the
-  // metrics, and an end of its connection when the gateway stops.
+  // metrics, an end of its connection when the gateway stops, and a form that only one reading has.
   await gateway.register(problem)
+  await gateway.register(connections, { ...config.http, trustProxy: config.trustProxy })
   await gateway.register(exchange, { deadline: config.deadline })
   if (logger) await gateway.register(accessLog, { logger })
   if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
+  await gateway.register(http, config.http)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
   await gateway.register(issuers, config.issuers)
@@ -97,19 +119,4 @@ function buildValidator(externalSchemas: unknown, ajv: object) {
   const strict = compile({ coerceTypes: false })
   const coercing = compile({ coerceTypes: 'array' })
   return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : coercing)(route as never)
-}
-
-const CLIENT_ERRORS: Record<string, [number, string]> = {
-  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout']
-}
-
-/** What node's parser refuses never becomes a request. The connection's state is unknown, so it is closed. */
-function clientErrorHandler(error: Error & { code?: string }, socket: import('node:net').Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const [status, title] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'Bad Request']
-  const body = JSON.stringify({ type: 'about:blank', title, status })
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
-  )
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -29,6 +30,13 @@ export const DeadlineExceeded = createError(
   Error,
   false
 )
+const RequestLate = createError(
+  'SLUICE_REQUEST_LATE',
+  'The request took too long to arrive',
+  408,
+  Error,
+  false
+)
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
@@ -55,6 +63,7 @@ export class Exchange {
     this.reply = reply
     this.#deadline = deadline
     if (listeners === undefined) return
+    if (hasBody(reply.request.raw)) this.#start()
     reply.raw.on('close', () => {
       this.end()
       if (!this.isWhole) this.abort(new ClientGone())
@@ -77,10 +86,17 @@ export class Exchange {
     return this.reply.raw.writableFinished
   }
 
-  /** The first call starts the timer: an exchange that causes none, such as a refusal, needs no deadline. */
+  /**
+   * A body that may be late, or the first call, starts the timer: an exchange that has neither, such as a refusal, needs
+   * no deadline.
+   */
   attach(call: Abortable): void {
-    this.#timer ??= setTimeout(expire, Math.max(1, this.remaining), this)
+    if (this.#timer === undefined) this.#start()
     this.#calls.push(call)
+  }
+
+  #start(): void {
+    this.#timer = setTimeout(expire, Math.max(1, this.remaining), this)
   }
 
   detach(call: Abortable): void {
@@ -120,8 +136,23 @@ export class DetachedExchange extends Exchange {
   }
 }
 
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
+}
+
+/** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
 function expire(exchange: Exchange): void {
-  exchange.abort(new DeadlineExceeded())
+  const { reply } = exchange
+  const { raw } = reply.request
+  if (exchange instanceof DetachedExchange) return exchange.abort(new DeadlineExceeded())
+  const isLate = !raw.complete && raw.readableLength === 0
+  const reason = isLate ? new RequestLate() : new DeadlineExceeded()
+  exchange.abort(reason)
+  // Given, and not taken: it would wait for as long as the client likes.
+  if (reply.raw.writableEnded) reply.raw.destroy(reason)
+  // The route does not know of it yet: its body is still being read.
+  else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
 }
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {

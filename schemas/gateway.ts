@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
+import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
 import { OverloadOptions, Priority } from './overload.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
@@ -84,7 +85,9 @@ export const GatewayOptions = Type.Object(
     trustProxy: withDefault(Type.Array(Type.String({ minLength: 1 })), []),
     /** Milliseconds for an exchange, unless its route says otherwise. */
     deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
-    /** Bytes of a body that the gateway has to read. */
+    /** What a connection and the requests on it may cost. */
+    http: withDefault(HttpOptions, {}),
+    /** Bytes of a request's body, read or forwarded, unless its route says otherwise. */
     bodyLimit: withDefault(Type.Integer({ minimum: 0 }), 1_048_576),
     /** Milliseconds that open exchanges get when the gateway stops. */
     drain: withDefault(Type.Integer({ minimum: 0 }), 10_000),

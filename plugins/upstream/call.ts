@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Abortable, Exchange } from '../exchange.ts'
+import { type Abortable, DetachedExchange, type Exchange } from '../exchange.ts'
+import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
 import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
 
@@ -26,6 +27,8 @@ export interface CallOwner {
   onResponse(response: UpstreamResponse): void
 }
 
+const MAX_INFORMATION = 16
+
 /**
  * One call to an endpoint: undici's dispatch handler that collects a small answer into one Buffer (a stream costs as
  * much again as the whole exchange), streams any other, and settles exactly once what the breaker is to count.
@@ -41,6 +44,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #headers: Headers = {}
   #chunks: Buffer[] | undefined
   #size = 0
+  #informed = 0
   #stream: Readable | undefined
   #failure: Error | undefined
   #isSettled = false
@@ -86,10 +90,15 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
-    if (statusCode < 200) return
+    if (statusCode < 200) {
+      this.#inform(statusCode, headers)
+      return
+    }
     this.#timeout = 0
     clearTimeout(this.#timer)
-    if (statusCode > 599) {
+    // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
+    const coding = headers['transfer-encoding']
+    if (statusCode > 599 || (coding !== undefined && String(coding).toLowerCase() !== 'chunked')) {
       this.abort(new UpstreamNonsense())
       return
     }
@@ -99,6 +108,8 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#discarding = setTimeout(abandon, DRAIN_TIME, controller)
       return
     }
+    // RFC 9110, 8.6; there is no body that it could be the length of.
+    if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
     if (this.#collectAll || this.#isSmall()) {
@@ -131,11 +142,12 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     }
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers?: Headers): void {
     if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
     if (this.#failure !== undefined) return
     this.#finish(this.#statusCode >= 500 ? 'failure' : this.#statusCode >= 400 ? 'answered' : 'success')
     if (this.#stream !== undefined) {
+      if (trailers !== undefined && this.#hasClient()) passTrailers(trailers, this.#exchange.reply)
       this.#stream.push(null)
       return
     }
@@ -145,6 +157,18 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
     this.#fail(upstreamError(error))
+  }
+
+  /** RFC 9110, 15.2: any number may come before the answer; a service that never comes to it is not waited for. */
+  #inform(statusCode: number, headers: Headers): void {
+    if (++this.#informed > MAX_INFORMATION)
+      this.abort(new UpstreamNonsense({ cause: new Error(`it gave ${MAX_INFORMATION} interim answers`) }))
+    else if (statusCode === 103 && this.#hasClient()) passEarlyHints(headers, this.#exchange.reply)
+  }
+
+  /** That gets what the service says besides its answer: not of a part, nor of a copy. */
+  #hasClient(): boolean {
+    return !this.#collectAll && !(this.#exchange instanceof DetachedExchange)
   }
 
   #collected(): Buffer | undefined {
