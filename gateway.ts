@@ -6,9 +6,12 @@ import Fastify, {
   LogController
 } from 'fastify'
 import accessLog, { childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
+import certificates from './plugins/certificates.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
+import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
+import { listenerOptions } from './plugins/listener.ts'
 import metrics from './plugins/metrics.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
@@ -32,14 +35,15 @@ export async function buildGateway(
     childLoggerFactory,
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
-    requestTimeout: 60_000,
+    requestTimeout: REQUEST_TIMEOUT,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
     genReqId: createRequestIds(),
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply) as never,
     clientErrorHandler,
-    schemaController: { compilersFactory: { buildValidator } }
+    schemaController: { compilersFactory: { buildValidator } },
+    ...listenerOptions(config.listen)
   } as FastifyServerOptions)
 
   // JSON, or what a forwarding route streams: nothing else is read.
@@ -49,9 +53,11 @@ export async function buildGateway(
   // metrics, and an end of its connection when the gateway stops.
   await gateway.register(problem)
   await gateway.register(exchange, { deadline: config.deadline })
+  if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout: REQUEST_TIMEOUT })
   if (logger) await gateway.register(accessLog)
   if (config.metrics) await gateway.register(metrics)
   await gateway.register(drain)
+  if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
   await gateway.register(issuers, config.issuers)
@@ -74,6 +80,9 @@ export async function buildGateway(
   await gateway.ready()
   return gateway
 }
+
+/** Milliseconds for a request to come in whole. */
+const REQUEST_TIMEOUT = 60_000
 
 /** Bodies are taken as they are: JSON has types. Everything else is text, so numbers and lists are read from it. */
 function buildValidator(externalSchemas: unknown, ajv: object) {

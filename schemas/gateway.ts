@@ -5,6 +5,7 @@ import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
 import { IssuerOptions } from './jwt.ts'
+import { ListenOptions, listenFaults } from './listen.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { UpstreamOptions } from './upstream.ts'
 
@@ -53,13 +54,7 @@ export const ScopeOptions = Type.Object(
 
 export const GatewayOptions = Type.Object(
   {
-    listen: withDefault(
-      Type.Object(
-        { host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'), port: withDefault(Port, 8080) },
-        { additionalProperties: false }
-      ),
-      {}
-    ),
+    listen: withDefault(ListenOptions, {}),
     /** For operators: health, and the state of the upstreams. */
     admin: withDefault(
       Type.Object(
@@ -162,7 +157,8 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   const definition = typeof module.default === 'function' ? module.default(values) : module.default
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
-  if (isObject(config)) faults.push(...badNames(config), ...unknownNames(config))
+  if (isObject(config))
+    faults.push(...badNames(config), ...unknownNames(config), ...listenFaults(config.listen))
   if (faults.length > 0) throw new ConfigError(faults)
   return config as GatewayConfig
 }
