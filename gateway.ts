@@ -17,6 +17,7 @@ import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
 import upstreams from './plugins/upstream/index.ts'
+import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
@@ -60,6 +61,7 @@ export async function buildGateway(
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
+  await gateway.register(websocket)
   await gateway.register(issuers, config.issuers)
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })

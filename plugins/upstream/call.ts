@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Abortable, Exchange } from '../exchange.ts'
 import type { Outcome } from './breaker.ts'
@@ -11,6 +11,8 @@ export interface UpstreamResponse {
   headers: Headers
   /** A Buffer when the answer was small or had to be collected, undefined when there can be none, else a stream. */
   body: Buffer | Readable | string | undefined
+  /** The connection, once the service has agreed to speak another protocol on it (101). */
+  socket?: Duplex
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void
@@ -88,6 +90,18 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     })
     this.#stream = stream
     this.#answer(null, { statusCode, headers, body: stream })
+  }
+
+  /** Only called if an upgrade was asked for. The connection is no longer the pool's. */
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Headers,
+    socket: Duplex
+  ): void {
+    if (this.#failure !== undefined) return void socket.destroy()
+    this.#finish('success')
+    this.#answer(null, { statusCode, headers, body: undefined, socket })
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -16,6 +16,8 @@ export interface UpstreamRequest {
   body?: string | Buffer | Readable | null
   /** Collect the answer whatever its size; beyond the upstream's `maxBody` the call fails with 502. */
   collect?: boolean
+  /** The protocol to change to. If the service agrees, the answer has a `socket`. */
+  upgrade?: string
 }
 
 export interface UpstreamState {
@@ -55,7 +57,10 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
 
   return {
     name,
-    request({ exchange, method, path, headers, body = null, collect: collectAll = false }, callback) {
+    request(
+      { exchange, method, path, headers, body = null, collect: collectAll = false, upgrade },
+      callback
+    ) {
       if (exchange.reason !== undefined) {
         callback(exchange.reason)
         return undefined
@@ -73,7 +78,10 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
         outcome => breaker.report(permit, outcome),
         callback
       )
-      pool.dispatch({ path: base + path, method: method as Dispatcher.HttpMethod, headers, body }, call)
+      pool.dispatch(
+        { path: base + path, method: method as Dispatcher.HttpMethod, headers, body, upgrade },
+        call
+      )
       return call
     },
     state: () => ({ name, url: options.url, breaker: { state: breaker.state, ...breaker.counts() } }),
