@@ -96,7 +96,7 @@ t.test('messages pass as they are, of text and bytes, both ways', async t => {
   t.equal(socket.protocol, 'chat.v2')
   t.equal(socket.extensions, '')
   t.match(requests[0], {
-    url: '/socket?q=%20',
+    url: '/socket/live?q=%20',
     headers: {
       'x-forwarded-for': '127.0.0.1',
       via: '1.1 sluice',
@@ -210,7 +210,7 @@ t.test('what is refused is refused over HTTP, before the service hears of it', a
 
   await once(dial(t, url, [], { origin: 'https://shop.example' }), 'open')
   t.match(await refused(dial(t, url)), { status: 503, headers: { 'retry-after': '1' } })
-  for (const socket of [...(await Promise.resolve(requests))]) socket.socket.destroy()
+  for (const { socket } of requests) socket.destroy()
   let again: WebSocket
   for (;;) {
     again = dial(t, url, [], { origin: url })
@@ -293,7 +293,7 @@ t.test('a client that leaves before the answer cancels the handshake', async t =
   server.on('upgrade', (_request, socket) => {
     started++
     socket.on('error', () => {})
-    socket.on('close', () => closed++)
+    socket.on('end', () => closed++)
     socket.resume()
   })
   server.listen(0, '127.0.0.1')
