@@ -57,7 +57,7 @@ export async function buildGateway(
   if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout: REQUEST_TIMEOUT })
   if (logger) await gateway.register(accessLog)
   if (config.metrics) await gateway.register(metrics)
-  await gateway.register(drain)
+  await gateway.register(drain, { drain: config.drain })
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)

@@ -1,4 +1,5 @@
 import { isAscii } from 'node:buffer'
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply } from 'fastify'
@@ -85,13 +86,25 @@ const MAX_TEXT = 4_096
  */
 function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
-  if (!Buffer.isBuffer(body)) return response
+  if (!Buffer.isBuffer(body)) {
+    if (body !== undefined && isEventStream(headers['content-type'])) reply.raw.once('pipe', flushHead)
+    return response
+  }
   if (body.length === 0) return { ...response, body: undefined }
   if (headers['content-type'] === undefined)
     return { ...response, body: Readable.from([body], { objectMode: false }) }
   if (body.length > MAX_TEXT || !isAscii(body)) return response
   reply.serializer(asItIs)
   return { ...response, body: body.toString('latin1') }
+}
+
+/** Whose first event may be long in coming, while its reader waits for the head. */
+function isEventStream(type: Headers[string]): boolean {
+  return typeof type === 'string' && type.startsWith('text/event-stream')
+}
+
+function flushHead(this: ServerResponse): void {
+  this.flushHeaders()
 }
 
 function asItIs(text: string): string {

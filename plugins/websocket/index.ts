@@ -1,4 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
@@ -191,6 +192,8 @@ function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {
 function accept(reply: FastifyReply, headers: Headers, client: Duplex): void {
   client.off('data', destroy).off('end', destroy)
   client.pause()
+  // What node, or a route's own idle time, has set.
+  ;(client as Socket).setTimeout(0)
   reply.hijack()
   reply.raw.writeHead(101, {
     ...reply.getHeaders(),
