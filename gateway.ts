@@ -6,7 +6,10 @@ import Fastify, {
   LogController
 } from 'fastify'
 import accessLog, { childLoggerFactory, createLogger, createRequestIds } from './plugins/access-log.ts'
+import addresses from './plugins/addresses.ts'
 import certificates from './plugins/certificates.ts'
+import compress from './plugins/compress.ts'
+import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import http2 from './plugins/http2.ts'
@@ -16,6 +19,7 @@ import metrics from './plugins/metrics.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
+import securityHeaders from './plugins/security-headers.ts'
 import upstreams from './plugins/upstream/index.ts'
 import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
@@ -66,11 +70,17 @@ export async function buildGateway(
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
-  // The way of a request through a scope: address limit, token, consumer limit, then its own routes: validation,
+  // The way of a request through a scope: who may reach it from where, address limit, token, consumer limit, then its own routes: validation,
   // transformation, upstreams and back.
-  for (const { prefix, routes, jwt: issuer, rateLimit: limits } of Object.values(config.scopes)) {
+  for (const { prefix, routes, jwt: issuer, rateLimit: limits, ...patterns } of Object.values(
+    config.scopes
+  )) {
     await gateway.register(
       async scope => {
+        if (patterns.addresses) await scope.register(addresses, patterns.addresses)
+        if (patterns.cors) await scope.register(cors, patterns.cors)
+        if (patterns.securityHeaders) await scope.register(securityHeaders, patterns.securityHeaders)
+        if (patterns.compress) await scope.register(compress, patterns.compress)
         if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
         if (issuer) await scope.register(jwt, { issuer })
         if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })

@@ -45,7 +45,9 @@ async function problem(fastify: import('fastify').FastifyInstance) {
   const methods = new Set<HTTPMethods>()
   const routes = findMyWay()
 
-  fastify.addHook('onRoute', ({ method, url }) => {
+  fastify.addHook('onRoute', ({ method, url, schema }) => {
+    // A route that is hidden (that of CORS preflights) is no resource of the client's.
+    if ((schema as { hide?: boolean } | undefined)?.hide) return
     for (const one of [method].flat() as HTTPMethods[]) {
       methods.add(one)
       if (!routes.hasRoute(one, url)) routes.on(one, url, () => {})

@@ -7,6 +7,7 @@ import { type Input, withDefault } from './defaults.ts'
 import { IssuerOptions } from './jwt.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
+import { AddressesOptions, CompressOptions, CorsOptions, SecurityHeadersOptions } from './scope.ts'
 import { UpstreamOptions } from './upstream.ts'
 
 /** A Fastify plugin, of whatever type provider: hence a method, whose parameters TypeScript compares both ways. */
@@ -38,6 +39,10 @@ export const ScopeOptions = Type.Object(
         () => 'must be a Fastify plugin'
       )
     ),
+    addresses: Type.Optional(AddressesOptions),
+    cors: Type.Optional(CorsOptions),
+    securityHeaders: Type.Optional(SecurityHeadersOptions),
+    compress: Type.Optional(CompressOptions),
     /** The issuer whose tokens the scope asks for. Without it the scope is public. */
     jwt: Type.Optional(Type.String()),
     /** The tier that an address, or a consumer whose token names none, has here. */
@@ -114,6 +119,10 @@ export interface GatewayDefinition<Upstream extends string, Issuer extends strin
 export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   prefix: string
   routes: Routes
+  addresses?: Input<typeof AddressesOptions>
+  cors?: Input<typeof CorsOptions>
+  securityHeaders?: Input<typeof SecurityHeadersOptions>
+  compress?: Input<typeof CompressOptions>
 } & (
   | { jwt: Issuer; rateLimit?: { address?: Tier; consumer?: Tier } }
   | { jwt?: undefined; rateLimit?: { address?: Tier; consumer?: undefined } }
