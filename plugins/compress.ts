@@ -15,7 +15,8 @@ async function compress(fastify: FastifyInstance, { threshold, encodings }: Comp
     const isWhole = typeof payload === 'string' || Buffer.isBuffer(payload)
     const isJson = JSON_TYPE.test(String(reply.getHeader('content-type')))
     if (isWhole && isJson && request.method !== 'HEAD' && !reply.hasHeader('content-encoding')) {
-      addVary(reply, 'Accept-Encoding')
+      // In the letters in which @fastify/compress looks for it.
+      addVary(reply, 'accept-encoding')
       const isFixed = /\bno-transform\b/i.test(String(reply.getHeader('cache-control')))
       if (!isFixed) {
         // Of the octets before (RFC 9110, 8.8.1).

@@ -69,14 +69,14 @@ t.test('JSON that is whole is compressed, and nothing else is', async t => {
     call(url + path, { headers: { 'accept-encoding': encoding } })
 
   const cases: [string, string | null, string | null, string | null][] = [
-    ['/small/large', 'br', 'W/"1"', 'Accept, Accept-Encoding'],
-    ['/small/transformed', 'br', null, 'Accept-Encoding'],
-    ['/small/problem', 'br', null, 'Accept-Encoding'],
-    ['/small/small', null, null, 'Accept-Encoding'],
+    ['/small/large', 'br', 'W/"1"', 'Accept, accept-encoding'],
+    ['/small/transformed', 'br', null, 'accept-encoding'],
+    ['/small/problem', 'br', null, 'accept-encoding'],
+    ['/small/small', null, null, 'accept-encoding'],
     ['/small/stream', null, null, null],
     ['/small/text', null, null, null],
     ['/small/encoded', 'gzip', '"1"', null],
-    ['/small/fixed', null, '"1"', 'Accept-Encoding'],
+    ['/small/fixed', null, '"1"', 'accept-encoding'],
     ['/none/large', null, '"1"', 'Accept']
   ]
   for (const [path, encoding, etag, vary] of cases) {
@@ -90,6 +90,6 @@ t.test('JSON that is whole is compressed, and nothing else is', async t => {
   const plain = await get('/small/large', 'identity')
   t.equal(plain.headers.get('content-encoding'), null)
   t.equal(plain.text, large)
-  const head = await call(`${url}/small/large`, { method: 'HEAD', headers: { 'accept-encoding': 'br' } })
+  const head = await fetch(`${url}/small/large`, { method: 'HEAD', headers: { 'accept-encoding': 'br' } })
   t.equal(head.headers.get('content-encoding'), null)
 })

@@ -64,13 +64,13 @@ t.test('a preflight is answered before tokens and limits, by the gateway alone',
 
 t.test('answers are for pages of the origins alone, whatever the service says', async t => {
   const { url } = await start(t)
-  const good = await call(`${url}/open`, { headers: { origin: ORIGIN } })
+  const good = await call(`${url}/open/`, { headers: { origin: ORIGIN } })
   t.equal(good.status, 200)
   t.equal(good.headers.get('access-control-allow-origin'), ORIGIN)
   t.equal(good.headers.get('access-control-allow-headers'), null)
   t.match(good.headers.get('access-control-expose-headers'), /RateLimit/)
   t.equal(good.headers.get('vary'), 'Accept, Origin')
-  const bad = await call(`${url}/open`, { headers: { origin: 'https://evil.example' } })
+  const bad = await call(`${url}/open/`, { headers: { origin: 'https://evil.example' } })
   t.equal(bad.headers.get('access-control-allow-origin'), null)
   t.equal(bad.headers.get('vary'), 'Accept, Origin')
 })
@@ -88,16 +88,16 @@ t.test('pages may read problems too', async t => {
 t.test('another scope has none of it', async t => {
   const { url } = await start(t)
   t.equal((await call(`${url}/none`, preflight(ORIGIN))).status, 405)
-  const { headers } = await call(`${url}/none`, { headers: { origin: ORIGIN } })
+  const { headers } = await call(`${url}/none/`, { headers: { origin: ORIGIN } })
   t.equal(headers.get('access-control-allow-origin'), '*')
   t.equal((await call(`${url}/open/nothing`)).status, 404)
-  const other = await call(`${url}/open`, { method: 'OPTIONS' })
+  const other = await call(`${url}/open/`, { method: 'OPTIONS' })
   t.match(other.json, { status: 400, type: 'urn:sluice:no-preflight' })
 })
 
 t.test('all origins', async t => {
   const { url } = await start(t, { cors: { origins: ['*'] } })
-  const { headers } = await call(`${url}/open`, { headers: { origin: 'https://any.example' } })
+  const { headers } = await call(`${url}/open/`, { headers: { origin: 'https://any.example' } })
   t.equal(headers.get('access-control-allow-origin'), '*')
   t.equal(headers.get('vary'), 'Accept')
 })
