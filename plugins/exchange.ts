@@ -77,6 +77,12 @@ export class Exchange {
     return this.reply.raw.writableFinished
   }
 
+  /** Another deadline, for whoever asked for one: the one that passes first stands. Milliseconds from now. */
+  limit(milliseconds: number): void {
+    const timer = setTimeout(expire, milliseconds, this)
+    this.reply.raw.on('close', () => clearTimeout(timer))
+  }
+
   attach(call: Abortable): void {
     this.#calls.push(call)
   }

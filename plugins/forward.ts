@@ -20,42 +20,47 @@ export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
   upstream: UpstreamName
   /** Put in the place of the scope's prefix. */
   prefix: string
+  /** Tells the service that trailers are welcome (`TE`). */
+  trailers?: boolean
 }
 
 async function forward(fastify: FastifyInstance) {
   const streaming = new WeakMap<FastifyInstance, RouteOptions[]>()
 
-  fastify.decorate('forward', function (this: FastifyInstance, { upstream, prefix, ...route }: ForwardRoute) {
-    this.upstream(upstream)
-    const own = this.prefix
-    const source = `http://${upstream}/`
-    const options = {
-      rewriteRequestHeaders: (request: FastifyRequest, headers: Record<string, unknown>) => {
-        const path = prefix + remainder(request.raw.url as string, own)
-        // What reply-from settled of the body; all else is made from the client's own headers.
-        const length =
-          request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
-        return {
-          [carried]: { exchange: request.exchange, path, headers: toUpstreamHeaders(request, length) }
+  fastify.decorate(
+    'forward',
+    function (this: FastifyInstance, { upstream, prefix, trailers = false, ...route }: ForwardRoute) {
+      this.upstream(upstream)
+      const own = this.prefix
+      const source = `http://${upstream}/`
+      const options = {
+        rewriteRequestHeaders: (request: FastifyRequest, headers: Record<string, unknown>) => {
+          const path = prefix + remainder(request.raw.url as string, own)
+          // What reply-from settled of the body; all else is made from the client's own headers.
+          const length =
+            request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
+          const outbound = toUpstreamHeaders(request, length)
+          if (trailers) outbound.te = 'trailers'
+          return { [carried]: { exchange: request.exchange, path, headers: outbound } }
+        },
+        rewriteHeaders: toClientHeaders,
+        retryDelay: never
+      } as never
+      streamingRoutesOf(this).push({
+        ...route,
+        // Fastify's own HEAD route would answer with the length of no body.
+        method: [
+          ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
+        ],
+        exposeHeadRoute: false,
+        // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
+        handler(_request, reply) {
+          reply.from(source, options)
         }
-      },
-      rewriteHeaders: toClientHeaders,
-      retryDelay: never
-    } as never
-    streamingRoutesOf(this).push({
-      ...route,
-      // Fastify's own HEAD route would answer with the length of no body.
-      method: [
-        ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))
-      ],
-      exposeHeadRoute: false,
-      // Nothing is returned: a reply that is would be waited for, by listeners that cost as much as a header.
-      handler(_request, reply) {
-        reply.from(source, options)
-      }
-    })
-    return this
-  })
+      })
+      return this
+    }
+  )
 
   /** A scope's forwarding routes are in one context of their own: there bodies are streams, whatever is parsed around it. */
   function streamingRoutesOf(scope: FastifyInstance): RouteOptions[] {

@@ -39,6 +39,8 @@ export const UpstreamOptions = Type.Object(
     collect: withDefault(Type.Integer({ minimum: 0 }), 65_536),
     /** Bytes up to which an answer may grow that the gateway has to read: transformed or composed. */
     maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608),
+    /** HTTP/2: over https if the service offers it (ALPN), over http without asking. */
+    http2: withDefault(Type.Boolean(), false),
     tls: Type.Optional(
       Type.Object(
         {

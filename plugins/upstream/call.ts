@@ -115,10 +115,11 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     }
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Headers): void {
     if (this.#failure !== undefined) return
     this.#finish(this.#statusCode >= 500 ? 'failure' : this.#statusCode >= 400 ? 'answered' : 'success')
     if (this.#stream !== undefined) {
+      if (trailers !== undefined) this.#stream.emit('trailers', trailers)
       this.#stream.push(null)
       return
     }

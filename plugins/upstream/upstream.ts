@@ -47,8 +47,10 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
   )
   const pool = new Pool(origin, {
     connections: options.connections,
-    pipelining: 1,
-    allowH2: false,
+    // In HTTP/2 a connection carries as many as the service allows.
+    pipelining: options.http2 ? undefined : 1,
+    allowH2: options.http2,
+    useH2c: options.http2 && origin.startsWith('http:'),
     // The exchange's deadline covers both, to the last byte.
     headersTimeout: 0,
     bodyTimeout: 0,
