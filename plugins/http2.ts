@@ -12,6 +12,9 @@ export interface Http2PatternOptions {
   requestTimeout: number
 }
 
+/** Milliseconds. */
+const GRACE = 100
+
 const AmbiguousHost = createError('SLUICE_AMBIGUOUS_HOST', 'The host is ambiguous', 400, Error, false)
 
 async function http2(fastify: FastifyInstance, { requestTimeout }: Http2PatternOptions) {
@@ -33,9 +36,17 @@ async function http2(fastify: FastifyInstance, { requestTimeout }: Http2PatternO
       raw.once('end', () => clearTimeout(timer))
       stream.once('close', () => clearTimeout(timer))
       // An answer before the end of the request ends it (RFC 9113, 8.1), or nobody would read the rest.
+      // Not at `finish`: that may come before the trailers have gone, and with them the end of the answer.
       stream.once('finish', () => {
-        if (!raw.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+        // An answer of no body has no trailers to wait for.
+        if (!raw.readableEnded && stream.sentTrailers === undefined)
+          setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), GRACE).unref()
       })
+      stream.once('wantTrailers', () =>
+        setImmediate(() => {
+          if (!raw.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+        })
+      )
     }
     done()
   })
