@@ -50,7 +50,8 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
     // In HTTP/2 a connection carries as many as the service allows.
     pipelining: options.http2 ? undefined : 1,
     allowH2: options.http2,
-    useH2c: options.http2 && origin.startsWith('http:'),
+    // (Of the pool too, whatever its types say.)
+    ...{ useH2c: options.http2 && origin.startsWith('http:') },
     // The exchange's deadline covers both, to the last byte.
     headersTimeout: 0,
     bodyTimeout: 0,
