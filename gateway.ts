@@ -6,19 +6,27 @@ import Fastify, {
   LogController
 } from 'fastify'
 import accessLog, { createLogger, createRequestIds } from './plugins/access-log.ts'
+import addresses from './plugins/addresses.ts'
+import certificates from './plugins/certificates.ts'
 import { createClientErrorHandler } from './plugins/client-error.ts'
+import compress from './plugins/compress.ts'
 import connections from './plugins/connections.ts'
+import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import http from './plugins/http.ts'
+import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
+import { listenerOptions } from './plugins/listener.ts'
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
+import securityHeaders from './plugins/security-headers.ts'
 import upstreams from './plugins/upstream/index.ts'
 import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
+import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
@@ -58,7 +66,8 @@ export async function buildGateway(
     frameworkErrors: (error, request, reply) =>
       sendProblem(error, request, reply.header('connection', 'close')) as never,
     clientErrorHandler: createClientErrorHandler(),
-    schemaController: { compilersFactory: { buildValidator } }
+    schemaController: { compilersFactory: { buildValidator } },
+    ...listenerOptions(config.listen)
   } as FastifyServerOptions)
 
   // By default node drops what is beyond, and says nothing. The http plugin counts.
@@ -70,30 +79,41 @@ export async function buildGateway(
   // What every exchange has: an answer that says what went wrong, a deadline, a line in the log and a place in the
   // metrics, an end of its connection when the gateway stops, and a form that only one reading has.
   await gateway.register(problem)
-  await gateway.register(connections, { ...config.http, trustProxy: config.trustProxy })
+  await gateway.register(connections, {
+    ...config.http,
+    trustProxy: config.trustProxy,
+    tls: config.listen.tls !== undefined
+  })
   await gateway.register(exchange, { deadline: config.deadline })
+  if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout })
   if (logger) await gateway.register(accessLog, { logger })
   if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
-  await gateway.register(drain)
+  await gateway.register(drain, { drain: config.drain })
   await gateway.register(http, config.http)
+  if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
+  await gateway.register(websocket)
   await gateway.register(issuers, config.issuers)
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
   await gateway.register(versions, { now })
 
-  // The way of a request through a scope: refused at once if there are too many, address limit, version, token, consumer
-  // limit, then its own routes: validation, transformation, upstreams and back.
-  for (const [name, { priority, jwt: issuer, rateLimit: limits, ...scope }] of Object.entries(
+  // The way of a request through a scope: refused at once if there are too many, from where, from which pages, address
+  // limit, version, token, consumer limit, then its own routes: validation, transformation, upstreams and back.
+  for (const [name, { priority, jwt: issuer, rateLimit: limits, ...options }] of Object.entries(
     config.scopes
   )) {
-    for (const { prefix, routes, place } of gateway.mountsOf(name, scope)) {
+    for (const { prefix, routes, place } of gateway.mountsOf(name, options)) {
       await gateway.register(
         async scope => {
           if (config.overload) await scope.register(shedding, { priority })
+          if (options.addresses) await scope.register(addresses, options.addresses)
+          if (options.cors) await scope.register(cors, options.cors)
+          if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
+          if (options.compress) await scope.register(compress, options.compress)
           if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
           if (place) await scope.register(chooseVersion, place)
           if (issuer) await scope.register(jwt, { issuer })

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { compile } from '@fastify/proxy-addr'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -15,6 +16,8 @@ export interface ConnectionsOptions
   extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket'> {
   /** Addresses and ranges that may have any number of connections. */
   trustProxy: string[]
+  /** The listener speaks TLS: a connection counts once it does. */
+  tls: boolean
 }
 
 /** Connections that get an answer to say that there are too many. More are closed without. */
@@ -32,7 +35,7 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   let open = 0
 
   server.maxConnections = maxConnections + REFUSED_AT_A_TIME
-  server.on('connection', (socket: Socket) => {
+  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const own = (perAddress.get(address) ?? 0) + 1
     perAddress.set(address, own)
@@ -43,9 +46,12 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
       if (left === 0) perAddress.delete(address)
       else perAddress.set(address, left)
     })
-    socket.destroySoon = endThis
-    if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(address, 0)))
-      endGently(socket, rawProblem(503, 'Retry-After: 1\r\n'))
+    const isHttp2 = (socket as TLSSocket).alpnProtocol === 'h2'
+    if (!isHttp2) socket.destroySoon = endThis
+    if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(address, 0))) {
+      if (isHttp2) socket.destroy()
+      else endGently(socket, rawProblem(503, 'Retry-After: 1\r\n'))
+    }
   })
 
   fastify.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {

@@ -8,8 +8,9 @@ import fp from 'fastify-plugin'
  *
  * `request.exchange` stands from the first hook on. It ends when the answer has been sent; when the deadline passes or
  * the client leaves before that, every upstream call that is attached to it is aborted. A route sets its own deadline in
- * milliseconds with `config: { deadline }`. What `fastify.onExchangeEnd` is given is called with each exchange that has
- * ended, be it whole or cut short.
+ * milliseconds with `config: { deadline }`; with 0 it has none, for event streams and whatever else may take as long as it
+ * likes, and ends once no byte has moved for `config: { idleTimeout }` (300,000), or when the gateway stops. What
+ * `fastify.onExchangeEnd` is given is called with each exchange that has ended, be it whole or cut short.
  */
 export interface ExchangeOptions {
   /** Milliseconds from the head of the request to the last byte of the answer. */
@@ -37,6 +38,14 @@ const RequestLate = createError(
   Error,
   false
 )
+export const IdleTimeout = createError(
+  'SLUICE_IDLE_TIMEOUT',
+  'Nothing was sent for too long',
+  504,
+  Error,
+  false
+)
+const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
@@ -61,7 +70,8 @@ export class Exchange {
   ) {
     this.route = route
     this.reply = reply
-    this.#deadline = deadline
+    // None is infinitely far away.
+    this.#deadline = deadline === 0 ? Number.POSITIVE_INFINITY : deadline
     if (listeners === undefined) return
     if (hasBody(reply.request.raw)) this.#start()
     reply.raw.on('close', () => {
@@ -86,6 +96,12 @@ export class Exchange {
     return this.reply.raw.writableFinished
   }
 
+  /** Another deadline, for whoever asked for one: the one that passes first stands. Milliseconds from now. */
+  limit(milliseconds: number): void {
+    const timer = setTimeout(expire, milliseconds, this)
+    this.reply.raw.on('close', () => clearTimeout(timer))
+  }
+
   /**
    * A body that may be late, or the first call, starts the timer: an exchange that has neither, such as a refusal, needs
    * no deadline.
@@ -96,6 +112,7 @@ export class Exchange {
   }
 
   #start(): void {
+    if (this.#deadline === Number.POSITIVE_INFINITY) return
     this.#timer = setTimeout(expire, Math.max(1, this.remaining), this)
   }
 
@@ -157,28 +174,48 @@ function expire(exchange: Exchange): void {
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const listeners: ExchangeListener[] = []
+  const endless = new Set<Exchange>()
   fastify.decorateRequest('exchange')
+  fastify.decorate('endStreams', () => {
+    for (const exchange of endless) exchange.abort(new Stopping())
+  })
   fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
     request.exchange = new Exchange(url, config.deadline ?? options.deadline, reply, listeners)
+    if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)
     done()
   })
+
+  /** Bytes count in both directions: of a service that is silent, and of a client that does not read. */
+  function watch(exchange: Exchange, idleTimeout: number): void {
+    endless.add(exchange)
+    const { raw } = exchange.reply
+    raw.setTimeout(idleTimeout, () => exchange.abort(new IdleTimeout()))
+    raw.once('close', () => endless.delete(exchange))
+  }
 }
+
+/** Milliseconds. */
+const IDLE_TIMEOUT = 300_000
 
 export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
     onExchangeEnd(listener: ExchangeListener): void
+    /** Aborts the exchanges that have no deadline. */
+    endStreams(): void
   }
   interface FastifyRequest {
     exchange: Exchange
   }
   interface FastifyContextConfig {
-    /** Milliseconds for the whole exchange, over the gateway's default. */
+    /** Milliseconds for the whole exchange, over the gateway's default; 0: none. */
     deadline?: number
+    /** Milliseconds without a byte, for a route without a deadline. */
+    idleTimeout?: number
   }
 }

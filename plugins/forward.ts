@@ -26,6 +26,8 @@ export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
   prefix: string
   /** Declared changes of what is forwarded: see edit.ts. */
   edit?: EditDefinition
+  /** Tells the service that trailers are welcome (`TE`). */
+  trailers?: boolean
 }
 
 async function forward(fastify: FastifyInstance) {
@@ -33,7 +35,7 @@ async function forward(fastify: FastifyInstance) {
 
   fastify.decorate(
     'forward',
-    function (this: FastifyInstance, { upstream, prefix, edit, ...route }: ForwardRoute) {
+    function (this: FastifyInstance, { upstream, prefix, edit, trailers = false, ...route }: ForwardRoute) {
       const service = this.upstream(upstream)
       const inner = () => service.bases.map(base => new URL(base + prefix))
       const edited =
@@ -49,6 +51,7 @@ async function forward(fastify: FastifyInstance) {
             request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
           const outbound = toUpstreamHeaders(request, length)
           edited?.request?.(outbound)
+          if (trailers) outbound.te = 'trailers'
           return { [carried]: { exchange: request.exchange, path, headers: outbound } }
         },
         rewriteHeaders: edited?.response ? toEdited(edited.response) : toClientHeaders,

@@ -66,6 +66,7 @@ const USUAL = new Set([
   'user-agent'
 ])
 
+const COLON = 58
 const PSEUDONYM = 'sluice'
 const HOST = /^[\w.:[\]-]{1,255}$/
 
@@ -117,6 +118,8 @@ function isGatewaysOwn(name: string): boolean {
       REBUILT.has(name) ||
       name.startsWith('x-forwarded-') ||
       name.startsWith('x-user-') ||
+      // HTTP/2's pseudo-headers (RFC 9113, 8.3).
+      name.charCodeAt(0) === COLON ||
       // To a CGI-like service `x_user_id` is `x-user-id`.
       name.includes('_'))
   )

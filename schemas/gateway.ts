@@ -5,9 +5,11 @@ import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
+import { ListenOptions, listenFaults } from './listen.ts'
 import { OverloadOptions, Priority } from './overload.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
+import { AddressesOptions, CompressOptions, CorsOptions, SecurityHeadersOptions } from './scope.ts'
 import { UpstreamOptions, upstreamFaults } from './upstream.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
@@ -34,6 +36,10 @@ export const ScopeOptions = Type.Object(
     versions: Type.Optional(Named(VersionOptions)),
     /** How a version is chosen, beside by the path. */
     version: Type.Optional(VersionChoiceOptions),
+    addresses: Type.Optional(AddressesOptions),
+    cors: Type.Optional(CorsOptions),
+    securityHeaders: Type.Optional(SecurityHeadersOptions),
+    compress: Type.Optional(CompressOptions),
     /** The issuer whose tokens the scope asks for. Without it the scope is public. */
     jwt: Type.Optional(Type.String()),
     /** While the gateway is overloaded, low is refused first, high last. */
@@ -52,13 +58,7 @@ export const ScopeOptions = Type.Object(
 
 export const GatewayOptions = Type.Object(
   {
-    listen: withDefault(
-      Type.Object(
-        { host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'), port: withDefault(Port, 8080) },
-        { additionalProperties: false }
-      ),
-      {}
-    ),
+    listen: withDefault(ListenOptions, {}),
     /** For operators: health, and the state of the upstreams. */
     admin: withDefault(
       Type.Object(
@@ -122,6 +122,10 @@ export interface GatewayDefinition<Upstream extends string, Issuer extends strin
 export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   prefix: string
   priority?: Priority
+  addresses?: Input<typeof AddressesOptions>
+  cors?: Input<typeof CorsOptions>
+  securityHeaders?: Input<typeof SecurityHeadersOptions>
+  compress?: Input<typeof CompressOptions>
 } & (
   | { routes: Routes; versions?: undefined; version?: undefined }
   | {
@@ -174,7 +178,13 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
   if (isObject(config))
-    faults.push(...badNames(config), ...badUpstreams(config), ...unknownNames(config), ...badVersions(config))
+    faults.push(
+      ...badNames(config),
+      ...badUpstreams(config),
+      ...unknownNames(config),
+      ...badVersions(config),
+      ...listenFaults(config.listen)
+    )
   if (faults.length > 0) throw new ConfigError(faults)
   return config as GatewayConfig
 }

@@ -20,6 +20,8 @@ export interface UpstreamRequest {
   body?: string | Buffer | Readable | null
   /** Collect the answer whatever its size; beyond the upstream's `maxBody` the call fails with 502. */
   collect?: boolean
+  /** The protocol to change to. If the service agrees, the answer has a `socket`. */
+  upgrade?: string
 }
 
 /** What all calls to an upstream share. */
@@ -149,7 +151,15 @@ export class Attempts implements Abortable, CallOwner, Waiting {
 
   #attempt(): void {
     const { endpoints, timeout, idleTimeout, collect, maxBody } = this.#guards
-    const { exchange, method, path, headers, body = null, collect: collectAll = false } = this.#request
+    const {
+      exchange,
+      method,
+      path,
+      headers,
+      body = null,
+      collect: collectAll = false,
+      upgrade
+    } = this.#request
     const endpoint = endpoints.pick(this.#request, this.#tried)
     // Its name has not been resolved yet.
     if (endpoint === undefined) return this.#end('neutral', unavailable(1))
@@ -165,7 +175,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
         method: method as Dispatcher.HttpMethod,
         headers,
         body: this.#replay === undefined ? body : this.#replay.open(),
-        bodyTimeout: idleTimeout
+        bodyTimeout: idleTimeout,
+        ...(upgrade !== undefined && { upgrade })
       },
       call
     )

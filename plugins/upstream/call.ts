@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { type Abortable, DetachedExchange, type Exchange } from '../exchange.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
@@ -14,6 +14,8 @@ export interface UpstreamResponse {
   body: Buffer | Readable | string | undefined
   /** Not the service's own: not to be kept as if it were. */
   isFallback?: boolean
+  /** The connection, once the service has agreed to speak another protocol on it (101). */
+  socket?: Duplex
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void
@@ -128,6 +130,18 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#owner.onResponse({ statusCode, headers, body: stream })
   }
 
+  /** Only called if an upgrade was asked for. The connection is no longer the pool's. */
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Headers,
+    socket: Duplex
+  ): void {
+    if (this.#failure !== undefined) return void socket.destroy()
+    this.#finish('success')
+    this.#owner.onResponse({ statusCode, headers, body: undefined, socket })
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#discarding !== undefined) {
       this.#size += chunk.length
@@ -147,7 +161,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     if (this.#failure !== undefined) return
     this.#finish(this.#statusCode >= 500 ? 'failure' : this.#statusCode >= 400 ? 'answered' : 'success')
     if (this.#stream !== undefined) {
-      if (trailers !== undefined && this.#hasClient()) passTrailers(trailers, this.#exchange.reply)
+      if (trailers !== undefined && this.#hasClient()) {
+        passTrailers(trailers, this.#exchange.reply)
+        this.#stream.emit('trailers', trailers)
+      }
       this.#stream.push(null)
       return
     }

@@ -1,4 +1,6 @@
 import { isAscii } from 'node:buffer'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
@@ -107,13 +109,38 @@ const MAX_TEXT = 4_096
  */
 function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
-  if (!Buffer.isBuffer(body)) return response
+  if (!Buffer.isBuffer(body)) {
+    const type = headers['content-type']
+    if (body instanceof Readable && typeof type === 'string') {
+      if (type.startsWith('text/event-stream')) reply.raw.once('pipe', flushHead)
+      else if (type.startsWith('application/grpc')) return withTrailers(response, reply)
+    }
+    return response
+  }
   if (body.length === 0) return { ...response, body: undefined }
   if (headers['content-type'] === undefined)
     return { ...response, body: Readable.from([body], { objectMode: false }) }
   if (body.length > MAX_TEXT || !isAscii(body)) return response
   reply.serializer(asItIs)
   return { ...response, body: body.toString('latin1') }
+}
+
+/** gRPC's status comes in the trailers, or in the head if there is nothing else: then it is made one. */
+function withTrailers(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
+  const raw = reply.raw as unknown as Http2ServerResponse
+  if (raw.stream === undefined) return response
+  const add = (trailers: Headers) => raw.addTrailers(trailers as OutgoingHttpHeaders)
+  ;(response.body as Readable).once('trailers', add)
+  raw.once('pipe', flushHead)
+  const { 'grpc-status': status, 'grpc-message': message, ...headers } = response.headers
+  if (status === undefined) return response
+  add({ 'grpc-status': status, ...(message !== undefined && { 'grpc-message': message }) })
+  return { ...response, headers }
+}
+
+/** Whose first event, or message, may be long in coming, while its reader waits for the head. */
+function flushHead(this: ServerResponse): void {
+  this.flushHeaders()
 }
 
 function asItIs(text: string): string {

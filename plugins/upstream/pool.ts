@@ -35,11 +35,14 @@ function withoutSecrets(url: string): string {
 }
 
 export function createPool(target: Target, options: EndpointsOptions): Pool {
-  const { tls } = options
+  const { tls, http2 } = options
   return new Pool(target.origin, {
     connections: options.connections,
-    pipelining: 1,
-    allowH2: false,
+    // In HTTP/2 a connection carries as many as the service allows.
+    ...(!http2 && { pipelining: 1 }),
+    allowH2: http2,
+    // (Of the pool too, whatever its types say.)
+    ...{ useH2c: http2 && target.origin.startsWith('http:') },
     // The exchange's deadline covers both, to the last byte.
     headersTimeout: 0,
     bodyTimeout: 0,
