@@ -25,12 +25,12 @@ const NotHttp2 = createError('SLUICE_NO_HTTP2', 'gRPC needs HTTP/2', 505, Error,
 
 /** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, with more told apart. */
 const CODES: Record<number, number> = {
-  408: 4,
   400: 3,
   401: 16,
   403: 7,
   404: 12,
   405: 12,
+  408: 4,
   413: 8,
   429: 8,
   499: 1,
