@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { GatewayOptions } from '../schemas/gateway.ts'
 
-/** What the pages say, against what there is: links, members of the config with their defaults, problems. */
+/** What the pages say, against what there is: links, members of the config with their defaults, problems, metrics. */
 
 const root = join(import.meta.dirname, '..')
 const files = ['README.md', ...globSync('docs/**/*.md', { cwd: root })]
@@ -62,6 +62,14 @@ t.test('every problem of the gateway is on the page of problems', async t => {
     if (status === '499' || name === 'UPSTREAM_STATUS' || name === 'LIMITS_UNAVAILABLE') continue
     t.match(known, `\`${name.toLowerCase().replaceAll('_', '-')}\``, name)
   }
+})
+
+t.test('every metric of the gateway is on a page', async t => {
+  const said = [...pages.values()].join('\n')
+  const code = globSync('plugins/**/*.ts', { cwd: root }).map(file => readFileSync(join(root, file), 'utf8'))
+  const names = [...code.join('\n').matchAll(/'(sluice_[a-z_]+)'/g)].map(([, name = '']) => name)
+  t.ok(names.length > 10, `${names.length} metrics`)
+  for (const name of names) t.ok(said.includes(name), name)
 })
 
 interface Schema {
