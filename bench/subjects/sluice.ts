@@ -82,7 +82,9 @@ async function broken(app: FastifyInstance) {
 
 const level = QUIET ? 'silent' : 'info'
 const config = resolveConfig(
-  { default: { ...definition, log: { level }, metrics: !QUIET, trustProxy: ['127.0.0.1'] } },
+  {
+    default: { ...definition, log: { level }, metrics: !QUIET, trustProxy: ['127.0.0.1'], bodyLimit: 2 ** 30 }
+  },
   {}
 )
 const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
