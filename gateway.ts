@@ -5,14 +5,19 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
-import accessLog, { createLogger, createRequestIds } from './plugins/access-log.ts'
+import packageJson from './package.json' with { type: 'json' }
+import accessLog from './plugins/access-log.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
+import { createLogger, createRequestIds } from './plugins/log.ts'
 import metrics from './plugins/metrics.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
+import recorder from './plugins/recorder/index.ts'
+import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
+import scopeName from './plugins/scope.ts'
 import upstreams from './plugins/upstream/index.ts'
 import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
@@ -22,11 +27,11 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go.
+ * which versions come and go, and exchanges are dated.
  */
 export async function buildGateway(
   config: GatewayConfig,
-  logger: FastifyBaseLogger | undefined = createLogger(config.log.level),
+  logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
   now: () => number = Date.now
 ): Promise<FastifyInstance> {
   const gateway = Fastify({
@@ -46,12 +51,19 @@ export async function buildGateway(
   // JSON, or what a forwarding route streams: nothing else is read.
   gateway.removeContentTypeParser('text/plain')
 
-  // What every exchange has: an answer that says what went wrong, a deadline, a line in the log and a place in the
-  // metrics, and an end of its connection when the gateway stops.
+  // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
+  // and one in the recorder, and an end of its connection when the gateway stops.
   await gateway.register(problem)
-  await gateway.register(exchange, { deadline: config.deadline })
-  if (logger) await gateway.register(accessLog, { logger })
+  await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
+  if (logger) await gateway.register(accessLog, { ...config.log, logger })
   if (config.metrics) await gateway.register(metrics)
+  if (config.recorder.size > 0)
+    await gateway.register(recorder, {
+      ...config.recorder,
+      redactor: createRedactor(config.redact),
+      version: packageJson.version,
+      now
+    })
   await gateway.register(drain)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
@@ -67,6 +79,7 @@ export async function buildGateway(
     for (const { prefix, routes, place } of gateway.mountsOf(name, scope)) {
       await gateway.register(
         async scope => {
+          await scope.register(scopeName, { name, version: place?.served?.name })
           if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
           if (place) await scope.register(chooseVersion, place)
           if (issuer) await scope.register(jwt, { issuer })

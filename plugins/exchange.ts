@@ -1,6 +1,7 @@
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { createTraces, passedTraceparent } from './trace-context.ts'
 
 /**
  * One deadline an exchange, and one place from which everything it caused is cancelled.
@@ -13,6 +14,8 @@ import fp from 'fastify-plugin'
 export interface ExchangeOptions {
   /** Milliseconds from the head of the request to the last byte of the answer. */
   deadline: number
+  /** The share of new traces that are marked as sampled; 1 if not given. */
+  sample?: number
 }
 
 export type ExchangeListener = (exchange: Exchange) => void
@@ -36,23 +39,54 @@ export class Exchange {
   /** The route's pattern, for logs and labels: bounded, where paths are not. Undefined if no route was found. */
   readonly route: string | undefined
   readonly reply: FastifyReply
+  /** Of its route: scope, version. */
+  readonly config: FastifyContextConfig
   /** Why this exchange ended before its answer did. */
   reason: Error | undefined = undefined
-  #startedAt = performance.now()
+  /** Requests that were sent to upstreams for it, retries included. */
+  attempts = 0
+  /** The upstream that was called, or several, by commas; the endpoint that was called last. */
+  upstream: string | undefined = undefined
+  endpoint: string | undefined = undefined
+  /** What the last limit that it met decided, and whose it was. */
+  limit: LimitDecision | undefined = undefined
+  tier: string | undefined = undefined
+  cache: string | undefined = undefined
+  /** What the recorder has seen of its bodies. */
+  received: unknown = undefined
+  sent: unknown = undefined
+  /**
+   * By `performance.now()`; 0 while it has not come to that: the head of the request, the first call of an upstream, the
+   * head of the last answer, the end.
+   */
+  readonly startedAt = performance.now()
+  calledAt = 0
+  answeredAt = 0
+  endedAt = 0
+  /** Bytes on the connection, heads included. Undefined until `countBytes`. */
+  bytesIn: number | undefined = undefined
+  bytesOut: number | undefined = undefined
+  #traceparent: string | undefined
+  #begin: () => string
   #calls: Abortable[] = []
   #deadline: number
   #timer: NodeJS.Timeout | undefined
 
   constructor(
     route: string | undefined,
+    config: FastifyContextConfig,
     deadline: number,
     reply: FastifyReply,
+    begin: () => string,
     listeners: ExchangeListener[]
   ) {
     this.route = route
+    this.config = config
     this.reply = reply
     this.#deadline = deadline
+    this.#begin = begin
     reply.raw.on('close', () => {
+      this.endedAt = performance.now()
       clearTimeout(this.#timer)
       if (!this.isWhole) this.abort(new ClientGone())
       for (const listener of listeners) listener(this)
@@ -61,7 +95,40 @@ export class Exchange {
 
   /** Milliseconds since the head of the request. */
   get elapsed(): number {
-    return performance.now() - this.#startedAt
+    return (this.endedAt || performance.now()) - this.startedAt
+  }
+
+  /** As services get it: the client's, or one that begins here. */
+  get traceparent(): string {
+    return (this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.#begin())
+  }
+
+  get traceId(): string {
+    return this.traceparent.slice(3, 35)
+  }
+
+  /** True for what an operator is to see: it ended badly, or not at all. */
+  get isFailed(): boolean {
+    return this.reply.statusCode >= 500 || !this.isWhole
+  }
+
+  /** An upstream is called. Several, as by a composition, are named once each. */
+  called(upstream: string): void {
+    if (this.upstream === undefined) this.upstream = upstream
+    else if (this.upstream !== upstream && !this.upstream.split(',').includes(upstream))
+      this.upstream += `,${upstream}`
+  }
+
+  /** At the end: what the connection has carried since the last exchange on it. In HTTP/2 there is no telling. */
+  countBytes(): void {
+    const { raw } = this.reply.request
+    const socket = raw.socket as Counted | null
+    if (this.bytesIn !== undefined || raw.httpVersionMajor > 1 || !socket) return
+    const { bytesRead, bytesWritten } = socket
+    this.bytesIn = bytesRead - (socket[readBefore] ?? 0)
+    this.bytesOut = bytesWritten - (socket[writtenBefore] ?? 0)
+    socket[readBefore] = bytesRead
+    socket[writtenBefore] = bytesWritten
   }
 
   /** True once the answer has been handed to the system to the last byte. */
@@ -71,7 +138,11 @@ export class Exchange {
 
   /** The first call starts the timer: an exchange that causes none, such as a refusal, needs no deadline. */
   attach(call: Abortable): void {
-    this.#timer ??= setTimeout(expire, Math.max(1, this.#deadline - this.elapsed), this)
+    if (this.#timer === undefined) {
+      this.calledAt = performance.now()
+      const elapsed = this.calledAt - this.startedAt
+      this.#timer = setTimeout(expire, Math.max(1, this.#deadline - elapsed), this)
+    }
     this.#calls.push(call)
   }
 
@@ -96,18 +167,30 @@ export class Exchange {
   }
 }
 
+export type LimitDecision = 'allowed' | 'refused' | 'unavailable'
+
+const readBefore = Symbol('sluice.readBefore')
+const writtenBefore = Symbol('sluice.writtenBefore')
+interface Counted {
+  bytesRead: number
+  bytesWritten: number
+  [readBefore]?: number
+  [writtenBefore]?: number
+}
+
 function expire(exchange: Exchange): void {
   exchange.abort(new DeadlineExceeded())
 }
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const listeners: ExchangeListener[] = []
+  const begin = createTraces(options.sample ?? 1)
   fastify.decorateRequest('exchange')
   fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
-    request.exchange = new Exchange(url, config.deadline ?? options.deadline, reply, listeners)
+    request.exchange = new Exchange(url, config, config.deadline ?? options.deadline, reply, begin, listeners)
     reply.header('x-request-id', request.id)
     done()
   })
@@ -125,5 +208,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Milliseconds for the whole exchange, over the gateway's default. */
     deadline?: number
+    /** Of the gateway's config: which scope the route is of, and which version of it. */
+    scope?: string
+    version?: string
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
 
 /**
@@ -20,7 +21,17 @@ const HOP_BY_HOP = new Set([
 ])
 
 /** Rebuilt here, or made by the client of the pool. */
-const REBUILT = new Set(['host', 'content-length', 'expect', 'via', 'forwarded', 'x-real-ip', 'x-request-id'])
+const REBUILT = new Set([
+  'host',
+  'content-length',
+  'expect',
+  'via',
+  'forwarded',
+  'x-real-ip',
+  'x-request-id',
+  'traceparent',
+  'tracestate'
+])
 
 /** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
 const ENTITY = new Set([
@@ -52,7 +63,6 @@ const USUAL = new Set([
   'if-none-match',
   'origin',
   'referer',
-  'traceparent',
   'user-agent'
 ])
 
@@ -155,6 +165,11 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   if (host !== '') headers['x-forwarded-host'] = host
   headers.forwarded = `${forwarded};${host === '' ? '' : `host="${host}";`}proto=${protocol}`
   headers['x-request-id'] = request.id
+  headers.traceparent = request.exchange.traceparent
+  if (request.headers.tracestate !== undefined) {
+    const tracestate = passedTracestate(request.headers)
+    if (tracestate !== undefined) headers.tracestate = tracestate
+  }
   const user = request.user
   if (user) {
     headers['x-user-id'] = user.sub

@@ -57,7 +57,7 @@ export const tiers = fp(
     for (const [name, tierOptions] of Object.entries(options)) {
       const tier = createTier(name, tierOptions)
       byName.set(name, tier)
-      shares.set(tier, createTier(name, shareOf(tierOptions, gateways)))
+      shares.set(tier, { ...createTier(name, shareOf(tierOptions, gateways)), decisions: tier.decisions })
     }
     const memory = createMemoryLimiter(keys)
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
@@ -66,6 +66,7 @@ export const tiers = fp(
     const limiter = redis ? createLeasedLimiter(redis, keys) : memory
 
     fastify.decorate('tier', name => byName.get(name))
+    fastify.decorate('tiers', [...byName.values()])
     fastify.decorate('limiter', limiter)
     await fastify.register(fastifyRateLimit, {
       global: false,
@@ -99,14 +100,24 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
       const admission = keyGenerator(request)
       admission.decision = limiter.checkNow(admission.key, admission.tier, 1)
       if (admission.decision !== undefined)
-        return done(settle(admission, !isAllowed(admission.decision), reply))
+        return done(settle(admission, !isAllowed(admission.decision), request, reply))
     }
-    admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, reply)), done)
+    admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, request, reply)), done)
   })
 }
 
-function settle(admission: Admission, isExceeded: boolean, reply: FastifyReply): ProblemError | undefined {
+function settle(
+  admission: Admission,
+  isExceeded: boolean,
+  request: FastifyRequest,
+  reply: FastifyReply
+): ProblemError | undefined {
   describe(admission, reply)
+  const { tier, decision } = admission
+  const { exchange } = request
+  exchange.tier = tier.name
+  exchange.limit = decision === undefined ? 'unavailable' : isExceeded ? 'refused' : 'allowed'
+  tier.decisions[exchange.limit]++
   if (!isExceeded) return undefined
   return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
 }
@@ -198,6 +209,7 @@ function seconds(milliseconds: number): number {
 declare module 'fastify' {
   interface FastifyInstance {
     tier(name: string): Tier | undefined
+    tiers: Tier[]
     limiter: Limiter
   }
 }

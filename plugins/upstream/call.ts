@@ -72,6 +72,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.abort(new UpstreamNonsense())
       return
     }
+    this.#exchange.answeredAt = performance.now()
     this.#statusCode = statusCode
     this.#headers = headers
     if (this.#collectAll || this.#isSmall()) {

@@ -60,6 +60,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
         callback(exchange.reason)
         return undefined
       }
+      exchange.called(name)
       const permit = breaker.admit()
       if (permit === undefined) {
         callback(unavailable(breaker.retryAfter()))
@@ -73,6 +74,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
         outcome => breaker.report(permit, outcome),
         callback
       )
+      exchange.attempts++
       pool.dispatch({ path: base + path, method: method as Dispatcher.HttpMethod, headers, body }, call)
       return call
     },

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
-import { createLogger } from '../../plugins/access-log.ts'
+import { createLogger } from '../../plugins/log.ts'
 import { products } from '../../routes/products.ts'
 import { call, startService } from '../harness.ts'
 
