@@ -5,21 +5,42 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
+
 import packageJson from './package.json' with { type: 'json' }
 import accessLog from './plugins/access-log.ts'
+
+import addresses from './plugins/addresses.ts'
+import certificates from './plugins/certificates.ts'
+import { createClientErrorHandler } from './plugins/client-error.ts'
+import compress from './plugins/compress.ts'
+import connections from './plugins/connections.ts'
+import cors from './plugins/cors.ts'
+
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
+import http from './plugins/http.ts'
+import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
+
+import { listenerOptions } from './plugins/listener.ts'
+
 import { createLogger, createRequestIds } from './plugins/log.ts'
+
 import metrics from './plugins/metrics.ts'
+import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
 import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
+
 import scopeName from './plugins/scope.ts'
+
+import securityHeaders from './plugins/security-headers.ts'
+
 import upstreams from './plugins/upstream/index.ts'
 import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
+import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
@@ -34,28 +55,53 @@ export async function buildGateway(
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
   now: () => number = Date.now
 ): Promise<FastifyInstance> {
+  const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustProxy.length > 0 && config.trustProxy,
     bodyLimit: config.bodyLimit,
-    requestTimeout: 60_000,
+    requestTimeout,
+    keepAliveTimeout,
+    http: {
+      headersTimeout: Math.min(headersTimeout, requestTimeout),
+      requestTimeout,
+      connectionsCheckingInterval: Math.min(headersTimeout, requestTimeout, 2_000),
+      maxHeaderSize: config.http.maxHeaderSize,
+      // Of two lines node would drop the second; joined, what may not be there twice is seen to be.
+      joinDuplicateHeaders: true,
+      // Refused by the http plugin: node would carry on with what comes behind it.
+      requireHostHeader: false
+    },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
     genReqId: createRequestIds(),
-    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply) as never,
-    clientErrorHandler,
-    schemaController: { compilersFactory: { buildValidator } }
+    // No hook has seen it, so neither is its framing known to be good.
+    frameworkErrors: (error, request, reply) =>
+      sendProblem(error, request, reply.header('connection', 'close')) as never,
+    clientErrorHandler: createClientErrorHandler(),
+    schemaController: { compilersFactory: { buildValidator } },
+    ...listenerOptions(config.listen)
   } as FastifyServerOptions)
+
+  // By default node drops what is beyond, and says nothing. The http plugin counts.
+  gateway.server.maxHeadersCount = 0
 
   // JSON, or what a forwarding route streams: nothing else is read.
   gateway.removeContentTypeParser('text/plain')
 
   // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
-  // and one in the recorder, and an end of its connection when the gateway stops.
+  // and one in the recorder, an end of its connection when the gateway stops, and a form that only one reading has.
   await gateway.register(problem)
+  await gateway.register(connections, {
+    ...config.http,
+    trustProxy: config.trustProxy,
+    tls: config.listen.tls !== undefined
+  })
   await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
+  if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout })
   if (logger) await gateway.register(accessLog, { ...config.log, logger })
+  if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
   if (config.recorder.size > 0)
     await gateway.register(recorder, {
@@ -64,22 +110,32 @@ export async function buildGateway(
       version: packageJson.version,
       now
     })
-  await gateway.register(drain)
+  await gateway.register(drain, { drain: config.drain })
+  await gateway.register(http, config.http)
+  if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, config.upstreams)
+  await gateway.register(websocket)
   await gateway.register(issuers, config.issuers)
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
   await gateway.register(versions, { now })
 
-  // The way of a request through a scope: address limit, version, token, consumer limit, then its own routes:
-  // validation, transformation, upstreams and back.
-  for (const [name, { jwt: issuer, rateLimit: limits, ...scope }] of Object.entries(config.scopes)) {
-    for (const { prefix, routes, place } of gateway.mountsOf(name, scope)) {
+  // The way of a request through a scope: refused at once if there are too many, from where, from which pages, address
+  // limit, version, token, consumer limit, then its own routes: validation, transformation, upstreams and back.
+  for (const [name, { priority, jwt: issuer, rateLimit: limits, ...options }] of Object.entries(
+    config.scopes
+  )) {
+    for (const { prefix, routes, place } of gateway.mountsOf(name, options)) {
       await gateway.register(
         async scope => {
           await scope.register(scopeName, { name, version: place?.served?.name })
+          if (config.overload) await scope.register(shedding, { priority })
+          if (options.addresses) await scope.register(addresses, options.addresses)
+          if (options.cors) await scope.register(cors, options.cors)
+          if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
+          if (options.compress) await scope.register(compress, options.compress)
           if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
           if (place) await scope.register(chooseVersion, place)
           if (issuer) await scope.register(jwt, { issuer })
@@ -105,19 +161,4 @@ function buildValidator(externalSchemas: unknown, ajv: object) {
   const strict = compile({ coerceTypes: false })
   const coercing = compile({ coerceTypes: 'array' })
   return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : coercing)(route as never)
-}
-
-const CLIENT_ERRORS: Record<string, [number, string]> = {
-  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout']
-}
-
-/** What node's parser refuses never becomes a request. The connection's state is unknown, so it is closed. */
-function clientErrorHandler(error: Error & { code?: string }, socket: import('node:net').Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const [status, title] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'Bad Request']
-  const body = JSON.stringify({ type: 'about:blank', title, status })
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
-  )
 }

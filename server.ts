@@ -30,7 +30,8 @@ async function start(): Promise<void> {
   })
 
   // In this order, so that who is told that the gateway is ready finds it listening.
-  await gateway.listen(config.listen)
+  const { host, port } = config.listen
+  await gateway.listen({ host, port })
   await admin.listen({ host: config.admin.host, port: config.admin.port })
 }
 

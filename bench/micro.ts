@@ -24,7 +24,7 @@ group('rate limit, two limits', () => {
   }))
   const tier = createTier('t', { limits, redisAway: 'local', counting: 'leased' })
   const memory = createMemoryLimiter(100_000)
-  const leased = createLeasedLimiter(memory, 100_000)
+  const leased = createLeasedLimiter(memory)
   let i = 0
   bench('in memory', () => memory.check(`consumer:${i++ % 1000}`, tier, 1, () => {}))
   bench('leased', () => leased.check(`consumer:${i++ % 1000}`, tier, 1, () => {}))

@@ -39,14 +39,14 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
   })
 
   function describe(exchange: Exchange): string {
-    const { config, reply, elapsed, reason, upstream, endpoint, attempts, limit, tier, cache } = exchange
+    const { config, reply, elapsed, reason, upstream, endpoint, attempts, decision, tier, cache } = exchange
     const { request } = reply
     exchange.countBytes()
     let route = routes.get(config)
     if (route === undefined) routes.set(config, (route = describeRoute(exchange)))
     let line = `"reqId":"${request.id}","trace":"${exchange.traceId}","method":"${request.method}"${route},"status":${reply.statusCode}`
     if (request.user) line += `,"consumer":${JSON.stringify(request.user.sub)}`
-    if (limit !== undefined) line += `,"tier":"${tier}","limit":"${limit}"`
+    if (decision !== undefined) line += `,"tier":"${tier}","limit":"${decision}"`
     if (upstream !== undefined) {
       line += `,"upstream":"${upstream}"`
       if (endpoint !== undefined) line += `,"endpoint":${JSON.stringify(endpoint)}`

@@ -192,7 +192,7 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
           } catch (error) {
             return callback(error as Error)
           }
-          if (key !== undefined) cache?.set(key, value)
+          if (key !== undefined && response?.isFallback !== true) cache?.set(key, value)
           callback(null, value)
         }
       )

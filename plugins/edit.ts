@@ -23,14 +23,14 @@ export interface Edit {
 export type EditDefinition = Input<typeof EditOptions>
 
 /**
- * `route`: what it is called in faults. `inner`: the URL that stands for `outer`, the prefix of the scope.
+ * `route`: what it is called in faults. `inner`: the URLs that stand for `outer`, the prefix of the scope.
  * @throws ConfigError with every fault.
  */
 export function compileEdit(
   definition: EditDefinition,
   route: string,
   url: string,
-  inner: () => URL,
+  inner: () => readonly URL[],
   outer: string
 ): Edit {
   const options = Value.Default(EditOptions, structuredClone(definition)) as EditOptions

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import createError from '@fastify/error'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -8,8 +10,9 @@ import { createTraces, passedTraceparent } from './trace-context.ts'
  *
  * `request.exchange` stands from the first hook on. It ends when the answer has been sent; when the deadline passes or
  * the client leaves before that, every upstream call that is attached to it is aborted. A route sets its own deadline in
- * milliseconds with `config: { deadline }`. What `fastify.onExchangeEnd` is given is called with each exchange that has
- * ended, be it whole or cut short.
+ * milliseconds with `config: { deadline }`; with 0 it has none, for event streams and whatever else may take as long as it
+ * likes, and ends once no byte has moved for `config: { idleTimeout }` (300,000), or when the gateway stops. What
+ * `fastify.onExchangeEnd` is given is called with each exchange that has ended, be it whole or cut short.
  */
 export interface ExchangeOptions {
   /** Milliseconds from the head of the request to the last byte of the answer. */
@@ -32,6 +35,21 @@ export const DeadlineExceeded = createError(
   Error,
   false
 )
+const RequestLate = createError(
+  'SLUICE_REQUEST_LATE',
+  'The request took too long to arrive',
+  408,
+  Error,
+  false
+)
+export const IdleTimeout = createError(
+  'SLUICE_IDLE_TIMEOUT',
+  'Nothing was sent for too long',
+  504,
+  Error,
+  false
+)
+const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
@@ -49,7 +67,7 @@ export class Exchange {
   upstream: string | undefined = undefined
   endpoint: string | undefined = undefined
   /** What the last limit that it met decided, and whose it was. */
-  limit: LimitDecision | undefined = undefined
+  decision: LimitDecision | undefined = undefined
   tier: string | undefined = undefined
   cache: string | undefined = undefined
   /** What the recorder has seen of its bodies. */
@@ -63,11 +81,14 @@ export class Exchange {
   calledAt = 0
   answeredAt = 0
   endedAt = 0
+  /** Node takes it off the request before the end. */
+  readonly socket: Socket
   /** Bytes on the connection, heads included. Undefined until `countBytes`. */
   bytesIn: number | undefined = undefined
   bytesOut: number | undefined = undefined
   #traceparent: string | undefined
-  #begin: () => string
+  /** Makes a new trace. */
+  readonly begin: () => string
   #calls: Abortable[] = []
   #deadline: number
   #timer: NodeJS.Timeout | undefined
@@ -78,16 +99,20 @@ export class Exchange {
     deadline: number,
     reply: FastifyReply,
     begin: () => string,
-    listeners: ExchangeListener[]
+    listeners?: ExchangeListener[]
   ) {
     this.route = route
     this.config = config
     this.reply = reply
-    this.#deadline = deadline
-    this.#begin = begin
+    this.socket = reply.request.raw.socket
+    this.begin = begin
+    // None is infinitely far away.
+    this.#deadline = deadline === 0 ? Number.POSITIVE_INFINITY : deadline
+    if (listeners === undefined) return
+    if (hasBody(reply.request.raw)) this.#start()
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
-      clearTimeout(this.#timer)
+      this.end()
       if (!this.isWhole) this.abort(new ClientGone())
       for (const listener of listeners) listener(this)
     })
@@ -100,7 +125,7 @@ export class Exchange {
 
   /** As services get it: the client's, or one that begins here. */
   get traceparent(): string {
-    return (this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.#begin())
+    return (this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.begin())
   }
 
   get traceId(): string {
@@ -122,8 +147,8 @@ export class Exchange {
   /** At the end: what the connection has carried since the last exchange on it. In HTTP/2 there is no telling. */
   countBytes(): void {
     const { raw } = this.reply.request
-    const socket = raw.socket as Counted | null
-    if (this.bytesIn !== undefined || raw.httpVersionMajor > 1 || !socket) return
+    const socket = this.socket as Counted
+    if (this.bytesIn !== undefined || raw.httpVersionMajor > 1) return
     const { bytesRead, bytesWritten } = socket
     this.bytesIn = bytesRead - (socket[readBefore] ?? 0)
     this.bytesOut = bytesWritten - (socket[writtenBefore] ?? 0)
@@ -131,19 +156,35 @@ export class Exchange {
     socket[writtenBefore] = bytesWritten
   }
 
+  /** Milliseconds until the deadline. */
+  get remaining(): number {
+    return this.#deadline - this.elapsed
+  }
+
   /** True once the answer has been handed to the system to the last byte. */
   get isWhole(): boolean {
     return this.reply.raw.writableFinished
   }
 
-  /** The first call starts the timer: an exchange that causes none, such as a refusal, needs no deadline. */
+  /** Another deadline, for whoever asked for one: the one that passes first stands. Milliseconds from now. */
+  limit(milliseconds: number): void {
+    const timer = setTimeout(expire, milliseconds, this)
+    this.reply.raw.on('close', () => clearTimeout(timer))
+  }
+
+  /**
+   * A body that may be late, or the first call, starts the timer: an exchange that has neither, such as a refusal, needs
+   * no deadline.
+   */
   attach(call: Abortable): void {
-    if (this.#timer === undefined) {
-      this.calledAt = performance.now()
-      const elapsed = this.calledAt - this.startedAt
-      this.#timer = setTimeout(expire, Math.max(1, this.#deadline - elapsed), this)
-    }
+    if (this.calledAt === 0) this.calledAt = performance.now()
+    if (this.#timer === undefined) this.#start()
     this.#calls.push(call)
+  }
+
+  #start(): void {
+    if (this.#deadline === Number.POSITIVE_INFINITY) return
+    this.#timer = setTimeout(expire, Math.max(1, this.remaining), this)
   }
 
   detach(call: Abortable): void {
@@ -158,6 +199,11 @@ export class Exchange {
     const calls = this.#calls
     this.#calls = []
     for (const call of calls) call.abort(reason)
+  }
+
+  /** Nothing is due any more. */
+  end(): void {
+    clearTimeout(this.#timer)
   }
 
   /** True as soon as the socket knows, which is before `close` is emitted. */
@@ -178,38 +224,84 @@ interface Counted {
   [writtenBefore]?: number
 }
 
+/** An exchange with nobody at its end: under its own deadline, on behalf of one that may be over long before. */
+export class DetachedExchange extends Exchange {
+  constructor({ route, config, reply, begin }: Exchange, deadline: number) {
+    super(route, config, deadline, reply, begin)
+  }
+
+  override get clientGone(): boolean {
+    return false
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
+}
+
+/** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
 function expire(exchange: Exchange): void {
-  exchange.abort(new DeadlineExceeded())
+  const { reply } = exchange
+  const { raw } = reply.request
+  if (exchange instanceof DetachedExchange) return exchange.abort(new DeadlineExceeded())
+  const isLate = !raw.complete && raw.readableLength === 0
+  const reason = isLate ? new RequestLate() : new DeadlineExceeded()
+  exchange.abort(reason)
+  // Given, and not taken: it would wait for as long as the client likes.
+  if (reply.raw.writableEnded) reply.raw.destroy(reason)
+  // The route does not know of it yet: its body is still being read.
+  else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
 }
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const listeners: ExchangeListener[] = []
   const begin = createTraces(options.sample ?? 1)
+  const endless = new Set<Exchange>()
   fastify.decorateRequest('exchange')
+  fastify.decorate('endStreams', () => {
+    for (const exchange of endless) exchange.abort(new Stopping())
+  })
   fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
     request.exchange = new Exchange(url, config, config.deadline ?? options.deadline, reply, begin, listeners)
+    if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)
     done()
   })
+
+  /** Bytes count in both directions: of a service that is silent, and of a client that does not read. */
+  function watch(exchange: Exchange, idleTimeout: number): void {
+    endless.add(exchange)
+    const { raw } = exchange.reply
+    raw.setTimeout(idleTimeout, () => exchange.abort(new IdleTimeout()))
+    raw.once('close', () => endless.delete(exchange))
+  }
 }
+
+/** Milliseconds. */
+const IDLE_TIMEOUT = 300_000
 
 export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
     onExchangeEnd(listener: ExchangeListener): void
+    /** Aborts the exchanges that have no deadline. */
+    endStreams(): void
   }
   interface FastifyRequest {
     exchange: Exchange
   }
   interface FastifyContextConfig {
-    /** Milliseconds for the whole exchange, over the gateway's default. */
+    /** Milliseconds for the whole exchange, over the gateway's default; 0: none. */
     deadline?: number
     /** Of the gateway's config: which scope the route is of, and which version of it. */
     scope?: string
     version?: string
+    /** Milliseconds without a byte, for a route without a deadline. */
+    idleTimeout?: number
   }
 }

@@ -1,3 +1,5 @@
+import { type Readable, Transform } from 'node:stream'
+import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { compileEdit, type EditDefinition } from './edit.ts'
@@ -15,7 +17,7 @@ import { carried, type UpstreamName } from './upstream/index.ts'
  * ```
  *
  * `prefix` takes the place of the scope's own prefix; what follows it, query included, is sent as the client wrote it.
- * Bodies stream through unparsed, both ways. Paths that router and service could read differently (dot segments, also
+ * Bodies stream through unparsed, both ways, up to the route's `bodyLimit` (413). Paths that router and service could read differently (dot segments, also
  * encoded) are refused with 400.
  */
 export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
@@ -24,6 +26,8 @@ export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
   prefix: string
   /** Declared changes of what is forwarded: see edit.ts. */
   edit?: EditDefinition
+  /** Tells the service that trailers are welcome (`TE`). */
+  trailers?: boolean
 }
 
 async function forward(fastify: FastifyInstance) {
@@ -31,9 +35,9 @@ async function forward(fastify: FastifyInstance) {
 
   fastify.decorate(
     'forward',
-    function (this: FastifyInstance, { upstream, prefix, edit, ...route }: ForwardRoute) {
+    function (this: FastifyInstance, { upstream, prefix, edit, trailers = false, ...route }: ForwardRoute) {
       const service = this.upstream(upstream)
-      const inner = () => new URL(service.state().url.replace(/\/$/, '') + prefix)
+      const inner = () => service.bases.map(base => new URL(base + prefix))
       const edited =
         edit && compileEdit(edit, `${route.method} ${this.prefix}${route.url}`, route.url, inner, this.prefix)
       const own = this.prefix + (edited?.strip ?? '')
@@ -47,6 +51,7 @@ async function forward(fastify: FastifyInstance) {
             request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
           const outbound = toUpstreamHeaders(request, length)
           edited?.request?.(outbound)
+          if (trailers) outbound.te = 'trailers'
           return { [carried]: { exchange: request.exchange, path, headers: outbound } }
         },
         rewriteHeaders: edited?.response ? toEdited(edited.response) : toClientHeaders,
@@ -77,7 +82,7 @@ async function forward(fastify: FastifyInstance) {
       streaming.set(scope, added)
       scope.register(async context => {
         context.removeAllContentTypeParsers()
-        context.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+        context.addContentTypeParser('*', limited)
         for (const route of added) context.route(route)
       })
     }
@@ -86,6 +91,35 @@ async function forward(fastify: FastifyInstance) {
 }
 
 export default fp(forward, { name: 'sluice-forward', fastify: '5.x', dependencies: ['sluice-upstream'] })
+
+const BodyTooLarge = createError('SLUICE_BODY_TOO_LARGE', 'The request body is too large', 413, Error, false)
+
+/** The body as it comes, up to `bodyLimit`. Octets need only be counted where none have been announced. */
+function limited(
+  request: FastifyRequest,
+  payload: Readable,
+  done: (error: Error | null, body?: Readable) => void
+): void {
+  const limit = request.routeOptions.bodyLimit
+  const length = request.headers['content-length']
+  if (length === undefined) done(null, counted(payload, limit))
+  else if (Number(length) > limit) done(new BodyTooLarge())
+  else done(null, payload)
+}
+
+function counted(payload: Readable, limit: number): Readable {
+  let size = 0
+  const body = new Transform({
+    transform(chunk, _encoding, pass) {
+      size += chunk.length
+      if (size > limit) pass(new BodyTooLarge())
+      else pass(null, chunk)
+    }
+  })
+  // Not by pipeline(), which would destroy the request, and with it the connection that the answer needs.
+  payload.on('error', error => body.destroy(error))
+  return payload.pipe(body)
+}
 
 function toEdited(edit: (headers: Headers) => void) {
   return (inbound: Headers) => {
@@ -108,14 +142,19 @@ export function remainder(url: string, prefix: string): string {
   return url.slice(prefix.length)
 }
 
-/** RFC 3986, 5.2.4, after decoding the octets with which servers differ: `.`, `/` and `\`, also encoded twice. */
+/** Times that servers have been seen to decode a path. */
+const DECODINGS = 3
+
+/**
+ * RFC 3986, 5.2.4, in every way in which servers differ: decoded more than once, `\` for `/`, and what some take for
+ * the end of a segment (`;`, NUL, tab, space).
+ */
 export function hasDotSegment(path: string): boolean {
   if (!path.includes('.') && !path.includes('%')) return false
-  const plain = path
-    .replace(/%(25)+/gi, '%')
-    .replace(/%2e/gi, '.')
-    .replace(/%2f|%5c|\\/gi, '/')
-  return /(^|\/)\.{1,2}(;[^/]*)?(\/|$)/.test(plain)
+  let plain = path
+  for (let i = 0; i < DECODINGS && plain.includes('%'); i++)
+    plain = plain.replace(/%(?:25)*([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return /(^|[/\\])\.{1,2}([;\0\t ][^/\\]*)?([/\\]|$)/.test(plain)
 }
 
 declare module 'fastify' {

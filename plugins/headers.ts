@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
@@ -30,7 +31,8 @@ const REBUILT = new Set([
   'x-real-ip',
   'x-request-id',
   'traceparent',
-  'tracestate'
+  'tracestate',
+  'sluice-mirror'
 ])
 
 /** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
@@ -66,6 +68,7 @@ const USUAL = new Set([
   'user-agent'
 ])
 
+const COLON = 58
 const PSEUDONYM = 'sluice'
 const HOST = /^[\w.:[\]-]{1,255}$/
 
@@ -96,12 +99,15 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
   return headers
 }
 
+/** Of an answer: what is between gateway and service, and the id that the gateway has given. */
+const NOT_THE_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
+
 /** The upstream's headers as a client gets them. */
 export function toClientHeaders(inbound: Headers): Headers {
   const named = connectionNamed(inbound.connection)
   const headers: Headers = {}
   for (const name in inbound) {
-    if (HOP_BY_HOP.has(name) || named?.includes(name)) continue
+    if (NOT_THE_CLIENTS.has(name) || named?.includes(name)) continue
     headers[name] = inbound[name]
   }
   return headers
@@ -114,6 +120,8 @@ function isGatewaysOwn(name: string): boolean {
       REBUILT.has(name) ||
       name.startsWith('x-forwarded-') ||
       name.startsWith('x-user-') ||
+      // HTTP/2's pseudo-headers (RFC 9113, 8.3).
+      name.charCodeAt(0) === COLON ||
       // To a CGI-like service `x_user_id` is `x-user-id`.
       name.includes('_'))
   )
@@ -153,7 +161,7 @@ function connectionNamed(connection: string | string[] | undefined): string[] | 
 
 function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   const host = hostOf(request)
-  const protocol = request.protocol
+  const protocol = protocolOf(request)
   const { chain, forwarded } = hopsOf(request)
   const via = request.headers.via
   headers.via =
@@ -162,6 +170,7 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
       : `${via}, ${request.raw.httpVersion} ${PSEUDONYM}`
   headers['x-forwarded-for'] = chain
   headers['x-forwarded-proto'] = protocol
+  headers['x-forwarded-port'] = portOf(host, protocol)
   if (host !== '') headers['x-forwarded-host'] = host
   headers.forwarded = `${forwarded};${host === '' ? '' : `host="${host}";`}proto=${protocol}`
   headers['x-request-id'] = request.id
@@ -181,6 +190,19 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   return headers
 }
 
+/** Of a trusted proxy too, only what is one. */
+function protocolOf({ protocol, raw }: FastifyRequest): 'http' | 'https' {
+  if (protocol === 'http' || protocol === 'https') return protocol
+  return (raw.socket as { encrypted?: boolean } | null)?.encrypted ? 'https' : 'http'
+}
+
+/** The port that the client asked for. */
+function portOf(host: string, protocol: string): string {
+  const colon = host.lastIndexOf(':')
+  const port = colon === -1 || host.endsWith(']') ? '' : host.slice(colon + 1)
+  return port === '' ? (protocol === 'https' ? '443' : '80') : port
+}
+
 /** A trusted proxy's `X-Forwarded-Host` is taken as it comes by Fastify; what is no host is not passed on as one. */
 function hostOf(request: FastifyRequest): string {
   if (HOST.test(request.host)) return request.host
@@ -190,10 +212,13 @@ function hostOf(request: FastifyRequest): string {
 
 /** The client's address, and the trusted hops up to here (RFC 7239). Untrusted ones were never in `request.ips`. */
 function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
-  const address = request.ip
   const ips = request.ips
-  if (ips === undefined || ips.length < 2) return { chain: address, forwarded: `for=${node(address)}` }
-  const hops = ips.toReversed()
+  if (ips === undefined || ips.length < 2) {
+    const address = request.ip
+    return { chain: address, forwarded: `for=${node(address)}` }
+  }
+  // What comes first was never checked: a trusted proxy may have passed on anything.
+  const hops = ips.filter(ip => isIP(ip) !== 0).reverse()
   return { chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
 }
 

@@ -3,10 +3,10 @@ import type { Headers } from './upstream/call.ts'
 /**
  * Where the service says that something is, as the client sees it (RFC 9110, 10.2.2 and 8.7; RFC 6265, 5.2).
  *
- * What is below `inner`, the URL at which the service is asked, becomes a path below `outer`, the prefix at which the
+ * What is below one of `inner`, the URLs at which the service is asked, becomes a path below `outer`, the prefix at which the
  * gateway is. A path relative to the request's stays: both sides end alike. What is anywhere else is left alone.
  */
-export function rewriteLocations(headers: Headers, inner: URL, outer: string): void {
+export function rewriteLocations(headers: Headers, inner: readonly URL[], outer: string): void {
   for (const name of ['location', 'content-location']) {
     const value = headers[name]
     if (typeof value === 'string') headers[name] = outerLocation(value, inner, outer)
@@ -17,15 +17,19 @@ export function rewriteLocations(headers: Headers, inner: URL, outer: string): v
 }
 
 /** A path, whatever the service wrote: so that nothing of who asked is believed. */
-function outerLocation(value: string, inner: URL, outer: string): string {
+function outerLocation(value: string, inner: readonly URL[], outer: string): string {
   const isRelative = !/^([a-z][a-z0-9+.-]*:|\/|\\)/i.test(value)
-  if (isRelative || !URL.canParse(value, inner)) return value
-  const { origin, pathname, search, hash } = new URL(value, inner)
-  const below = origin === inner.origin ? remainderOf(pathname, inner.pathname) : undefined
-  return below === undefined ? value : outerPath(outer, below) + search + hash
+  if (isRelative) return value
+  for (const base of inner) {
+    if (!URL.canParse(value, base)) return value
+    const { origin, pathname, search, hash } = new URL(value, base)
+    const below = origin === base.origin ? remainderOf(pathname, base.pathname) : undefined
+    if (below !== undefined) return outerPath(outer, below) + search + hash
+  }
+  return value
 }
 
-function outerCookie(cookie: string, inner: URL, outer: string): string {
+function outerCookie(cookie: string, inner: readonly URL[], outer: string): string {
   // RFC 6265bis, 4.1.3.2: bound to the whole host, and to `Path=/`.
   if (/^__Host-/i.test(cookie)) return cookie
   const [pair, ...attributes] = cookie.split(';')
@@ -35,9 +39,12 @@ function outerCookie(cookie: string, inner: URL, outer: string): string {
     const name = attribute.slice(0, equals).trim().toLowerCase()
     const value = attribute.slice(equals + 1).trim()
     // The service's own name is none that the client knows; without it the cookie is the gateway's.
-    if (name === 'domain') return value.replace(/^\./, '').toLowerCase() === inner.hostname ? [] : [attribute]
+    if (name === 'domain') {
+      const domain = value.replace(/^\./, '').toLowerCase()
+      return inner.some(({ hostname }) => hostname === domain) ? [] : [attribute]
+    }
     if (name !== 'path' || !value.startsWith('/')) return [attribute]
-    const below = remainderOf(value, inner.pathname)
+    const below = inner.map(({ pathname }) => remainderOf(value, pathname)).find(rest => rest !== undefined)
     return [below === undefined ? attribute : ` Path=${outerPath(outer, below)}`]
   })
   return [pair, ...rewritten].join(';')

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import pino from 'pino'
 import type { Redactor } from './redact/index.ts'
@@ -48,8 +49,7 @@ export function createLogger(
     })
   }
   const logger = pino({ level, serializers }, pages)
-  const { pid, hostname } = logger.bindings()
-  const tail = `,"pid":${pid},"hostname":${JSON.stringify(hostname)},`
+  const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
   let dropped = 0
   let lost = 0
   destination.on('drop', (page: string) => {

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { addCallMetrics } from './upstream/call-metrics.ts'
+import { addEndpointMetrics } from './upstream/metrics.ts'
 
 /**
  * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,
@@ -35,19 +37,29 @@ async function metrics(fastify: FastifyInstance) {
       }
     }
   })
-  new Counter({
-    name: 'sluice_breaker_refused_total',
-    help: 'Calls that an open breaker refused',
-    labelNames: ['upstream'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const upstream of fastify.upstreams) {
-        const { name, breaker } = upstream.state()
-        this.inc({ upstream: name }, breaker.refused)
+  addCallMetrics(registry, () => fastify.upstreams)
+
+  const { overload } = fastify
+  if (overload) {
+    new Counter({
+      name: 'sluice_shed_total',
+      help: 'Requests refused since the gateway was overloaded',
+      labelNames: ['priority'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const [priority, count] of Object.entries(overload.shed)) this.inc({ priority }, count)
       }
-    }
-  })
+    })
+    new Gauge({
+      name: 'sluice_overload_level',
+      help: 'Priorities that are refused: 0 none, 1 low, 2 normal too, 3 all',
+      registers: [registry],
+      collect() {
+        this.set(overload.level)
+      }
+    })
+  }
   new Counter({
     name: 'sluice_version_requests_total',
     help: 'Calls of a version by who may call it; who they are is on the admin side, at /versions',
@@ -58,6 +70,8 @@ async function metrics(fastify: FastifyInstance) {
       for (const { scope, name, usage } of fastify.versions) this.inc({ scope, version: name }, usage.calls)
     }
   })
+
+  fastify.addHook('onReady', async () => addEndpointMetrics(registry, fastify.upstreams))
 
   fastify.decorate('metrics', registry)
 }

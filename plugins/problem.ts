@@ -45,8 +45,9 @@ async function problem(fastify: import('fastify').FastifyInstance) {
   const methods = new Set<HTTPMethods>()
   const routes = findMyWay()
 
-  fastify.addHook('onRoute', ({ method, url, config }) => {
-    if (config?.isCatchAll) return
+  fastify.addHook('onRoute', ({ method, url, config, schema }) => {
+    // A route that is hidden (that of CORS preflights) is no resource of the client's.
+    if (config?.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) return
     for (const one of [method].flat() as HTTPMethods[]) {
       methods.add(one)
       if (!routes.hasRoute(one, url)) routes.on(one, url, () => {})

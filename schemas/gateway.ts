@@ -3,12 +3,17 @@ import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
+import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
+import { ListenOptions, listenFaults } from './listen.ts'
 import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
+import { OverloadOptions, Priority } from './overload.ts'
+
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
-import { UpstreamOptions } from './upstream.ts'
+import { AddressesOptions, CompressOptions, CorsOptions, SecurityHeadersOptions } from './scope.ts'
+import { UpstreamOptions, upstreamFaults } from './upstream.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
@@ -34,8 +39,14 @@ export const ScopeOptions = Type.Object(
     versions: Type.Optional(Named(VersionOptions)),
     /** How a version is chosen, beside by the path. */
     version: Type.Optional(VersionChoiceOptions),
+    addresses: Type.Optional(AddressesOptions),
+    cors: Type.Optional(CorsOptions),
+    securityHeaders: Type.Optional(SecurityHeadersOptions),
+    compress: Type.Optional(CompressOptions),
     /** The issuer whose tokens the scope asks for. Without it the scope is public. */
     jwt: Type.Optional(Type.String()),
+    /** While the gateway is overloaded, low is refused first, high last. */
+    priority: withDefault(Priority, 'normal'),
     /** The tier that an address, or a consumer whose token names none, has here. */
     rateLimit: withDefault(
       Type.Object(
@@ -50,13 +61,7 @@ export const ScopeOptions = Type.Object(
 
 export const GatewayOptions = Type.Object(
   {
-    listen: withDefault(
-      Type.Object(
-        { host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'), port: withDefault(Port, 8080) },
-        { additionalProperties: false }
-      ),
-      {}
-    ),
+    listen: withDefault(ListenOptions, {}),
     /** For operators: health, and the state of the upstreams. */
     admin: withDefault(
       Type.Object(
@@ -82,10 +87,14 @@ export const GatewayOptions = Type.Object(
     trustProxy: withDefault(Type.Array(Type.String({ minLength: 1 })), []),
     /** Milliseconds for an exchange, unless its route says otherwise. */
     deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
-    /** Bytes of a body that the gateway has to read. */
+    /** What a connection and the requests on it may cost. */
+    http: withDefault(HttpOptions, {}),
+    /** Bytes of a request's body, read or forwarded, unless its route says otherwise. */
     bodyLimit: withDefault(Type.Integer({ minimum: 0 }), 1_048_576),
     /** Milliseconds that open exchanges get when the gateway stops. */
     drain: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    /** When to refuse requests since there are too many; without it, never. */
+    overload: Type.Optional(OverloadOptions),
     upstreams: withDefault(Named(UpstreamOptions), {}),
     issuers: withDefault(Named(IssuerOptions), {}),
     tiers: withDefault(Named(TierOptions), {}),
@@ -114,6 +123,11 @@ export interface GatewayDefinition<Upstream extends string, Issuer extends strin
 /** Without a token there is no consumer, so a limit by consumer only compiles behind `jwt`. */
 export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   prefix: string
+  priority?: Priority
+  addresses?: Input<typeof AddressesOptions>
+  cors?: Input<typeof CorsOptions>
+  securityHeaders?: Input<typeof SecurityHeadersOptions>
+  compress?: Input<typeof CompressOptions>
 } & (
   | { routes: Routes; versions?: undefined; version?: undefined }
   | {
@@ -165,7 +179,14 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   const definition = typeof module.default === 'function' ? module.default(values) : module.default
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
-  if (isObject(config)) faults.push(...badNames(config), ...unknownNames(config), ...badVersions(config))
+  if (isObject(config))
+    faults.push(
+      ...badNames(config),
+      ...badUpstreams(config),
+      ...unknownNames(config),
+      ...badVersions(config),
+      ...listenFaults(config.listen)
+    )
   if (faults.length > 0) throw new ConfigError(faults)
   return config as GatewayConfig
 }
@@ -216,9 +237,17 @@ function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>
   )
 }
 
+function badUpstreams({ upstreams }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries(isObject(upstreams) ? upstreams : {}).flatMap(([name, upstream]) =>
+    isObject(upstream)
+      ? upstreamFaults(upstream).map(({ path, message }) => ({ path: `/upstreams/${name}${path}`, message }))
+      : []
+  )
+}
+
 function unknownNames(config: Record<string, unknown>): ConfigFault[] {
   const faults: ConfigFault[] = []
-  const { issuers, tiers, scopes } = config as Record<
+  const { upstreams, issuers, tiers, scopes } = config as Record<
     string,
     Record<string, Record<string, unknown>> | undefined
   >
@@ -228,6 +257,19 @@ function unknownNames(config: Record<string, unknown>): ConfigFault[] {
       path,
       message: `no ${kind} is named '${name}'; there are: ${Object.keys(known ?? {}).join(', ') || 'none'}`
     })
+  }
+  for (const [name, upstream] of Object.entries(isObject(upstreams) ? upstreams : {})) {
+    if (!isObject(upstream)) continue
+    const another = (path: string, other: unknown) => {
+      if (other === name) faults.push({ path, message: 'is the upstream itself' })
+      else check(path, 'upstream', other, upstreams)
+    }
+    const { mirror, split } = upstream
+    if (isObject(mirror)) another(`/upstreams/${name}/mirror/to`, mirror.to)
+    if (!isObject(split) || !isObject(split.to)) continue
+    for (const side of Object.keys(split.to)) another(`/upstreams/${name}/split/to/${side}`, side)
+    if (Object.values(split.to).reduce<number>((sum, percent) => sum + Number(percent), 0) > 100)
+      faults.push({ path: `/upstreams/${name}/split/to`, message: 'must not be more than 100 percent' })
   }
   for (const [name, scope] of Object.entries(isObject(scopes) ? scopes : {})) {
     if (!isObject(scope)) continue

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
-import { Url } from './url.ts'
+import { endpointsFaults, endpointsMembers } from './endpoints.ts'
+import { tlsFaults } from './tls.ts'
 
 export const BreakerOptions = Type.Object(
   {
@@ -17,6 +18,17 @@ export const BreakerOptions = Type.Object(
         { additionalProperties: false }
       )
     ),
+    /** Opens on a share of slow calls too: those whose answer's head took `threshold` ms or longer. A slow trial fails. */
+    slow: Type.Optional(
+      Type.Object(
+        {
+          threshold: Type.Integer({ minimum: 1 }),
+          share: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+          volume: Type.Integer({ minimum: 1 })
+        },
+        { additionalProperties: false }
+      )
+    ),
     /** Milliseconds from opening to the first trial. */
     resetTimeout: withDefault(Type.Integer({ minimum: 1 }), 30_000),
     /** Calls let through as trials; all of them must succeed for the breaker to close. */
@@ -26,29 +38,162 @@ export const BreakerOptions = Type.Object(
 )
 export type BreakerOptions = Type.Static<typeof BreakerOptions>
 
-export const UpstreamOptions = Type.Object(
+/** What a further attempt may be for: no connection; a connection that broke; the per-try timeout; a status. */
+export const RetryReason = Type.Enum(['connect', 'reset', 'timeout', 429, 500, 502, 503, 504])
+export type RetryReason = Type.Static<typeof RetryReason>
+
+const Method = Type.Enum(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH'])
+
+export const RetryOptions = Type.Object(
   {
-    /** The base URL; its path, if any, is put before every request's. */
-    url: Url('http:', 'https:'),
-    breaker: withDefault(BreakerOptions, {}),
-    /** Connections kept at most. Calls beyond them wait in line, under their deadline. */
-    connections: withDefault(Type.Integer({ minimum: 1 }), 256),
-    /** Milliseconds to get a connection. */
-    connectTimeout: withDefault(Type.Integer({ minimum: 1 }), 2_000),
-    /** Bytes up to which an answer of known length is collected, not streamed. */
-    collect: withDefault(Type.Integer({ minimum: 0 }), 65_536),
-    /** Bytes up to which an answer may grow that the gateway has to read: transformed or composed. */
-    maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608),
-    tls: Type.Optional(
+    /** Attempts after the first; 0: none. */
+    attempts: withDefault(Type.Integer({ minimum: 0, maximum: 10 }), 1),
+    on: withDefault(Type.Array(RetryReason), ['connect', 'reset', 'timeout', 502, 503, 504]),
+    /** Those that may be sent twice (RFC 9110, 9.2.2). After a connection that failed any method may: nothing was sent. */
+    methods: withDefault(Type.Array(Method), ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']),
+    /** Retries at most: a share of the calls of the last second, but `floor` a second always. */
+    budget: withDefault(
       Type.Object(
         {
-          /** PEM of the authorities to trust instead of the system's. */
-          ca: Type.String({ minLength: 1 })
+          share: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.2),
+          floor: withDefault(Type.Integer({ minimum: 0 }), 3)
         },
         { additionalProperties: false }
+      ),
+      {}
+    ),
+    /** Milliseconds: a retry waits a random part of `base`, twice that the next time, and so on up to `cap`. */
+    backoff: withDefault(
+      Type.Object(
+        {
+          base: withDefault(Type.Integer({ minimum: 0 }), 25),
+          cap: withDefault(Type.Integer({ minimum: 0 }), 250)
+        },
+        { additionalProperties: false }
+      ),
+      {}
+    ),
+    /** Milliseconds: a longer `Retry-After` is not waited for but passed on, with its answer. */
+    maxRetryAfter: withDefault(Type.Integer({ minimum: 0 }), 1_000),
+    /** Bytes of a streamed body that are kept to be sent again. */
+    maxBody: withDefault(Type.Integer({ minimum: 0 }), 65_536)
+  },
+  { additionalProperties: false }
+)
+export type RetryOptions = Type.Static<typeof RetryOptions>
+
+export const ConcurrencyOptions = Type.Object(
+  {
+    /** Calls under way at most; `connections` for each endpoint if not given. */
+    max: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** Calls that wait for a place; what comes beyond is answered 503 at once. */
+    queue: withDefault(Type.Integer({ minimum: 0 }), 1_024)
+  },
+  { additionalProperties: false }
+)
+export type ConcurrencyOptions = Type.Static<typeof ConcurrencyOptions>
+
+const HOP = /^(connection|keep-alive|trailer|transfer-encoding|upgrade)$/
+
+/** Answered in the place of the 503 while the breaker is open. */
+export const FallbackOptions = Type.Object(
+  {
+    status: withDefault(Type.Integer({ minimum: 200, maximum: 599 }), 200),
+    /** Sent as JSON. */
+    body: Type.Unknown(),
+    headers: withDefault(
+      Type.Record(
+        Type.Refine(
+          Type.String(),
+          name => /^[a-z0-9-]{1,64}$/.test(name) && !name.startsWith('content-') && !HOP.test(name),
+          () => 'must be a header in lower case, and none that says how a body is sent'
+        ),
+        Type.Refine(
+          Type.String(),
+          value => /^[\t\x20-\x7e]*$/.test(value),
+          () => 'must be ASCII without control characters'
+        )
+      ),
+      {}
+    )
+  },
+  { additionalProperties: false }
+)
+export type FallbackOptions = Type.Static<typeof FallbackOptions>
+
+export const SplitOptions = Type.Object(
+  {
+    /** What keeps a caller on one side: the consumer, or a header's value. `random`: nothing does. */
+    by: withDefault(
+      Type.Refine(
+        Type.String(),
+        value => /^(consumer|random|header:[a-z0-9-]{1,64})$/.test(value),
+        () => 'must be consumer, random or header:name, in lower case'
+      ),
+      'consumer'
+    ),
+    /** Percent of the calls, by the name of the upstream that takes them. What is left to 100 stays here. */
+    to: Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 100 })),
+    /** A header by which anybody chooses the side, by its upstream's name: for testers. */
+    override: Type.Optional(
+      Type.Refine(
+        Type.String(),
+        name => /^[a-z0-9-]{1,64}$/.test(name),
+        () => 'must be a header in lower case'
       )
     )
   },
   { additionalProperties: false }
 )
+export type SplitOptions = Type.Static<typeof SplitOptions>
+
+export const MirrorOptions = Type.Object(
+  {
+    /** The upstream that gets the copies. */
+    to: Type.String(),
+    /** Of the calls, 0 to 1. */
+    share: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1),
+    /** Bytes: a call with a larger body is not mirrored. */
+    maxBody: withDefault(Type.Integer({ minimum: 0 }), 65_536),
+    /** Copies under way at most. */
+    concurrency: withDefault(Type.Integer({ minimum: 1 }), 32),
+    /** Milliseconds for a copy and its answer. */
+    deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000)
+  },
+  { additionalProperties: false }
+)
+export type MirrorOptions = Type.Static<typeof MirrorOptions>
+
+export const UpstreamOptions = Type.Object(
+  {
+    ...endpointsMembers,
+    breaker: withDefault(BreakerOptions, {}),
+    fallback: Type.Optional(FallbackOptions),
+    concurrency: withDefault(ConcurrencyOptions, {}),
+    /** Without it: one more attempt after a connection that failed or broke. */
+    retry: Type.Optional(RetryOptions),
+    /** Milliseconds from an attempt's last byte sent to its answer's first; 0: as long as the deadline lets it. */
+    timeout: withDefault(Type.Integer({ minimum: 0 }), 0),
+    /** Milliseconds between two pieces of an answer; 0: as long as the deadline lets it. */
+    idleTimeout: withDefault(Type.Integer({ minimum: 0 }), 0),
+    split: Type.Optional(SplitOptions),
+    mirror: Type.Optional(MirrorOptions),
+    /** Bytes up to which an answer of known length is collected, not streamed. */
+    collect: withDefault(Type.Integer({ minimum: 0 }), 65_536),
+    /** Bytes up to which an answer may grow that the gateway has to read: transformed or composed. */
+    maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608)
+  },
+  { additionalProperties: false }
+)
 export type UpstreamOptions = Type.Static<typeof UpstreamOptions>
+
+/** What a schema cannot say of an upstream, with paths within it. */
+export function upstreamFaults(upstream: Record<string, unknown>): { path: string; message: string }[] {
+  const { tls } = upstream
+  return [
+    ...endpointsFaults(upstream),
+    ...(typeof tls === 'object' && tls !== null
+      ? tlsFaults({ ...tls }).map(({ path, message }) => ({ path: `/tls${path}`, message }))
+      : [])
+  ]
+}

@@ -58,8 +58,8 @@ t.test(
       { name: 'orders' },
       {
         name: 'products',
-        url: down,
-        breaker: { state: 'closed', calls: 1, failures: 1, refused: 0, opened: 0 }
+        breaker: { state: 'closed', calls: 1, failures: 1, refused: 0, opened: 0 },
+        endpoints: [{ url: down, state: 'healthy' }]
       }
     ])
     t.equal((await call(`${admin}/nothing`)).status, 404)

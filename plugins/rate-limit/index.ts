@@ -63,7 +63,7 @@ export const tiers = fp(
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
-    const limiter = redis ? createLeasedLimiter(redis, keys) : memory
+    const limiter = redis ? createLeasedLimiter(redis) : memory
 
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('tiers', [...byName.values()])
@@ -116,8 +116,8 @@ function settle(
   const { tier, decision } = admission
   const { exchange } = request
   exchange.tier = tier.name
-  exchange.limit = decision === undefined ? 'unavailable' : isExceeded ? 'refused' : 'allowed'
-  tier.decisions[exchange.limit]++
+  exchange.decision = decision === undefined ? 'unavailable' : isExceeded ? 'refused' : 'allowed'
+  tier.decisions[exchange.decision]++
   if (!isExceeded) return undefined
   return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
 }

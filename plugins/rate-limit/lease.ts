@@ -14,8 +14,8 @@ import type { Decision, Limiter, Tier } from './limiter.ts'
  *
  * A key that was refused is refused here, until its time is up.
  */
-export function createLeasedLimiter(limiter: Limiter, keys: number, now: () => number = Date.now): Limiter {
-  const leases = new LruMap<Lease>(keys)
+export function createLeasedLimiter(limiter: Limiter, now: () => number = Date.now): Limiter {
+  const leases = new LruMap<Lease>(MAX_LEASES)
 
   return {
     checkNow(key, tier, cost) {
@@ -117,6 +117,9 @@ export function createLeasedLimiter(limiter: Limiter, keys: number, now: () => n
     return Math.min(Math.ceil(rate * horizonOf(tier)), Math.floor(left / 100))
   }
 }
+
+/** Those that come most. One that is forgotten is asked for again: a lease saves calls, the truth is elsewhere. */
+const MAX_LEASES = 10_000
 
 /** Milliseconds. */
 function horizonOf({ limits }: Tier): number {

@@ -60,8 +60,8 @@ export class Recorded {
     this.method = raw.method as string
     this.url = raw.url as string
     this.httpVersion = raw.httpVersion
-    this.remote = request.ip
-    this.isSecure = (raw.socket as { encrypted?: boolean } | null)?.encrypted === true
+    this.remote = exchange.socket.remoteAddress
+    this.isSecure = (exchange.socket as { encrypted?: boolean }).encrypted === true
     this.route = exchange.route
     this.scope = config.scope
     this.version = config.version
@@ -70,7 +70,7 @@ export class Recorded {
       : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
     this.consumer = request.user?.sub
     this.tier = exchange.tier
-    this.limit = exchange.limit
+    this.limit = exchange.decision
     this.upstream = exchange.upstream
     this.endpoint = exchange.endpoint
     this.attempts = exchange.attempts

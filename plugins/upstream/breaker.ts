@@ -9,7 +9,8 @@ import type { BreakerOptions } from '../../schemas/upstream.ts'
 export interface Breaker {
   /** A permit to call, or undefined while calls are refused. Every permit must be reported exactly once. */
   admit(): Permit | undefined
-  report(permit: Permit, outcome: Outcome): void
+  /** `ms`: how long the answer's head took, for a breaker that minds slow calls. */
+  report(permit: Permit, outcome: Outcome, ms?: number): void
   /** Seconds until a refused call is worth repeating. */
   retryAfter(): number
   readonly state: BreakerState
@@ -33,9 +34,13 @@ export interface BreakerCounts {
   calls: number
   successes: number
   failures: number
+  slow: number
   /** Since the start. */
   refused: number
   opened: number
+  halfOpened: number
+  closed: number
+  slowTotal: number
 }
 
 export function createBreaker(
@@ -44,7 +49,7 @@ export function createBreaker(
   onChange: (state: BreakerState) => void,
   now: () => number = Date.now
 ): Breaker {
-  const { failures, rate, resetTimeout, trials } = options
+  const { failures, rate, slow, resetTimeout, trials } = options
   const circuit = new CircuitBreaker(async () => {}, {
     name,
     timeout: false,
@@ -59,10 +64,10 @@ export function createBreaker(
   let started = 0
   let passed = 0
   let refused = 0
-  let opened = 0
+  let slowTotal = 0
+  const entered = { open: 0, 'half-open': 0, closed: 0 }
 
   circuit.on('open', () => {
-    opened++
     openedAt = now()
     enter('open')
   })
@@ -79,13 +84,19 @@ export function createBreaker(
       refused++
       return undefined
     },
-    report(permit, outcome) {
+    report(permit, outcome, ms = 0) {
       if (outcome === 'neutral') {
         if (permit === epoch && circuit.halfOpen) started--
         return
       }
       count('fires')
-      if (permit === epoch) settle(outcome)
+      const isSlow = slow !== undefined && ms >= slow.threshold
+      if (permit === epoch) settle(outcome, isSlow)
+      // opossum's own timeouts are off; their place in the window is for slow calls.
+      if (isSlow) {
+        slowTotal++
+        count('timeouts')
+      }
       if (outcome === 'failure') count('failures')
       else if (outcome === 'success') count('successes')
     },
@@ -97,7 +108,17 @@ export function createBreaker(
     },
     counts() {
       const stats = circuit.stats
-      return { calls: stats.fires, successes: stats.successes, failures: stats.failures, refused, opened }
+      return {
+        calls: stats.fires,
+        successes: stats.successes,
+        failures: stats.failures,
+        slow: stats.timeouts,
+        refused,
+        opened: entered.open,
+        halfOpened: entered['half-open'],
+        closed: entered.closed,
+        slowTotal
+      }
     },
     close() {
       circuit.shutdown()
@@ -105,25 +126,29 @@ export function createBreaker(
   }
 
   /** Not by the events of these names: on the first success that it hears of, opossum closes a half-open circuit. */
-  function count(what: 'fires' | 'successes' | 'failures'): void {
+  function count(what: 'fires' | 'successes' | 'failures' | 'timeouts'): void {
     ;(circuit.status as unknown as { increment(property: string): void }).increment(what)
   }
 
   function enter(state: BreakerState): void {
     epoch++
+    entered[state]++
     consecutive = started = passed = 0
     onChange(state)
   }
 
-  function settle(outcome: Outcome): void {
+  function settle(outcome: Outcome, isSlow: boolean): void {
     if (circuit.halfOpen) {
-      if (outcome === 'failure') circuit.open()
+      if (outcome === 'failure' || isSlow) circuit.open()
       else if (++passed === trials) circuit.close()
-    } else if (outcome === 'success') {
-      consecutive = 0
-    } else if (outcome === 'failure' && (++consecutive >= failures || rateExceeded())) {
-      circuit.open()
+      return
     }
+    if (outcome === 'success') consecutive = 0
+    if (
+      (outcome === 'failure' && (++consecutive >= failures || rateExceeded())) ||
+      (isSlow && slowExceeded())
+    )
+      circuit.open()
   }
 
   /** Asked before the failure at hand reaches opossum's counts, hence the ones. */
@@ -132,5 +157,12 @@ export function createBreaker(
     const stats = circuit.stats
     const total = stats.successes + stats.failures + 1
     return total >= rate.volume && (stats.failures + 1) / total >= rate.share
+  }
+
+  /** Of all calls that were settled, refused requests too: a slow 404 is slow. The one at hand is not counted yet. */
+  function slowExceeded(): boolean {
+    if (slow === undefined) return false
+    const stats = circuit.stats
+    return stats.fires >= slow.volume && (stats.timeouts + 1) / stats.fires >= slow.share
   }
 }

@@ -1,8 +1,9 @@
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Abortable, Exchange } from '../exchange.ts'
+import { type Abortable, DetachedExchange, type Exchange } from '../exchange.ts'
+import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
-import { UpstreamFailed, UpstreamNonsense, upstreamError } from './errors.ts'
+import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
 
@@ -11,49 +12,69 @@ export interface UpstreamResponse {
   headers: Headers
   /** A Buffer when the answer was small or had to be collected, undefined when there can be none, else a stream. */
   body: Buffer | Readable | string | undefined
+  /** Not the service's own: not to be kept as if it were. */
+  isFallback?: boolean
+  /** The connection, once the service has agreed to speak another protocol on it (101). */
+  socket?: Duplex
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void
 
+/** Who made the call, and hears of it. */
+export interface CallOwner {
+  /** The head of an answer has come. True if the call is over by that: another one is made in its place. */
+  onHead(statusCode: number, headers: Headers): boolean
+  /** Exactly once unless `onHead` said true: what it comes to, and why it failed. Never both this and an answer's end. */
+  onSettled(outcome: Outcome, error?: Error): void
+  onResponse(response: UpstreamResponse): void
+}
+
+const MAX_INFORMATION = 16
+
 /**
- * One call to an upstream: undici's dispatch handler that collects a small answer into one Buffer (a stream costs as
+ * One call to an endpoint: undici's dispatch handler that collects a small answer into one Buffer (a stream costs as
  * much again as the whole exchange), streams any other, and settles exactly once what the breaker is to count.
  */
 export class Call implements Dispatcher.DispatchHandler, Abortable {
+  #owner: CallOwner
   #exchange: Exchange
   #limit: number
   #collectAll: boolean
-  #callback: UpstreamCallback | undefined
-  #settle: (outcome: Outcome) => void
   #isHead: boolean
   #controller: Dispatcher.DispatchController | undefined
   #statusCode = 0
   #headers: Headers = {}
   #chunks: Buffer[] | undefined
   #size = 0
+  #informed = 0
   #stream: Readable | undefined
   #failure: Error | undefined
   #isSettled = false
+  #discarding: NodeJS.Timeout | undefined
+  #timeout = 0
+  #timer: NodeJS.Timeout | undefined
 
   /**
    * `limit`: bytes up to which an answer of known length is collected; with `collectAll` every answer is collected,
    * and one that grows beyond the limit fails.
    */
-  constructor(
-    exchange: Exchange,
-    isHead: boolean,
-    limit: number,
-    collectAll: boolean,
-    settle: (outcome: Outcome) => void,
-    callback: UpstreamCallback
-  ) {
+  constructor(owner: CallOwner, exchange: Exchange, isHead: boolean, limit: number, collectAll: boolean) {
+    this.#owner = owner
     this.#exchange = exchange
     this.#isHead = isHead
     this.#limit = limit
     this.#collectAll = collectAll
-    this.#settle = settle
-    this.#callback = callback
-    exchange.attach(this)
+  }
+
+  /** True once anything of the request may have reached the service. */
+  get wasSent(): boolean {
+    return this.#controller !== undefined
+  }
+
+  /** Milliseconds for the answer's head: from now, or from the last byte of a body that is still to come. */
+  expectHead(ms: number, isStreamed: boolean): void {
+    if (isStreamed) this.#timeout = ms
+    else this.#timer = setTimeout(expire, ms, this)
   }
 
   abort(reason: Error): void {
@@ -66,13 +87,32 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     else this.#controller = controller
   }
 
+  onRequestSent(): void {
+    if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(expire, this.#timeout, this)
+  }
+
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
-    if (statusCode < 200) return
-    if (statusCode > 599) {
+    if (statusCode < 200) {
+      this.#inform(statusCode, headers)
+      return
+    }
+    this.#timeout = 0
+    clearTimeout(this.#timer)
+    // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
+    const coding = headers['transfer-encoding']
+    if (statusCode > 599 || (coding !== undefined && String(coding).toLowerCase() !== 'chunked')) {
       this.abort(new UpstreamNonsense())
       return
     }
     this.#exchange.answeredAt = performance.now()
+    if (this.#owner.onHead(statusCode, headers)) {
+      this.#isSettled = true
+      // Its connection is worth some bytes and a moment, no more; a rest that is not read would keep it for good.
+      this.#discarding = setTimeout(abandon, DRAIN_TIME, controller)
+      return
+    }
+    // RFC 9110, 8.6; there is no body that it could be the length of.
+    if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
     if (this.#collectAll || this.#isSmall()) {
@@ -88,11 +128,26 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       }
     })
     this.#stream = stream
-    this.#answer(null, { statusCode, headers, body: stream })
+    this.#owner.onResponse({ statusCode, headers, body: stream })
+  }
+
+  /** Only called if an upgrade was asked for. The connection is no longer the pool's. */
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Headers,
+    socket: Duplex
+  ): void {
+    if (this.#failure !== undefined) return void socket.destroy()
+    this.#finish('success')
+    this.#owner.onResponse({ statusCode, headers, body: undefined, socket })
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#stream !== undefined) {
+    if (this.#discarding !== undefined) {
+      this.#size += chunk.length
+      if (this.#size > DRAIN_SIZE) abandon(controller)
+    } else if (this.#stream !== undefined) {
       if (!this.#stream.push(chunk)) controller.pause()
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
@@ -102,18 +157,36 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     }
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers?: Headers): void {
+    if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
     if (this.#failure !== undefined) return
     this.#finish(this.#statusCode >= 500 ? 'failure' : this.#statusCode >= 400 ? 'answered' : 'success')
     if (this.#stream !== undefined) {
+      if (trailers !== undefined && this.#hasClient()) {
+        passTrailers(trailers, this.#exchange.reply)
+        this.#stream.emit('trailers', trailers)
+      }
       this.#stream.push(null)
       return
     }
-    this.#answer(null, { statusCode: this.#statusCode, headers: this.#headers, body: this.#collected() })
+    this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body: this.#collected() })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
     this.#fail(upstreamError(error))
+  }
+
+  /** RFC 9110, 15.2: any number may come before the answer; a service that never comes to it is not waited for. */
+  #inform(statusCode: number, headers: Headers): void {
+    if (++this.#informed > MAX_INFORMATION)
+      this.abort(new UpstreamNonsense({ cause: new Error(`it gave ${MAX_INFORMATION} interim answers`) }))
+    else if (statusCode === 103 && this.#hasClient()) passEarlyHints(headers, this.#exchange.reply)
+  }
+
+  /** That gets what the service says besides its answer: not of a part, nor of a copy. */
+  #hasClient(): boolean {
+    return !this.#collectAll && !(this.#exchange instanceof DetachedExchange)
   }
 
   #collected(): Buffer | undefined {
@@ -134,27 +207,45 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   #fail(error: Error & { statusCode?: number }): void {
-    if (this.#failure !== undefined || (this.#callback === undefined && this.#stream === undefined)) return
+    if (this.#failure !== undefined || (this.#isSettled && this.#stream === undefined)) return
     this.#failure = error
-    // A stream that waits for a slow client is not the service's fault.
-    const waits =
-      this.#stream !== undefined && this.#stream.readableLength >= this.#stream.readableHighWaterMark
     const status = error.statusCode ?? 500
-    this.#finish(status < 500 || waits || this.#exchange.clientGone ? 'neutral' : 'failure')
+    const isNeutral =
+      status < 500 ||
+      this.#waitsForReader() ||
+      (status === 504 && this.#waitsForBody()) ||
+      this.#exchange.clientGone
     this.#stream?.destroy(error)
-    this.#answer(error)
+    this.#finish(isNeutral ? 'neutral' : 'failure', error)
   }
 
-  #finish(outcome: Outcome): void {
+  /** A stream that waits for a slow client is not the service's fault. */
+  #waitsForReader(): boolean {
+    return this.#stream !== undefined && this.#stream.readableLength >= this.#stream.readableHighWaterMark
+  }
+
+  /** Nor is a service slow that has not been sent all of the request: the client has not. */
+  #waitsForBody(): boolean {
+    const { raw } = this.#exchange.reply.request
+    return this.wasSent && this.#statusCode === 0 && !raw.complete && raw.readableLength === 0
+  }
+
+  #finish(outcome: Outcome, error?: Error): void {
     if (this.#isSettled) return
     this.#isSettled = true
-    this.#exchange.detach(this)
-    this.#settle(outcome)
+    clearTimeout(this.#timer)
+    this.#owner.onSettled(outcome, error)
   }
+}
 
-  #answer(error: Error | null, response?: UpstreamResponse): void {
-    const callback = this.#callback
-    this.#callback = undefined
-    callback?.(error, response)
-  }
+/** Bytes and milliseconds of an answer that nobody wants. */
+const DRAIN_SIZE = 16_384
+const DRAIN_TIME = 500
+
+function abandon(controller: Dispatcher.DispatchController): void {
+  controller.abort(new Error('the answer is not wanted'))
+}
+
+function expire(call: Call): void {
+  call.abort(new UpstreamTimeout())
 }

@@ -44,9 +44,20 @@ const Unavailable = createError(
   false
 )
 
+const Overloaded = createError('SLUICE_UPSTREAM_OVERLOADED', 'Service overloaded', 503, Error, false)
+
+/** An open breaker's refusal. Seconds. */
 export function unavailable(retryAfter: number): ProblemError {
-  const error: ProblemError = new Unavailable()
-  error.problem = { type: 'urn:sluice:upstream-unavailable', retryAfter }
+  return later(new Unavailable(), 'urn:sluice:upstream-unavailable', retryAfter)
+}
+
+/** As many calls are under way and wait as may. */
+export function overloaded(): ProblemError {
+  return later(new Overloaded(), 'urn:sluice:upstream-overloaded', 1)
+}
+
+function later(error: ProblemError, type: string, retryAfter: number): ProblemError {
+  error.problem = { type, retryAfter }
   error.headers = { 'retry-after': String(retryAfter) }
   return error
 }

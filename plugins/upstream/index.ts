@@ -1,11 +1,15 @@
 import { isAscii } from 'node:buffer'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
+import { mirrorUpstream } from './mirror.ts'
+import { splitUpstream } from './split.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 
 /**
@@ -30,10 +34,9 @@ interface ReplyFromRequest extends Omit<UpstreamRequest, 'exchange' | 'headers'>
 async function upstreams(fastify: FastifyInstance, options: Record<string, UpstreamOptions>) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
-  for (const [name, upstream] of Object.entries(options)) {
-    const created = createUpstream(name, upstream, fastify.log)
-    byName.set(name, created)
-    byOrigin.set(`http://${name}`, created)
+  for (const upstream of createUpstreams(options, fastify.log)) {
+    byName.set(upstream.name, upstream)
+    byOrigin.set(`http://${upstream.name}`, upstream)
   }
 
   fastify.decorate('upstreams', [...byName.values()])
@@ -75,6 +78,27 @@ async function upstreams(fastify: FastifyInstance, options: Record<string, Upstr
 
 export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
+/**
+ * Each with what its config adds, from the inside out: the guards, a mirror, a split. Neither a copy nor a side is
+ * copied or split again, so no config can send a call around in circles.
+ */
+function createUpstreams(options: Record<string, UpstreamOptions>, log: FastifyBaseLogger): Upstream[] {
+  const names = Object.keys(options)
+  const guarded = new Map(
+    names.map(name => [name, createUpstream(name, options[name] as UpstreamOptions, log)])
+  )
+  const mirrored = new Map(
+    [...guarded].map(([name, upstream]) => {
+      const mirror = options[name]?.mirror
+      return [name, mirror ? mirrorUpstream(upstream, mirror, guarded.get(mirror.to) as Upstream) : upstream]
+    })
+  )
+  return [...mirrored].map(([name, upstream]) => {
+    const split = options[name]?.split
+    return split ? splitUpstream(upstream, split, side => mirrored.get(side) as Upstream) : upstream
+  })
+}
+
 /** Characters: beyond, node no longer writes head and text from the stack. */
 const MAX_TEXT = 4_096
 
@@ -85,13 +109,38 @@ const MAX_TEXT = 4_096
  */
 function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
-  if (!Buffer.isBuffer(body)) return response
+  if (!Buffer.isBuffer(body)) {
+    const type = headers['content-type']
+    if (body instanceof Readable && typeof type === 'string') {
+      if (type.startsWith('text/event-stream')) reply.raw.once('pipe', flushHead)
+      else if (type.startsWith('application/grpc')) return withTrailers(response, reply)
+    }
+    return response
+  }
   if (body.length === 0) return { ...response, body: undefined }
   if (headers['content-type'] === undefined)
     return { ...response, body: Readable.from([body], { objectMode: false }) }
   if (body.length > MAX_TEXT || !isAscii(body)) return response
   reply.serializer(asItIs)
   return { ...response, body: body.toString('latin1') }
+}
+
+/** gRPC's status comes in the trailers, or in the head if there is nothing else: then it is made one. */
+function withTrailers(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
+  const raw = reply.raw as unknown as Http2ServerResponse
+  if (raw.stream === undefined) return response
+  const add = (trailers: Headers) => raw.addTrailers(trailers as OutgoingHttpHeaders)
+  ;(response.body as Readable).once('trailers', add)
+  raw.once('pipe', flushHead)
+  const { 'grpc-status': status, 'grpc-message': message, ...headers } = response.headers
+  if (status === undefined) return response
+  add({ 'grpc-status': status, ...(message !== undefined && { 'grpc-message': message }) })
+  return { ...response, headers }
+}
+
+/** Whose first event, or message, may be long in coming, while its reader waits for the head. */
+function flushHead(this: ServerResponse): void {
+  this.flushHeaders()
 }
 
 function asItIs(text: string): string {

@@ -1,35 +1,35 @@
-import type { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { type Dispatcher, Pool } from 'undici'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
-import type { Abortable, Exchange } from '../exchange.ts'
+import type { Abortable } from '../exchange.ts'
+import { Attempts, type Guards, type RetryCounts, type UpstreamRequest } from './attempts.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
-import { Call, type Headers, type UpstreamCallback } from './call.ts'
-import { unavailable } from './errors.ts'
+import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
+import type { UpstreamCallback } from './call.ts'
+import { basesOf, createEndpoints, type EndpointState } from './endpoints.ts'
+import { overloaded } from './errors.ts'
+import { createRefusal } from './fallback.ts'
+import type { MirrorCounts } from './mirror.ts'
+import { createRetryPolicy } from './retry.ts'
 
-export interface UpstreamRequest {
-  exchange: Exchange
-  method: string
-  /** Path and query as they are to be sent. */
-  path: string
-  headers: Headers
-  body?: string | Buffer | Readable | null
-  /** Collect the answer whatever its size; beyond the upstream's `maxBody` the call fails with 502. */
-  collect?: boolean
-}
+export type { UpstreamRequest }
 
 export interface UpstreamState {
   name: string
-  url: string
   breaker: { state: BreakerState } & BreakerCounts
+  calls: BulkheadCounts & RetryCounts
+  endpoints: EndpointState[]
+  mirror?: MirrorCounts
 }
 
 /**
  * A named service, and everything that guards it, in the order in which a call meets it: deadline (the exchange's),
- * breaker, pool, attempt. Forwarding and composition call the same object, so they share what it knows.
+ * breaker, bulkhead, and then its attempts, each at an endpoint and its pool. Forwarding and composition call the same
+ * object, so they share what it knows.
  */
 export interface Upstream {
   readonly name: string
+  /** The base URLs that its services may name in their answers. */
+  readonly bases: readonly string[]
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
   request(options: UpstreamRequest, callback: UpstreamCallback): Abortable | undefined
   state(): UpstreamState
@@ -37,51 +37,64 @@ export interface Upstream {
 }
 
 export function createUpstream(name: string, options: UpstreamOptions, log: FastifyBaseLogger): Upstream {
-  const { origin, pathname } = new URL(options.url)
-  const base = pathname === '/' ? '' : pathname.replace(/\/$/, '')
-  const { collect, maxBody } = options
+  const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, state =>
     log.warn({ upstream: name, breaker: state }, 'breaker changed')
   )
-  const pool = new Pool(origin, {
-    connections: options.connections,
-    pipelining: 1,
-    allowH2: false,
-    // The exchange's deadline covers both, to the last byte.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: options.connectTimeout, ca: options.tls?.ca, rejectUnauthorized: true }
-  })
+  const endpoints = createEndpoints(name, options, log)
+  const bulkhead = createBulkhead(
+    concurrency.max ?? connections * Math.max(1, endpoints.state().length),
+    concurrency.queue
+  )
+  const policy = createRetryPolicy(options.retry)
+  const refuse = createRefusal(name, breaker, options.fallback)
+  const counts: RetryCounts = { retries: 0, exhausted: 0 }
+  const guards: Guards = {
+    breaker,
+    bulkhead,
+    endpoints,
+    policy,
+    timeout,
+    idleTimeout,
+    collect,
+    maxBody,
+    counts,
+    refuse
+  }
 
   return {
     name,
-    request({ exchange, method, path, headers, body = null, collect: collectAll = false }, callback) {
-      if (exchange.reason !== undefined) {
-        callback(exchange.reason)
+    bases: basesOf(options),
+    request(request, callback) {
+      const { reason } = request.exchange
+      if (reason !== undefined) {
+        callback(reason)
         return undefined
       }
-      exchange.called(name)
+      request.exchange.called(name)
       const permit = breaker.admit()
       if (permit === undefined) {
-        callback(unavailable(breaker.retryAfter()))
+        refuse(request, callback)
         return undefined
       }
-      const call = new Call(
-        exchange,
-        method === 'HEAD',
-        collectAll ? maxBody : collect,
-        collectAll,
-        outcome => breaker.report(permit, outcome),
-        callback
-      )
-      exchange.attempts++
-      pool.dispatch({ path: base + path, method: method as Dispatcher.HttpMethod, headers, body }, call)
-      return call
+      if (bulkhead.turnsAway()) {
+        breaker.report(permit, 'neutral')
+        callback(overloaded())
+        return undefined
+      }
+      const attempts = new Attempts(guards, request, permit, callback)
+      bulkhead.enter(attempts)
+      return attempts
     },
-    state: () => ({ name, url: options.url, breaker: { state: breaker.state, ...breaker.counts() } }),
+    state: () => ({
+      name,
+      breaker: { state: breaker.state, ...breaker.counts() },
+      calls: { ...bulkhead.counts(), ...counts },
+      endpoints: endpoints.state()
+    }),
     async close() {
       breaker.close()
-      await pool.destroy()
+      await endpoints.close()
     }
   }
 }

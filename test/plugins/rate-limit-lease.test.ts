@@ -14,7 +14,7 @@ function start(gateways: number) {
       shared.check(...args)
     }
   }
-  const leased = Array.from({ length: gateways }, () => createLeasedLimiter(counting, 1_000, () => time))
+  const leased = Array.from({ length: gateways }, () => createLeasedLimiter(counting, () => time))
   return {
     calls: () => calls,
     time: () => time,
@@ -152,7 +152,7 @@ t.test(
     const memory = createMemoryLimiter(1_000, () => time)
     let isHanging = false
     const shared: Limiter = { check: (...args) => isHanging || memory.check(...args) }
-    const leased = createLeasedLimiter(shared, 1_000, () => time)
+    const leased = createLeasedLimiter(shared, () => time)
     const tier = tierOf(10_000, 60_000)
     const ask = () => {
       let answered = false

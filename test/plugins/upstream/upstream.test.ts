@@ -240,6 +240,7 @@ t.test('bodies stream both ways, unparsed and with backpressure', async t => {
   })
   const { url } = await startGateway(t, {
     upstreams: { products: { url: service } },
+    bodyLimit: 5_000_000,
     scopes: { products: { prefix: '/products', routes: upload } }
   })
   const body = Buffer.alloc(5_000_000, 'sluice')

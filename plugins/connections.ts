@@ -1,0 +1,88 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { compile } from '@fastify/proxy-addr'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { HttpOptions } from '../schemas/http.ts'
+import { endGently, rawProblem } from './client-error.ts'
+
+/**
+ * Connections: how many there may be, in all and an address, and one exchange at a time on each. Pipelined requests
+ * wait for the answer before theirs (RFC 9112, 9.3.2, allows no more for methods that are not safe), and none is
+ * carried out behind an answer that ends its connection.
+ */
+export interface ConnectionsOptions
+  extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket'> {
+  /** Addresses and ranges that may have any number of connections. */
+  trustProxy: string[]
+  /** The listener speaks TLS: a connection counts once it does. */
+  tls: boolean
+}
+
+/** Connections that get an answer to say that there are too many. More are closed without. */
+const REFUSED_AT_A_TIME = 100
+
+const requests = Symbol('sluice.requests')
+type CountedSocket = Socket & { [requests]?: number }
+
+async function connections(fastify: FastifyInstance, options: ConnectionsOptions) {
+  const { server } = fastify
+  const { maxConnections, maxConnectionsPerAddress } = options
+  const maxRequests = options.maxRequestsPerSocket || Number.POSITIVE_INFINITY
+  const isTrusted = compile(options.trustProxy)
+  const perAddress = new Map<string, number>()
+  let open = 0
+
+  server.maxConnections = maxConnections + REFUSED_AT_A_TIME
+  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const own = (perAddress.get(address) ?? 0) + 1
+    perAddress.set(address, own)
+    open++
+    socket.once('close', () => {
+      open--
+      const left = (perAddress.get(address) as number) - 1
+      if (left === 0) perAddress.delete(address)
+      else perAddress.set(address, left)
+    })
+    const isHttp2 = (socket as TLSSocket).alpnProtocol === 'h2'
+    if (!isHttp2) socket.destroySoon = endThis
+    if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(address, 0))) {
+      if (isHttp2) socket.destroy()
+      else endGently(socket, rawProblem(503, 'Retry-After: 1\r\n'))
+    }
+  })
+
+  fastify.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
+    if (request.httpVersionMajor !== 1) return done()
+    // Null while an earlier answer is under way.
+    if (response.socket === null) wait(request.socket, response, () => begin(response, done))
+    else begin(response, done)
+  })
+
+  function begin(response: ServerResponse, done: () => void): void {
+    const socket = response.socket as CountedSocket
+    // Not node's own limit, which says that the connection ends, and does not end it.
+    const count = (socket[requests] ?? 0) + 1
+    socket[requests] = count
+    if (count >= maxRequests) response.shouldKeepAlive = false
+    if (socket.writable) done()
+  }
+}
+
+export default fp(connections, { name: 'sluice-connections', fastify: '5.x' })
+
+/** Node's server closes with this a connection whose answer was the last. */
+function endThis(this: Socket): void {
+  endGently(this)
+}
+
+/** Reads no more requests than have come already. */
+function wait(socket: Socket, response: ServerResponse, begin: () => void): void {
+  socket.pause()
+  response.once('socket', () => {
+    socket.resume()
+    begin()
+  })
+}

@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import createError from '@fastify/error'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { endInOrder, rawProblem } from './client-error.ts'
+
+/**
+ * What node's parser lets through and a gateway may not, since gateway and service could read it differently: refused
+ * before anything else is done, and the connection closed. Also what a gateway answers by itself: `OPTIONS *`,
+ * `Max-Forwards: 0`, `CONNECT`; and `Expect`, for which a client hears `100 Continue` once its body is wanted.
+ */
+export interface HttpGateOptions {
+  /** Header lines. */
+  maxHeadersCount: number
+}
+
+const BadHost = createError(
+  'SLUICE_BAD_HOST',
+  'The request needs one host, and a valid one',
+  400,
+  Error,
+  false
+)
+const BadTarget = createError('SLUICE_BAD_TARGET', 'The request target is not valid', 400, Error, false)
+const BadFraming = createError(
+  'SLUICE_BAD_FRAMING',
+  'A body is not allowed here, or not in this form',
+  400,
+  Error,
+  false
+)
+const UnknownExpectation = createError(
+  'SLUICE_UNKNOWN_EXPECTATION',
+  'The expectation cannot be met',
+  417,
+  Error,
+  false
+)
+const TooManyHeaders = createError('SLUICE_TOO_MANY_HEADERS', 'Too many header fields', 431, Error, false)
+const UnknownCoding = createError(
+  'SLUICE_UNKNOWN_CODING',
+  'The transfer coding is not known',
+  501,
+  Error,
+  false
+)
+const UnknownVersion = createError('SLUICE_UNKNOWN_VERSION', 'HTTP version not supported', 505, Error, false)
+
+/** RFC 3986, 3.2.2, without what no host on the net has: userinfo, escapes, sub-delimiters. */
+const HOST = /^(?:[\w.~-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{0,5})?$/
+const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)$/i
+const SLASH = 47
+
+async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptions) {
+  const { server } = fastify
+  const maxLines = maxHeadersCount * 2
+
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    socket.on('error', () => {})
+    endInOrder(socket, rawProblem(501))
+  })
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (hasBody(request)) continueOnRead(request, response)
+    server.emit('request', request, response)
+  })
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    server.emit('request', request, response)
+  )
+
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const { raw } = request
+    const Fault = raw.rawHeaders.length > maxLines ? TooManyHeaders : faultOf(raw, request)
+    if (Fault !== undefined) {
+      reply.header('connection', 'close')
+      return done(new Fault())
+    }
+    const { upgrade, 'max-forwards': maxForwards } = raw.headers
+    // Node's parser stops at an upgrade; what was sent behind it may be lost.
+    if (upgrade !== undefined) reply.raw.shouldKeepAlive = false
+    if (raw.url === '*' || (maxForwards !== undefined && isLastHop(raw, maxForwards as string)))
+      return void reply.code(204).send()
+    done()
+  })
+}
+
+export default fp(http, { name: 'sluice-http', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Error) | undefined {
+  const { headers, method } = raw
+  const isOld = raw.httpVersionMinor === 0
+  if (raw.httpVersionMajor !== 1) return 'stream' in raw ? undefined : UnknownVersion
+
+  // Of two lines node makes one value, which is no host.
+  if (headers.host === undefined ? !isOld : !HOST.test(headers.host)) return BadHost
+  if (!isTarget(raw, request)) return BadTarget
+
+  // RFC 9112, 6.1: whatever a proxy that knows no chunks made of it is not worth finding out.
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined) {
+    if (isOld) return BadFraming
+    if (coding.toLowerCase() !== 'chunked') return UnknownCoding
+  }
+  // RFC 9110, 9.3.1 and 9.3.8: a body that some read and others leave in the connection.
+  if ((method === 'GET' || method === 'HEAD' || method === 'TRACE') && hasBody(raw)) return BadFraming
+  if (headers.expect !== undefined && !isOld && headers.expect.toLowerCase() !== '100-continue')
+    return UnknownExpectation
+  return undefined
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
+}
+
+/** RFC 9112, 3.2. An absolute target is made what the router and the service know, if it is of this host. */
+function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
+  const url = raw.url as string
+  if (url.charCodeAt(0) !== SLASH) {
+    if (url === '*') return raw.method === 'OPTIONS'
+    const [, scheme, authority, path] = ABSOLUTE.exec(url) ?? []
+    if (
+      scheme?.toLowerCase() !== request.protocol ||
+      authority?.toLowerCase() !== raw.headers.host?.toLowerCase()
+    )
+      return false
+    raw.url = path
+  }
+  if (!url.includes('#') && !url.includes('\\')) return true
+  // The router ends the path at a fragment; some services take a backslash for a slash.
+  return !/^[^?]*\\|#/.test(url)
+}
+
+/** RFC 9110, 7.6.2: one hop less, or none. */
+function isLastHop(raw: IncomingMessage, maxForwards: string): boolean {
+  if ((raw.method !== 'OPTIONS' && raw.method !== 'TRACE') || !/^\d{1,9}$/.test(maxForwards)) return false
+  if (Number(maxForwards) === 0) return true
+  raw.headers['max-forwards'] = String(Number(maxForwards) - 1)
+  return false
+}
+
+/**
+ * `100 Continue` is for a body that somebody reads (RFC 9110, 10.1.1): not before a token or a limit has refused it.
+ * Without it the client may send the body or not, so node ends the connection with the answer.
+ */
+function continueOnRead(request: IncomingMessage, response: ServerResponse): void {
+  const read = request._read
+  request._read = size => {
+    request._read = read
+    if (!response.headersSent) response.writeContinue()
+    read.call(request, size)
+  }
+}

@@ -1,0 +1,79 @@
+import { constants, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import createError from '@fastify/error'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+
+/**
+ * HTTP/2 in front (RFC 9113), made to mean what HTTP/1.1 means to everything behind it. Registered with `listen.http2`
+ * alone; requests over HTTP/1.1 pass through. Errors: 400 if `Host` says another authority than `:authority`.
+ */
+export interface Http2PatternOptions {
+  /** Milliseconds for a request's body to come, as node has it for HTTP/1.1. */
+  requestTimeout: number
+}
+
+/** Milliseconds. */
+const GRACE = 100
+
+const AmbiguousHost = createError('SLUICE_AMBIGUOUS_HOST', 'The host is ambiguous', 400, Error, false)
+
+async function http2(fastify: FastifyInstance, { requestTimeout }: Http2PatternOptions) {
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const raw = request.raw as unknown as Http2ServerRequest
+    if (!(raw instanceof Http2ServerRequest)) return done()
+    const { headers, stream } = raw
+    const { host, ':authority': authority } = headers
+    // RFC 9113, 8.3.1.
+    if (host !== undefined && authority !== undefined && host.toLowerCase() !== authority.toLowerCase())
+      return done(new AmbiguousHost())
+    if (!stream.endAfterHeaders) {
+      // Fastify takes a body of no type and no length for none: in HTTP/2 only the frames say that there is one.
+      if (headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
+      // Of a request that its client resets node makes one that has come to its end.
+      raw.on('error', ignore)
+      raw.once('aborted', cut)
+      // A stream of messages may go on for as long as its route lets it.
+      if (request.routeOptions.config.deadline !== 0) {
+        const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestTimeout)
+        raw.once('end', () => clearTimeout(timer))
+        stream.once('close', () => clearTimeout(timer))
+      }
+      // An answer before the end of the request ends it (RFC 9113, 8.1), or nobody would read the rest.
+      // Not at `finish`: that may come before the trailers have gone, and with them the end of the answer.
+      stream.once('finish', () => {
+        // An answer of no body has no trailers to wait for.
+        if (!raw.readableEnded && stream.sentTrailers === undefined)
+          setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), GRACE).unref()
+      })
+      stream.once('wantTrailers', () =>
+        setImmediate(() => {
+          if (!raw.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+        })
+      )
+    }
+    done()
+  })
+}
+
+export default fp(http2, { name: 'sluice-http2', fastify: '5.x' })
+
+function cut(this: Http2ServerRequest): void {
+  this.destroy(new Error('The request was cut short'))
+}
+
+function ignore(): void {}
+
+/** What node's own lacks: an answer that was cut short is neither whole here nor there. */
+export class Http2Response extends Http2ServerResponse {
+  /** A stream that its client resets is ended by node, and then counts as finished. */
+  // @ts-expect-error: it is an accessor, whatever its type says.
+  override get writableFinished(): boolean {
+    return this.stream.writableFinished && !this.stream.aborted
+  }
+
+  /** Without an error node resets with NO_ERROR, which clients take for the end of the answer. */
+  override destroy(error: Error = new Error('The answer was cut short')): this {
+    super.destroy(this.writableFinished ? undefined : error)
+    return this
+  }
+}

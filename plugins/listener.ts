@@ -1,0 +1,69 @@
+import type { Server } from 'node:http'
+import { createSecureServer } from 'node:http2'
+import { createServer } from 'node:https'
+import type { FastifyServerFactory, FastifyServerOptions } from 'fastify'
+import type { Http2Options, ListenOptions } from '../schemas/listen.ts'
+import { readCertificates } from './certificates.ts'
+import { Http2Response } from './http2.ts'
+
+/**
+ * The server under the gateway: nothing of its own without `tls` (Fastify's is right), else https, with HTTP/2 beside
+ * HTTP/1.1 if asked for. HTTP/1.1 is configured as Fastify would have.
+ * @throws if the certificate's files cannot be read.
+ */
+export function listenerOptions({ tls, http2 }: ListenOptions): FastifyServerOptions {
+  if (tls === undefined) return {}
+  const certificates = { ...readCertificates(tls), handshakeTimeout: HANDSHAKE_TIMEOUT }
+  const serverFactory: FastifyServerFactory = (handler, options) => {
+    const http1 = {
+      ...(options.http as object),
+      keepAliveTimeout: options.keepAliveTimeout as number,
+      requestTimeout: options.requestTimeout as number
+    }
+    const server =
+      http2 === false
+        ? createServer({ ...certificates, ...http1 }, handler as never)
+        : createHttp2Server(certificates, http1, http2 === true ? HTTP2_DEFAULTS : http2, handler as never)
+    server.setTimeout(options.connectionTimeout as number)
+    if (Number(options.maxRequestsPerSocket) > 0)
+      server.maxRequestsPerSocket = options.maxRequestsPerSocket as number
+    return server as never
+  }
+  // `https` is how Fastify knows which scheme it says that it listens on.
+  return { serverFactory, https: {} } as never
+}
+
+/** Milliseconds to get through TLS. */
+const HANDSHAKE_TIMEOUT = 10_000
+const HTTP2_DEFAULTS: Http2Options = { streams: 128, idleTimeout: 72_000 }
+
+/**
+ * Floods: nghttp2 ends a connection that resets streams faster than 33 a second for long (after 1,000), or that has a
+ * thousand frames unacknowledged; the rest of what one connection may cost is bounded here.
+ */
+function createHttp2Server(
+  certificates: object,
+  http1: object,
+  { streams, idleTimeout }: Http2Options,
+  handler: () => void
+): Server {
+  const server = createSecureServer(
+    {
+      ...certificates,
+      ...http1,
+      allowHTTP1: true,
+      http1Options: http1,
+      Http2ServerResponse: Http2Response as never,
+      settings: { maxConcurrentStreams: streams, maxHeaderListSize: 16_384, enablePush: false },
+      maxHeaderListPairs: 128,
+      maxSessionInvalidFrames: 100,
+      maxSessionRejectedStreams: 100,
+      maxOutstandingPings: 10,
+      maxSettings: 32,
+      unknownProtocolTimeout: HANDSHAKE_TIMEOUT
+    },
+    handler
+  )
+  server.on('session', session => session.setTimeout(idleTimeout, () => session.close()))
+  return server as never
+}

@@ -1,0 +1,18 @@
+import helmet from '@fastify/helmet'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { SecurityHeadersOptions } from '../schemas/scope.ts'
+
+/** Security headers for a scope, by @fastify/helmet, as they fit an API. What the service says itself stands. */
+async function securityHeaders(fastify: FastifyInstance, { hsts, policy }: SecurityHeadersOptions) {
+  await fastify.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: policy },
+    strictTransportSecurity: hsts > 0 && { maxAge: hsts, includeSubDomains: false },
+    // These are of pages, and an answer to another origin is what CORS is for.
+    crossOriginResourcePolicy: false,
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false
+  })
+}
+
+export default fp(securityHeaders, { name: 'sluice-security-headers', fastify: '5.x' })

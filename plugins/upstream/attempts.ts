@@ -1,0 +1,246 @@
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { RetryReason } from '../../schemas/upstream.ts'
+import type { Abortable, Exchange } from '../exchange.ts'
+import type { Breaker, Outcome, Permit } from './breaker.ts'
+import type { Bulkhead, Waiting } from './bulkhead.ts'
+import { Call, type CallOwner, type Headers, type UpstreamCallback, type UpstreamResponse } from './call.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { Endpoints } from './endpoints.ts'
+import { unavailable } from './errors.ts'
+import { Replay } from './replay.ts'
+import { type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
+
+export interface UpstreamRequest {
+  exchange: Exchange
+  method: string
+  /** Path and query as they are to be sent. */
+  path: string
+  headers: Headers
+  body?: string | Buffer | Readable | null
+  /** Collect the answer whatever its size; beyond the upstream's `maxBody` the call fails with 502. */
+  collect?: boolean
+  /** The protocol to change to. If the service agrees, the answer has a `socket`. */
+  upgrade?: string
+}
+
+/** What all calls to an upstream share. */
+export interface Guards {
+  readonly breaker: Breaker
+  readonly bulkhead: Bulkhead
+  readonly endpoints: Endpoints
+  readonly policy: RetryPolicy
+  /** Milliseconds; 0: none. */
+  readonly timeout: number
+  readonly idleTimeout: number
+  /** Bytes. */
+  readonly collect: number
+  readonly maxBody: number
+  readonly counts: RetryCounts
+  /** Calls back with what a call gets that the breaker refuses. */
+  refuse(request: UpstreamRequest, callback: UpstreamCallback): void
+}
+
+/** Since the start. */
+export interface RetryCounts {
+  retries: number
+  /** Attempts that the budget did not let be made. */
+  exhausted: number
+}
+
+/**
+ * A call that the breaker has admitted, from its place in line through its attempts: each at an endpoint of its own as
+ * long as there are others, each reported to its endpoint; the last one's outcome is the call's, for the breaker. Calls
+ * back exactly once, and makes no further attempt after that.
+ */
+export class Attempts implements Abortable, CallOwner, Waiting {
+  #guards: Guards
+  #request: UpstreamRequest
+  #callback: UpstreamCallback
+  #permit: Permit
+  #call: Call | undefined
+  #endpoint: Endpoint | undefined
+  #tried: Endpoint[] | undefined
+  #replay: Replay | undefined
+  #retries = 0
+  #startedAt = 0
+  /** Milliseconds to the head of the attempt's answer, or to its failure. */
+  #ms: number | undefined
+  #backoff: NodeJS.Timeout | undefined
+  #isAborted = false
+  #isAnswered = false
+  #isEnded = false
+
+  constructor(guards: Guards, request: UpstreamRequest, permit: Permit, callback: UpstreamCallback) {
+    this.#guards = guards
+    this.#request = request
+    this.#permit = permit
+    this.#callback = callback
+    request.exchange.attach(this)
+  }
+
+  start(hasWaited: boolean): void {
+    const { breaker, bulkhead, policy, timeout, refuse } = this.#guards
+    const { exchange, method, body } = this.#request
+    if (hasWaited) {
+      // The breaker may have opened since.
+      breaker.report(this.#permit, 'neutral')
+      const permit = breaker.admit()
+      if (permit === undefined) {
+        this.#isEnded = true
+        exchange.detach(this)
+        bulkhead.done()
+        return refuse(this.#request, this.#callback)
+      }
+      this.#permit = permit
+    }
+    if (isStream(body) && policy.attempts > 0 && (policy.repeats(method) || timeout > 0))
+      this.#replay = new Replay(body, policy.maxBody)
+    this.#startedAt = performance.now()
+    policy.budget.call(this.#startedAt)
+    this.#attempt()
+  }
+
+  /** For good: what fails by this is not tried again. */
+  abort(reason: Error & { statusCode?: number }): void {
+    if (this.#isEnded || this.#isAborted) return
+    this.#isAborted = true
+    const { breaker, bulkhead } = this.#guards
+    const { exchange } = this.#request
+    if (this.#call !== undefined) return this.#call.abort(reason)
+    if (bulkhead.leave(this)) {
+      this.#isEnded = true
+      exchange.detach(this)
+      breaker.report(this.#permit, 'neutral')
+      return this.#callback(reason)
+    }
+    clearTimeout(this.#backoff)
+    const isNeutral = (reason.statusCode ?? 500) < 500 || exchange.clientGone
+    this.#end(isNeutral ? 'neutral' : 'failure', reason)
+  }
+
+  onHead(statusCode: number, headers: Headers): boolean {
+    this.#ms = performance.now() - this.#startedAt
+    if (statusCode < 429 || !this.#guards.policy.retries(statusCode as RetryReason)) return false
+    const delay = this.#delayOf(statusCode as RetryReason, retryAfterOf(headers))
+    if (delay === undefined) return false
+    this.#leave(statusCode < 500 ? 'answered' : 'failure')
+    this.#again(delay)
+    return true
+  }
+
+  onResponse(response: UpstreamResponse): void {
+    this.#isAnswered = true
+    this.#callback(null, response)
+  }
+
+  onSettled(outcome: Outcome, error?: Error): void {
+    if (error !== undefined && outcome === 'failure' && !this.#isAnswered && !this.#isAborted) {
+      const reason = retryReason(error, (this.#call as Call).wasSent)
+      const delay = reason === undefined ? undefined : this.#delayOf(reason)
+      if (delay !== undefined) {
+        this.#leave(outcome)
+        // Nothing speaks against another endpoint, so it is asked at once.
+        this.#again(this.#isUntried() && (reason === 'connect' || reason === 'reset') ? 0 : delay)
+        return
+      }
+    }
+    this.#leave(outcome)
+    this.#end(outcome, error)
+  }
+
+  #attempt(): void {
+    const { endpoints, timeout, idleTimeout, collect, maxBody } = this.#guards
+    const {
+      exchange,
+      method,
+      path,
+      headers,
+      body = null,
+      collect: collectAll = false,
+      upgrade
+    } = this.#request
+    const endpoint = endpoints.pick(this.#request, this.#tried)
+    // Its name has not been resolved yet.
+    if (endpoint === undefined) return this.#end('neutral', unavailable(1))
+    const call = new Call(this, exchange, method === 'HEAD', collectAll ? maxBody : collect, collectAll)
+    this.#call = call
+    this.#endpoint = endpoint
+    endpoint.inFlight++
+    exchange.attempts++
+    exchange.endpoint = endpoint.url
+    if (timeout > 0) call.expectHead(timeout, isStream(body))
+    endpoint.dispatcher.dispatch(
+      {
+        path: endpoint.base + path,
+        method: method as Dispatcher.HttpMethod,
+        headers,
+        body: this.#replay === undefined ? body : this.#replay.open(),
+        bodyTimeout: idleTimeout,
+        ...(upgrade !== undefined && { upgrade })
+      },
+      call
+    )
+  }
+
+  /** Milliseconds to the next attempt, which the budget then has paid for, or undefined if there is to be none. */
+  #delayOf(reason: RetryReason, retryAfter?: string): number | undefined {
+    const { policy, breaker, counts } = this.#guards
+    const { exchange, method, body } = this.#request
+    if (this.#retries >= policy.attempts || !policy.retries(reason)) return undefined
+    // After a connection that was not made any request may be sent, and its body is as it was.
+    const wasSent = reason !== 'connect'
+    if (wasSent && !policy.repeats(method)) return undefined
+    if (isStream(body) && (this.#replay === undefined ? wasSent : !this.#replay.canReplay)) return undefined
+    // A trial is one request; and to a service that is known to be down nothing is sent twice.
+    if (breaker.state !== 'closed' || exchange.reason !== undefined || exchange.clientGone) return undefined
+    const delay = policy.delay(this.#retries + 1, retryAfter)
+    if (delay === undefined || delay >= exchange.remaining) return undefined
+    if (policy.budget.take(performance.now())) return delay
+    counts.exhausted++
+    return undefined
+  }
+
+  #again(delay: number): void {
+    this.#retries++
+    this.#guards.counts.retries++
+    if (delay === 0) this.#repeat()
+    else this.#backoff = setTimeout(() => this.#repeat(), delay)
+  }
+
+  #repeat(): void {
+    this.#startedAt = performance.now()
+    this.#ms = undefined
+    this.#attempt()
+  }
+
+  #isUntried(): boolean {
+    const next = this.#guards.endpoints.pick(this.#request, this.#tried)
+    return next !== undefined && !(this.#tried as Endpoint[]).includes(next)
+  }
+
+  /** The endpoint has done what it could. */
+  #leave(outcome: Outcome): void {
+    const endpoint = this.#endpoint as Endpoint
+    this.#ms ??= performance.now() - this.#startedAt
+    endpoint.inFlight--
+    endpoint.report(outcome, this.#ms)
+    this.#call = undefined
+    if (outcome !== 'failure' && outcome !== 'answered') return
+    if (this.#tried === undefined) this.#tried = [endpoint]
+    else this.#tried.push(endpoint)
+  }
+
+  #end(outcome: Outcome, error?: Error): void {
+    const { breaker, bulkhead } = this.#guards
+    this.#isEnded = true
+    this.#request.exchange.detach(this)
+    breaker.report(this.#permit, outcome, this.#ms)
+    bulkhead.done()
+    if (error !== undefined && !this.#isAnswered) this.#callback(error)
+  }
+}
+
+function isStream(body: UpstreamRequest['body']): body is Readable {
+  return typeof body === 'object' && body !== null && !Buffer.isBuffer(body)
+}

@@ -1,0 +1,76 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Upstream, UpstreamState } from './upstream.ts'
+
+/** What becomes of the calls to each upstream; read when it is asked for, since the upstreams count already. */
+export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly Upstream[]): void {
+  const ofUpstreams = (
+    Kind: typeof Counter | typeof Gauge,
+    name: string,
+    help: string,
+    valuesOf: (state: UpstreamState) => Record<string, number | undefined>,
+    label?: string
+  ) =>
+    new Kind({
+      name,
+      help,
+      labelNames: label === undefined ? ['upstream'] : ['upstream', label],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const upstream of upstreamsOf()) {
+          const state = upstream.state()
+          for (const [value, count] of Object.entries(valuesOf(state)))
+            if (count !== undefined)
+              this.inc({ upstream: state.name, ...(label !== undefined && { [label]: value }) }, count)
+        }
+      }
+    })
+  ofUpstreams(
+    Counter,
+    'sluice_breaker_refused_total',
+    'Calls that an open breaker refused',
+    ({ breaker }) => ({ refused: breaker.refused })
+  )
+  ofUpstreams(
+    Counter,
+    'sluice_breaker_transitions_total',
+    'Changes of a breaker, by the state that it entered',
+    ({ breaker }) => ({ open: breaker.opened, 'half-open': breaker.halfOpened, closed: breaker.closed }),
+    'to'
+  )
+  ofUpstreams(
+    Counter,
+    'sluice_upstream_slow_total',
+    'Calls that were slow by their breaker',
+    ({ breaker }) => ({ slow: breaker.slowTotal })
+  )
+  ofUpstreams(
+    Gauge,
+    'sluice_upstream_calls',
+    'Calls under way, and in line for a place',
+    ({ calls }) => ({ running: calls.running, queued: calls.queued }),
+    'state'
+  )
+  ofUpstreams(
+    Counter,
+    'sluice_upstream_rejected_total',
+    'Calls refused since too many were in line',
+    ({ calls }) => ({ rejected: calls.rejected })
+  )
+  ofUpstreams(Counter, 'sluice_retries_total', 'Attempts after the first', ({ calls }) => ({
+    retries: calls.retries
+  }))
+  ofUpstreams(
+    Counter,
+    'sluice_retries_refused_total',
+    'Attempts that the retry budget did not let be made',
+    ({ calls }) => ({ exhausted: calls.exhausted })
+  )
+  ofUpstreams(
+    Counter,
+    'sluice_mirror_total',
+    'Copies of calls, by what became of them: sent, of these failed, and dropped',
+    ({ mirror }) => ({ sent: mirror?.sent, failed: mirror?.failed, dropped: mirror?.dropped }),
+    'result'
+  )
+}

@@ -1,0 +1,38 @@
+import type { FallbackOptions } from '../../schemas/upstream.ts'
+import type { UpstreamRequest } from './attempts.ts'
+import type { Breaker } from './breaker.ts'
+import type { UpstreamCallback, UpstreamResponse } from './call.ts'
+import { unavailable } from './errors.ts'
+
+/**
+ * What a call gets while the breaker refuses it: 503, or the fallback of the config, which the client can tell by
+ * `Sluice-Fallback` (RFC 9651 list of the upstreams' names) and which is not to be stored.
+ */
+export function createRefusal(
+  name: string,
+  breaker: Breaker,
+  fallback: FallbackOptions | undefined
+): (request: UpstreamRequest, callback: UpstreamCallback) => void {
+  if (fallback === undefined) return (_request, callback) => callback(unavailable(breaker.retryAfter()))
+
+  const { status: statusCode } = fallback
+  const hasBody = statusCode !== 204 && statusCode !== 304
+  const body = hasBody ? Buffer.from(JSON.stringify(fallback.body)) : undefined
+  const headers = {
+    'cache-control': 'no-store',
+    ...(body && { 'content-type': 'application/json', 'content-length': String(body.length) }),
+    ...fallback.headers
+  }
+  return ({ exchange: { reply }, method }, callback) => {
+    const named = String(reply.getHeader('sluice-fallback') ?? '')
+    if (!named.includes(`"${name}"`))
+      reply.header('sluice-fallback', named === '' ? `"${name}"` : `${named}, "${name}"`)
+    const response: UpstreamResponse = {
+      statusCode,
+      headers: { ...headers },
+      body: method === 'HEAD' ? undefined : body,
+      isFallback: true
+    }
+    callback(null, response)
+  }
+}

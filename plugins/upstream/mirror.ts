@@ -1,0 +1,77 @@
+import { Readable } from 'node:stream'
+import createError from '@fastify/error'
+import type { MirrorOptions } from '../../schemas/upstream.ts'
+import { DetachedExchange } from '../exchange.ts'
+import { Replay } from './replay.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Since the start. */
+export interface MirrorCounts {
+  sent: number
+  /** Not sent: too many under way, or a body that is too large or was not read to its end. */
+  dropped: number
+  /** Sent, and not answered, or with 5xx. */
+  failed: number
+}
+
+/**
+ * An upstream whose calls are copied to another one. The copy is made once the real call has its answer, which thus
+ * cannot wait for it; it has its own deadline and its own guards, its answer is thrown away, and what becomes of it is
+ * counted, nothing else. It says what it is by `Sluice-Mirror`, a header that no client can set.
+ */
+export function mirrorUpstream(
+  upstream: Upstream,
+  { share, maxBody, concurrency, deadline }: MirrorOptions,
+  target: Upstream
+): Upstream {
+  const counts: MirrorCounts = { sent: 0, dropped: 0, failed: 0 }
+  let inFlight = 0
+
+  return {
+    ...upstream,
+    request(request, callback) {
+      if (share < 1 && Math.random() >= share) return upstream.request(request, callback)
+      if (inFlight >= concurrency) {
+        counts.dropped++
+        return upstream.request(request, callback)
+      }
+      inFlight++
+      const { exchange, method, path, headers, body } = request
+      const replay = body instanceof Readable ? new Replay(body, maxBody) : undefined
+      return upstream.request({ ...request, body: replay?.open() ?? body }, (error, response) => {
+        const copied = body instanceof Readable ? replay?.whole : (body ?? null)
+        if (copied === undefined) {
+          inFlight--
+          counts.dropped++
+        } else setImmediate(send, copied)
+        callback(error, response)
+      })
+
+      function send(body: string | Buffer | null): void {
+        counts.sent++
+        const detached = new DetachedExchange(exchange, deadline)
+        target.request(
+          {
+            exchange: detached,
+            method,
+            path,
+            headers: { ...headers, 'sluice-mirror': `"${upstream.name}"` },
+            body
+          },
+          (error, response) => {
+            inFlight--
+            if (error !== null || (response?.statusCode ?? 0) >= 500) counts.failed++
+            // Whoever streams is stopped; small answers are here already.
+            if (response?.body instanceof Readable)
+              response.body.on('error', () => {}).destroy(new NotWanted())
+            detached.end()
+          }
+        )
+      }
+    },
+    state: () => ({ ...upstream.state(), mirror: { ...counts } })
+  }
+}
+
+/** Below 500, so that no breaker counts it. */
+const NotWanted = createError('SLUICE_MIRRORED', 'A copy, whose answer nobody reads', 499, Error, false)

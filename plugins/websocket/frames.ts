@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+
+/**
+ * Reads the heads of WebSocket frames (RFC 6455, 5.2) as they pass, so that nothing that is not the protocol, and no
+ * message beyond the limit, gets through. Payloads are neither unmasked nor collected.
+ */
+export interface FrameReader {
+  /** What may pass of `chunk`, and of the head of a frame that was not there in whole before. */
+  read(chunk: Buffer): Buffer
+  /** Lets the frame at hand pass to its end, and none after it. */
+  stop(): void
+  /** Why the next frame may not pass: a close code (RFC 6455, 7.4.1). */
+  readonly fault: CloseCode | undefined
+  /** True between two frames, where one of ours can go. */
+  readonly isBetween: boolean
+  /** The code of the close frame that has passed, 1005 if it had none. */
+  readonly closeCode: number | undefined
+}
+
+export type CloseCode = 1001 | 1002 | 1009
+
+const CONTINUATION = 0x0
+const BINARY = 0x2
+const CLOSE = 0x8
+const PONG = 0xa
+const NOTHING: Buffer = Buffer.alloc(0)
+
+/** `isMasked`: what a client sends (RFC 6455, 5.1). `limit`: bytes of a message, over all its fragments. */
+export function createFrameReader(isMasked: boolean, limit: number): FrameReader {
+  let rest = NOTHING
+  let left = 0
+  let message = 0
+  let isFragmented = false
+  let isStopped = false
+  let fault: CloseCode | undefined
+  let mask = NOTHING
+  let code = NOTHING
+  let isClosing = false
+
+  return {
+    read(chunk) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      rest = NOTHING
+      let at = 0
+      while (at < bytes.length) {
+        if (left > 0) {
+          const size = Math.min(left, bytes.length - at)
+          if (isClosing && code.length < 2)
+            code = Buffer.concat([code, bytes.subarray(at, at + Math.min(size, 2 - code.length))])
+          left -= size
+          at += size
+          continue
+        }
+        if (isStopped || isClosing || fault !== undefined) break
+        const length = lengthOfHead(bytes, at)
+        if (bytes.length - at < length) {
+          rest = bytes.subarray(at)
+          break
+        }
+        fault = judge(bytes.subarray(at, at + length))
+        if (fault === undefined) at += length
+      }
+      return bytes.subarray(0, at)
+    },
+    stop() {
+      isStopped = true
+    },
+    get fault() {
+      return fault
+    },
+    get isBetween() {
+      return left === 0
+    },
+    get closeCode() {
+      if (!isClosing) return undefined
+      if (code.length < 2) return 1005
+      return code.readUInt16BE() ^ (isMasked ? mask.readUInt16BE() : 0)
+    }
+  }
+
+  function lengthOfHead(bytes: Buffer, at: number): number {
+    const size = (bytes[at + 1] ?? 0) & 0x7f
+    return 2 + (size === 126 ? 2 : size === 127 ? 8 : 0) + (isMasked ? 4 : 0)
+  }
+
+  function judge(head: Buffer): CloseCode | undefined {
+    const first = head.readUInt8(0)
+    const second = head.readUInt8(1)
+    const isFinal = first >= 0x80
+    const opcode = first & 0x0f
+    // No extension was agreed upon, so no reserved bit means anything.
+    if ((first & 0x70) !== 0 || second >= 0x80 !== isMasked) return 1002
+    let size = second & 0x7f
+    if (opcode >= CLOSE) {
+      if (opcode > PONG || !isFinal || size > 125 || (opcode === CLOSE && size === 1)) return 1002
+      if (opcode === CLOSE) {
+        isClosing = true
+        mask = Buffer.from(head.subarray(-4))
+      }
+    } else {
+      if (size === 126) size = head.readUInt16BE(2)
+      else if (size === 127) size = Number(head.readBigUInt64BE(2))
+      if (opcode > BINARY || (opcode === CONTINUATION) !== isFragmented) return 1002
+      message = (isFragmented ? message : 0) + size
+      if (message > limit) return 1009
+      isFragmented = !isFinal
+    }
+    left = size
+    return undefined
+  }
+}
+
+/** A close frame; `isMasked`: for a service (RFC 6455, 5.3). */
+export function closeFrame(code: CloseCode, isMasked: boolean): Buffer {
+  if (!isMasked) return Buffer.from([0x88, 2, code >> 8, code & 0xff])
+  const mask = randomBytes(4)
+  return Buffer.from([
+    0x88,
+    0x82,
+    ...mask,
+    (code >> 8) ^ (mask[0] as number),
+    (code & 0xff) ^ (mask[1] as number)
+  ])
+}

@@ -1,0 +1,239 @@
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import createError from '@fastify/error'
+import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import findMyWay from 'find-my-way'
+import { remainder } from '../forward.ts'
+import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
+import { type ProblemError, problemOf } from '../problem.ts'
+import type { Headers, UpstreamResponse } from '../upstream/call.ts'
+import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
+import type { UpstreamName } from '../upstream/index.ts'
+import { checkAnswer, checkRequest, upgradeRequired } from './handshake.ts'
+import { createTunnel, type Tunnel } from './tunnel.ts'
+
+/**
+ * WebSocket (RFC 6455) through the gateway, as a route of its scope: token, limits and all else are settled before the
+ * protocol changes, and what is refused is a problem over HTTP.
+ *
+ * ```ts
+ * app.websocket({ url: '/feed', upstream: 'orders', prefix: '/orders' })
+ * ```
+ *
+ * After it, frames pass as they are; only their heads are read. The exchange, and with it the deadline, ends with the
+ * handshake.
+ */
+export interface WebSocketRoute extends Omit<RouteOptions, 'handler' | 'method'> {
+  upstream: UpstreamName
+  /** Put in the place of the scope's prefix. */
+  prefix: string
+  /** Origins besides the gateway's own that pages may connect from; `['*']` for all. */
+  allowOrigins?: readonly string[]
+  /** Bytes of a message. */
+  maxMessage?: number
+  /** Milliseconds without a byte from either side. */
+  idleTimeout?: number
+  /** Open at once, on this route of this process. */
+  maxConnections?: number
+}
+
+const NoUpgradeHere = createError(
+  'SLUICE_NO_UPGRADE',
+  'This route does not speak WebSocket',
+  400,
+  Error,
+  false
+)
+const TooManyConnections = createError(
+  'SLUICE_TOO_MANY_CONNECTIONS',
+  'Too many connections are open',
+  503,
+  Error,
+  false
+)
+
+/** What node hands over of a request that wants another protocol. */
+interface Handover {
+  socket: Duplex
+  head: Buffer
+}
+
+async function websocket(fastify: FastifyInstance) {
+  const routes = findMyWay()
+  let hasRoutes = false
+  const handovers = new WeakMap<IncomingMessage, Handover>()
+  const tunnels = new Set<Tunnel>()
+  let isClosing = false
+
+  fastify.decorate(
+    'websocket',
+    function (
+      this: FastifyInstance,
+      {
+        upstream: name,
+        prefix,
+        allowOrigins = [],
+        maxMessage = 1_048_576,
+        idleTimeout = 120_000,
+        maxConnections = 1_000,
+        ...route
+      }: WebSocketRoute
+    ) {
+      const upstream = this.upstream(name)
+      const own = this.prefix
+      let open = 0
+      hasRoutes = true
+      routes.on('GET', own + route.url, ignore)
+      if (route.url === '/' && own !== '') routes.on('GET', own, ignore)
+      this.route({
+        ...route,
+        method: 'GET',
+        exposeHeadRoute: false,
+        handler(request, reply) {
+          const handover = handovers.get(request.raw)
+          if (handover === undefined) return void reply.send(upgradeRequired(request))
+          checkRequest(request, handover.head, allowOrigins)
+          if (isClosing || open >= maxConnections) return void reply.send(tooMany())
+          const headers = toUpstreamHeaders(request)
+          // What a service may do with it, the limits here cannot follow.
+          delete headers['sec-websocket-extensions']
+          open++
+          let service: Duplex | undefined
+          // Of the exchange: the handshake is over, one way or the other.
+          reply.raw.once('close', () => {
+            if (reply.raw.statusCode === 101 && reply.raw.writableFinished) return join(service as Duplex)
+            open--
+            service?.destroy()
+          })
+          upstream.request(
+            {
+              exchange: request.exchange,
+              method: 'GET',
+              path: prefix + remainder(request.raw.url as string, own),
+              headers,
+              collect: true,
+              upgrade: 'websocket'
+            },
+            (error, response) => {
+              service = response?.socket?.on('error', ignore)
+              try {
+                if (error !== null) throw error
+                if (service === undefined) throw refusal(response as UpstreamResponse)
+                checkAnswer(request, response as UpstreamResponse)
+              } catch (error) {
+                service?.destroy()
+                return reply.send(error)
+              }
+              accept(reply, (response as UpstreamResponse).headers, handover.socket)
+            }
+          )
+
+          function join(service: Duplex): void {
+            const startedAt = performance.now()
+            const { socket } = handover as Handover
+            const tunnel = createTunnel(socket, service, { maxMessage, idleTimeout }, end => {
+              open--
+              tunnels.delete(tunnel)
+              const ms = Math.round(performance.now() - startedAt)
+              request.log.info({ route: request.routeOptions.url, ms, ...end }, 'websocket closed')
+            })
+            tunnels.add(tunnel)
+            if (isClosing) tunnel.close()
+          }
+        }
+      })
+      return this
+    }
+  )
+
+  fastify.addHook('onReady', async () => {
+    // A gateway without such a route ignores what asks for one, as HTTP lets it (RFC 9110, 7.8).
+    if (!hasRoutes) return
+    const server = fastify.server as typeof fastify.server & {
+      shouldUpgradeCallback: (request: IncomingMessage) => boolean
+    }
+    server.shouldUpgradeCallback = request => request.headers.upgrade?.toLowerCase() === 'websocket'
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const response = respondOn(socket, request)
+      const path = (request.url as string).split('?', 1)[0] as string
+      if (request.method !== 'GET' || routes.find('GET', path) === null) return refuse(response)
+      handovers.set(request, { socket, head })
+      fastify.routing(request, response)
+    })
+  })
+
+  fastify.addHook('preClose', async () => {
+    isClosing = true
+    for (const tunnel of tunnels) tunnel.close()
+  })
+}
+
+export default fp(websocket, { name: 'sluice-websocket', fastify: '5.x', dependencies: ['sluice-upstream'] })
+
+/** Node leaves a request that wants another protocol without a response. */
+function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as never)
+  socket.on('error', ignore)
+  // Read on, or nobody would see the client leave; whoever speaks before the answer has not understood.
+  socket.on('data', destroy)
+  socket.on('end', destroy)
+  response.on('finish', () => {
+    response.detachSocket(socket as never)
+    if (response.statusCode !== 101) socket.end()
+    response.emit('close')
+  })
+  return response
+}
+
+function accept(reply: FastifyReply, headers: Headers, client: Duplex): void {
+  client.off('data', destroy).off('end', destroy)
+  client.pause()
+  // What node, or a route's own idle time, has set.
+  ;(client as Socket).setTimeout(0)
+  reply.hijack()
+  reply.raw.writeHead(101, {
+    ...reply.getHeaders(),
+    ...toClientHeaders(headers),
+    'x-request-id': reply.request.id,
+    connection: 'Upgrade',
+    upgrade: 'websocket'
+  } as Record<string, string>)
+  reply.raw.end()
+}
+
+/** The service's own, where it is one. */
+function refusal({ statusCode, headers }: UpstreamResponse): Error {
+  return statusCode >= 400
+    ? upstreamStatus(statusCode, headers)
+    : new UpstreamNonsense({ cause: new Error(`it answered ${statusCode} to a handshake`) })
+}
+
+/** For what is no route of ours: no hook has seen it, and no service is to. */
+function refuse(response: ServerResponse): void {
+  const { status, title, type } = problemOf(new NoUpgradeHere(), '')
+  const body = JSON.stringify({ type, title, status })
+  response.writeHead(status, { 'content-type': 'application/problem+json', 'content-length': body.length })
+  response.end(body)
+}
+
+function tooMany(): ProblemError {
+  const error: ProblemError = new TooManyConnections()
+  error.headers = { 'retry-after': '1' }
+  return error
+}
+
+function destroy(this: Duplex): void {
+  this.destroy()
+}
+
+function ignore(): void {}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    websocket(route: WebSocketRoute): FastifyInstance
+  }
+}

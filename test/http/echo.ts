@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import forward from '../../plugins/forward.ts'
+import transform from '../../plugins/transform.ts'
+import type { HttpOptions } from '../../schemas/http.ts'
+import { type Ending, type RunningGateway, startGateway } from '../harness.ts'
+
+/**
+ * A gateway before one service: /echo forwards all methods as they are, /shaped is transformed, to POST /shaped with
+ * the body `{"text": …}`.
+ */
+export function startEcho(
+  t: Ending,
+  service: string,
+  options: {
+    http?: Partial<HttpOptions>
+    bodyLimit?: number
+    deadline?: number
+    trustProxy?: string[]
+    connections?: number
+    failures?: number
+  } = {}
+): Promise<RunningGateway> {
+  const { connections = 64, failures = 1_000_000, ...rest } = options
+  return startGateway(t, {
+    ...rest,
+    upstreams: { products: { url: service, connections, breaker: { failures } } },
+    scopes: {
+      echo: {
+        prefix: '/echo',
+        routes: async app => {
+          await app.register(forward)
+          app.forward({ method: METHODS, url: '/*', upstream: 'products', prefix: '' })
+        }
+      },
+      shaped: { prefix: '/shaped', routes: shaped }
+    }
+  })
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as never
+
+const Text = Type.Object({ text: Type.String() }, { additionalProperties: false })
+
+async function shaped(app: FastifyInstance) {
+  await app.register(transform)
+  app.transform({
+    method: 'POST',
+    url: '/',
+    upstream: 'products',
+    body: Text,
+    answer: Type.Object({}),
+    response: Type.Object({ ok: Type.Boolean() }),
+    toUpstream: request => ({ method: 'POST', path: '/shaped', body: request.body }),
+    toClient: () => ({ ok: true })
+  })
+}

@@ -1,0 +1,128 @@
+import t from 'tap'
+import { type ConfigError, resolveConfig } from '../../gateway.ts'
+import forward from '../../plugins/forward.ts'
+import { call, type Ending, startGateway, startService } from '../harness.ts'
+
+const ORIGIN = 'https://app.example'
+const cors = { origins: [ORIGIN], credentials: true }
+
+async function start(t: Ending, patterns: object = { cors }) {
+  let calls = 0
+  const service = await startService(t, (_request, response) => {
+    calls++
+    response
+      .setHeader('access-control-allow-origin', '*')
+      .setHeader('access-control-allow-headers', 'X-Theirs')
+    response.setHeader('vary', 'Accept').setHeader('content-type', 'application/json').end('{"id":1}')
+  })
+  const routes = async (app: import('fastify').FastifyInstance) => {
+    await app.register(forward)
+    app.forward({ method: ['GET', 'PUT'], url: '/', upstream: 'products', prefix: '' })
+  }
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: service } },
+    issuers: { shop: { issuer: 'http://127.0.0.1:1', audience: 'a' } },
+    tiers: { one: { limits: [{ limit: 1, window: 60_000 }] } },
+    scopes: {
+      open: { prefix: '/open', routes, ...patterns },
+      guarded: { prefix: '/guarded', routes, jwt: 'shop', rateLimit: { address: 'one' }, ...patterns },
+      none: { prefix: '/none', routes }
+    }
+  } as never)
+  return { url, calls: () => calls }
+}
+
+const preflight = (origin: string): RequestInit => ({
+  method: 'OPTIONS',
+  headers: {
+    origin,
+    'access-control-request-method': 'PUT',
+    'access-control-request-headers': 'authorization'
+  }
+})
+
+t.test('a preflight is answered before tokens and limits, by the gateway alone', async t => {
+  const { url, calls } = await start(t)
+  for (let i = 0; i < 3; i++) {
+    const { status, headers } = await call(`${url}/guarded`, preflight(ORIGIN))
+    t.equal(status, 204)
+    t.equal(headers.get('access-control-allow-origin'), ORIGIN)
+    t.equal(headers.get('access-control-allow-credentials'), 'true')
+    t.match(headers.get('access-control-allow-methods'), /PUT/)
+    t.equal(headers.get('access-control-allow-headers'), 'Authorization, Content-Type')
+    t.equal(headers.get('access-control-max-age'), '600')
+    t.match(headers.get('vary'), /Origin/)
+  }
+  t.equal(
+    (await call(`${url}/guarded/x/y`, preflight('https://evil.example'))).headers.get(
+      'access-control-allow-origin'
+    ),
+    null
+  )
+  t.equal(calls(), 0)
+})
+
+t.test('answers are for pages of the origins alone, whatever the service says', async t => {
+  const { url } = await start(t)
+  const good = await call(`${url}/open/`, { headers: { origin: ORIGIN } })
+  t.equal(good.status, 200)
+  t.equal(good.headers.get('access-control-allow-origin'), ORIGIN)
+  t.equal(good.headers.get('access-control-allow-headers'), null)
+  t.match(good.headers.get('access-control-expose-headers'), /RateLimit/)
+  t.equal(good.headers.get('vary'), 'Accept, Origin')
+  const bad = await call(`${url}/open/`, { headers: { origin: 'https://evil.example' } })
+  t.equal(bad.headers.get('access-control-allow-origin'), null)
+  t.equal(bad.headers.get('vary'), 'Accept, Origin')
+})
+
+t.test('pages may read problems too', async t => {
+  const { url } = await start(t)
+  const answer = await call(`${url}/guarded`, { headers: { origin: ORIGIN } })
+  t.equal(answer.status, 401)
+  t.equal(answer.headers.get('access-control-allow-origin'), ORIGIN)
+  const limited = await call(`${url}/guarded`, { headers: { origin: ORIGIN } })
+  t.equal(limited.status, 429)
+  t.equal(limited.headers.get('access-control-allow-origin'), ORIGIN)
+})
+
+t.test('another scope has none of it', async t => {
+  const { url } = await start(t)
+  t.equal((await call(`${url}/none`, preflight(ORIGIN))).status, 405)
+  const { headers } = await call(`${url}/none/`, { headers: { origin: ORIGIN } })
+  t.equal(headers.get('access-control-allow-origin'), '*')
+  t.equal((await call(`${url}/open/nothing`)).status, 404)
+  const other = await call(`${url}/open/`, { method: 'OPTIONS' })
+  t.match(other.json, { status: 400, type: 'urn:sluice:no-preflight' })
+})
+
+t.test('all origins', async t => {
+  const { url } = await start(t, { cors: { origins: ['*'] } })
+  const { headers } = await call(`${url}/open/`, { headers: { origin: 'https://any.example' } })
+  t.equal(headers.get('access-control-allow-origin'), '*')
+  t.equal(headers.get('vary'), 'Accept')
+})
+
+t.test('what is wrong is said', t => {
+  const cases: [object, object][] = [
+    [{ origins: [] }, { path: '/scopes/open/cors/origins' }],
+    [{ origins: ['app.example'] }, { path: '/scopes/open/cors/origins/0', message: /must be an origin/ }],
+    [{ origins: ['https://app.example/'] }, { path: '/scopes/open/cors/origins/0' }],
+    [
+      { origins: ['*'], credentials: true },
+      { path: '/scopes/open/cors', message: /name its origins/ }
+    ],
+    [
+      { origins: ['*'], method: [] },
+      { path: '/scopes/open/cors/method', message: 'is not known' }
+    ]
+  ]
+  for (const [cors, fault] of cases) {
+    try {
+      resolveConfig({ default: { scopes: { open: { prefix: '/open', routes: async () => {}, cors } } } }, {})
+      t.fail('it is taken')
+    } catch (error) {
+      t.match((error as ConfigError).faults, [fault])
+    }
+  }
+  t.end()
+})
