@@ -240,16 +240,21 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
 }
 
+/** True while the client has not sent what it said it would, and all that it has sent has been read. */
+export function isBodyLate(raw: IncomingMessage): boolean {
+  return hasBody(raw) && !raw.complete && raw.readableLength === 0
+}
+
 /** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
 function expire(exchange: Exchange): void {
-  const { reply } = exchange
-  const { raw } = reply.request
   if (exchange instanceof DetachedExchange) return exchange.abort(new DeadlineExceeded())
-  const isLate = !raw.complete && raw.readableLength === 0
+  const { reply } = exchange
+  const isLate = isBodyLate(reply.request.raw)
+  const isGiven = reply.raw.writableEnded
   const reason = isLate ? new RequestLate() : new DeadlineExceeded()
   exchange.abort(reason)
   // Given, and not taken: it would wait for as long as the client likes.
-  if (reply.raw.writableEnded) reply.raw.destroy(reason)
+  if (isGiven) reply.raw.destroy(reason)
   // The route does not know of it yet: its body is still being read.
   else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
 }

@@ -16,7 +16,7 @@ import { type ProblemError, problemOf, sendProblem } from './problem.ts'
  *
  * `grpc-timeout` is the call's deadline, the route's too if that is shorter. What the gateway itself says is a
  * `grpc-status`: UNAUTHENTICATED for 401, RESOURCE_EXHAUSTED for 429, UNAVAILABLE for 502 and 503, DEADLINE_EXCEEDED
- * for 504. What is no gRPC is answered 415, over HTTP/1.1 505.
+ * for 408 and 504. What is no gRPC is answered 415, over HTTP/1.1 505.
  */
 export type GrpcRoute = Omit<ForwardRoute, 'method' | 'prefix' | 'trailers'>
 
@@ -30,6 +30,7 @@ const CODES: Record<number, number> = {
   403: 7,
   404: 12,
   405: 12,
+  408: 4,
   413: 8,
   429: 8,
   499: 1,

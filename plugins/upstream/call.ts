@@ -1,6 +1,6 @@
 import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { type Abortable, DetachedExchange, type Exchange } from '../exchange.ts'
+import { type Abortable, DetachedExchange, type Exchange, isBodyLate } from '../exchange.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
 import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
@@ -226,8 +226,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
 
   /** Nor is a service slow that has not been sent all of the request: the client has not. */
   #waitsForBody(): boolean {
-    const { raw } = this.#exchange.reply.request
-    return this.wasSent && this.#statusCode === 0 && !raw.complete && raw.readableLength === 0
+    return this.wasSent && this.#statusCode === 0 && isBodyLate(this.#exchange.reply.request.raw)
   }
 
   #finish(outcome: Outcome, error?: Error): void {

@@ -94,14 +94,26 @@ export function createRetryBudget({ share, floor }: RetryOptions['budget']): Ret
   }
 }
 
+/** Codes of node and undici: the connection has ended before an answer, or with a part of its head. */
+const LOST = new Set([
+  'ECONNABORTED',
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_STREAM_ERROR',
+  'ETIMEDOUT',
+  'UND_ERR_INFO',
+  'UND_ERR_SOCKET'
+])
+
 /** Why an attempt failed, as far as another one could do better; undefined if it could not. */
 export function retryReason(error: Error, wasSent: boolean): RetryReason | undefined {
   if (error instanceof UpstreamTimeout) return wasSent ? 'timeout' : 'connect'
   if (!(error instanceof UpstreamFailed)) return undefined
+  if (!wasSent) return 'connect'
   // A service that speaks no HTTP will not learn it.
-  const { code } = (error.cause ?? {}) as { code?: string }
-  if (code?.startsWith('HPE_')) return undefined
-  return wasSent ? 'reset' : 'connect'
+  const { code = '', message } = (error.cause ?? {}) as Partial<NodeJS.ErrnoException>
+  return LOST.has(code) && message !== 'bad response' && message !== 'bad upgrade' ? 'reset' : undefined
 }
 
 /** `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. What is neither asks for nothing. */

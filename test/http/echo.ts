@@ -24,7 +24,10 @@ export function startEcho(
   const { connections = 64, failures = 1_000_000, ...rest } = options
   return startGateway(t, {
     ...rest,
-    upstreams: { products: { url: service, connections, breaker: { failures } } },
+    // What one call does is looked at here, not what another one mends.
+    upstreams: {
+      products: { url: service, connections, breaker: { failures }, retry: { attempts: 0 } }
+    },
     scopes: {
       echo: {
         prefix: '/echo',

@@ -17,6 +17,7 @@ function start(t: Ending, url: string, options: Partial<UpstreamOptions> = {}, d
   return startGateway(t, {
     listen: { tls, http2: true },
     deadline,
+    bodyLimit: 10_000_000,
     upstreams: { products: { url, ...options } },
     scopes: { echo: { prefix: '/echo', routes } }
   })

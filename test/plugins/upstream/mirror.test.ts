@@ -106,6 +106,7 @@ t.test('a body beyond the limit goes to the service alone', async t => {
     response.end()
   })
   const { url, gateway } = await startGateway(t, {
+    bodyLimit: 10_000_000,
     upstreams: { orders: { url: service, mirror: { to: 'next', maxBody: 1_000 } }, next: { url: next } },
     scopes: { orders: { prefix: '/orders', routes: forwarding } }
   })
