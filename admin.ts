@@ -23,7 +23,9 @@ export async function buildAdmin(
   const admin = Fastify({
     loggerInstance: gateway.log,
     logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true
+    forceCloseConnections: true,
+    // What is not known is refused, not dropped.
+    ajv: { customOptions: { removeAdditional: false } }
   })
   await admin.register(problem)
   await admin.register(adminGuard, guard)

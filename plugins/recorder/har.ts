@@ -98,7 +98,7 @@ function toContent(body: ShownBody | undefined): object {
 /** HAR has absolute URLs only. A host that is none is not made one. */
 function absolute({ url, request }: Detail): string {
   const host = valueOf(request.headers, 'host') || valueOf(request.headers, ':authority')
-  const path = url.startsWith('/') ? url : '/'
+  const path = url.startsWith('/') ? url.replace(/[^\x21-\x7e]|["<>\\^`{|}[\]]/g, encodeURIComponent) : '/'
   return `http://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'unknown'}${path}`
 }
 

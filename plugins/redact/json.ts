@@ -23,6 +23,7 @@ export function maskJson(
       const end = endOfString(text, i)
       if (isKey) {
         at[at.length - 1] = readKey(text.slice(i, end))
+        isKey = false
         i = end
         continue
       }
@@ -53,7 +54,12 @@ export function maskJson(
     else {
       let end = i + 1
       while (end < text.length && !/[\s,\]}:"[{]/.test(text[end] as string)) end++
-      if (!isKey && isMasked()) i = replace(i, end)
+      // A name without quotes is no JSON, but a name all the same.
+      if (isKey) {
+        at[at.length - 1] = text.slice(i, end)
+        isKey = false
+        i = end
+      } else if (isMasked()) i = replace(i, end)
       else i = end
     }
   }
