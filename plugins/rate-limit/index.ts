@@ -30,6 +30,8 @@ export interface RateLimitPatternOptions {
 
 export interface TiersOptions extends RateLimitOptions {
   tiers: Record<string, TierOptions>
+  /** Milliseconds, for what is counted in memory. */
+  now?: () => number
 }
 
 const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
@@ -51,7 +53,7 @@ interface Admission {
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
 
 export const tiers = fp(
-  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys }: TiersOptions) {
+  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys, now }: TiersOptions) {
     const byName = new Map<string, Tier>()
     const shares = new Map<Tier, Tier>()
     for (const [name, tierOptions] of Object.entries(options)) {
@@ -59,7 +61,7 @@ export const tiers = fp(
       byName.set(name, tier)
       shares.set(tier, { ...createTier(name, shareOf(tierOptions, gateways)), decisions: tier.decisions })
     }
-    const memory = createMemoryLimiter(keys)
+    const memory = createMemoryLimiter(keys, now)
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
