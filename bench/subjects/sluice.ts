@@ -90,7 +90,8 @@ const config = resolveConfig(
       log: { level },
       metrics: SEEN.includes('metrics'),
       recorder: { size: SEEN.includes('recorder') ? 1_000 : 0 },
-      trustProxy: ['127.0.0.1']
+      trustProxy: ['127.0.0.1'],
+      bodyLimit: 2 ** 30
     }
   },
   {}
