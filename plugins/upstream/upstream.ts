@@ -71,6 +71,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
         callback(reason)
         return undefined
       }
+      request.exchange.called(name)
       const permit = breaker.admit()
       if (permit === undefined) {
         refuse(request, callback)
