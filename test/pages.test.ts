@@ -54,6 +54,8 @@ t.test('every problem of the gateway is on the page of problems', async t => {
   const known = pages.get('docs/problem.md') ?? ''
   const code = globSync(['plugins/**/*.ts', 'routes/*.ts', 'gateway.ts'], { cwd: root })
     .map(file => readFileSync(join(root, file), 'utf8'))
+    // Of a plugin that somebody has added, its own page may tell.
+    .filter(text => !/fp\([^)]*name: '(?!sluice-)/.test(text))
     .join('\n')
   const codes = [...code.matchAll(/createError\(\s*'SLUICE_(\w+)',\s*'[^']*',\s*(\d{3})/g)]
   t.ok(codes.length > 40, `${codes.length} errors`)
