@@ -25,7 +25,7 @@ import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import redis from './plugins/redis.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import upstreams from './plugins/upstream/index.ts'
-import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
+import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/version/index.ts'
 import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
@@ -109,6 +109,7 @@ export async function buildGateway(
     for (const { prefix, routes, place } of gateway.mountsOf(name, options)) {
       await gateway.register(
         async scope => {
+          if (place) await scope.register(constrainVersion, place)
           if (config.overload) await scope.register(shedding, { priority })
           if (options.addresses) await scope.register(addresses, options.addresses)
           if (options.cors) await scope.register(cors, options.cors)
