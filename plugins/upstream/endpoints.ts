@@ -21,6 +21,8 @@ export interface Endpoints {
    * only if there is none at all: DNS has never answered.
    */
   pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined
+  /** How many there are, be they healthy or not. */
+  readonly size: number
   state(): EndpointState[]
   close(): Promise<void>
 }
@@ -83,6 +85,9 @@ export function createEndpoints(
       // A copy's endpoint is not the client's.
       if (!(request.exchange instanceof DetachedExchange)) sticky.bind(reply, chosen)
       return chosen
+    },
+    get size() {
+      return members.length
     },
     state() {
       if (ejection.due <= now()) ejection.returnDue()
