@@ -43,6 +43,21 @@ t.test('an open breaker refuses a handshake with 503, whatever its fallback', as
   t.notMatch(JSON.stringify(refused), 'sluice-fallback')
 })
 
+t.test('a handshake is not mirrored', async t => {
+  const lines: string[] = []
+  const mirror = await startService(t, (request, response) => {
+    lines.push(`${request.method} ${request.url}`)
+    response.end()
+  })
+  const { url, gateway } = await startGateway(t, {
+    upstreams: { feed: { url: await closedPort(), mirror: { to: 'next' } }, next: { url: mirror } },
+    scopes: { feed: { prefix: '/feed', routes } }
+  })
+  t.match(await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').answer(), { status: 502 })
+  t.match(gateway.upstream('feed' as never).state().mirror, { sent: 0, dropped: 0 })
+  t.same(lines, [])
+})
+
 t.test('two versions may have a WebSocket at the same path', async t => {
   const seen: string[] = []
   const service = await startService(t, () => {})
