@@ -33,13 +33,10 @@ import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
 import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
-
 import scopeName from './plugins/scope.ts'
-
 import securityHeaders from './plugins/security-headers.ts'
-
 import upstreams from './plugins/upstream/index.ts'
-import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
+import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/version/index.ts'
 import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
@@ -136,6 +133,7 @@ export async function buildGateway(
       await gateway.register(
         async scope => {
           await scope.register(scopeName, { name, version: place?.served?.name })
+          if (place) await scope.register(constrainVersion, place)
           if (config.overload) await scope.register(shedding, { priority })
           if (options.addresses) await scope.register(addresses, options.addresses)
           if (options.cors) await scope.register(cors, options.cors)

@@ -214,7 +214,8 @@ function hostOf(request: FastifyRequest): string {
 function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
   const ips = request.ips
   if (ips === undefined || ips.length < 2) {
-    const address = request.ip
+    // A client that has gone has no address any more: not over HTTP/2.
+    const address = request.ip ?? 'unknown'
     return { chain: address, forwarded: `for=${node(address)}` }
   }
   // What comes first was never checked: a trusted proxy may have passed on anything.
