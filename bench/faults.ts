@@ -32,7 +32,12 @@ function tableOf(cells: Cell[]): string {
 }
 
 function text({ status, ms, calls, breaker, service, client, wrong }: Cell): string {
-  const seen = [`${status}`, `${roughly(ms)} ms`, `${calls}`, breaker === 'success' ? '+' : breaker === 'failure' ? '-' : '0']
+  const seen = [
+    `${status}`,
+    `${roughly(ms)} ms`,
+    `${calls}`,
+    breaker === 'success' ? '+' : breaker === 'failure' ? '-' : '0'
+  ]
   const left = `${service.idle}/${client.idle}`
   return `${seen.join(' ')} ${left}${wrong.length > 0 ? ` **${wrong.join('; ')}**` : ''}`
 }

@@ -54,6 +54,7 @@ export function isWhole(way: Way, { body }: Seen): boolean {
 
 /** Connections of an agent, kept or in use. */
 export function connectionsOf({ sockets, freeSockets }: Agent): { idle: number; busy: number } {
-  const count = (all: typeof sockets) => Object.values(all).reduce((sum, each) => sum + (each?.length ?? 0), 0)
+  const count = (all: typeof sockets) =>
+    Object.values(all).reduce((sum, each) => sum + (each?.length ?? 0), 0)
   return { idle: count(freeSockets as typeof sockets), busy: count(sockets) }
 }

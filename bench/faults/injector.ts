@@ -44,7 +44,10 @@ export async function startInjector(name: FaultName): Promise<Injector> {
   if (fault.listens === 'not') await close()
   return {
     url,
-    seen: () => ({ connections, requests: [...peers.values()].reduce((sum, each) => sum + each.requests, gone) }),
+    seen: () => ({
+      connections,
+      requests: [...peers.values()].reduce((sum, each) => sum + each.requests, gone)
+    }),
     left() {
       const busy = [...peers.values()].filter(({ isBusy }) => isBusy).length
       return { idle: peers.size - busy, busy }
@@ -67,11 +70,11 @@ async function startFull(): Promise<Injector> {
   await sleep(50)
   const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}))
   await sleep(50)
-  const own = () => fillers.filter(({ destroyed }) => !destroyed).length
+  const own = openTo(port)
   return {
     url: `http://127.0.0.1:${port}`,
     seen: () => ({ connections: 0, requests: 0 }),
-    left: () => ({ idle: 0, busy: Math.max(0, openTo(port) - own()) }),
+    left: () => ({ idle: 0, busy: Math.max(0, openTo(port) - own) }),
     async close() {
       for (const filler of fillers) filler.destroy()
       await worker.terminate()

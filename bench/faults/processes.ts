@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { UpstreamState } from '../../plugins/upstream/upstream.ts'
 import { type Measured, startScript } from '../process.ts'
 
@@ -22,11 +21,14 @@ export function startServiceProcess(options: object = {}): Promise<Measured> {
 }
 
 /** What a process says of itself; with `collect`, once it has given back what it does not need. */
-export async function ask<State>({ child }: Measured, collect = false): Promise<State> {
+export function ask<State>({ child }: Measured, collect = false): Promise<State> {
   const own = Math.random()
-  child.send({ ask: own, collect })
-  for (;;) {
-    const [message] = await once(child, 'message')
-    if (message.to === own) return message.answer
-  }
+  return new Promise(resolve => {
+    child.on('message', function hear({ to, answer }: { to?: number; answer: State }) {
+      if (to !== own) return
+      child.off('message', hear)
+      resolve(answer)
+    })
+    child.send({ ask: own, collect })
+  })
 }

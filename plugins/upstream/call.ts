@@ -71,10 +71,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     return this.#controller !== undefined
   }
 
-  /** Milliseconds for the answer's head: from now, or from the last byte of a body that is still to come. */
+  /** Milliseconds for the answer's head from now; with a body still to come, for a connection, and again from its end. */
   expectHead(ms: number, isStreamed: boolean): void {
     if (isStreamed) this.#timeout = ms
-    else this.#timer = setTimeout(expire, ms, this)
+    this.#timer = setTimeout(expire, ms, this)
   }
 
   abort(reason: Error): void {
@@ -83,8 +83,9 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#failure !== undefined) controller.abort(this.#failure)
-    else this.#controller = controller
+    if (this.#failure !== undefined) return controller.abort(this.#failure)
+    this.#controller = controller
+    if (this.#timeout > 0) clearTimeout(this.#timer)
   }
 
   onRequestSent(): void {
