@@ -9,8 +9,6 @@ import { ask, type GatewayState, startGatewayProcess } from './processes.ts'
 /** Milliseconds: the exchange's, and how long connections may take to be closed after it. */
 export const DEADLINE = 2_000
 const SETTLE = 4_000
-/** How much later than its deadline an exchange may be seen to end on a machine that is busy. */
-const LATE = 500
 
 /** The upstream as it is by default; or one endpoint of three at fault, that is asked first, and retries. */
 export type Setup = 'one' | 'three'
@@ -29,11 +27,15 @@ export interface Cell extends Pick<Seen, 'status' | 'ms'> {
   wrong: string[]
 }
 
-/** Every fault in every way, before one gateway process, in which each has an upstream of its own. */
+/**
+ * Every fault in every way, before one gateway process, in which each has an upstream of its own. `late`: ms by which the
+ * end of an exchange may be seen after its deadline, on a machine that is busy.
+ */
 export async function runCells(
   setup: Setup,
   faults: readonly FaultName[],
-  ways: readonly Way[]
+  ways: readonly Way[],
+  late = 500
 ): Promise<Cell[]> {
   const wells = await Promise.all([startInjector('none'), startInjector('none'), startInjector('none')])
   const [well, ...others] = wells as [Injector, ...Injector[]]
@@ -103,7 +105,7 @@ export async function runCells(
       wrong: []
     }
     if (status === 200 && !isWhole(way, seen)) cell.wrong.push('not the answer')
-    cell.wrong.push(...faultsOf(setup, cell))
+    cell.wrong.push(...faultsOf(setup, cell, late))
     return cell
   }
 }
@@ -136,12 +138,16 @@ const LATER: readonly FaultName[] = [
   'FIN in the body'
 ]
 
-function faultsOf(setup: Setup, { fault, way, status, ms, calls, breaker, service, client }: Cell): string[] {
+function faultsOf(
+  setup: Setup,
+  { fault, way, status, ms, calls, breaker, service, client }: Cell,
+  late: number
+): string[] {
   const isHarmless = HARMLESS.includes(fault)
   const wrong: string[] = []
   const must = (holds: boolean, what: string) => void (holds || wrong.push(what))
   must(status !== 'none' && status !== 500, 'no answer of the gateway')
-  must(ms <= DEADLINE + LATE, 'later than the deadline')
+  must(ms <= DEADLINE + late, 'later than the deadline')
   must(service.busy === 0, 'a connection to the service is left')
   must(client.busy === 0, "a client's connection is left in use")
   must(calls >= 1 && calls <= 2, 'more calls than there may be')

@@ -30,7 +30,7 @@ export class Peer {
     this.#socket = socket
     this.#fault = fault
     socket.on('close', () => clearInterval(this.#timer))
-    socket.on('data', chunk => this.#read(chunk))
+    socket.on('data', chunk => this.#read(chunk as Buffer))
     fault.onConnect?.(this)
   }
 

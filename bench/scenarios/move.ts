@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { a, startDns } from '../../test/dns-server.ts'
+import { until } from '../../test/until.ts'
 import { quantile, steadily } from '../faults/load.ts'
 import { ask, startGatewayProcess, startServiceProcess } from '../faults/processes.ts'
 import type { ServiceState } from '../faults/service.ts'
@@ -20,8 +21,11 @@ export async function move(scene: Scene, { rate = 200, refresh = 1_000, slack = 
       upstreams: { api: { dns: { name: 'api.test', port, refresh, servers: [dns.address] } } }
     })
   )
+  const url = `${gateway.url}/api/small`
+  // The first lookup has to be over.
+  await until(async () => (await fetch(url)).ok)
   let changedAt = 0
-  const load = await steadily(`${gateway.url}/api/small`, rate, change())
+  const load = await steadily(url, rate, change())
   const [old, next] = await Promise.all([ask<ServiceState>(from), ask<ServiceState>(to)])
   for (const end of endings) end()
   const first = next.requests === 0 ? Number.POSITIVE_INFINITY : next.firstAt - changedAt
@@ -37,7 +41,6 @@ export async function move(scene: Scene, { rate = 200, refresh = 1_000, slack = 
   scene.must(first <= refresh + slack && last <= refresh + 2 * slack, 'later than the refresh time')
 
   async function change(): Promise<void> {
-    // The first lookup has to be over.
     await sleep(3_000)
     dns.zone['A api.test'] = a('api.test', '127.0.0.2')
     changedAt = Date.now()

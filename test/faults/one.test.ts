@@ -15,7 +15,7 @@ const FAULTS = [
 t.test(
   'a service that fails is told to the client in time, charged once, and nothing of it is left',
   async t => {
-    const cells = await runCells('one', FAULTS, WAYS)
+    const cells = await runCells('one', FAULTS, WAYS, 10_000)
     t.equal(cells.length, FAULTS.length * WAYS.length)
     for (const { fault, way, wrong } of cells) t.strictSame(wrong, [], `${fault}, ${way}`)
     const statuses = FAULTS.map(fault => [
