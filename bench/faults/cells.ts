@@ -35,7 +35,7 @@ export async function runCells(
   setup: Setup,
   faults: readonly FaultName[],
   ways: readonly Way[],
-  late = 500
+  late = 1_000
 ): Promise<Cell[]> {
   const wells = await Promise.all([startInjector('none'), startInjector('none'), startInjector('none')])
   const [well, ...others] = wells as [Injector, ...Injector[]]

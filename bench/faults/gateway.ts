@@ -63,7 +63,7 @@ function routesTo(name: string) {
         url: required ? '/required' : '/optional',
         parts: {
           well: { upstream: 'well' as never, answer, path: () => '/small' },
-          part: { upstream, answer, path: () => '/small', required, timeout: 1_000 }
+          part: { upstream, answer, path: () => '/small', required, timeout: 1_500 }
         },
         response: Type.Object({ well: Type.Unknown(), part: Type.Unknown() }),
         toClient: parts => parts

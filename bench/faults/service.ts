@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /**
- * A service process: SERVICE is `ServiceOptions` in JSON. Answers at once, but for `/hang/…`, which it never answers, and
+ * A service process: SERVICE is `ServiceOptions` in JSON. Answers after `delay`, but for `/hang/…`, which it never answers, and
  * `/flow/…`, whose answer has no end. Tells its parent its port, and what it asks for.
  */
 export interface ServiceOptions {
@@ -11,6 +11,8 @@ export interface ServiceOptions {
   status?: number
   /** Of a body. */
   bytes?: number
+  /** Milliseconds before an answer. */
+  delay?: number
 }
 
 export interface ServiceState {
@@ -28,7 +30,8 @@ const {
   host = '127.0.0.1',
   port = 0,
   status = 200,
-  bytes = 64
+  bytes = 64,
+  delay = 0
 } = JSON.parse(process.env.SERVICE as string) as ServiceOptions
 const body = Buffer.from(JSON.stringify({ id: '1', text: 'x'.repeat(bytes) }))
 const state: ServiceState = { requests: 0, firstAt: 0, lastAt: 0, connections: 0, closed: {} }
@@ -50,7 +53,12 @@ const server = createServer((request, response) => {
   if (url.startsWith('/flow/'))
     response.writeHead(200, { 'content-type': 'text/plain' }).write('x'.repeat(1_024))
   if (isEndless) return
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length }).end(body)
+  const answer = () =>
+    response
+      .writeHead(status, { 'content-type': 'application/json', 'content-length': body.length })
+      .end(body)
+  if (delay > 0) setTimeout(answer, delay)
+  else answer()
 })
 server.listen({ port, host, backlog: 4_096 }, () =>
   process.send?.({ port: (server.address() as AddressInfo).port })
