@@ -5,7 +5,10 @@ import type { ServiceState } from '../faults/service.ts'
 import { ms, type Scene } from './scenario.ts'
 
 /** Clients leave in mid-request: while they wait, while they send, and while they read. In waves, so that all are there. */
-export async function leave(scene: Scene, { clients = 10_000, wave = 1_000, slack = 0 } = {}): Promise<void> {
+export async function leave(
+  scene: Scene,
+  { clients = 10_000, wave = 1_000, slack = 0, settle = 5_000 } = {}
+): Promise<void> {
   const service = await scene.start(startServiceProcess())
   const gateway = await scene.start(
     startGatewayProcess({
@@ -65,7 +68,7 @@ export async function leave(scene: Scene, { clients = 10_000, wave = 1_000, slac
 
   /** Once all is over, and what can be given back has been. */
   async function memory(): Promise<NodeJS.MemoryUsage> {
-    await sleep(5_000)
+    await sleep(settle)
     for (let i = 0; i < 3; i++) {
       await ask(gateway, true)
       await sleep(300)
