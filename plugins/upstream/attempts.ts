@@ -137,11 +137,12 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   onSettled(outcome: Outcome, error?: Error): void {
     if (error !== undefined && outcome === 'failure' && !this.#isAnswered && !this.#isAborted) {
       const reason = retryReason(error, (this.#call as Call).wasSent)
-      const delay = reason === undefined ? undefined : this.#delayOf(reason)
+      // Nothing speaks against another endpoint, so it is asked at once.
+      const isAtOnce = (reason === 'connect' || reason === 'reset') && this.#hasAnother()
+      const delay = reason === undefined ? undefined : this.#delayOf(reason, undefined, isAtOnce)
       if (delay !== undefined) {
         this.#leave(outcome)
-        // Nothing speaks against another endpoint, so it is asked at once.
-        this.#again(this.#isUntried() && (reason === 'connect' || reason === 'reset') ? 0 : delay)
+        this.#again(isAtOnce ? 0 : delay)
         return
       }
     }
@@ -184,7 +185,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   /** Milliseconds to the next attempt, which the budget then has paid for, or undefined if there is to be none. */
-  #delayOf(reason: RetryReason, retryAfter?: string): number | undefined {
+  #delayOf(reason: RetryReason, retryAfter?: string, isElsewhere = false): number | undefined {
     const { policy, breaker, counts } = this.#guards
     const { exchange, method, body } = this.#request
     if (this.#retries >= policy.attempts || !policy.retries(reason)) return undefined
@@ -196,6 +197,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     if (breaker.state !== 'closed' || exchange.reason !== undefined || exchange.clientGone) return undefined
     const delay = policy.delay(this.#retries + 1, retryAfter)
     if (delay === undefined || delay >= exchange.remaining) return undefined
+    // The budget spares services that have too much to do. Nothing was sent to this one, and the other has its first call.
+    if (isElsewhere && !wasSent) return delay
     if (policy.budget.take(performance.now())) return delay
     counts.exhausted++
     return undefined
@@ -214,9 +217,10 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#attempt()
   }
 
-  #isUntried(): boolean {
-    const next = this.#guards.endpoints.pick(this.#request, this.#tried)
-    return next !== undefined && !(this.#tried as Endpoint[]).includes(next)
+  #hasAnother(): boolean {
+    const tried = [...(this.#tried ?? []), this.#endpoint as Endpoint]
+    const next = this.#guards.endpoints.pick(this.#request, tried)
+    return next !== undefined && !tried.includes(next)
   }
 
   /** The endpoint has done what it could. */

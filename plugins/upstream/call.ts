@@ -71,10 +71,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     return this.#controller !== undefined
   }
 
-  /** Milliseconds for the answer's head: from now, or from the last byte of a body that is still to come. */
+  /** Milliseconds for the answer's head from now; with a body still to come, for a connection, and again from its end. */
   expectHead(ms: number, isStreamed: boolean): void {
     if (isStreamed) this.#timeout = ms
-    else this.#timer = setTimeout(expire, ms, this)
+    this.#timer = setTimeout(Call.#expire, ms, this)
   }
 
   abort(reason: Error): void {
@@ -83,12 +83,13 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#failure !== undefined) controller.abort(this.#failure)
-    else this.#controller = controller
+    if (this.#failure !== undefined) return controller.abort(this.#failure)
+    this.#controller = controller
+    if (this.#timeout > 0) this.#stopTimer()
   }
 
   onRequestSent(): void {
-    if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(expire, this.#timeout, this)
+    if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(Call.#expire, this.#timeout, this)
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
@@ -97,7 +98,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       return
     }
     this.#timeout = 0
-    clearTimeout(this.#timer)
+    this.#stopTimer()
     // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
     const coding = headers['transfer-encoding']
     if (statusCode > 599 || (coding !== undefined && String(coding).toLowerCase() !== 'chunked')) {
@@ -229,10 +230,23 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     return this.wasSent && this.#statusCode === 0 && isBodyLate(this.#exchange.reply.request.raw)
   }
 
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** After a process has stood still its timers come first: what has arrived by then is read before it is called late. */
+  static #expire(call: Call): void {
+    const timer = call.#timer
+    setImmediate(() => {
+      if (call.#timer === timer) call.abort(new UpstreamTimeout())
+    })
+  }
+
   #finish(outcome: Outcome, error?: Error): void {
     if (this.#isSettled) return
     this.#isSettled = true
-    clearTimeout(this.#timer)
+    this.#stopTimer()
     this.#owner.onSettled(outcome, error)
   }
 }
@@ -243,8 +257,4 @@ const DRAIN_TIME = 500
 
 function abandon(controller: Dispatcher.DispatchController): void {
   controller.abort(new Error('the answer is not wanted'))
-}
-
-function expire(call: Call): void {
-  call.abort(new UpstreamTimeout())
 }
