@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import {
   Client,
   credentials,
@@ -13,6 +12,7 @@ import forward from '../../plugins/forward.ts'
 import grpc from '../../plugins/grpc.ts'
 import { closedPort, type Ending, startGateway } from '../harness.ts'
 import { ca, exchange, startSession, tls } from '../http2.ts'
+import { until } from '../until.ts'
 
 const asIs = (value: Buffer) => value
 const path = (name: string) => `/test.Echo/${name}`
@@ -25,10 +25,6 @@ const method = (name: string, requestStream: boolean, responseStream: boolean) =
   responseSerialize: asIs,
   responseDeserialize: asIs
 })
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
-}
 
 async function startEcho(t: Ending) {
   const seen = { cancelled: 0, headers: {} as Record<string, unknown> }

@@ -7,6 +7,7 @@ import forward from '../../plugins/forward.ts'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { closedPort, type Ending, startGateway, startService } from '../harness.ts'
 import { ca, exchange, read, startSession, tls } from '../http2.ts'
+import { until } from '../until.ts'
 
 async function routes(app: import('fastify').FastifyInstance) {
   await app.register(forward)
@@ -21,10 +22,6 @@ function start(t: Ending, url: string, options: Partial<UpstreamOptions> = {}, d
     upstreams: { products: { url, ...options } },
     scopes: { echo: { prefix: '/echo', routes } }
   })
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
 }
 
 t.test('an HTTP/2 exchange is forwarded, and the service is told of it', async t => {

@@ -9,6 +9,7 @@ import { createTier, type Decision } from '../../plugins/rate-limit/limiter.ts'
 import { createRedisLimiter } from '../../plugins/rate-limit/redis.ts'
 import { type Answer, call, startGateway } from '../harness.ts'
 import { findRedisServer, type RunningRedis, startRedis } from '../redis.ts'
+import { until } from '../until.ts'
 
 /** What becomes of limits while Redis is away: refusing connections, or hanging on to them. */
 
@@ -245,14 +246,6 @@ async function ask({ url }: { url: string }, tier: string, address: string): Pro
   const took = performance.now() - began
   if (took > 2_000) throw new Error(`answered after ${took} ms`)
   return answer
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 15_000
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error('not within 15 s')
-    await setTimeout(20)
-  }
 }
 
 /** Nobody's so far, in a Redis that may remember earlier runs. */

@@ -1,15 +1,11 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
 import { call, type Ending, startService } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
-}
+import { until } from '../until.ts'
 
 /** A gateway whose own deadline is short, in front of a service that keeps what it was asked. */
 async function start(

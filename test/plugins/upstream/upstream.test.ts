@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { products } from '../../../routes/products.ts'
 import { call, closedPort, startGateway, startService, startTcpService } from '../../harness.ts'
+import { until } from '../../until.ts'
 
 const scopes = { products: { prefix: '/products', routes: products } }
 
@@ -340,9 +341,4 @@ async function upload(app: import('fastify').FastifyInstance) {
   const { default: forward } = await import('../../../plugins/forward.ts')
   await app.register(forward)
   app.forward({ method: 'POST', url: '/', upstream: 'products', prefix: '/products' })
-}
-
-/** Waits for what will be; a test that waits in vain fails by tap's own timeout. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
 }

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
@@ -11,10 +10,7 @@ import type { WebSocketRoute } from '../../../plugins/websocket/index.ts'
 import type { UpstreamOptions } from '../../../schemas/upstream.ts'
 import { call, closedPort, type Ending, startGateway, startService } from '../../harness.ts'
 import { ca, tls } from '../../http2.ts'
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
-}
+import { until } from '../../until.ts'
 
 /** A service that answers each message with itself, in words where it is asked for them. */
 async function startEcho(t: Ending, options: object = {}) {
