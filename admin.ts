@@ -1,6 +1,8 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import Type, { type Static } from 'typebox'
+import adminGuard, { type AdminGuardOptions } from './plugins/admin-guard.ts'
 import problem from './plugins/problem.ts'
+import { recorderRoutes } from './plugins/recorder/admin.ts'
 import { withDefault } from './schemas/defaults.ts'
 
 const VersionsQuery = Type.Object({
@@ -10,18 +12,23 @@ const VersionsQuery = Type.Object({
 /**
  * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
  * requests; 503 once it drains), `/upstreams` (each one's breaker, state and counts), `/versions` (each one's state, its
- * calls, and the `?top=20` consumers who make most of them) and `/metrics` (Prometheus).
+ * calls, and the `?top=20` consumers who make most of them), `/metrics` (Prometheus), and what the recorder has:
+ * `/exchanges` and `/captures`. `guard`: the address that it will listen on, and the token that it asks for.
  */
 export async function buildAdmin(
   gateway: FastifyInstance,
-  isDraining: () => boolean
+  isDraining: () => boolean,
+  guard: AdminGuardOptions = { host: '127.0.0.1' }
 ): Promise<FastifyInstance> {
   const admin = Fastify({
     loggerInstance: gateway.log,
     logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true
+    forceCloseConnections: true,
+    // What is not known is refused, not dropped.
+    ajv: { customOptions: { removeAdditional: false } }
   })
   await admin.register(problem)
+  await admin.register(adminGuard, guard)
 
   admin.get('/livez', () => ({ status: 'live' }))
   admin.get('/readyz', (_request, reply) => {
@@ -32,7 +39,8 @@ export async function buildAdmin(
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
     gateway.versionStatus((query as Static<typeof VersionsQuery>).top)
   )
-  const { metrics } = gateway
+  const { metrics, recorder } = gateway
+  if (recorder) await admin.register(recorderRoutes, { recorder })
   if (metrics)
     admin.get('/metrics', async (_request, reply) =>
       reply.type(metrics.contentType).send(await metrics.metrics())

@@ -13,6 +13,8 @@ export const environment = Type.Object({
   HOST: withDefault(Type.String(), '127.0.0.1'),
   PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8080),
   ADMIN_PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8081),
+  /** What the admin side asks for; without it, whoever reaches it is let in. */
+  ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   USERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
   ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
   PRODUCTS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4003'),
@@ -29,7 +31,7 @@ const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
 export default function shop(env: Static<typeof environment>) {
   return defineGateway({
     listen: { host: env.HOST, port: env.PORT },
-    admin: { host: '127.0.0.1', port: env.ADMIN_PORT },
+    admin: { host: '127.0.0.1', port: env.ADMIN_PORT, token: env.ADMIN_TOKEN },
     log: { level: env.LOG_LEVEL },
     upstreams: {
       users: { url: env.USERS_URL },

@@ -5,27 +5,38 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
-import accessLog, { createLogger, createRequestIds } from './plugins/access-log.ts'
+
+import packageJson from './package.json' with { type: 'json' }
+import accessLog from './plugins/access-log.ts'
+
 import addresses from './plugins/addresses.ts'
 import certificates from './plugins/certificates.ts'
 import { createClientErrorHandler } from './plugins/client-error.ts'
 import compress from './plugins/compress.ts'
 import connections from './plugins/connections.ts'
 import cors from './plugins/cors.ts'
+
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import http from './plugins/http.ts'
 import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
+
 import { listenerOptions } from './plugins/listener.ts'
+
+import { createLogger, createRequestIds } from './plugins/log.ts'
+
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
+import recorder from './plugins/recorder/index.ts'
+import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
+import scopeName from './plugins/scope.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import upstreams from './plugins/upstream/index.ts'
-import versions, { chooseVersion, useVersion } from './plugins/version/index.ts'
+import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/version/index.ts'
 import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
 
@@ -34,11 +45,11 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go.
+ * which versions come and go, and exchanges are dated.
  */
 export async function buildGateway(
   config: GatewayConfig,
-  logger: FastifyBaseLogger | undefined = createLogger(config.log.level),
+  logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
   now: () => number = Date.now
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
@@ -76,19 +87,26 @@ export async function buildGateway(
   // JSON, or what a forwarding route streams: nothing else is read.
   gateway.removeContentTypeParser('text/plain')
 
-  // What every exchange has: an answer that says what went wrong, a deadline, a line in the log and a place in the
-  // metrics, an end of its connection when the gateway stops, and a form that only one reading has.
+  // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
+  // and one in the recorder, an end of its connection when the gateway stops, and a form that only one reading has.
   await gateway.register(problem)
   await gateway.register(connections, {
     ...config.http,
     trustProxy: config.trustProxy,
     tls: config.listen.tls !== undefined
   })
-  await gateway.register(exchange, { deadline: config.deadline })
+  await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
   if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout })
-  if (logger) await gateway.register(accessLog, { logger })
+  if (logger) await gateway.register(accessLog, { ...config.log, logger })
   if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
+  if (config.recorder.size > 0)
+    await gateway.register(recorder, {
+      ...config.recorder,
+      redactor: createRedactor(config.redact),
+      version: packageJson.version,
+      now
+    })
   await gateway.register(drain, { drain: config.drain })
   await gateway.register(http, config.http)
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
@@ -97,7 +115,12 @@ export async function buildGateway(
   await gateway.register(websocket)
   await gateway.register(issuers, config.issuers)
   if (config.redis) await gateway.register(redis, config.redis)
-  await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
+  await gateway.register(tiers, {
+    tiers: config.tiers,
+    ...config.rateLimit,
+    // By itself a limit goes by a clock that is never set.
+    ...(now !== Date.now && { now })
+  })
 
   await gateway.register(versions, { now })
 
@@ -109,6 +132,8 @@ export async function buildGateway(
     for (const { prefix, routes, place } of gateway.mountsOf(name, options)) {
       await gateway.register(
         async scope => {
+          await scope.register(scopeName, { name, version: place?.served?.name })
+          if (place) await scope.register(constrainVersion, place)
           if (config.overload) await scope.register(shedding, { priority })
           if (options.addresses) await scope.register(addresses, options.addresses)
           if (options.cors) await scope.register(cors, options.cors)

@@ -19,7 +19,7 @@ async function start(): Promise<void> {
   const config = await loadConfig(values.config)
   const gateway = await buildGateway(config)
   let isDraining = false
-  const admin = await buildAdmin(gateway, () => isDraining)
+  const admin = await buildAdmin(gateway, () => isDraining, config.admin)
 
   closeWithGrace({ delay: config.drain, logger: gateway.log }, async ({ err, signal }) => {
     if (err) gateway.log.fatal({ err }, 'the gateway fails')
@@ -32,7 +32,7 @@ async function start(): Promise<void> {
   // In this order, so that who is told that the gateway is ready finds it listening.
   const { host, port } = config.listen
   await gateway.listen({ host, port })
-  await admin.listen(config.admin)
+  await admin.listen({ host: config.admin.host, port: config.admin.port })
 }
 
 async function loadConfig(file: string): Promise<GatewayConfig> {

@@ -43,6 +43,8 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     headers: { 'content-type': 'application/json' }
   }
 
+  const postPlain: Request = { ...postOrder, path: '/plain/1' }
+
   // More than are remembered.
   const manyForged = premium.flatMap(token => ['a', 'b', 'c', 'd'].map(end => forge(token) + end))
   // Without line and metrics, as what it is compared with.
@@ -57,6 +59,12 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     { name: 'bare, 1 KiB', script: 'bare.ts', requests: [{ path: '/products/large' }] },
     sluice('plain, 1 KiB', { path: '/plain/large' }, quiet),
     sluice('plain, 5000 routes', { path: '/plain/1' }, { env: { ...quiet.env, ROUTES: '5000' } }),
+    // What it costs to see an exchange afterwards, over `plain`; and with bodies.
+    sluice('seen, line', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'line' } }),
+    sluice('seen, recorder', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'recorder' } }),
+    sluice('seen, both', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'line,recorder' } }),
+    sluice('unseen POST', postPlain, quiet),
+    sluice('seen POST, both', postPlain, { env: { ...quiet.env, SEEN: 'line,recorder' } }),
     // Each pattern alone.
     sluice('jwt', withTokens(premium, { path: '/jwt/1' })),
     sluice('rate-limit', { path: '/limit/1' }),

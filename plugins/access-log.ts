@@ -1,175 +1,98 @@
-import { randomUUID } from 'node:crypto'
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import pino from 'pino'
+import type { Exchange } from './exchange.ts'
+import { type GatewayLogger, RequestLogger } from './log.ts'
 import type { ProblemError } from './problem.ts'
 
 /**
- * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end.
- * Never the path, whose parts may be secrets.
+ * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;
+ * if `sample` is less than 1, that share of them, and every one that failed or took `slow` ms. Never the path, whose parts
+ * may be secrets.
+ *
+ * The line is put together here, and handed to the logger as text.
  */
 export interface AccessLogOptions {
-  logger: FastifyBaseLogger
+  logger: GatewayLogger
+  sample: number
+  slow: number
 }
 
-async function accessLog(fastify: FastifyInstance, { logger: log }: AccessLogOptions) {
+async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: AccessLogOptions) {
   // Not by Fastify's `loggerInstance`: it then listens to each answer's end, and checks the methods of each request's
   // logger, which together cost more than the line.
-  fastify.log = log
+  fastify.log = logger
+  fastify.decorate('lostLines', () => logger.lost?.() ?? 0)
   fastify.addHook('onRequest', (request, reply, done) => {
-    request.log = reply.log = new RequestLogger(log, request) as unknown as FastifyBaseLogger
+    request.log = reply.log = new RequestLogger(logger, request) as unknown as FastifyBaseLogger
     done()
   })
+
+  const write = logger.line ?? (members => logger.info(JSON.parse(`{${members}}`)))
+  const { isLevelEnabled } = logger as { isLevelEnabled?(level: string): boolean }
+  const routes = new Map<FastifyContextConfig, string>()
+  const share = sample === 1 ? '' : `,"sample":${sample}`
+
   fastify.onExchangeEnd(exchange => {
-    const { route, reply, elapsed, isWhole, reason } = exchange
-    const { request } = reply
-    const line = {
-      reqId: request.id,
-      method: request.method,
-      route,
-      status: reply.statusCode,
-      consumer: request.user?.sub,
-      ms: Math.round(elapsed * 1000) / 1000
-    }
-    if (isWhole) log.info(line, 'exchange')
-    else log.info({ ...line, cut: (reason as ProblemError).code }, 'exchange cut short')
+    if (isLevelEnabled?.call(logger, 'info') === false) return
+    if (exchange.isFailed || exchange.elapsed >= slow) write(describe(exchange))
+    else if (sample === 1 || Math.random() < sample) write(describe(exchange) + share)
   })
+
+  function describe(exchange: Exchange): string {
+    const { config, reply, elapsed, reason, upstream, endpoint, attempts, decision, tier, cache } = exchange
+    const { request } = reply
+    exchange.countBytes()
+    let route = routes.get(config)
+    if (route === undefined) routes.set(config, (route = describeRoute(exchange)))
+    let line = `"reqId":"${request.id}","trace":"${exchange.traceId}","method":"${request.method}"${route},"status":${reply.statusCode}`
+    if (request.user) line += `,"consumer":${JSON.stringify(request.user.sub)}`
+    if (decision !== undefined) line += `,"tier":"${tier}","limit":"${decision}"`
+    if (upstream !== undefined) {
+      line += `,"upstream":"${upstream}"`
+      if (endpoint !== undefined) line += `,"endpoint":${JSON.stringify(endpoint)}`
+      line += `,"attempts":${attempts}`
+    }
+    if (cache !== undefined) line += `,"cache":"${cache}"`
+    if (exchange.bytesIn !== undefined) line += `,"in":${exchange.bytesIn},"out":${exchange.bytesOut}`
+    line += `,"ms":${fixed(elapsed)}`
+    const { startedAt, calledAt, answeredAt, endedAt } = exchange
+    if (calledAt > 0) {
+      line += `,"admit":${fixed(calledAt - startedAt)},"wait":${fixed((answeredAt || endedAt) - calledAt)}`
+      if (answeredAt > 0) line += `,"send":${fixed(endedAt - answeredAt)}`
+    }
+    if (exchange.isWhole) return `${line},"msg":"exchange"`
+    const code = (reason as ProblemError | undefined)?.code
+    return `${line},"cut":${JSON.stringify(code ?? 'unknown')},"msg":"exchange cut short"`
+  }
 }
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
-/**
- * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost
- * rather than waited for once `BACKLOG` bytes wait already; the next one that is written says how many. Undefined if
- * nothing is to be logged: Fastify then does without what a line would need.
- */
-export function createLogger(level: string, dest: string | number = 1): FastifyBaseLogger | undefined {
-  if (level === 'silent') return undefined
-  let page = ''
-  let timer: NodeJS.Timeout | undefined
-  // Before pino's own listener, which then writes what waits in the destination.
-  process.once('exit', turn)
-  const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: BACKLOG })
-  // sonic-boom measures all that waits with each line, so it gets them by the page.
-  const pages = {
-    write(line: string) {
-      page += line
-      if (page.length >= PAGE) turn()
-      else timer ??= setTimeout(turn, FLUSH).unref()
-    },
-    flushSync() {
-      turn()
-      destination.flushSync()
-    }
-  }
-  const logger = pino({ level, serializers: { req: describeRequest, res: describeReply } }, pages)
-  let dropped = 0
-  destination.on('drop', (page: string) => {
-    dropped += page.split('\n').length - 1
-  })
-  destination.on('drain', () => {
-    if (dropped === 0) return
-    logger.warn({ dropped }, 'lines were lost')
-    dropped = 0
-  })
-  return logger
-
-  function turn(): void {
-    clearTimeout(timer)
-    timer = undefined
-    if (page !== '') destination.write(page)
-    page = ''
-  }
+/** The config's own words, so once a route. Where no route was found there is none. */
+function describeRoute({ route, config }: Exchange): string {
+  const members = [
+    ['route', route],
+    ['scope', config.scope],
+    ['version', config.version]
+  ]
+  return members
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
+    .join('')
 }
 
-function describeRequest({ method, routeOptions }: FastifyRequest): object {
-  return { method, route: routeOptions?.url }
+const THOUSANDTHS = Array.from({ length: 1_000 }, (_, i) => `.${String(i).padStart(3, '0')}`)
+
+/** Milliseconds to the microsecond, without printing a double. */
+function fixed(ms: number): string {
+  const us = Math.round(ms * 1_000)
+  const whole = Math.floor(us / 1_000)
+  return whole + (THOUSANDTHS[us - whole * 1_000] as string)
 }
 
-function describeReply({ statusCode }: FastifyReply): object {
-  return { statusCode }
-}
-
-/** Characters. */
-const PAGE = 16_384
-/** Bytes. */
-const BACKLOG = 4_194_304
-/** Milliseconds. */
-const FLUSH = 200
-
-/** Makes ids that nobody else makes: a client's, if it is one, or random for the process and counted from there. */
-export function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {
-  const prefix = `${randomUUID().slice(0, 18)}-`
-  let count = 0
-  return ({ headers }) => {
-    const id = headers['x-request-id']
-    return typeof id === 'string' && /^[\w.:-]{1,128}$/.test(id)
-      ? id
-      : prefix + (count++).toString(36).padStart(8, '0')
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** How many lines the log's destination has not taken, since the start. */
+    lostLines?(): number
   }
 }
-
-/**
- * A request's logger that becomes one when it is used: most requests log nothing but their line, and a pino child costs
- * as much as that.
- */
-class RequestLogger {
-  #parent: FastifyBaseLogger
-  #request: FastifyRequest
-  #child: FastifyBaseLogger | undefined
-
-  constructor(parent: FastifyBaseLogger, request: FastifyRequest) {
-    this.#parent = parent
-    this.#request = request
-  }
-
-  get level(): string {
-    return this.#real().level
-  }
-
-  set level(level: string) {
-    this.#real().level = level
-  }
-
-  fatal(...line: Line): void {
-    this.#log('fatal', line)
-  }
-  error(...line: Line): void {
-    this.#log('error', line)
-  }
-  warn(...line: Line): void {
-    this.#log('warn', line)
-  }
-  info(...line: Line): void {
-    this.#log('info', line)
-  }
-  debug(...line: Line): void {
-    this.#log('debug', line)
-  }
-  trace(...line: Line): void {
-    this.#log('trace', line)
-  }
-  silent(): void {}
-  child(...args: Parameters<FastifyBaseLogger['child']>): FastifyBaseLogger {
-    return this.#real().child(...args)
-  }
-
-  #log(level: pino.Level, line: Line): void {
-    if (
-      this.#child === undefined &&
-      !this.#request.routeOptions.logLevel &&
-      (this.#parent as Partial<pino.Logger>).isLevelEnabled?.(level) === false
-    )
-      return
-    this.#real()[level](...line)
-  }
-
-  #real(): FastifyBaseLogger {
-    const { id, routeOptions } = this.#request
-    const { logLevel } = routeOptions
-    this.#child ??= this.#parent.child({ reqId: id }, logLevel ? { level: logLevel } : {})
-    return this.#child
-  }
-}
-
-type Line = Parameters<FastifyBaseLogger['info']>

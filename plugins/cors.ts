@@ -61,14 +61,8 @@ export default fp(cors, { name: 'sluice-cors', fastify: '5.x' })
 
 export function addVary(reply: FastifyReply, name: string): void {
   const before = String(reply.getHeader('vary') ?? '')
-  if (
-    before.includes('*') ||
-    before
-      .toLowerCase()
-      .split(/\s*,\s*/)
-      .includes(name.toLowerCase())
-  )
-    return
+  const names = before.toLowerCase().split(',')
+  if (names.some(each => each.trim() === '*' || each.trim() === name.toLowerCase())) return
   reply.header('vary', before === '' ? name : `${before}, ${name}`)
 }
 

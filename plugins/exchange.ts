@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { createTraces, passedTraceparent } from './trace-context.ts'
 
 /**
  * One deadline an exchange, and one place from which everything it caused is cancelled.
@@ -15,6 +17,8 @@ import fp from 'fastify-plugin'
 export interface ExchangeOptions {
   /** Milliseconds from the head of the request to the last byte of the answer. */
   deadline: number
+  /** The share of new traces that are marked as sampled; 1 if not given. */
+  sample?: number
 }
 
 export type ExchangeListener = (exchange: Exchange) => void
@@ -53,28 +57,61 @@ export class Exchange {
   /** The route's pattern, for logs and labels: bounded, where paths are not. Undefined if no route was found. */
   readonly route: string | undefined
   readonly reply: FastifyReply
+  /** Of its route: scope, version. */
+  readonly config: FastifyContextConfig
   /** Why this exchange ended before its answer did. */
   reason: Error | undefined = undefined
   /** Requests that were sent to upstreams for it, retries included. */
   attempts = 0
-  #startedAt = performance.now()
+  /** The upstream that was called, or several, by commas; the endpoint that was called last. */
+  upstream: string | undefined = undefined
+  endpoint: string | undefined = undefined
+  /** What the last limit that it met decided, and whose it was. */
+  decision: LimitDecision | undefined = undefined
+  tier: string | undefined = undefined
+  cache: string | undefined = undefined
+  /** What the recorder has seen of its bodies. */
+  received: unknown = undefined
+  sent: unknown = undefined
+  /**
+   * By `performance.now()`; 0 while it has not come to that: the head of the request, the first call of an upstream, the
+   * head of the last answer, the end.
+   */
+  readonly startedAt = performance.now()
+  calledAt = 0
+  answeredAt = 0
+  endedAt = 0
+  /** Node takes it off the request before the end. */
+  readonly socket: Socket
+  /** Bytes on the connection, heads included. Undefined until `countBytes`. */
+  bytesIn: number | undefined = undefined
+  bytesOut: number | undefined = undefined
+  #traceparent: string | undefined
+  /** Makes a new trace. */
+  readonly begin: () => string
   #calls: Abortable[] = []
   #deadline: number
   #timer: NodeJS.Timeout | undefined
 
   constructor(
     route: string | undefined,
+    config: FastifyContextConfig,
     deadline: number,
     reply: FastifyReply,
+    begin: () => string,
     listeners?: ExchangeListener[]
   ) {
     this.route = route
+    this.config = config
     this.reply = reply
+    this.socket = reply.request.raw.socket
+    this.begin = begin
     // None is infinitely far away.
     this.#deadline = deadline === 0 ? Number.POSITIVE_INFINITY : deadline
     if (listeners === undefined) return
     if (hasBody(reply.request.raw)) this.#start()
     reply.raw.on('close', () => {
+      this.endedAt = performance.now()
       this.end()
       if (!this.isWhole) this.abort(new ClientGone())
       for (const listener of listeners) listener(this)
@@ -83,7 +120,40 @@ export class Exchange {
 
   /** Milliseconds since the head of the request. */
   get elapsed(): number {
-    return performance.now() - this.#startedAt
+    return (this.endedAt || performance.now()) - this.startedAt
+  }
+
+  /** As services get it: the client's, or one that begins here. */
+  get traceparent(): string {
+    return (this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.begin())
+  }
+
+  get traceId(): string {
+    return this.traceparent.slice(3, 35)
+  }
+
+  /** True for what an operator is to see: it ended badly, or not at all. */
+  get isFailed(): boolean {
+    return this.reply.statusCode >= 500 || !this.isWhole
+  }
+
+  /** An upstream is called. Several, as by a composition, are named once each. */
+  called(upstream: string): void {
+    if (this.upstream === undefined) this.upstream = upstream
+    else if (this.upstream !== upstream && !this.upstream.split(',').includes(upstream))
+      this.upstream += `,${upstream}`
+  }
+
+  /** At the end: what the connection has carried since the last exchange on it. In HTTP/2 there is no telling. */
+  countBytes(): void {
+    const { raw } = this.reply.request
+    const socket = this.socket as Counted
+    if (this.bytesIn !== undefined || raw.httpVersionMajor > 1) return
+    const { bytesRead, bytesWritten } = socket
+    this.bytesIn = bytesRead - (socket[readBefore] ?? 0)
+    this.bytesOut = bytesWritten - (socket[writtenBefore] ?? 0)
+    socket[readBefore] = bytesRead
+    socket[writtenBefore] = bytesWritten
   }
 
   /** Milliseconds until the deadline. */
@@ -107,6 +177,7 @@ export class Exchange {
    * no deadline.
    */
   attach(call: Abortable): void {
+    if (this.calledAt === 0) this.calledAt = performance.now()
     if (this.#timer === undefined) this.#start()
     this.#calls.push(call)
   }
@@ -142,10 +213,21 @@ export class Exchange {
   }
 }
 
+export type LimitDecision = 'allowed' | 'refused' | 'unavailable'
+
+const readBefore = Symbol('sluice.readBefore')
+const writtenBefore = Symbol('sluice.writtenBefore')
+interface Counted {
+  bytesRead: number
+  bytesWritten: number
+  [readBefore]?: number
+  [writtenBefore]?: number
+}
+
 /** An exchange with nobody at its end: under its own deadline, on behalf of one that may be over long before. */
 export class DetachedExchange extends Exchange {
-  constructor({ route, reply }: Exchange, deadline: number) {
-    super(route, deadline, reply)
+  constructor({ route, config, reply, begin }: Exchange, deadline: number) {
+    super(route, config, deadline, reply, begin)
   }
 
   override get clientGone(): boolean {
@@ -179,6 +261,7 @@ function expire(exchange: Exchange): void {
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const listeners: ExchangeListener[] = []
+  const begin = createTraces(options.sample ?? 1)
   const endless = new Set<Exchange>()
   fastify.decorateRequest('exchange')
   fastify.decorate('endStreams', () => {
@@ -188,7 +271,7 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
-    request.exchange = new Exchange(url, config.deadline ?? options.deadline, reply, listeners)
+    request.exchange = new Exchange(url, config, config.deadline ?? options.deadline, reply, begin, listeners)
     if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)
     done()
@@ -220,6 +303,9 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Milliseconds for the whole exchange, over the gateway's default; 0: none. */
     deadline?: number
+    /** Of the gateway's config: which scope the route is of, and which version of it. */
+    scope?: string
+    version?: string
     /** Milliseconds without a byte, for a route without a deadline. */
     idleTimeout?: number
   }

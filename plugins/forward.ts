@@ -116,10 +116,14 @@ function counted(payload: Readable, limit: number): Readable {
       else pass(null, chunk)
     }
   })
+  // Nobody may be reading it: its call waits for a place, or was refused.
+  body.on('error', ignore)
   // Not by pipeline(), which would destroy the request, and with it the connection that the answer needs.
   payload.on('error', error => body.destroy(error))
   return payload.pipe(body)
 }
+
+function ignore(): void {}
 
 function toEdited(edit: (headers: Headers) => void) {
   return (inbound: Headers) => {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
 
 /**
@@ -29,6 +30,8 @@ const REBUILT = new Set([
   'forwarded',
   'x-real-ip',
   'x-request-id',
+  'traceparent',
+  'tracestate',
   'sluice-mirror'
 ])
 
@@ -62,7 +65,6 @@ const USUAL = new Set([
   'if-none-match',
   'origin',
   'referer',
-  'traceparent',
   'user-agent'
 ])
 
@@ -172,6 +174,11 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   if (host !== '') headers['x-forwarded-host'] = host
   headers.forwarded = `${forwarded};${host === '' ? '' : `host="${host}";`}proto=${protocol}`
   headers['x-request-id'] = request.id
+  headers.traceparent = request.exchange.traceparent
+  if (request.headers.tracestate !== undefined) {
+    const tracestate = passedTracestate(request.headers)
+    if (tracestate !== undefined) headers.tracestate = tracestate
+  }
   const user = request.user
   if (user) {
     headers['x-user-id'] = user.sub
@@ -207,7 +214,8 @@ function hostOf(request: FastifyRequest): string {
 function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
   const ips = request.ips
   if (ips === undefined || ips.length < 2) {
-    const address = request.ip
+    // A client that has gone has no address any more: not over HTTP/2.
+    const address = request.ip ?? 'unknown'
     return { chain: address, forwarded: `for=${node(address)}` }
   }
   // What comes first was never checked: a trusted proxy may have passed on anything.

@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -56,12 +57,14 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
   const { server } = fastify
   const maxLines = maxHeadersCount * 2
 
-  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+  server.on('connect', (_request: IncomingMessage, socket: Socket | Http2ServerResponse) => {
+    if (socket instanceof Http2ServerResponse) return refuseStream(socket)
     socket.on('error', () => {})
     endInOrder(socket, rawProblem(501))
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (hasBody(request)) continueOnRead(request, response)
+    // In HTTP/2 only the frames say that there is a body.
+    if (hasBody(request) || request.httpVersionMajor === 2) continueOnRead(request, response)
     server.emit('request', request, response)
   })
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
@@ -86,14 +89,24 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
 
 export default fp(http, { name: 'sluice-http', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
+/** What asks for a tunnel in HTTP/2 has a response, not a socket (RFC 9113, 8.5). */
+function refuseStream(response: Http2ServerResponse): void {
+  const title = STATUS_CODES[501]
+  response.writeHead(501, { 'content-type': 'application/problem+json' })
+  response.end(JSON.stringify({ type: 'about:blank', title, status: 501 }), () => response.stream.close())
+}
+
 function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Error) | undefined {
   const { headers, method } = raw
   const isOld = raw.httpVersionMinor === 0
-  if (raw.httpVersionMajor !== 1) return 'stream' in raw ? undefined : UnknownVersion
+  const isHttp2 = 'stream' in raw
+  if (raw.httpVersionMajor !== 1 && !isHttp2) return UnknownVersion
 
   // Of two lines node makes one value, which is no host.
-  if (headers.host === undefined ? !isOld : !HOST.test(headers.host)) return BadHost
+  const host = isHttp2 ? (headers.host ?? (headers[':authority'] as string | undefined)) : headers.host
+  if (host === undefined ? !isOld : !HOST.test(host)) return BadHost
   if (!isTarget(raw, request)) return BadTarget
+  if (isHttp2) return isMet(headers.expect) ? undefined : UnknownExpectation
 
   // RFC 9112, 6.1: whatever a proxy that knows no chunks made of it is not worth finding out.
   const coding = headers['transfer-encoding']
@@ -103,9 +116,11 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
   }
   // RFC 9110, 9.3.1 and 9.3.8: a body that some read and others leave in the connection.
   if ((method === 'GET' || method === 'HEAD' || method === 'TRACE') && hasBody(raw)) return BadFraming
-  if (headers.expect !== undefined && !isOld && headers.expect.toLowerCase() !== '100-continue')
-    return UnknownExpectation
-  return undefined
+  return isOld || isMet(headers.expect) ? undefined : UnknownExpectation
+}
+
+function isMet(expect: string | undefined): boolean {
+  return expect === undefined || expect.toLowerCase() === '100-continue'
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

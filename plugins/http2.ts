@@ -71,6 +71,12 @@ export class Http2Response extends Http2ServerResponse {
     return this.stream.writableFinished && !this.stream.aborted
   }
 
+  /** There is no such field here (RFC 9113, 8.2.2). Node drops it too, and warns of each on stderr. */
+  override writeHead(status: number, ...rest: any[]): this {
+    delete rest.at(-1)?.connection
+    return super.writeHead(status, ...rest)
+  }
+
   /** Without an error node resets with NO_ERROR, which clients take for the end of the answer. */
   override destroy(error: Error = new Error('The answer was cut short')): this {
     super.destroy(this.writableFinished ? undefined : error)

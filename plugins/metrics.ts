@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { CUT, Durations } from './durations.ts'
+import { addSeenMetrics } from './seen-metrics.ts'
 import { addCallMetrics } from './upstream/call-metrics.ts'
 import { addEndpointMetrics } from './upstream/metrics.ts'
 
@@ -15,9 +17,9 @@ async function metrics(fastify: FastifyInstance) {
 
   const durations = new Durations()
   registry.registerMetric(durations as unknown as Metric)
-  fastify.onExchangeEnd(({ route, reply, elapsed, isWhole }) =>
+  fastify.onExchangeEnd(({ route, config, reply, elapsed, isWhole }) =>
     durations.observe(
-      route ?? 'none',
+      config,
       route === undefined ? 'other' : reply.request.method,
       isWhole ? Math.floor(reply.statusCode / 100) : CUT,
       elapsed / 1000
@@ -29,6 +31,8 @@ async function metrics(fastify: FastifyInstance) {
     name: 'sluice_breaker_state',
     help: '0 closed, 1 half-open, 2 open',
     labelNames: ['upstream'],
+    // Over several workers: the worst.
+    aggregator: 'max',
     registers: [registry],
     collect() {
       for (const upstream of fastify.upstreams) {
@@ -38,6 +42,7 @@ async function metrics(fastify: FastifyInstance) {
     }
   })
   addCallMetrics(registry, () => fastify.upstreams)
+  addSeenMetrics(registry, fastify)
 
   const { overload } = fastify
   if (overload) {
@@ -77,59 +82,6 @@ async function metrics(fastify: FastifyInstance) {
 }
 
 export default fp(metrics, { name: 'sluice-metrics', fastify: '5.x', dependencies: ['sluice-exchange'] })
-
-/** By their index; the first stands for what was cut short. */
-const CLASSES = ['cut', '1xx', '2xx', '3xx', '4xx', '5xx']
-const CUT = 0
-/** Seconds. */
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-
-/**
- * A histogram that hashes no labels when it observes: prom-client's costs as much as a log line, so it only gets to see
- * the counts when it is asked for them. A series is one array: each bucket's count, not yet summed up, then the sum of all
- * values.
- */
-class Durations {
-  name = 'sluice_exchange_duration_seconds'
-  help = 'From the head of a request to the end of its answer'
-  #routes = new Map<string, Map<string, (Float64Array | undefined)[]>>()
-
-  observe(route: string, method: string, status: number, seconds: number): void {
-    let methods = this.#routes.get(route)
-    if (methods === undefined) this.#routes.set(route, (methods = new Map()))
-    let statuses = methods.get(method)
-    if (statuses === undefined) methods.set(method, (statuses = new Array(CLASSES.length)))
-    const series = (statuses[status] ??= new Float64Array(BUCKETS.length + 2))
-    let bucket = 0
-    while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket++
-    series[bucket] = (series[bucket] as number) + 1
-    series[SUM] = (series[SUM] as number) + seconds
-  }
-
-  get(): object {
-    const values: object[] = []
-    for (const [route, methods] of this.#routes)
-      for (const [method, statuses] of methods)
-        statuses.forEach((series, status) => {
-          if (series === undefined) return
-          const labels = { route, method, status: CLASSES[status] }
-          let count = 0
-          for (const [i, le] of [...BUCKETS, '+Inf'].entries()) {
-            count += series[i] as number
-            values.push({ metricName: `${this.name}_bucket`, labels: { le, ...labels }, value: count })
-          }
-          values.push({ metricName: `${this.name}_sum`, labels, value: series[SUM] })
-          values.push({ metricName: `${this.name}_count`, labels, value: count })
-        })
-    return { name: this.name, help: this.help, type: 'histogram', values, aggregator: 'sum' }
-  }
-
-  reset(): void {
-    this.#routes.clear()
-  }
-}
-
-const SUM = BUCKETS.length + 1
 
 const STATES = { closed: 0, 'half-open': 1, open: 2 }
 

@@ -6,8 +6,11 @@ import { type Input, withDefault } from './defaults.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
+import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
 import { OverloadOptions, Priority } from './overload.ts'
+
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
+import { RecorderOptions } from './recorder.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
 import { AddressesOptions, CompressOptions, CorsOptions, SecurityHeadersOptions } from './scope.ts'
 import { UpstreamOptions, upstreamFaults } from './upstream.ts'
@@ -62,23 +65,22 @@ export const GatewayOptions = Type.Object(
     /** For operators: health, and the state of the upstreams. */
     admin: withDefault(
       Type.Object(
-        { host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'), port: withDefault(Port, 8081) },
-        { additionalProperties: false }
-      ),
-      {}
-    ),
-    log: withDefault(
-      Type.Object(
         {
-          level: withDefault(
-            Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
-            'info'
-          )
+          host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'),
+          port: withDefault(Port, 8081),
+          /** Asked for as a bearer token, but for `/livez` and `/readyz`. */
+          token: Type.Optional(Type.String({ minLength: 16, pattern: '^[\\x21-\\x7e]+$' }))
         },
         { additionalProperties: false }
       ),
       {}
     ),
+    log: withDefault(LogOptions, {}),
+    /** Which traces that begin here are to be recorded. */
+    trace: withDefault(TraceOptions, {}),
+    /** What recorder, captures and logs do not show, beside the usual. */
+    redact: withDefault(RedactOptions, {}),
+    recorder: withDefault(RecorderOptions, {}),
     /** Prometheus metrics on the admin side. */
     metrics: withDefault(Type.Boolean(), true),
     /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */

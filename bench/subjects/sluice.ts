@@ -2,12 +2,14 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
-import { createLogger } from '../../plugins/access-log.ts'
 import forward from '../../plugins/forward.ts'
+import { createLogger } from '../../plugins/log.ts'
 import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
+/** Of what an exchange leaves behind: all of it, or with QUIET only what SEEN names. */
+const { SEEN = QUIET ? '' : 'line,recorder,metrics' } = process.env
 const url = UPSTREAM
 const reference = shop({
   HOST: '127.0.0.1',
@@ -80,9 +82,18 @@ async function broken(app: FastifyInstance) {
   app.forward({ method: 'GET', url: '/:id', upstream: 'broken' as 'products', prefix: '' })
 }
 
-const level = QUIET ? 'silent' : 'info'
+const level = SEEN.includes('line') ? 'info' : 'silent'
 const config = resolveConfig(
-  { default: { ...definition, log: { level }, metrics: !QUIET, trustProxy: ['127.0.0.1'] } },
+  {
+    default: {
+      ...definition,
+      log: { level },
+      metrics: SEEN.includes('metrics'),
+      recorder: { size: SEEN.includes('recorder') ? 1_000 : 0 },
+      trustProxy: ['127.0.0.1'],
+      bodyLimit: 2 ** 30
+    }
+  },
   {}
 )
 const gateway = await buildGateway(config, createLogger(level, '/dev/null'))

@@ -30,6 +30,8 @@ export interface RateLimitPatternOptions {
 
 export interface TiersOptions extends RateLimitOptions {
   tiers: Record<string, TierOptions>
+  /** Milliseconds, for what is counted in memory. */
+  now?: () => number
 }
 
 const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
@@ -51,21 +53,22 @@ interface Admission {
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
 
 export const tiers = fp(
-  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys }: TiersOptions) {
+  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys, now }: TiersOptions) {
     const byName = new Map<string, Tier>()
     const shares = new Map<Tier, Tier>()
     for (const [name, tierOptions] of Object.entries(options)) {
       const tier = createTier(name, tierOptions)
       byName.set(name, tier)
-      shares.set(tier, createTier(name, shareOf(tierOptions, gateways)))
+      shares.set(tier, { ...createTier(name, shareOf(tierOptions, gateways)), decisions: tier.decisions })
     }
-    const memory = createMemoryLimiter(keys)
+    const memory = createMemoryLimiter(keys, now)
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
     const limiter = redis ? createLeasedLimiter(redis) : memory
 
     fastify.decorate('tier', name => byName.get(name))
+    fastify.decorate('tiers', [...byName.values()])
     fastify.decorate('limiter', limiter)
     await fastify.register(fastifyRateLimit, {
       global: false,
@@ -99,14 +102,24 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
       const admission = keyGenerator(request)
       admission.decision = limiter.checkNow(admission.key, admission.tier, 1)
       if (admission.decision !== undefined)
-        return done(settle(admission, !isAllowed(admission.decision), reply))
+        return done(settle(admission, !isAllowed(admission.decision), request, reply))
     }
-    admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, reply)), done)
+    admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, request, reply)), done)
   })
 }
 
-function settle(admission: Admission, isExceeded: boolean, reply: FastifyReply): ProblemError | undefined {
+function settle(
+  admission: Admission,
+  isExceeded: boolean,
+  request: FastifyRequest,
+  reply: FastifyReply
+): ProblemError | undefined {
   describe(admission, reply)
+  const { tier, decision } = admission
+  const { exchange } = request
+  exchange.tier = tier.name
+  exchange.decision = decision === undefined ? 'unavailable' : isExceeded ? 'refused' : 'allowed'
+  tier.decisions[exchange.decision]++
   if (!isExceeded) return undefined
   return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
 }
@@ -198,6 +211,7 @@ function seconds(milliseconds: number): number {
 declare module 'fastify' {
   interface FastifyInstance {
     tier(name: string): Tier | undefined
+    tiers: Tier[]
     limiter: Limiter
   }
 }

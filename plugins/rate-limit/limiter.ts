@@ -1,4 +1,5 @@
 import type { LimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
+import type { LimitDecision } from '../exchange.ts'
 
 /** One limit of a tier, as a limiter and the headers need it. */
 export interface Limit extends LimitOptions {
@@ -13,6 +14,8 @@ export interface Tier {
   counting: TierOptions['counting']
   /** As `RateLimit-Policy` says it. */
   policy: string
+  /** Since the start: what it has decided, or that it could not be asked. */
+  decisions: Record<LimitDecision, number>
 }
 
 /** What one limit has to say of a request. */
@@ -50,7 +53,8 @@ export function createTier(name: string, { limits: options, redisAway, counting 
   const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
   // A lease would be let through in another window than the log says.
   const isExact = counting === 'exact' || limits.some(({ algorithm }) => algorithm === 'sliding-log')
-  return { name, limits, redisAway, counting: isExact ? 'exact' : 'leased', policy }
+  const decisions = { allowed: 0, refused: 0, unavailable: 0 }
+  return { name, limits, redisAway, counting: isExact ? 'exact' : 'leased', policy, decisions }
 }
 
 /** Each limit divided among `gateways`, so that together they let through no more, and each of them at least one. */

@@ -169,6 +169,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#endpoint = endpoint
     endpoint.inFlight++
     exchange.attempts++
+    exchange.endpoint = endpoint.url
     if (timeout > 0) call.expectHead(timeout, isStream(body))
     endpoint.dispatcher.dispatch(
       {

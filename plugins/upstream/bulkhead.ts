@@ -26,7 +26,8 @@ export interface BulkheadCounts {
   rejected: number
 }
 
-export function createBulkhead(max: number, queue: number): Bulkhead {
+/** `max`: asked anew for each call, since it may be of what DNS says. */
+export function createBulkhead(max: () => number, queue: number): Bulkhead {
   // In order, and each can leave at once.
   const line = new Set<Waiting>()
   let running = 0
@@ -35,12 +36,12 @@ export function createBulkhead(max: number, queue: number): Bulkhead {
 
   return {
     turnsAway() {
-      if (running < max || line.size < queue) return false
+      if (running < max() || line.size < queue) return false
       rejected++
       return true
     },
     enter(call) {
-      if (running >= max) return void line.add(call)
+      if (running >= max()) return void line.add(call)
       running++
       call.start(false)
     },
@@ -52,7 +53,7 @@ export function createBulkhead(max: number, queue: number): Bulkhead {
       isCalling = true
       try {
         for (const call of line) {
-          if (running >= max) break
+          if (running >= max()) break
           line.delete(call)
           running++
           call.start(true)

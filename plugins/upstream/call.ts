@@ -105,6 +105,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.abort(new UpstreamNonsense())
       return
     }
+    this.#exchange.answeredAt = performance.now()
     if (this.#owner.onHead(statusCode, headers)) {
       this.#isSettled = true
       // Its connection is worth some bytes and a moment, no more; a rest that is not read would keep it for good.

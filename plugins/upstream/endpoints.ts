@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { EndpointsOptions } from '../../schemas/endpoints.ts'
-import type { Exchange } from '../exchange.ts'
+import { DetachedExchange, type Exchange } from '../exchange.ts'
 import { hashOf } from './balance/hash.ts'
 import { createPolicy } from './balance/index.ts'
 import type { Random } from './balance/policy.ts'
@@ -21,6 +21,8 @@ export interface Endpoints {
    * only if there is none at all: DNS has never answered.
    */
   pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined
+  /** How many there are, be they healthy or not. */
+  readonly size: number
   state(): EndpointState[]
   close(): Promise<void>
 }
@@ -80,8 +82,12 @@ export function createEndpoints(
       const bound = sticky.find(reply, candidates)
       if (bound !== undefined) return bound
       const chosen = choose(request, candidates)
-      sticky.bind(reply, chosen)
+      // A copy's endpoint is not the client's.
+      if (!(request.exchange instanceof DetachedExchange)) sticky.bind(reply, chosen)
       return chosen
+    },
+    get size() {
+      return members.length
     },
     state() {
       if (ejection.due <= now()) ejection.returnDue()
@@ -113,7 +119,8 @@ export function createEndpoints(
         : cookie !== undefined
           ? cookieOf(request.headers.cookie, cookie)
           : undefined
-    return own === undefined ? (request.user?.sub ?? request.ip) : String(own)
+    // A client that has gone has no address any more: not over HTTP/2.
+    return String(own ?? request.user?.sub ?? request.ip)
   }
 
   function without(tried: readonly Endpoint[]): readonly PooledEndpoint[] {

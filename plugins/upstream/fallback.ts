@@ -1,4 +1,6 @@
+import type { FastifyReply } from 'fastify'
 import type { FallbackOptions } from '../../schemas/upstream.ts'
+import { DetachedExchange } from '../exchange.ts'
 import type { UpstreamRequest } from './attempts.ts'
 import type { Breaker } from './breaker.ts'
 import type { UpstreamCallback, UpstreamResponse } from './call.ts'
@@ -23,10 +25,11 @@ export function createRefusal(
     ...(body && { 'content-type': 'application/json', 'content-length': String(body.length) }),
     ...fallback.headers
   }
-  return ({ exchange: { reply }, method }, callback) => {
-    const named = String(reply.getHeader('sluice-fallback') ?? '')
-    if (!named.includes(`"${name}"`))
-      reply.header('sluice-fallback', named === '' ? `"${name}"` : `${named}, "${name}"`)
+  return ({ exchange, method, upgrade }, callback) => {
+    // Nothing stands in for another protocol.
+    if (upgrade !== undefined) return callback(unavailable(breaker.retryAfter()))
+    // What a copy gets the client does not.
+    if (!(exchange instanceof DetachedExchange)) tell(exchange.reply)
     const response: UpstreamResponse = {
       statusCode,
       headers: { ...headers },
@@ -34,5 +37,10 @@ export function createRefusal(
       isFallback: true
     }
     callback(null, response)
+  }
+  function tell(reply: FastifyReply): void {
+    const named = String(reply.getHeader('sluice-fallback') ?? '')
+    if (!named.includes(`"${name}"`))
+      reply.header('sluice-fallback', named === '' ? `"${name}"` : `${named}, "${name}"`)
   }
 }

@@ -30,7 +30,9 @@ export function mirrorUpstream(
   return {
     ...upstream,
     request(request, callback) {
-      if (share < 1 && Math.random() >= share) return upstream.request(request, callback)
+      // A handshake is no request without the connection that it is for.
+      const isCopied = request.upgrade === undefined && (share === 1 || Math.random() < share)
+      if (!isCopied) return upstream.request(request, callback)
       if (inFlight >= concurrency) {
         counts.dropped++
         return upstream.request(request, callback)

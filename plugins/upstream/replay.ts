@@ -28,7 +28,7 @@ export class Replay {
     })
     source.pause()
     this.#ended = source.readableEnded
-    if (source.destroyed && !this.#ended) this.#fail(new Error('the body ended early'))
+    if (source.destroyed && !this.#ended) this.#fail(source.errored ?? new Error('the body ended early'))
   }
 
   /** True as long as everything that was read is kept. */
@@ -55,6 +55,8 @@ export class Replay {
         done(error)
       }
     })
+    // Whoever had it may have let go of it, as between two attempts, or not have taken it yet.
+    reader.on('error', ignore)
     this.#reader?.destroy()
     this.#reader = reader
     for (const chunk of this.#kept) reader.push(chunk)
@@ -76,3 +78,5 @@ export class Replay {
     this.#reader?.destroy(error)
   }
 }
+
+function ignore(): void {}

@@ -1,5 +1,6 @@
 import type { SplitOptions } from '../../schemas/upstream.ts'
 import type { Exchange } from '../exchange.ts'
+import { hashOf } from './balance/hash.ts'
 import type { Upstream } from './upstream.ts'
 
 /**
@@ -43,15 +44,6 @@ export function splitUpstream(
     if (by === 'random') return Math.random() * 100
     const key = header === undefined ? (request.user?.sub ?? request.ip) : request.headers[header]
     // With the name, so that it is not the same callers who try everything out.
-    return key === undefined ? undefined : (hash(`${name} ${key}`) / 2 ** 32) * 100
+    return key === undefined ? undefined : (hashOf(`${name} ${key}`) / 2 ** 32) * 100
   }
-}
-
-/** FNV-1a, then murmur3's finalizer, without which keys that end alike lie side by side. */
-export function hash(text: string): number {
-  let h = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
 }

@@ -43,7 +43,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
   )
   const endpoints = createEndpoints(name, options, log)
   const bulkhead = createBulkhead(
-    concurrency.max ?? connections * Math.max(1, endpoints.state().length),
+    () => concurrency.max ?? connections * Math.max(1, endpoints.size),
     concurrency.queue
   )
   const policy = createRetryPolicy(options.retry)
@@ -71,6 +71,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
         callback(reason)
         return undefined
       }
+      request.exchange.called(name)
       const permit = breaker.admit()
       if (permit === undefined) {
         refuse(request, callback)

@@ -45,7 +45,15 @@ function keepDigits(_key: string, value: unknown, context?: { source?: string })
 
 /** True if the double prints the digits that were written, but for zeros that say nothing. */
 function isExact(value: number, source: string): boolean {
-  return String(value) === source.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')
+  return String(value) === withoutZeros(source)
+}
+
+/** Not by a pattern: it would look at each zero once for every zero before it. */
+function withoutZeros(source: string): string {
+  if (!source.includes('.') || /[eE]/.test(source)) return source
+  let end = source.length
+  while (source[end - 1] === '0') end--
+  return source.slice(0, source[end - 1] === '.' ? end - 1 : end)
 }
 
 /**

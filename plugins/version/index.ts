@@ -5,7 +5,7 @@ import type { Routes } from '../../schemas/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../../schemas/version.ts'
 import { CONFLICT, createChoice, type ReadChoice, refusal, UNKNOWN } from './choice.ts'
 import { createLifecycle, type Lifecycle, type VersionState } from './lifecycle.ts'
-import { constrained, everythingElse, linkOf, placesOf } from './places.ts'
+import { everythingElse, linkOf, placesOf } from './places.ts'
 import { type ConsumerUsage, createUsage, type Usage } from './usage.ts'
 
 /**
@@ -13,8 +13,8 @@ import { type ConsumerUsage, createUsage, type Usage } from './usage.ts'
  *
  * `fastify.mountsOf` makes of a scope the places at which routes are registered: one, or with versions one for each in
  * the path, one for each behind the constraint `apiVersion` where header, media type or query choose, and those for
- * what none of them has: they answer 400 to a version that there is not. The patterns of a place are `chooseVersion`, before a token is looked at,
- * and `useVersion`, once it is known who calls.
+ * what none of them has: they answer 400 to a version that there is not. The patterns of a place are `constrainVersion`,
+ * the first of all, `chooseVersion`, before a token is looked at, and `useVersion`, once it is known who calls.
  */
 export interface VersionedScope {
   prefix: string
@@ -85,7 +85,7 @@ async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: ()
     mustMatchWhenDerived: false,
     validate: () => {},
     deriveConstraint: ((request: Parameters<ReadChoice>[0]) => {
-      const url = request.url as string
+      const url = pathOf(request.url as string)
       for (const { prefix, versionOf } of shared)
         if (url.startsWith(prefix) && isSegmentEnd(url.charCodeAt(prefix.length))) return versionOf(request)
       return undefined
@@ -118,7 +118,7 @@ async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: ()
     }
     if (places.shared !== undefined) {
       for (const served of family.values())
-        mounts.push(mount(places.shared, constrained(served.name, served.options.routes), false, served))
+        mounts.push(mount(places.shared, served.options.routes, false, served))
       mounts.push(mount(places.shared, everythingElse, false))
       shared.push({
         prefix: places.shared,
@@ -153,6 +153,17 @@ function serve(
     usage: createUsage()
   }
 }
+
+/** Has whatever is registered behind it, the patterns' own routes too, reached only by who means the place's version. */
+export const constrainVersion = fp(
+  async function constrainVersion(fastify: FastifyInstance, { served, isInPath }: Place) {
+    if (served === undefined || isInPath) return
+    fastify.addHook('onRoute', route => {
+      route.constraints = { ...route.constraints, apiVersion: served.name }
+    })
+  },
+  { name: 'sluice-version-constrain', fastify: '5.x', dependencies: ['sluice-version'] }
+)
 
 /** Refuses what is no version here, and says of the one that is what there is to say. */
 export const chooseVersion = fp(
@@ -204,9 +215,16 @@ export const useVersion = fp(
   { name: 'sluice-version-use', fastify: '5.x', dependencies: ['sluice-version'] }
 )
 
+/** The router asks before the http plugin has taken the host off an absolute target. */
+function pathOf(url: string): string {
+  return url.charCodeAt(0) === SLASH ? url : url.replace(/^https?:\/\/[^/]*/i, '')
+}
+
+const SLASH = 47
+
 /** `/`, `?`, or nothing more. */
 function isSegmentEnd(code: number): boolean {
-  return code === 47 || code === 63 || Number.isNaN(code)
+  return code === SLASH || code === 63 || Number.isNaN(code)
 }
 
 /** A service's own `Link` and `Vary` stand beside ours; of `Deprecation` and `Sunset` there can be one. */

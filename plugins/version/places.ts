@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import type { Routes } from '../../schemas/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../../schemas/version.ts'
 
 /** Where a scope's versions are: in the path, and at a path that all of them share. */
@@ -38,16 +37,6 @@ export function linkOf(
   ]
   const written = targets.filter(([, url]) => url).map(([rel, url]) => `<${url}>; rel="${rel}"`)
   return written.length > 0 ? written.join(', ') : undefined
-}
-
-/** The same routes, reached only by who means `version`. */
-export function constrained(version: string, routes: Routes): Routes {
-  return async (app: FastifyInstance) => {
-    app.addHook('onRoute', route => {
-      route.constraints = { ...route.constraints, apiVersion: version }
-    })
-    await app.register(routes)
-  }
 }
 
 /** Whatever no route of a version has taken. Its hooks answer it. */

@@ -67,6 +67,11 @@ async function websocket(fastify: FastifyInstance) {
   const tunnels = new Set<Tunnel>()
   let isClosing = false
 
+  /** Versions of a scope may have one each at the same path. */
+  const know = (url: string) => {
+    if (!routes.hasRoute('GET', url)) routes.on('GET', url, ignore)
+  }
+
   fastify.decorate(
     'websocket',
     function (
@@ -85,8 +90,8 @@ async function websocket(fastify: FastifyInstance) {
       const own = this.prefix
       let open = 0
       hasRoutes = true
-      routes.on('GET', own + route.url, ignore)
-      if (route.url === '/' && own !== '') routes.on('GET', own, ignore)
+      know(own + route.url)
+      if (route.url === '/' && own !== '') know(own)
       this.route({
         ...route,
         method: 'GET',
@@ -156,6 +161,9 @@ async function websocket(fastify: FastifyInstance) {
     }
     server.shouldUpgradeCallback = request => request.headers.upgrade?.toLowerCase() === 'websocket'
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // Ahead of the answer to another request, which node no longer serves: nobody means that.
+      if ((socket as { _httpMessage?: unknown })._httpMessage)
+        return void socket.on('error', ignore).destroy()
       const response = respondOn(socket, request)
       const path = (request.url as string).split('?', 1)[0] as string
       if (request.method !== 'GET' || routes.find('GET', path) === null) return refuse(response)

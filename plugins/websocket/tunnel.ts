@@ -69,14 +69,18 @@ export function createTunnel(
     to.socket.on('drain', () => socket.resume())
     socket.on('end', () => end(to))
     socket.on('error', ignore)
-    socket.on('close', () => {
-      end(to)
-      if (--open > 0) return
-      clearTimeout(idle)
-      clearTimeout(ending)
-      onEnd({ code: code ?? 1006, received: client.passed, sent: service.passed })
-    })
+    // Its service may have left before the client had the answer.
+    if (socket.closed) process.nextTick(ended, to)
+    else socket.on('close', () => ended(to))
     socket.resume()
+  }
+
+  function ended(to: Side): void {
+    end(to)
+    if (--open > 0) return
+    clearTimeout(idle)
+    clearTimeout(ending)
+    onEnd({ code: code ?? 1006, received: client.passed, sent: service.passed })
   }
 
   function close(): void {

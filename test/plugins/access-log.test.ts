@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
-import { createLogger } from '../../plugins/access-log.ts'
+import { createLogger } from '../../plugins/log.ts'
 import { products } from '../../routes/products.ts'
 import { call, startService } from '../harness.ts'
 
@@ -86,4 +86,83 @@ t.test('a destination that stands still loses lines, counted, and is not waited 
     t.equal(written + dropped, total, 'each line is there or counted')
     break
   }
+})
+
+t.test('with its log standing still, a gateway answers on, and holds no more memory', async t => {
+  const pipe = join(tmpdir(), `sluice-gateway-${process.pid}.pipe`)
+  execFileSync('mkfifo', [pipe])
+  t.teardown(() => rmSync(pipe))
+  const reader = await open(pipe, constants.O_RDWR)
+  t.teardown(() => reader.close())
+  const service = await startService(t, (_request, response) => void response.end('ok'))
+  const definition = {
+    upstreams: { products: { url: service } },
+    scopes: { products: { prefix: '/products', routes: products } }
+  }
+  const logger = createLogger('info', pipe) as FastifyBaseLogger & { lost(): number }
+  const gateway = await buildGateway(resolveConfig({ default: definition }, {}), logger)
+  t.teardown(() => gateway.close())
+  const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+  // More than the backlog holds, so that it stands still.
+  for (let i = 0; i < 10_000; i++) {
+    logger.info('x'.repeat(1_000))
+    if (i % 100 === 0) await new Promise(setImmediate)
+  }
+  t.ok(logger.lost() > 0)
+  const before = process.memoryUsage().rss
+  const lost = logger.lost()
+  for (let i = 0; i < 1_000; i++) t.equal((await call(`${url}/products`)).status, 200)
+  t.ok(process.memoryUsage().rss - before < 64 * 2 ** 20)
+  for (let i = 0; logger.lost() === lost && i < 100; i++)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  t.ok(logger.lost() > lost, 'what they would have said is counted')
+  t.equal(gateway.lostLines?.(), logger.lost())
+})
+
+t.test('of many exchanges a share has a line; failed and slow ones all do', async t => {
+  const service = await startService(t, (request, response) => {
+    if (request.url === '/products/slow') setTimeout(() => response.end(), 60)
+    else response.writeHead(request.url === '/products/bad' ? 500 : 200).end()
+  })
+  const file = join(tmpdir(), `sluice-sample-${process.pid}.log`)
+  t.teardown(() => rmSync(file))
+  const lines = async (sample: number, slow: number, paths: string[]) => {
+    const gateway = await buildGateway(
+      resolveConfig(
+        {
+          default: {
+            log: { sample, slow },
+            upstreams: { products: { url: service, breaker: { failures: 1_000 } } },
+            scopes: { products: { prefix: '/products', routes: products } }
+          }
+        },
+        {}
+      ),
+      createLogger('info', file)
+    )
+    const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+    for (const path of paths) await call(`${url}/products/${path}`)
+    await gateway.close()
+    await new Promise(resolve => setTimeout(resolve, 500))
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .filter(line => line.includes('"exchange"'))
+      .map(line => JSON.parse(line))
+  }
+  const kept = await lines(0, 50, ['good', 'bad', 'slow', 'good', 'bad'])
+  t.same(
+    kept.map(({ status, sample }) => [status, sample]),
+    [
+      [500, undefined],
+      [200, undefined],
+      [500, undefined]
+    ]
+  )
+  const some = await lines(
+    0.5,
+    60_000,
+    Array.from({ length: 200 }, () => 'good')
+  )
+  const share = some.filter(({ sample }) => sample === 0.5).length
+  t.ok(share > 50 && share < 150, `${share} of 200`)
 })

@@ -287,3 +287,19 @@ t.test('what node refuses of HTTP/1.1 is a problem here too', async t => {
   t.equal(response.headers['content-type'], 'application/problem+json')
   response.resume()
 })
+
+t.test('a connection that cannot be kept is none of HTTP/2: node is given nothing to warn of', async t => {
+  const warnings: Error[] = []
+  const warned = (warning: Error) => void warnings.push(warning)
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const { url } = await start(t, await closedPort())
+  const session = await startSession(t, url)
+  const stream = session.request({ ':method': 'POST', ':path': '/echo/a' })
+  stream.on('error', () => {}).write('not all of it')
+  const [headers] = await once(stream, 'response')
+  stream.close()
+  t.match(headers, { ':status': 502, connection: undefined })
+  await turn()
+  t.strictSame(warnings, [])
+})

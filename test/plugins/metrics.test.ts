@@ -25,9 +25,9 @@ t.test('routes and breakers are counted, and what a client makes up becomes no l
       .find(line => line.startsWith(`sluice_exchange_duration_seconds_count{${labels}}`))
       ?.split(' ')
       .pop()
-  t.equal(count('route="/products/:id",method="GET",status="2xx"'), '2')
-  t.equal(count('route="/products/:id",method="GET",status="4xx"'), '1')
-  t.equal(count('route="none",method="other",status="4xx"'), '3')
+  t.equal(count('route="/products/:id",scope="products",version="",method="GET",status="2xx"'), '2')
+  t.equal(count('route="/products/:id",scope="products",version="",method="GET",status="4xx"'), '1')
+  t.equal(count('route="none",scope="",version="",method="other",status="4xx"'), '3')
   t.notMatch(body, /made-up|PURGE/)
   t.ok(lines.includes('sluice_breaker_state{upstream="products"} 0'))
   t.ok(lines.includes('sluice_breaker_refused_total{upstream="products"} 0'))
@@ -49,6 +49,19 @@ t.test('an exchange that is refused or cut short is counted under its route', as
   await t.rejects(call(`${url}/products`))
   t.equal((await call(`${url}/products`)).status, 429)
   const text = await gateway.metrics?.metrics()
-  t.match(text, 'sluice_exchange_duration_seconds_count{route="/products",method="GET",status="cut"} 1')
-  t.match(text, 'sluice_exchange_duration_seconds_count{route="/products",method="GET",status="4xx"} 1')
+  t.match(
+    text,
+    'sluice_exchange_duration_seconds_count{route="/products",scope="products",version="",method="GET",status="cut"} 1'
+  )
+  t.match(
+    text,
+    'sluice_exchange_duration_seconds_count{route="/products",scope="products",version="",method="GET",status="4xx"} 1'
+  )
+  t.match(text, 'sluice_limit_decisions_total{tier="once",decision="allowed"} 1')
+  t.match(text, 'sluice_limit_decisions_total{tier="once",decision="refused"} 1')
+  t.match(text, 'sluice_limit_decisions_total{tier="once",decision="unavailable"} 0')
+  t.match(text, /^sluice_connections [0-9]+$/m)
+  t.match(text, /^sluice_recorder_bytes [1-9][0-9]*$/m)
+  t.match(text, /^sluice_recorder_missed_total 0$/m)
+  t.match(text, /^sluice_log_lost_total 0$/m)
 })

@@ -22,9 +22,10 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
   t.teardown(() => breaker.close())
   const all: Guards = {
     breaker,
-    bulkhead: createBulkhead(10, 10),
+    bulkhead: createBulkhead(() => 10, 10),
     endpoints: {
       pick: (_request, tried = []) => endpoints.find(endpoint => !tried.includes(endpoint)) ?? endpoints[0],
+      size: 1,
       state: () => [],
       close: async () => {}
     },

@@ -113,7 +113,7 @@ t.test('what waits when the breaker opens is refused, not sent to a service that
 })
 
 t.test('a line of calls that end as they start is worked off without a stack', async t => {
-  const bulkhead = createBulkhead(1, 100_000)
+  const bulkhead = createBulkhead(() => 1, 100_000)
   let started = 0
   const first = { start() {} }
   bulkhead.enter(first)

@@ -263,3 +263,25 @@ t.test('over https the certificate has to have the configured name', async t => 
   await resolved(told)
   t.equal((await call(`${told.url}/products`)).text, `products.test:${port}`)
 })
+
+t.test('as many calls may be under way as the endpoints that DNS names have connections', async t => {
+  const waiting: import('node:http').ServerResponse[] = []
+  const hang: RequestListener = (_request, response) => void waiting.push(response)
+  const { port } = await startAt(t, '127.0.0.2', 0, hang)
+  await startAt(t, '127.0.0.3', port, hang)
+  const dns = await startDns(t, { 'A products.test': a('products.test', '127.0.0.2', '127.0.0.3') })
+  const gateway = await start(t, dns, { port }, { connections: 1 })
+  await resolved(gateway, 2)
+  const answers = [1, 2, 3].map(() => call(`${gateway.url}/products`))
+  const callsOf = () => gateway.gateway.upstreams[0]?.state().calls
+  await until(() => (callsOf()?.running ?? 0) + (callsOf()?.queued ?? 0) === 3)
+  t.match(callsOf(), { running: 2, queued: 1 })
+  for (let i = 0; i < 3; i++) {
+    await until(() => waiting.length > 0)
+    waiting.shift()?.end('{}')
+  }
+  t.same(
+    (await Promise.all(answers)).map(({ status }) => status),
+    [200, 200, 200]
+  )
+})

@@ -1,7 +1,7 @@
 import t from 'tap'
 import Type from 'typebox'
 import compose from '../../../plugins/compose.ts'
-import { hash } from '../../../plugins/upstream/split.ts'
+import { hashOf } from '../../../plugins/upstream/balance/hash.ts'
 import { resolveConfig } from '../../../schemas/gateway.ts'
 import { call, startGateway, startService } from '../../harness.ts'
 import { forwarding } from './service.ts'
@@ -93,7 +93,7 @@ t.test('a header chooses the side only if the config names it, and only among th
 t.test('the hash is even over keys that differ only at their end', async t => {
   const tenths = Array<number>(10).fill(0)
   for (let i = 0; i < 10_000; i++) {
-    const tenth = Math.floor((hash(`orders user-${i}`) / 2 ** 32) * 10)
+    const tenth = Math.floor((hashOf(`orders user-${i}`) / 2 ** 32) * 10)
     tenths[tenth] = (tenths[tenth] as number) + 1
   }
   for (const count of tenths) t.ok(Math.abs(count - 1_000) < 150, String(count))

@@ -11,6 +11,9 @@ t.test('JSON keeps every digit: what a double would change comes as it was writt
   t.equal(parse('9007199254740991'), 9007199254740991)
   t.equal(parse('0.10000000000000000000'), 0.1, 'zeros at the end say nothing')
   t.equal(parse('1e400'), '1e400')
+  const tiny = `0.${'0'.repeat(500_000)}1`
+  t.equal(parse(tiny), tiny, 'however many they are')
+  t.equal(parse(tiny.slice(0, -1)), 0)
   t.equal(
     parse('{"a":[1.5,99999999999999999999]}') &&
       (parse('{"a":[1.5,99999999999999999999]}') as { a: unknown[] }).a[1],

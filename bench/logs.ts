@@ -1,0 +1,30 @@
+import { measure } from './measure.ts'
+import { cpuRatio } from './report.ts'
+
+/**
+ * What a gateway pays for being looked into: `npm run bench:logs`. CPU a request with the log line, with the recorder and
+ * with both, as ratios to a gateway with neither, of the same rounds. Fails if both cost more than `LIMIT`.
+ */
+const LIMIT = 1.08
+const PAIRS = [
+  ['seen, line', 'plain'],
+  ['seen, recorder', 'plain'],
+  ['seen, both', 'plain'],
+  ['seen POST, both', 'unseen POST']
+] as const
+
+const wanted = new Set<string>(PAIRS.flat())
+const results = await measure({
+  rounds: Number(process.argv[2] ?? 12),
+  seconds: 1,
+  connections: 64,
+  isWanted: name => wanted.has(name)
+})
+let isOver = false
+for (const [subject, to] of PAIRS) {
+  const { median, low, high } = cpuRatio(results, subject, to) as NonNullable<ReturnType<typeof cpuRatio>>
+  console.log(`${subject}: ${median.toFixed(3)} x ${to} (quartiles ${low.toFixed(3)}-${high.toFixed(3)})`)
+  if (subject === 'seen, both' && !(median <= LIMIT)) isOver = true
+}
+console.log(isOver ? `both cost more than ${LIMIT}` : `both cost no more than ${LIMIT}`)
+process.exit(isOver ? 1 : 0)

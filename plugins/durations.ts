@@ -1,0 +1,67 @@
+import type { FastifyContextConfig } from 'fastify'
+
+/** By their index; the first stands for what was cut short. */
+const CLASSES = ['cut', '1xx', '2xx', '3xx', '4xx', '5xx']
+export const CUT = 0
+/** Seconds. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const SUM = BUCKETS.length + 1
+
+/**
+ * A histogram of exchanges that hashes no labels when it observes: prom-client's costs as much as a log line, so it only
+ * gets to see the counts when it is asked for them. A series is one array: each bucket's count, not yet summed up, then the
+ * sum of all values. They are found by the route's config, which has all that a label may say of it.
+ */
+export class Durations {
+  name = 'sluice_exchange_duration_seconds'
+  help = 'From the head of a request to the end of its answer'
+  #routes = new Map<FastifyContextConfig, Map<string, (Float64Array | undefined)[]>>()
+
+  observe(config: FastifyContextConfig, method: string, status: number, seconds: number): void {
+    let methods = this.#routes.get(config)
+    if (methods === undefined) this.#routes.set(config, (methods = new Map()))
+    let statuses = methods.get(method)
+    if (statuses === undefined) methods.set(method, (statuses = new Array(CLASSES.length)))
+    const series = (statuses[status] ??= new Float64Array(BUCKETS.length + 2))
+    let bucket = 0
+    while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket++
+    series[bucket] = (series[bucket] as number) + 1
+    series[SUM] = (series[SUM] as number) + seconds
+  }
+
+  get(): object {
+    const values: object[] = []
+    for (const { labels, series } of this.#summed().values()) {
+      let count = 0
+      for (const [i, le] of [...BUCKETS, '+Inf'].entries()) {
+        count += series[i] as number
+        values.push({ metricName: `${this.name}_bucket`, labels: { le, ...labels }, value: count })
+      }
+      values.push({ metricName: `${this.name}_sum`, labels, value: series[SUM] })
+      values.push({ metricName: `${this.name}_count`, labels, value: count })
+    }
+    return { name: this.name, help: this.help, type: 'histogram', values, aggregator: 'sum' }
+  }
+
+  reset(): void {
+    this.#routes.clear()
+  }
+
+  /** Several routes may be the same to a label: a series must not be there twice. */
+  #summed(): Map<string, { labels: object; series: Float64Array }> {
+    const summed = new Map<string, { labels: object; series: Float64Array }>()
+    for (const [config, methods] of this.#routes)
+      for (const [method, statuses] of methods)
+        statuses.forEach((series, status) => {
+          if (series === undefined) return
+          const { url, scope = '', version = '' } = config as FastifyContextConfig & { url?: string }
+          const labels = { route: url ?? 'none', scope, version, method, status: CLASSES[status] }
+          const key = JSON.stringify(labels)
+          const known = summed.get(key)
+          if (known === undefined) summed.set(key, { labels, series: series.slice() })
+          else
+            for (const [i, value] of series.entries()) known.series[i] = (known.series[i] as number) + value
+        })
+    return summed
+  }
+}

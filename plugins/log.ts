@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import pino from 'pino'
+import type { Redactor } from './redact/index.ts'
+
+/** pino, by the page: with a line that is a text already, and the number of lines that were lost since the start. */
+export interface GatewayLogger extends FastifyBaseLogger {
+  /** Members of a line at level info, as JSON without braces. */
+  line?(members: string): void
+  lost?(): number
+}
+
+/**
+ * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost
+ * rather than waited for once `BACKLOG` bytes wait already; the next one that is written says how many. Undefined if
+ * nothing is to be logged: Fastify then does without what a line would need. `redactor` for what plugins log as
+ * `headers` and `url`.
+ */
+export function createLogger(
+  level: string,
+  dest: string | number = 1,
+  redactor?: Redactor
+): GatewayLogger | undefined {
+  if (level === 'silent') return undefined
+  let page = ''
+  let timer: NodeJS.Timeout | undefined
+  // Before pino's own listener, which then writes what waits in the destination.
+  process.once('exit', turn)
+  const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: BACKLOG })
+  // sonic-boom measures all that waits with each line, so it gets them by the page.
+  const pages = {
+    write(line: string) {
+      page += line
+      if (page.length >= PAGE) turn()
+      else timer ??= setTimeout(turn, FLUSH).unref()
+    },
+    flushSync() {
+      turn()
+      destination.flushSync()
+    }
+  }
+  const serializers = {
+    req: describeRequest,
+    res: describeReply,
+    ...(redactor && {
+      headers: (headers: unknown) => describeHeaders(headers, redactor),
+      url: (url: unknown) => (typeof url === 'string' ? redactor.url(url) : url)
+    })
+  }
+  const logger = pino({ level, serializers }, pages)
+  const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
+  let dropped = 0
+  let lost = 0
+  destination.on('drop', (page: string) => {
+    const lines = page.split('\n').length - 1
+    dropped += lines
+    lost += lines
+  })
+  destination.on('drain', () => {
+    if (dropped === 0) return
+    logger.warn({ dropped }, 'lines were lost')
+    dropped = 0
+  })
+  return Object.assign(logger, {
+    line(members: string) {
+      pages.write(`{"level":30,"time":${Date.now()}${tail}${members}}\n`)
+    },
+    lost: () => lost
+  })
+
+  function turn(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (page !== '') destination.write(page)
+    page = ''
+  }
+}
+
+function describeRequest({ method, routeOptions }: FastifyRequest): object {
+  return { method, route: routeOptions?.url }
+}
+
+function describeReply({ statusCode }: FastifyReply): object {
+  return { statusCode }
+}
+
+function describeHeaders(headers: unknown, redactor: Redactor): unknown {
+  if (typeof headers !== 'object' || headers === null) return headers
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, redactor.header(name, String(value))])
+  )
+}
+
+/** Characters. */
+const PAGE = 16_384
+/** Bytes. */
+const BACKLOG = 4_194_304
+/** Milliseconds. */
+const FLUSH = 200
+
+/** Makes ids that nobody else makes: a client's, if it is one, or random for the process and counted from there. */
+export function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {
+  const prefix = `${randomUUID().slice(0, 18)}-`
+  let count = 0
+  return ({ headers }) => {
+    const id = headers['x-request-id']
+    return typeof id === 'string' && /^[\w.:-]{1,128}$/.test(id)
+      ? id
+      : prefix + (count++).toString(36).padStart(8, '0')
+  }
+}
+
+/**
+ * A request's logger that becomes one when it is used: most requests log nothing but their line, and a pino child costs
+ * as much as that.
+ */
+export class RequestLogger {
+  #parent: FastifyBaseLogger
+  #request: FastifyRequest
+  #child: FastifyBaseLogger | undefined
+
+  constructor(parent: FastifyBaseLogger, request: FastifyRequest) {
+    this.#parent = parent
+    this.#request = request
+  }
+
+  get level(): string {
+    return this.#real().level
+  }
+
+  set level(level: string) {
+    this.#real().level = level
+  }
+
+  fatal(...line: Line): void {
+    this.#log('fatal', line)
+  }
+  error(...line: Line): void {
+    this.#log('error', line)
+  }
+  warn(...line: Line): void {
+    this.#log('warn', line)
+  }
+  info(...line: Line): void {
+    this.#log('info', line)
+  }
+  debug(...line: Line): void {
+    this.#log('debug', line)
+  }
+  trace(...line: Line): void {
+    this.#log('trace', line)
+  }
+  silent(): void {}
+  child(...args: Parameters<FastifyBaseLogger['child']>): FastifyBaseLogger {
+    return this.#real().child(...args)
+  }
+
+  #log(level: pino.Level, line: Line): void {
+    if (
+      this.#child === undefined &&
+      !this.#request.routeOptions.logLevel &&
+      (this.#parent as Partial<pino.Logger>).isLevelEnabled?.(level) === false
+    )
+      return
+    this.#real()[level](...line)
+  }
+
+  #real(): FastifyBaseLogger {
+    const { id, routeOptions } = this.#request
+    const { logLevel } = routeOptions
+    this.#child ??= this.#parent.child({ reqId: id }, logLevel ? { level: logLevel } : {})
+    return this.#child
+  }
+}
+
+type Line = Parameters<FastifyBaseLogger['info']>

@@ -1,0 +1,86 @@
+import createError from '@fastify/error'
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
+import { type Capture, CaptureOptions } from './captures.ts'
+import { createFilter, Filter } from './filter.ts'
+import type { Recorder } from './index.ts'
+
+const NoSuchExchange = createError('SLUICE_NO_SUCH_EXCHANGE', 'It is not, or no longer, in the recorder', 404)
+const NoSuchCapture = createError('SLUICE_NO_SUCH_CAPTURE', 'No such capture', 404)
+const TooManyFollow = createError('SLUICE_TOO_MANY_READERS', 'Too many follow already', 503)
+const TooManyCaptures = createError('SLUICE_TOO_MANY_CAPTURES', 'Too many captures are active', 409)
+const NothingToMatch = createError(
+  'SLUICE_CAPTURE_ALL',
+  'A capture needs a consumer, a route or a header to go by',
+  400
+)
+
+type Id = { Params: { id: string } }
+
+/**
+ * The recorder for operators: `GET /exchanges`, `/exchanges.har`, `/exchanges/:id`, `/exchanges/:id.har`,
+ * `/exchanges/live` (one JSON a line, or server-sent events for who accepts them), and `/captures`.
+ */
+export async function recorderRoutes(admin: FastifyInstance, { recorder }: { recorder: Recorder }) {
+  admin.addHook('onRoute', route => {
+    route.config = { ...route.config, isPrivate: true }
+  })
+  const schema = { querystring: Filter }
+  const { captures, live } = recorder
+
+  admin.get('/exchanges', { schema }, ({ query }) => recorder.list(query as Filter))
+  admin.get('/exchanges.har', { schema }, ({ query }, reply) => {
+    reply.header('content-disposition', 'attachment; filename="exchanges.har"')
+    return recorder.har(query as Filter)
+  })
+  admin.get<Id>('/exchanges/:id', ({ params: { id } }) => {
+    const isHar = id.endsWith('.har')
+    const detail = recorder.find(isHar ? id.slice(0, -4) : id)
+    if (detail === undefined) throw new NoSuchExchange()
+    return isHar ? recorder.harOf([detail]) : detail
+  })
+
+  admin.get('/exchanges/live', { schema }, ({ query, headers }, reply) => {
+    const isEvents = headers.accept?.includes('text/event-stream') === true
+    const stream = live.follow(createFilter(query as Filter), json =>
+      isEvents ? `data: ${json}\n\n` : `${json}\n`
+    )
+    if (stream === undefined) throw new TooManyFollow()
+    return reply.type(isEvents ? 'text/event-stream' : 'application/x-ndjson').send(stream)
+  })
+
+  admin.post('/captures', { schema: { body: CaptureOptions } }, ({ body }, reply) => {
+    const options = body as Static<typeof CaptureOptions>
+    if (options.consumer === undefined && options.route === undefined && options.header === undefined)
+      throw new NothingToMatch()
+    const capture = captures.start(options)
+    if (capture === undefined) throw new TooManyCaptures()
+    return reply.code(201).header('location', `/captures/${capture.id}`).send(describe(capture))
+  })
+  admin.get('/captures', () => captures.list().map(describe))
+  admin.get<Id>('/captures/:id', ({ params: { id } }) => {
+    const isHar = id.endsWith('.har')
+    const capture = captures.find(isHar ? id.slice(0, -4) : id)
+    if (capture === undefined) throw new NoSuchCapture()
+    const exchanges = capture.records.toReversed().map(recorder.detail)
+    return isHar ? recorder.harOf(exchanges) : { ...describe(capture), exchanges }
+  })
+  admin.delete<Id>('/captures/:id', ({ params: { id } }, reply) => {
+    if (!captures.remove(id)) throw new NoSuchCapture()
+    return reply.code(204).send()
+  })
+}
+
+function describe({ id, options, startedAt, endsAt, state, records, bytes }: Capture): object {
+  const { header, ...match } = options
+  return {
+    id,
+    state,
+    startedAt: new Date(startedAt).toISOString(),
+    endsAt: new Date(endsAt).toISOString(),
+    // Its value may be somebody's credential.
+    match: { ...match, ...(header && { header: { name: header.name } }) },
+    taken: records.length,
+    bytes
+  }
+}

@@ -1,0 +1,73 @@
+import { isUtf8 } from 'node:buffer'
+import * as zlib from 'node:zlib'
+import type { Redactor } from '../redact/index.ts'
+import type { Kept } from './body.ts'
+
+/** A body for people: text where it is text, base64 of what was kept where it is not. */
+export interface ShownBody {
+  type: string
+  /** Bytes of the whole body. */
+  size: number
+  /** It is the beginning only. */
+  isCut: boolean
+  text?: string
+  base64?: string
+  /** Why there is neither. */
+  hidden?: string
+}
+
+const TEXT =
+  /^(text\/|[\w.+-]+\/([\w.-]+\+)?(json|xml|ndjson|jsonl|x-ndjson|javascript|graphql|yaml)\b|application\/x-www-form-urlencoded)/i
+/** Bytes that a body may grow to when it is unpacked. */
+const maxOutputLength = 4_194_304
+
+const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
+  gzip: bytes => zlib.gunzipSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
+  'x-gzip': bytes => zlib.gunzipSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
+  deflate: bytes => zlib.inflateSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
+  br: bytes =>
+    zlib.brotliDecompressSync(bytes, { maxOutputLength, finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH }),
+  zstd: bytes => zlib.zstdDecompressSync(bytes, { maxOutputLength, finishFlush: zlib.constants.ZSTD_e_flush })
+}
+
+export function showBody(
+  { content, size, isCut }: Kept,
+  type: string,
+  encoding: string,
+  redactor: Redactor
+): ShownBody | undefined {
+  if (content === undefined) return undefined
+  const kept = typeof content === 'string' ? Buffer.from(content) : Buffer.concat(content)
+  const shown = { type, size: size ?? kept.length, isCut }
+  if (shown.size === 0) return undefined
+  // What is packed, or in parts of its own, could not be redacted.
+  const bytes = unpack(kept, encoding)
+  if (bytes === undefined)
+    return { ...shown, hidden: `its coding, ${encoding.slice(0, 32)}, could not be read` }
+  if (/^multipart\//i.test(type)) return { ...shown, hidden: 'multipart bodies are not shown' }
+  if (TEXT.test(type) || (isWhole(bytes) && startsAsText(bytes)))
+    return { ...shown, text: redactor.body(bytes.toString('utf8'), type) }
+  return { ...shown, base64: bytes.toString('base64') }
+}
+
+/** The gateway may pack an answer after it was recorded; packed bytes are hardly ever UTF-8. */
+function unpack(bytes: Buffer, encoding: string): Buffer | undefined {
+  const coding = encoding.trim().toLowerCase()
+  if (coding === '' || coding === 'identity' || isWhole(bytes)) return bytes
+  try {
+    return DECODERS[coding]?.(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** UTF-8, but for a last character that may be cut in two. */
+function isWhole(bytes: Buffer): boolean {
+  for (let cut = 0; cut <= 3 && cut <= bytes.length; cut++)
+    if (isUtf8(bytes.subarray(0, bytes.length - cut))) return true
+  return false
+}
+
+function startsAsText(bytes: Buffer): boolean {
+  return !bytes.subarray(0, 512).some(byte => byte < 9 || (byte > 13 && byte < 32))
+}

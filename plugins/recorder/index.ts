@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { RecorderOptions } from '../../schemas/recorder.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Redactor } from '../redact/index.ts'
+import { Tap } from './body.ts'
+import { type Captures, createCaptures } from './captures.ts'
+import { createFilter, type Filter } from './filter.ts'
+import { toHar } from './har.ts'
+import { createLive, type Live } from './live.ts'
+import type { Recorded } from './record.ts'
+import { Ring } from './ring.ts'
+import { createShow, type Detail, type Summary } from './show.ts'
+
+/**
+ * The flight recorder: the last exchanges in memory, with what there is of them by reference, and redacted when somebody
+ * reads them. Failed ones (5xx, or cut short) have a ring of their own, so that a busy hour does not wash them away.
+ * `fastify.recorder` is what the admin side reads; captures and those who follow live hang on it.
+ */
+export interface Recorder {
+  /** The latest first. */
+  list(filter: Filter): Summary[]
+  /** By its id, or the latest by its request's. */
+  find(id: string): Detail | undefined
+  har(filter: Filter): object
+  /** Of one, or of a capture. */
+  harOf(records: Detail[]): object
+  readonly live: Live
+  readonly captures: Captures
+  detail(record: Recorded): Detail
+  counts(): { recorded: number; held: number; bytes: number; dropped: number }
+}
+
+export interface RecorderPluginOptions extends RecorderOptions {
+  redactor: Redactor
+  /** Of Sluice, for HAR. */
+  version: string
+  now: () => number
+}
+
+async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions) {
+  const { size, failed, body, memory, redactor, version, now } = options
+  const show = createShow(redactor, randomBytes(4).toString('hex'))
+  const recent = new Ring(size, memory, body)
+  const failures = new Ring(failed, memory, body)
+  const live = createLive(show.summary)
+  const captures = createCaptures(options.captures, now)
+  let recorded = 0
+
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const { exchange, raw } = request
+    const { headers } = raw
+    if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+      exchange.received = new Tap(raw, exchange, limitOf)
+    done()
+  })
+  fastify.addHook('onSend', (request, _reply, payload, done) => {
+    const { exchange } = request
+    exchange.sent = isStream(payload) ? new Tap(payload, exchange, limitOf) : payload
+    done()
+  })
+  fastify.onExchangeEnd(exchange => {
+    const record = (exchange.isFailed ? failures : recent).add(++recorded, exchange, now())
+    if (live.isFollowed) live.publish(record)
+    if (captures.isWatching) captures.take(recorded, exchange)
+    exchange.received = exchange.sent = undefined
+  })
+  // Those who follow would otherwise hold the admin side open.
+  fastify.addHook('preClose', done => {
+    live.close()
+    captures.close()
+    done()
+  })
+
+  fastify.decorate('recorder', {
+    list: filter => select(filter).map(show.summary),
+    find(id) {
+      const record = all().find(one => show.idOf(one) === id || one.requestId === id)
+      return record && show.detail(record)
+    },
+    har: filter => toHar(select(filter).map(show.detail), version),
+    harOf: records => toHar(records, version),
+    detail: show.detail,
+    live,
+    captures,
+    counts: () => ({
+      recorded,
+      held: recent.held + failures.held,
+      bytes: recent.weight + failures.weight,
+      dropped: live.dropped
+    })
+  })
+
+  function limitOf(exchange: Exchange): number {
+    return captures.isWatching ? captures.limitOf(exchange, body) : body
+  }
+
+  function select(filter: Filter): Recorded[] {
+    return all().filter(createFilter(filter)).slice(0, filter.limit)
+  }
+
+  function all(): Recorded[] {
+    return [...recent, ...failures].sort((a, b) => b.number - a.number)
+  }
+}
+
+export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+function isStream(payload: unknown): payload is Readable {
+  return typeof (payload as Readable | null)?.pipe === 'function'
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    recorder?: Recorder
+  }
+}

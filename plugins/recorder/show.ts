@@ -1,0 +1,146 @@
+import type { Redactor } from '../redact/index.ts'
+import { type ShownBody, showBody } from './decode.ts'
+import type { Recorded } from './record.ts'
+
+/** An exchange in a list: JSON, of which what is undefined is left out. Times in ms. */
+export interface Summary {
+  id: string
+  requestId: string
+  trace: string
+  /** ISO date of the request's head. */
+  at: string
+  method: string
+  url: string
+  route?: string | undefined
+  scope?: string | undefined
+  version?: string | undefined
+  /** 0 if no answer was begun. */
+  status: number
+  cut?: string | undefined
+  consumer?: string | undefined
+  tier?: string | undefined
+  limit?: string | undefined
+  upstream?: string | undefined
+  endpoint?: string | undefined
+  attempts?: number | undefined
+  cache?: string | undefined
+  remote?: string | undefined
+  in?: number | undefined
+  out?: number | undefined
+  ms: number
+  stages?: { admit: number; wait: number; send?: number } | undefined
+}
+
+export type Header = [name: string, value: string]
+
+export interface Detail extends Summary {
+  httpVersion: string
+  request: { headers: Header[]; body?: ShownBody | undefined }
+  response: { statusText: string; headers: Header[]; body?: ShownBody | undefined }
+}
+
+/** `prefix`: of the process, so that ids of several are not mixed up. */
+export function createShow(redactor: Redactor, prefix: string) {
+  return { idOf, summary, detail }
+
+  function idOf({ number }: Recorded): string {
+    return `${prefix}-${number.toString(36)}`
+  }
+
+  function summary(record: Recorded): Summary {
+    const { requestId, traceparent, endedAt, method, url, route, scope, version } = record
+    const { status, cut, consumer, tier, limit, upstream, endpoint, attempts, cache, remote } = record
+    const { ms, admit, wait, send } = record
+    return {
+      id: idOf(record),
+      requestId,
+      trace: traceparent.slice(3, 35),
+      at: new Date(endedAt - ms).toISOString(),
+      method,
+      url: redactor.url(url, route),
+      route,
+      scope,
+      version,
+      status,
+      cut,
+      consumer,
+      tier,
+      limit,
+      upstream,
+      endpoint: endpoint && redactor.url(endpoint),
+      attempts: upstream === undefined ? undefined : attempts,
+      cache,
+      remote,
+      in: record.bytesIn,
+      out: record.bytesOut,
+      ms: round(ms),
+      stages:
+        admit === undefined || wait === undefined
+          ? undefined
+          : { admit: round(admit), wait: round(wait), ...(send !== undefined && { send: round(send) }) }
+    }
+  }
+
+  function detail(record: Recorded): Detail {
+    const inbound = pairs(record.requestHeaders)
+    const { statusText, headers: outbound } = readHead(record.responseHead)
+    return {
+      ...summary(record),
+      httpVersion: record.httpVersion,
+      request: {
+        headers: inbound.map(redacted),
+        body: showBody(
+          record.requestBody,
+          of(inbound, 'content-type'),
+          of(inbound, 'content-encoding'),
+          redactor
+        )
+      },
+      response: {
+        statusText,
+        headers: outbound.map(redacted),
+        body: showBody(
+          record.responseBody,
+          of(outbound, 'content-type'),
+          of(outbound, 'content-encoding'),
+          redactor
+        )
+      }
+    }
+  }
+
+  function redacted([name, value]: Header): Header {
+    return [name, redactor.header(name, value)]
+  }
+}
+
+export type Show = ReturnType<typeof createShow>
+
+function of(headers: Header[], name: string): string {
+  return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? ''
+}
+
+function pairs(raw: string[]): Header[] {
+  const headers: Header[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) headers.push([raw[i] as string, raw[i + 1] as string])
+  return headers
+}
+
+function readHead(head: Recorded['responseHead']): { statusText: string; headers: Header[] } {
+  if (typeof head !== 'string') {
+    const headers = Object.entries(head)
+      .filter(([name]) => !name.startsWith(':'))
+      .flatMap(([name, value]) => [value].flat().map((one): Header => [name, String(one)]))
+    return { statusText: '', headers }
+  }
+  const [status = '', ...lines] = head.split('\r\n')
+  const headers = lines.flatMap((line): Header[] => {
+    const colon = line.indexOf(':')
+    return colon === -1 ? [] : [[line.slice(0, colon), line.slice(colon + 1).trim()]]
+  })
+  return { statusText: status.split(' ').slice(2).join(' '), headers }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000
+}

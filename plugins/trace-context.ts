@@ -1,0 +1,63 @@
+import { randomFillSync } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+
+/**
+ * W3C Trace Context: what a client sends is passed on if it is valid, and what is not begins a new trace. Two lines of a
+ * header come joined by a comma, which no valid `traceparent` has.
+ */
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+const NO_TRACE = '0'.repeat(32)
+const NO_SPAN = '0'.repeat(16)
+/** Characters: versions to come may be longer, but not without end. */
+const MAX_PARENT = 256
+
+/** The header as a service is to get it, in version 00 (3.2), or undefined if this is none. */
+export function passedTraceparent(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length < 55 || value.length > MAX_PARENT) return undefined
+  const [, version, trace, span, flags, rest] = TRACEPARENT.exec(value) ?? []
+  if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return undefined
+  if (trace === NO_TRACE || span === NO_SPAN) return undefined
+  // Flags that are not known are not passed on; level 2 knows two.
+  const known = Number.parseInt(flags as string, 16) & 3
+  return version === '00' && known === Number.parseInt(flags as string, 16)
+    ? value
+    : `00-${trace}-${span}-0${known}`
+}
+
+/** List members (3.3.1.3): a key, which may name a tenant, and printable ASCII without `,` and `=`. */
+const MEMBER = /^[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,256}$/
+
+/** Only worth something beside a valid `traceparent`. One that is not whole and well-formed says nothing. */
+export function passedTracestate({ traceparent, tracestate }: IncomingHttpHeaders): string | undefined {
+  if (typeof tracestate !== 'string' || tracestate.length > 1_024) return undefined
+  if (passedTraceparent(traceparent) === undefined) return undefined
+  const members = tracestate.split(',').map(member => member.trim())
+  const given = members.filter(member => member !== '')
+  if (given.length === 0 || given.length > 32 || !given.every(member => MEMBER.test(member))) return undefined
+  return new Set(given.map(member => member.slice(0, member.indexOf('=')))).size === given.length
+    ? tracestate
+    : undefined
+}
+
+/** Ids by the page: asking for few random bytes costs as much as asking for many. */
+export function createTraces(sample: number): () => string {
+  const page = Buffer.allocUnsafeSlow(24 * 256)
+  let used = page.length
+  return function begin(): string {
+    if (used === page.length) {
+      randomFillSync(page)
+      used = 0
+    }
+    const trace = page.hexSlice(used, used + 16)
+    const span = page.hexSlice(used + 16, used + 24)
+    used += 24
+    if (trace === NO_TRACE || span === NO_SPAN) return begin()
+    return `00-${trace}-${span}-${sample === 1 || Math.random() < sample ? '01' : '00'}`
+  }
+}
+
+declare global {
+  interface Buffer {
+    hexSlice(start: number, end: number): string
+  }
+}

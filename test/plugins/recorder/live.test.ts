@@ -1,0 +1,59 @@
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import t from 'tap'
+import { call } from '../../harness.ts'
+import { until } from '../../issuer.ts'
+import { startWatched } from './gateway.ts'
+
+t.test('who follows sees each exchange that was asked for, as it ends', async t => {
+  const { url, admin, gateway } = await startWatched(t, (request, response) => {
+    response.writeHead(request.url?.startsWith('/things/bad') ? 500 : 200).end()
+  })
+  const lines = await follow(`${admin}/exchanges/live?failed=true`)
+  const events = await follow(`${admin}/exchanges/live`, { accept: 'text/event-stream' })
+  for (const path of ['good', 'bad']) await call(`${url}/things/${path}?token=s3cr3t`)
+  t.match(JSON.parse(await lines.next()), { url: '/things/bad?token=[redacted]', status: 500 })
+  t.match(await events.next(), /^data: \{.*\/things\/good/)
+  t.match(await events.next(), /^data: \{.*\/things\/bad/)
+  lines.leave()
+  events.leave()
+  await until(
+    async () => gateway.recorder?.live.isFollowed,
+    isFollowed => isFollowed === false
+  )
+})
+
+t.test('readers that do not read are bounded, told what they missed, and only so many', async t => {
+  const { url, admin, gateway } = await startWatched(t, (_request, response) => void response.end())
+  const readers = await Promise.all(Array.from({ length: 16 }, () => fetch(`${admin}/exchanges/live`)))
+  t.equal((await call(`${admin}/exchanges/live`)).status, 503)
+  // None of them reads: what waits fills the sockets, then is dropped. Also more come at once than are shown.
+  const long = 'x'.repeat(3_000)
+  await until(
+    async () => {
+      await Promise.all(Array.from({ length: 50 }, () => call(`${url}/things/1?${long}`)))
+      return gateway.recorder?.live.dropped as number
+    },
+    dropped => dropped > 0
+  )
+  t.pass('what was dropped is counted')
+  for (const { body } of readers) await body?.cancel()
+})
+
+async function follow(url: string, headers: Record<string, string> = {}) {
+  const leave = new AbortController()
+  const response = await fetch(url, { headers, signal: leave.signal })
+  const input = Readable.fromWeb(response.body as never)
+  input.on('error', () => {})
+  const lines = createInterface(input)[Symbol.asyncIterator]()
+  return {
+    leave: () => leave.abort(),
+    async next(): Promise<string> {
+      for (;;) {
+        const { value, done } = await lines.next()
+        if (done) throw new Error('it has ended')
+        if (value !== '') return value
+      }
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { buildGateway, resolveConfig } from './gateway.ts'
+import type { GatewayDefinition } from './schemas/gateway.ts'
+import { type RunningRedis, startRedis as startServer } from './test/redis.ts'
+
+/**
+ * What a test of a plugin needs, as `sluice/testing`: a gateway in this process, services and an issuer that are real
+ * servers on ports of their own, and a clock. All of it ends with the test: `t` is node:test's or tap's.
+ *
+ * ```ts
+ * const service = await startService(t, (request, response) => response.end('{}'))
+ * const { url } = await startGateway(t, { upstreams: { things: { url: service } }, scopes: { … } })
+ * ```
+ */
+export type Ending = { teardown(end: () => unknown): void } | { after(end: () => unknown): void }
+
+export interface RunningGateway {
+  gateway: FastifyInstance
+  url: string
+}
+
+export interface GatewaySurroundings {
+  /** Epoch ms, by which versions come and go, limits in memory are counted and exchanges are dated. */
+  now?: () => number
+  logger?: FastifyBaseLogger | undefined
+}
+
+/** A gateway of a definition, listening. Logs nothing unless given a logger. */
+export async function startGateway(
+  t: Ending,
+  definition: GatewayDefinition<string, string, string>,
+  { now, logger }: GatewaySurroundings = {}
+): Promise<RunningGateway> {
+  const config = resolveConfig({ default: { log: { level: 'silent' }, ...definition } }, {})
+  const gateway = await buildGateway(config, logger, now)
+  endWith(t, () => gateway.close())
+  return { gateway, url: await gateway.listen({ port: 0, host: '127.0.0.1' }) }
+}
+
+/** A service that answers by `listener`. Returns its URL. */
+export async function startService(t: Ending, listener: RequestListener): Promise<string> {
+  const server = createServer(listener)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  endWith(t, () => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** A Redis of the test's own, or a way to the one that REDIS_URL names: it can be stopped, held still and started again. */
+export function startRedis(t: Ending): Promise<RunningRedis> {
+  return startServer({ teardown: end => endWith(t, end) })
+}
+
+export interface TokenIssuer {
+  /** As the config's `issuers` takes it. */
+  options: { issuer: string; jwksUri: string; audience: string }
+  /** A token of these claims over the usual ones: `sub` ada, for five minutes. */
+  token(claims?: object): string
+}
+
+/** An issuer of ES256 tokens whose keys are to be had over HTTP. */
+export async function startTokens(t: Ending): Promise<TokenIssuer> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const kid = randomUUID()
+  const jwks = JSON.stringify({
+    keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }]
+  })
+  const issuer = await startService(t, (_request, response) => {
+    response.setHeader('content-type', 'application/json').end(jwks)
+  })
+  const audience = 'api://gateway'
+  return {
+    options: { issuer, jwksUri: `${issuer}/jwks`, audience },
+    token(claims = {}) {
+      const now = Math.floor(Date.now() / 1000)
+      const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+      const text = `${encode({ alg: 'ES256', typ: 'at+jwt', kid })}.${encode({ iss: issuer, aud: audience, sub: 'ada', iat: now, exp: now + 300, ...claims })}`
+      const signature = sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+      return `${text}.${signature.toString('base64url')}`
+    }
+  }
+}
+
+export interface Clock {
+  now: () => number
+  /** Milliseconds. */
+  turn(ms: number): void
+}
+
+/** A clock that stands still but for `turn`. */
+export function createClock(start = Date.now()): Clock {
+  let time = start
+  return { now: () => time, turn: ms => void (time += ms) }
+}
+
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  json: any
+}
+
+/** One exchange, with its answer read to the end. */
+export async function call(url: string, init?: RequestInit): Promise<Answer> {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.includes('json')
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson ? JSON.parse(text) : undefined
+  }
+}
+
+export function endWith(t: Ending, end: () => unknown): void {
+  if ('teardown' in t) t.teardown(end)
+  else t.after(end as () => void)
+}
