@@ -120,7 +120,7 @@ function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamRespon
   if (body.length === 0) return { ...response, body: undefined }
   if (headers['content-type'] === undefined)
     return { ...response, body: Readable.from([body], { objectMode: false }) }
-  if (body.length > MAX_TEXT || !isAscii(body)) return response
+  if (body.length > MAX_TEXT || !isAscii(body) || !areAscii(headers)) return response
   reply.serializer(asItIs)
   return { ...response, body: body.toString('latin1') }
 }
@@ -142,6 +142,18 @@ function withTrailers(response: UpstreamResponse, reply: FastifyReply): Upstream
 function flushHead(this: ServerResponse): void {
   this.flushHeaders()
 }
+
+/** Of text node makes one string with the head, and writes both as UTF-8: octets above 7F would become two. */
+function areAscii(headers: Headers): boolean {
+  for (const name in headers) {
+    const value = headers[name]
+    if (typeof value === 'string' ? ABOVE_ASCII.test(value) : value?.some(each => ABOVE_ASCII.test(each)))
+      return false
+  }
+  return true
+}
+
+const ABOVE_ASCII = /[\x80-\xff]/
 
 function asItIs(text: string): string {
   return text
