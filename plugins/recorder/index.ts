@@ -49,12 +49,13 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   const captures = createCaptures(options.captures, now)
   let recorded = 0
 
-  fastify.addHook('onRequest', (request, _reply, done) => {
+  // Not of a request that has been refused by then: its body is nobody's, and node reads to its end what is not touched.
+  fastify.addHook('preParsing', (request, _reply, payload, done) => {
     const { exchange, raw } = request
     const { headers } = raw
     if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
       exchange.received = new Tap(raw, exchange, limitOf)
-    done()
+    done(null, payload)
   })
   fastify.addHook('onSend', (request, _reply, payload, done) => {
     const { exchange } = request

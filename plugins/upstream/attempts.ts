@@ -236,10 +236,12 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   #end(outcome: Outcome, error?: Error): void {
-    const { breaker, bulkhead } = this.#guards
+    const { breaker, bulkhead, endpoints } = this.#guards
+    const endpoint = this.#endpoint
     this.#isEnded = true
     this.#request.exchange.detach(this)
-    breaker.report(this.#permit, outcome, this.#ms)
+    const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther(endpoint)
+    breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? endpoint : undefined)
     bulkhead.done()
     if (error !== undefined && !this.#isAnswered) this.#callback(error)
   }

@@ -10,7 +10,11 @@ export interface Breaker {
   /** A permit to call, or undefined while calls are refused. Every permit must be reported exactly once. */
   admit(): Permit | undefined
   /** `ms`: how long the answer's head took, for a breaker that minds slow calls. */
-  report(permit: Permit, outcome: Outcome, ms?: number): void
+  /**
+   * `ms` to the head of the answer. `culprit`: the endpoint of several that failed; failures in a row of one alone are
+   * for ejection, and open nothing.
+   */
+  report(permit: Permit, outcome: Outcome, ms?: number, culprit?: object): void
   /** Seconds until a refused call is worth repeating. */
   retryAfter(): number
   readonly state: BreakerState
@@ -60,6 +64,8 @@ export function createBreaker(
   })
   let epoch: Permit = 0
   let consecutive = 0
+  /** Of the failures in a row: the only endpoint that they come from, or undefined if it is not one alone. */
+  let suspect: object | undefined
   let openedAt = 0
   let started = 0
   let passed = 0
@@ -84,14 +90,14 @@ export function createBreaker(
       refused++
       return undefined
     },
-    report(permit, outcome, ms = 0) {
+    report(permit, outcome, ms = 0, culprit) {
       if (outcome === 'neutral') {
         if (permit === epoch && circuit.halfOpen) started--
         return
       }
       count('fires')
       const isSlow = slow !== undefined && ms >= slow.threshold
-      if (permit === epoch) settle(outcome, isSlow)
+      if (permit === epoch) settle(outcome, isSlow, culprit)
       // opossum's own timeouts are off; their place in the window is for slow calls.
       if (isSlow) {
         slowTotal++
@@ -137,15 +143,19 @@ export function createBreaker(
     onChange(state)
   }
 
-  function settle(outcome: Outcome, isSlow: boolean): void {
+  function settle(outcome: Outcome, isSlow: boolean, culprit?: object): void {
     if (circuit.halfOpen) {
       if (outcome === 'failure' || isSlow) circuit.open()
       else if (++passed === trials) circuit.close()
       return
     }
     if (outcome === 'success') consecutive = 0
+    else if (outcome === 'failure') {
+      if (consecutive++ === 0) suspect = culprit
+      else if (suspect !== culprit) suspect = undefined
+    }
     if (
-      (outcome === 'failure' && (++consecutive >= failures || rateExceeded())) ||
+      (outcome === 'failure' && ((consecutive >= failures && suspect === undefined) || rateExceeded())) ||
       (isSlow && slowExceeded())
     )
       circuit.open()

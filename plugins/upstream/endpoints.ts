@@ -23,6 +23,8 @@ export interface Endpoints {
   pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined
   /** How many there are, be they healthy or not. */
   readonly size: number
+  /** True if there is another one that is used now: what this one does says nothing of the upstream. */
+  hasOther(endpoint: Endpoint): boolean
   state(): EndpointState[]
   close(): Promise<void>
 }
@@ -89,6 +91,7 @@ export function createEndpoints(
     get size() {
       return members.length
     },
+    hasOther: endpoint => usable.length > 1 || (usable.length === 1 && usable[0] !== endpoint),
     state() {
       if (ejection.due <= now()) ejection.returnDue()
       return members.map(member => member.state(now()))

@@ -153,3 +153,14 @@ t.test('says in how many seconds a call is worth repeating', async t => {
   now += 30_000
   t.equal(breaker.retryAfter(), 1)
 })
+
+t.test('failures in a row of one endpoint of several open nothing, those of more do', t => {
+  const { breaker } = start(t, { failures: 3 })
+  const [one, other] = [{}, {}]
+  const fail = (culprit?: object) => breaker.report(breaker.admit() as Permit, 'failure', 0, culprit)
+  for (let i = 0; i < 20; i++) fail(one)
+  t.equal(breaker.state, 'closed')
+  fail(other)
+  t.equal(breaker.state, 'open')
+  t.end()
+})

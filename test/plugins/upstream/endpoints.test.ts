@@ -88,7 +88,7 @@ t.test('hash by header and by cookie: a value has one endpoint, whoever sends it
   ] as const) {
     const gateway = await start(t, 4, { balance: { policy: 'hash', hash } })
     const seen = new Set<string>()
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 60; i++) {
       const value = name === 'cookie' ? `a=b; session=${i}; session=x` : `${i}`
       const texts = await answers(gateway, 3, { headers: { [name]: value } })
       t.equal(new Set(texts).size, 1)
