@@ -1,7 +1,8 @@
+import { connect } from 'node:net'
 import t from 'tap'
 import forward from '../../plugins/forward.ts'
 import { products } from '../../routes/products.ts'
-import { call, closedPort, startGateway, startService } from '../harness.ts'
+import { call, closedPort, startGateway, startService, startTcpService } from '../harness.ts'
 
 t.test('an exchange is forwarded with its path and query as the client wrote them', async t => {
   const seen: string[] = []
@@ -46,4 +47,23 @@ t.test('a refused call does not cost the client its connection', async t => {
   const refused = await call(`${url}/products`)
   t.equal(refused.status, 503)
   t.equal(refused.headers.get('connection'), 'keep-alive')
+})
+
+t.test('an octet above 7F in a header stays one beside a small text', async t => {
+  const service = await startTcpService(t, socket =>
+    socket.write(
+      'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nX-Case: \xab\r\n\r\nok',
+      'latin1'
+    )
+  )
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: service } },
+    scopes: { products: { prefix: '/products', routes: products } }
+  })
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.write('GET /products HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n')
+  let answer = ''
+  for await (const chunk of socket) answer += chunk.toString('latin1')
+  t.match(answer, /\r\nx-case: \xab\r\n/i)
 })
