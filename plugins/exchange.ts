@@ -235,9 +235,10 @@ export class DetachedExchange extends Exchange {
   }
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+/** By its head: what it says is to come (RFC 9112, 6.3). */
+export function hasBody({ headers }: IncomingMessage): boolean {
   const length = headers['content-length']
-  return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
 }
 
 /** True while the client has not sent what it said it would, and all that it has sent has been read. */

@@ -5,6 +5,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from './client-error.ts'
+import { hasBody } from './exchange.ts'
 
 /**
  * What node's parser lets through and a gateway may not, since gateway and service could read it differently: refused
@@ -121,11 +122,6 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
 
 function isMet(expect: string | undefined): boolean {
   return expect === undefined || expect.toLowerCase() === '100-continue'
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length']
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
 }
 
 /** RFC 9112, 3.2. An absolute target is made what the router and the service know, if it is of this host. */

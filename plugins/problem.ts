@@ -82,7 +82,7 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
 }
 
 /** A text of which Fastify is not to name a charset. */
-function asItIs(text: string): string {
+export function asItIs(text: string): string {
   return text
 }
 

@@ -7,6 +7,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
+import { asItIs } from '../problem.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
 import { mirrorUpstream } from './mirror.ts'
 import { splitUpstream } from './split.ts'
@@ -154,10 +155,6 @@ function areAscii(headers: Headers): boolean {
 }
 
 const ABOVE_ASCII = /[\x80-\xff]/
-
-function asItIs(text: string): string {
-  return text
-}
 
 /** The names that `fastify.upstream` takes: those of the config, once it says so (see fastify.config.ts). */
 export interface Register {}
