@@ -29,7 +29,7 @@ import { createLogger, createRequestIds } from './plugins/log.ts'
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
-import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
+import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
 import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
@@ -45,12 +45,13 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go, and exchanges are dated.
+ * which versions come and go, and exchanges are dated. `supervisor`: of a worker, where limits are counted.
  */
 export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
-  now: () => number = Date.now
+  now: () => number = Date.now,
+  supervisor?: Supervisor
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -118,6 +119,7 @@ export async function buildGateway(
   await gateway.register(tiers, {
     tiers: config.tiers,
     ...config.rateLimit,
+    supervisor,
     // By itself a limit goes by a clock that is never set.
     ...(now !== Date.now && { now })
   })
