@@ -22,6 +22,7 @@ import http from './plugins/http.ts'
 import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 
+import lastCounts from './plugins/last-counts.ts'
 import { listenerOptions } from './plugins/listener.ts'
 
 import { createLogger, createRequestIds } from './plugins/log.ts'
@@ -45,7 +46,8 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go, and exchanges are dated. `supervisor`: of a worker, where limits are counted.
+ * which versions come and go, and exchanges are dated. `supervisor`: of a worker, where limits are
+ * counted, and what it has counted itself goes when it ends.
  */
 export async function buildGateway(
   config: GatewayConfig,
@@ -125,6 +127,7 @@ export async function buildGateway(
   })
 
   await gateway.register(versions, { now })
+  if (supervisor) await gateway.register(lastCounts, supervisor)
 
   // The way of a request through a scope: refused at once if there are too many, from where, from which pages, address
   // limit, version, token, consumer limit, then its own routes: validation, transformation, upstreams and back.

@@ -30,7 +30,7 @@ export function createCounters(keys: number, now?: () => number): Counters {
           for (const { allowed, remaining, reset } of decision) states.push(allowed ? 1 : 0, remaining, reset)
         })
       }
-      send({ kind: 'sluice:decisions', number, states })
+      send({ type: 'decisions', number, states })
       return true
     }
   }
@@ -40,5 +40,5 @@ const checker = Compile(Checks)
 
 /** Most messages are not for the counters: these are told by one look. */
 function isChecks(message: unknown): message is Checks {
-  return (message as Partial<Checks> | null)?.kind === 'sluice:checks' && checker.Check(message)
+  return (message as Partial<Checks> | null)?.type === 'checks' && checker.Check(message)
 }

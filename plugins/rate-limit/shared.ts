@@ -49,8 +49,8 @@ export function createSharedLimiter(
   }
 
   function receive(message: unknown): void {
-    const { kind, number, states } = (message ?? {}) as Partial<Decisions>
-    if (kind === 'sluice:decisions') answer(number as number, null, states)
+    const { type, number, states } = (message ?? {}) as Partial<Decisions>
+    if (type === 'decisions') answer(number as number, null, states)
   }
 
   function answer(number: number, error: Error | null, states: number[] = []): void {
@@ -97,7 +97,7 @@ interface Asked {
 
 /** What a worker asks: for each check its key, the index of its tier and its cost. */
 export const Checks = Type.Object({
-  kind: Type.Literal('sluice:checks'),
+  type: Type.Literal('checks'),
   number: Type.Integer(),
   tiers: Type.Array(
     Type.Object({
@@ -119,7 +119,7 @@ export type Checks = Static<typeof Checks>
 
 /** What it is answered: allowed (1), remaining and reset of each limit of each check in turn. */
 export interface Decisions {
-  kind: 'sluice:decisions'
+  type: 'decisions'
   number: number
   states: number[]
 }
@@ -135,7 +135,7 @@ function toChecks(number: number, asked: Asked[]): Checks {
     name,
     limits: limits.map(({ limit, window, algorithm }) => ({ limit, window, algorithm }))
   }))
-  return { kind: 'sluice:checks', number, tiers, checks }
+  return { type: 'checks', number, tiers, checks }
 }
 
 function digest(key: string): string {

@@ -156,16 +156,16 @@ for (const [way, leave] of Object.entries(WAYS)) {
 t.test('what is no message for the counters is not answered', async t => {
   const counters = createCounters(10)
   const limits = [{ limit: 1, window: 1_000, algorithm: 'sliding-window' }]
-  const good = { kind: 'sluice:checks', number: 1, tiers: [{ name: 'free', limits }], checks: [['k', 0, 1]] }
+  const good = { type: 'checks', number: 1, tiers: [{ name: 'free', limits }], checks: [['k', 0, 1]] }
   const sent: unknown[] = []
   const answer = (message: unknown) => counters.answer(message, reply => sent.push(reply))
   for (const message of [
     undefined,
     null,
-    'sluice:checks',
+    'checks',
     {},
-    { kind: 'other' },
-    { kind: 'sluice:checks' },
+    { type: 'other' },
+    { type: 'checks' },
     { ...good, tiers: [{ name: 'free', limits: [] }] },
     {
       ...good,
@@ -179,5 +179,5 @@ t.test('what is no message for the counters is not answered', async t => {
     t.equal(answer(message), false, JSON.stringify(message)?.slice(0, 80))
   t.strictSame(sent, [])
   t.ok(answer(good))
-  t.match(sent, [{ kind: 'sluice:decisions', number: 1, states: [1, 0, 1_000] }])
+  t.match(sent, [{ type: 'decisions', number: 1, states: [1, 0, 1_000] }])
 })
