@@ -63,6 +63,8 @@ export async function recorderRoutes(
   admin.get<Id>('/exchanges/:id', async ({ params: { id } }, reply) => {
     const isHar = id.endsWith('.har')
     const name = isHar ? id.slice(0, -4) : id
+    // A stream without an end, to a worker.
+    if (name === 'live') throw new NoSuchExchange()
     const answers = await askAll(cluster, reply, `/exchanges/${encodeURIComponent(name)}`)
     const found = answers
       .filter(({ status }) => status === 200)
