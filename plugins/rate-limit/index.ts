@@ -42,6 +42,8 @@ export interface Supervisor {
   channel: Channel
   /** Workers at a time: each of them has its share of what it counts by itself. */
   workers: number
+  /** Milliseconds that a request waits for it. */
+  timeout?: number
 }
 
 const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
@@ -79,7 +81,7 @@ export const tiers = fp(
     const memory = createMemoryLimiter(keys, now)
     const remote = redis
       ? createRedisLimiter(redis, fastify.redisTimeout, log)
-      : supervisor && createSharedLimiter(supervisor.channel, log)
+      : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout)
     fastify.addHook('onClose', async () => remote?.close())
 
     const limiter = remote ? createLeasedLimiter(remote) : memory

@@ -80,7 +80,7 @@ export interface Channel {
 }
 
 /** Milliseconds. The channel loses nothing, so that this is how long the supervisor may be busy with something else. */
-const TIMEOUT = 250
+const TIMEOUT = 1_000
 /** Checks in a message. */
 export const MAX_BATCH = 256
 /** Messages. */
