@@ -233,17 +233,44 @@ for (const algorithm of ALGORITHMS) {
   })
 }
 
-t.test('a limit that changes its algorithm or its window starts anew in Redis', async t => {
-  const redis = await startScript(t)
-  for (const limit of [
-    [1, 60_000, 'sliding-window'],
-    [1, 60_000, 'sliding-log'],
-    [1, 61_000, 'sliding-log'],
-    [1, 61_000, 'sliding-window']
-  ] as const) {
-    t.ok(isAllowed(await redis.check(NOON, 'ada', tierOf(limit))))
-    t.notOk(isAllowed(await redis.check(NOON, 'ada', tierOf(limit))))
-  }
+for (const [place, start] of Object.entries(LIMITERS)) {
+  t.test(`a limit that changes its algorithm or its window starts anew in ${place}`, async t => {
+    const limiter = await start(t)
+    for (const limit of [
+      [1, 60_000, 'sliding-window'],
+      [1, 60_000, 'sliding-log'],
+      [1, 61_000, 'sliding-log'],
+      [1, 61_000, 'sliding-window']
+    ] as const) {
+      t.ok(isAllowed(await limiter.check(NOON, 'ada', tierOf(limit))))
+      t.notOk(isAllowed(await limiter.check(NOON, 'ada', tierOf(limit))))
+    }
+  })
+
+  t.test(`a limit that changes its number, or is joined by another, goes on in ${place}`, async t => {
+    const limiter = await start(t)
+    for (const algorithm of ALGORITHMS) {
+      const left = async (...limits: [limit: number, window: number][]) => {
+        const tier = tierOf(...limits.map(([limit, window]) => [limit, window, algorithm] as const))
+        return (await limiter.check(NOON, algorithm, tier)).map(({ remaining }) => remaining)
+      }
+      t.strictSame(await left([5, 60_000]), [4])
+      t.strictSame(await left([3, 60_000]), [1])
+      t.strictSame(await left([9, 60_000]), [6])
+      t.strictSame(await left([8, 3_600_000], [9, 60_000]), [7, 5])
+      t.strictSame(await left([9, 60_000], [8, 3_600_000]), [4, 6])
+      t.strictSame(await left([2, 60_000]), [0], 'below what has been counted nothing is left')
+    }
+  })
+}
+
+t.test('memory forgets counters that no limit has had for long', async t => {
+  const memory = await startMemory()
+  const check = (seconds: number) => memory.check(NOON, 'ada', tierOf([1, seconds * 1_000, 'sliding-window']))
+  for (let seconds = 1; seconds <= 16; seconds++) t.ok(isAllowed(await check(seconds)))
+  t.notOk(isAllowed(await check(1)), 'sixteen are known')
+  t.ok(isAllowed(await check(17)))
+  t.ok(isAllowed(await check(1)), 'and has taken the place of the oldest')
 })
 
 t.test('memory holds as many keys as it may, and forgets the one that was seen least recently', async t => {
