@@ -1,27 +1,25 @@
 import { LruMap } from 'toad-cache'
-import type { LimitOptions } from '../../schemas/rate-limit.ts'
-import type { Decision, LimitState } from './limiter.ts'
+import type { Limit, Limiter, LimitState } from './limiter.ts'
 
 /**
- * Limits in the memory of one process, with the semantics of the Lua script in redis.ts, line for line: there too a limit
- * that is changed goes on from what has been counted, and one whose window or algorithm is changed starts anew. Bounded:
- * beyond `keys` the least recently seen key is forgotten, and starts anew should it come back. `now`: milliseconds of a
- * clock that starts anywhere and never goes back.
+ * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
+ * `keys` the least recently seen key is forgotten, and starts anew should it come back. A tier of the same name, windows
+ * and algorithms goes on from what has been counted, whatever its limits are by now. `now`: milliseconds of a clock
+ * that starts anywhere and never goes back.
  */
-export function createMemoryLimiter(keys: number, now = () => performance.now()): MemoryLimiter {
+export function createMemoryLimiter(keys: number, now = () => performance.now()): Limiter {
   const counters = new LruMap<Counter[]>(keys)
 
   return {
-    check(key, { name, limits }, cost, callback) {
+    check(key, tier, cost, callback) {
       const time = now()
-      const id = `${key}:${name}`
-      let known = counters.get(id)
-      if (known === undefined) {
-        known = limits.map(createCounter)
-        counters.set(id, known)
+      const id = `${key}:${tier.name}`
+      let own = counters.get(id)
+      if (own === undefined) {
+        own = tier.limits.map(createCounter)
+        counters.set(id, own)
       }
-      const own = limits.map((limit, i) => counterOf(limit, i, known))
-      const decision = own.map((counter, i) => counter.check((limits[i] as LimitOptions).limit, cost, time))
+      const decision = own.map((counter, i) => counter.check((tier.limits[i] as Limit).limit, cost, time))
       if (decision.every(state => state.allowed)) {
         for (const counter of own) counter.commit(cost, time)
       } else {
@@ -32,45 +30,15 @@ export function createMemoryLimiter(keys: number, now = () => performance.now())
   }
 }
 
-/** Needs no more of a tier than this. */
-export interface MemoryLimiter {
-  check(
-    key: string,
-    tier: { name: string; limits: LimitOptions[] },
-    cost: number,
-    callback: (error: null, decision: Decision) => void
-  ): void
-}
-
-/** Counters of a key and a tier whose limits have been changed since. */
-const MAX_COUNTERS = 16
-
-function counterOf(limit: LimitOptions, i: number, known: Counter[]): Counter {
-  const likely = known[i]
-  if (likely !== undefined && isOf(limit, likely)) return likely
-  const found = known.find(counter => isOf(limit, counter))
-  if (found !== undefined) return found
-  if (known.length === MAX_COUNTERS) known.shift()
-  const counter = createCounter(limit)
-  known.push(counter)
-  return counter
-}
-
-function isOf({ window, algorithm }: LimitOptions, counter: Counter): boolean {
-  return counter.window === window && counter.algorithm === algorithm
-}
-
 /** What is known of one key by one limit. */
 interface Counter {
-  readonly window: number
-  readonly algorithm: LimitOptions['algorithm']
   check(limit: number, cost: number, time: number): LimitState
   /** Counts what the last `check` allowed. */
   commit(cost: number, time: number): void
 }
 
-function createCounter({ algorithm, window }: LimitOptions): Counter {
-  return algorithm === 'sliding-log' ? new SlidingLog(window) : new SlidingWindow(window)
+function createCounter(limit: Limit): Counter {
+  return limit.algorithm === 'sliding-log' ? new SlidingLog(limit) : new SlidingWindow(limit)
 }
 
 /**
@@ -82,19 +50,18 @@ function createCounter({ algorithm, window }: LimitOptions): Counter {
  * after just as long as it was told is not refused by a rounding error.
  */
 class SlidingWindow implements Counter {
-  readonly algorithm = 'sliding-window'
-  readonly window: number
+  #window: number
   #start = Number.NEGATIVE_INFINITY
   #current = 0
   #previous = 0
   #next = { start: 0, current: 0, previous: 0 }
 
-  constructor(window: number) {
-    this.window = window
+  constructor({ window }: Limit) {
+    this.#window = window
   }
 
   check(limit: number, cost: number, time: number): LimitState {
-    const { window } = this
+    const window = this.#window
     const now = Math.floor(time)
     let start = this.#start
     let current = this.#current
@@ -132,16 +99,15 @@ class SlidingWindow implements Counter {
 
 /** The time of every request within the last `window` ms. */
 class SlidingLog implements Counter {
-  readonly algorithm = 'sliding-log'
-  readonly window: number
+  #window: number
   #times: number[] = []
 
-  constructor(window: number) {
-    this.window = window
+  constructor({ window }: Limit) {
+    this.#window = window
   }
 
   check(limit: number, cost: number, now: number): LimitState {
-    const { window } = this
+    const window = this.#window
     const times = this.#times
     const kept = times.findIndex(time => time > now - window)
     times.splice(0, kept === -1 ? times.length : kept)

@@ -43,9 +43,10 @@ export function createSharedLimiter(
     waiting.set(number, asked)
     // Who is never answered has been told that it is late long ago.
     waiting.delete(number - MAX_WAITING)
-    const settle = (error: Error | null) => error && answer(number, error)
-    if (channel.send === undefined) return settle(new Error('there is no supervisor')) as undefined
-    channel.send(toChecks(number, asked), undefined, undefined, settle)
+    if (channel.send === undefined) return answer(number, new Error('there is no supervisor'))
+    channel.send(toChecks(number, asked), undefined, undefined, error => {
+      if (error !== null) answer(number, error)
+    })
   }
 
   function receive(message: unknown): void {
