@@ -22,6 +22,7 @@ import http from './plugins/http.ts'
 import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 
+import lastCounts from './plugins/last-counts.ts'
 import { listenerOptions } from './plugins/listener.ts'
 
 import { createLogger, createRequestIds } from './plugins/log.ts'
@@ -29,7 +30,7 @@ import { createLogger, createRequestIds } from './plugins/log.ts'
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
-import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
+import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
 import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
@@ -45,12 +46,14 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go, and exchanges are dated.
+ * which versions come and go, and exchanges are dated. `supervisor`: of a worker, where limits are
+ * counted, and what it has counted itself goes when it ends.
  */
 export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
-  now: () => number = Date.now
+  now: () => number = Date.now,
+  supervisor?: Supervisor
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -118,11 +121,13 @@ export async function buildGateway(
   await gateway.register(tiers, {
     tiers: config.tiers,
     ...config.rateLimit,
+    supervisor,
     // By itself a limit goes by a clock that is never set.
     ...(now !== Date.now && { now })
   })
 
   await gateway.register(versions, { now })
+  if (supervisor) await gateway.register(lastCounts, supervisor)
 
   // The way of a request through a scope: refused at once if there are too many, from where, from which pages, address
   // limit, version, token, consumer limit, then its own routes: validation, transformation, upstreams and back.

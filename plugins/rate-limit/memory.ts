@@ -3,7 +3,8 @@ import type { Limit, Limiter, LimitState } from './limiter.ts'
 
 /**
  * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
- * `keys` the least recently seen key is forgotten, and starts anew should it come back. `now`: milliseconds of a clock
+ * `keys` the least recently seen key is forgotten, and starts anew should it come back. A tier of the same name, windows
+ * and algorithms goes on from what has been counted, whatever its limits are by now. `now`: milliseconds of a clock
  * that starts anywhere and never goes back.
  */
 export function createMemoryLimiter(keys: number, now = () => performance.now()): Limiter {
@@ -18,7 +19,7 @@ export function createMemoryLimiter(keys: number, now = () => performance.now())
         own = tier.limits.map(createCounter)
         counters.set(id, own)
       }
-      const decision = own.map(counter => counter.check(cost, time))
+      const decision = own.map((counter, i) => counter.check((tier.limits[i] as Limit).limit, cost, time))
       if (decision.every(state => state.allowed)) {
         for (const counter of own) counter.commit(cost, time)
       } else {
@@ -31,7 +32,7 @@ export function createMemoryLimiter(keys: number, now = () => performance.now())
 
 /** What is known of one key by one limit. */
 interface Counter {
-  check(cost: number, time: number): LimitState
+  check(limit: number, cost: number, time: number): LimitState
   /** Counts what the last `check` allowed. */
   commit(cost: number, time: number): void
 }
@@ -49,18 +50,18 @@ function createCounter(limit: Limit): Counter {
  * after just as long as it was told is not refused by a rounding error.
  */
 class SlidingWindow implements Counter {
-  #limit: Limit
+  #window: number
   #start = Number.NEGATIVE_INFINITY
   #current = 0
   #previous = 0
   #next = { start: 0, current: 0, previous: 0 }
 
-  constructor(limit: Limit) {
-    this.#limit = limit
+  constructor({ window }: Limit) {
+    this.#window = window
   }
 
-  check(cost: number, time: number): LimitState {
-    const { limit, window } = this.#limit
+  check(limit: number, cost: number, time: number): LimitState {
+    const window = this.#window
     const now = Math.floor(time)
     let start = this.#start
     let current = this.#current
@@ -98,15 +99,15 @@ class SlidingWindow implements Counter {
 
 /** The time of every request within the last `window` ms. */
 class SlidingLog implements Counter {
-  #limit: Limit
+  #window: number
   #times: number[] = []
 
-  constructor(limit: Limit) {
-    this.#limit = limit
+  constructor({ window }: Limit) {
+    this.#window = window
   }
 
-  check(cost: number, now: number): LimitState {
-    const { limit, window } = this.#limit
+  check(limit: number, cost: number, now: number): LimitState {
+    const window = this.#window
     const times = this.#times
     const kept = times.findIndex(time => time > now - window)
     times.splice(0, kept === -1 ? times.length : kept)
