@@ -27,6 +27,7 @@ import { listenerOptions } from './plugins/listener.ts'
 import { createLogger, createRequestIds } from './plugins/log.ts'
 
 import metrics from './plugins/metrics.ts'
+import type { Outside } from './plugins/outside.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
@@ -45,12 +46,13 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go, and exchanges are dated.
+ * which versions come and go, and exchanges are dated. `outside`: what stands in for all that it would reach.
  */
 export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
-  now: () => number = Date.now
+  now: () => number = Date.now,
+  outside?: Outside
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -80,6 +82,8 @@ export async function buildGateway(
     schemaController: { compilersFactory: { buildValidator } },
     ...listenerOptions(config.listen)
   } as FastifyServerOptions)
+
+  if (outside) gateway.addHook('onRoute', outside.onRoute)
 
   // By default node drops what is beyond, and says nothing. The http plugin counts.
   gateway.server.maxHeadersCount = 0
@@ -111,13 +115,14 @@ export async function buildGateway(
   await gateway.register(http, config.http)
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
-  await gateway.register(upstreams, config.upstreams)
+  await gateway.register(upstreams, { upstreams: config.upstreams, create: outside?.createUpstream })
   await gateway.register(websocket)
-  await gateway.register(issuers, config.issuers)
-  if (config.redis) await gateway.register(redis, config.redis)
+  await gateway.register(issuers, { issuers: config.issuers, createKeys: outside?.createJwks })
+  if (config.redis) await gateway.register(redis, { ...config.redis, isAway: outside !== undefined })
   await gateway.register(tiers, {
     tiers: config.tiers,
     ...config.rateLimit,
+    replace: outside?.limiter,
     // By itself a limit goes by a clock that is never set.
     ...(now !== Date.now && { now })
   })

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
+import { describeRoutes } from '../described.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
@@ -32,6 +33,8 @@ export interface TiersOptions extends RateLimitOptions {
   tiers: Record<string, TierOptions>
   /** Milliseconds, for what is counted in memory. */
   now?: () => number
+  /** What limits in the place of Redis or memory. */
+  replace?: ((memory: Limiter) => Limiter) | undefined
 }
 
 const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
@@ -53,7 +56,10 @@ interface Admission {
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
 
 export const tiers = fp(
-  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys, now }: TiersOptions) {
+  async function tiers(
+    fastify: FastifyInstance,
+    { tiers: options, gateways, keys, now, replace }: TiersOptions
+  ) {
     const byName = new Map<string, Tier>()
     const shares = new Map<Tier, Tier>()
     for (const [name, tierOptions] of Object.entries(options)) {
@@ -65,7 +71,7 @@ export const tiers = fp(
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
-    const limiter = redis ? createLeasedLimiter(redis) : memory
+    const limiter = replace?.(memory) ?? (redis ? createLeasedLimiter(redis) : memory)
 
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('tiers', [...byName.values()])
@@ -82,6 +88,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   const own = fastify.tier(name)
   if (own === undefined) throw new Error(`no tier is named '${name}'`)
 
+  describeRoutes(fastify, { limit: { by, tier: name } })
   const addresses = new LruMap<string>(10_000)
   const keyGenerator = (request: FastifyRequest): Admission => {
     if (by === 'address') return { key: addressKey(request.ip, addresses), tier: own, decision: undefined }
