@@ -12,6 +12,8 @@ export type Values = Record<string, string | boolean | (string | boolean)[] | un
 export interface Terminal {
   /** Lines, without their ends. */
   print(...lines: string[]): void
+  /** A line beside the output. */
+  complain(line: string): void
   env: NodeJS.ProcessEnv
   /** Aborted once the command is to end. */
   signal: AbortSignal
@@ -22,10 +24,8 @@ export interface Command {
   /** What stands after the options, by name; none without it. */
   positionals?: readonly string[]
   help: string
-  /** The process goes on once it has run. */
-  isLasting?: boolean
-  /** The exit code: 0 fine, 1 faults found or failed. */
-  run(values: Values, positionals: string[], terminal: Terminal): Promise<number>
+  /** The exit code: 0 fine, 1 faults found or failed; undefined if the process is to go on. */
+  run(values: Values, positionals: string[], terminal: Terminal): Promise<number | undefined>
 }
 
 /** The same in every command. */

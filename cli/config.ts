@@ -33,6 +33,7 @@ async function load(file: string): Promise<ConfigModule> {
     const { code, message = '' } = (error ?? {}) as NodeJS.ErrnoException
     if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`))
       throw new Error(`${file} cannot be read: there is no such file`)
+    if (code === 'ERR_UNSUPPORTED_DIR_IMPORT') throw new Error(`${file} cannot be read: it is a directory`)
     throw new Error(`${file} cannot be loaded: ${firstLine(error)}${placeOf(error)}`)
   }
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { createRedactor, type Redactor } from '../plugins/redact/index.ts'
 import { targetOf } from '../plugins/upstream/pool.ts'
+import { UNASKED } from '../plugins/upstream/retry.ts'
 import type { GatewayConfig } from '../schemas/gateway.ts'
 import type { UpstreamOptions } from '../schemas/upstream.ts'
 import { type Command, columns, configOption, jsonOption, plain, UsageError, type Values } from './command.ts'
@@ -48,8 +49,8 @@ Exit code 1 if the request is stopped.`,
       request.headers.push(['Authorization', `Bearer ${token}`])
       rehearsed = await send(request, rehearsal, config)
     }
-    const explanation = explanationOf(rehearsed, rehearsal, config)
     const redactor = createRedactor(config.redact)
+    const explanation = explanationOf(rehearsed, rehearsal, config, redactor)
     const shown = show(explanation, rehearsed, config, redactor)
     if (values.json) print(JSON.stringify({ method, url: redactor.url(url), ...shown }, null, 2))
     else print(...inWords(shown, `${method} ${redactor.url(url)}`))
@@ -182,7 +183,7 @@ function endpointsOf({ url, endpoints = [], dns }: UpstreamOptions): string[] {
 }
 
 function policyOf({ url, dns, balance, breaker, retry, timeout, mirror }: UpstreamOptions): string {
-  const { attempts, on } = retry ?? { attempts: 1, on: ['connect', 'reset'] }
+  const { attempts, on } = retry ?? UNASKED
   return [
     ...(url === undefined ? [dns ? `by DNS ${dns.type}` : `one endpoint by ${balance.policy}`] : []),
     attempts === 0 ? '1 try' : `${attempts + 1} tries at most (${on.join(' ')})`,

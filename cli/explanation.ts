@@ -1,7 +1,8 @@
 import type { Problem } from '../plugins/problem.ts'
+import type { Redactor } from '../plugins/redact/index.ts'
 import type { GatewayConfig } from '../schemas/gateway.ts'
 import type { Rehearsal, Rehearsed, WouldBeCall } from './rehearsal.ts'
-import { type StepName, steps } from './steps.ts'
+import { STEPS, type StepName } from './steps.ts'
 import { tableOf } from './table.ts'
 
 /** What became of a request in a rehearsal, step by step, in the order in which the gateway takes them. */
@@ -34,43 +35,56 @@ const STOPS: [step: StepName, type: RegExp][] = [
 export function explanationOf(
   rehearsed: Rehearsed,
   { routes, gateway }: Rehearsal,
-  config: GatewayConfig
+  config: GatewayConfig,
+  redactor: Redactor
 ): Explanation {
-  const { exchange, answer, calls } = rehearsed
+  const { answer, calls } = rehearsed
   const problem = problemOf(rehearsed)
-  const { type = '' } = problem
-  const isSent = calls.length > 0
-  const isNotRun = type === 'urn:sluice:not-run'
-  const stop: StepName | undefined =
-    isSent || isNotRun
-      ? undefined
-      : exchange === undefined
-        ? 'request'
-        : isPreflight(rehearsed)
-          ? 'cors'
-          : (STOPS.find(([, pattern]) => pattern.test(type))?.[0] ??
-            (isOfBody(problem) ? 'validation' : 'route itself'))
+  const { type = '', title, errors } = problem
+  const isOpen = calls.length > 0 || type === 'urn:sluice:not-run'
+  const stop = isOpen ? undefined : stopOf(rehearsed, problem)
+  const scene = { rehearsed, problem, config, table: tableOf(routes, config), gateway, redactor }
+  const said = [answer.status || 'no answer', title].filter(Boolean).join(' ')
+  const reason = problem.detail === undefined ? said : `${said}: ${problem.detail}`
 
-  const table = tableOf(routes, config)
-  const all = steps({ rehearsed, problem, config, table, gateway, stop })
-  const at = all.findIndex(({ step }) => step === stop)
-  return {
-    steps: all.map(({ step, detail }, i) => ({
+  const steps: Step[] = []
+  let outcome: Step['outcome'] = 'passed'
+  for (const step of Object.keys(STEPS) as StepName[]) {
+    const detail = STEPS[step](scene)
+    const isStop = step === stop
+    if (detail === undefined && !isStop) continue
+    if (isStop) outcome = 'stopped'
+    steps.push({
       step,
-      outcome: at === -1 || i < at ? 'passed' : i === at ? 'stopped' : 'not reached',
-      detail
-    })),
-    calls,
-    answer:
-      isSent || isNotRun
-        ? undefined
-        : {
-            status: answer.status,
-            ...(problem.title !== undefined && { title: problem.title }),
-            ...(type !== '' && type !== 'about:blank' && { type }),
-            ...(problem.errors && { errors: problem.errors })
-          }
+      outcome,
+      detail: isStop ? [reason, detail].filter(Boolean).join('; ') : (detail as string)
+    })
+    if (!isStop) continue
+    outcome = 'not reached'
+    if (step === 'request' || step === 'route') break
   }
+  return {
+    steps,
+    calls,
+    answer: isOpen
+      ? undefined
+      : {
+          status: answer.status,
+          ...(title !== undefined && { title }),
+          ...(type !== '' && type !== 'about:blank' && { type }),
+          ...(errors && { errors })
+        }
+  }
+}
+
+function stopOf(rehearsed: Rehearsed, problem: Partial<Problem>): StepName {
+  if (rehearsed.exchange === undefined) return 'request'
+  if (isPreflight(rehearsed)) return 'cors'
+  const { type = '' } = problem
+  if (type === 'https://iana.org/assignments/http-problem-types#quota-exceeded')
+    return rehearsed.limits.at(-1)?.key.startsWith('consumer:') ? 'consumer limit' : 'address limit'
+  const known = STOPS.find(([, pattern]) => pattern.test(type))
+  return known?.[0] ?? (isOfBody(problem) ? 'validation' : 'route itself')
 }
 
 /** Of an answer that is none, nothing. */

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
-import { type Command, type Terminal, UsageError, type Values } from './command.ts'
+import { type Command, plain, type Terminal, UsageError, type Values } from './command.ts'
 import { explainFailure } from './config.ts'
 
 /** Loaded when they are called, so that help comes at once. */
@@ -21,29 +21,40 @@ const HELP = [
   'sluice help COMMAND, or sluice COMMAND --help, says more. Exit codes: 0 fine, 1 faults found or failed, 2 wrong usage.'
 ].join('\n')
 
-/** Runs a command line. Resolves with the exit code, unless the process ends by it. */
-export async function main(args: string[]): Promise<number> {
+/** Runs a command line and ends the process by its exit code, unless the command goes on. */
+export async function main(args: string[]): Promise<void> {
   const end = new AbortController()
   process.stdout.on('error', error => {
     // Whoever read it has what they wanted.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
     throw error
   })
-  const terminal: Terminal = {
+  const code = await run(args, {
     print: (...lines) => void process.stdout.write(`${lines.join('\n')}\n`),
+    complain: line => void process.stderr.write(`${line}\n`),
     env: process.env,
     signal: end.signal
-  }
+  })
+  // Whatever a config has opened would keep the process.
+  if (code !== undefined) process.stdout.write('', () => process.exit(code))
+}
+
+/** Resolves with the exit code; undefined if the command goes on. */
+export async function run(args: string[], terminal: Terminal): Promise<number | undefined> {
   try {
     return await dispatch(args, terminal)
   } catch (error) {
     const isUsage = error instanceof UsageError || isParseError(error)
-    console.error(isUsage ? `sluice: ${(error as Error).message.split('\n', 1)[0]}` : explainFailure(error))
-    process.exit(isUsage ? 2 : 1)
+    terminal.complain(
+      isUsage
+        ? `sluice: ${(error as Error).message.split('\n', 1)[0]}`
+        : explainFailure(error).split('\n').map(plain).join('\n')
+    )
+    return isUsage ? 2 : 1
   }
 }
 
-async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<number> {
+async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<number | undefined> {
   if (name === '--version' || name === '-v') {
     terminal.print(packageJson.version)
     return 0
@@ -74,10 +85,7 @@ async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<
         ? `${asked} takes no ${JSON.stringify(positionals[0])}`
         : `${asked} takes ${names.join(' and ')}`
     )
-  const code = await command.run(values as Values, positionals, terminal)
-  // Whatever a config has opened would keep the process.
-  if (!command.isLasting) process.stdout.write('', () => process.exit(code))
-  return code
+  return command.run(values as Values, positionals, terminal)
 }
 
 function isParseError(error: unknown): boolean {

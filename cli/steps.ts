@@ -1,157 +1,144 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Problem } from '../plugins/problem.ts'
+import { MASK, type Redactor } from '../plugins/redact/index.ts'
 import type { GatewayConfig } from '../schemas/gateway.ts'
-import type { Rehearsed } from './rehearsal.ts'
+import type { Rehearsal, Rehearsed } from './rehearsal.ts'
 import { callsInWords, duration, type ServedRoute, size } from './table.ts'
 
-export type StepName =
-  | 'request'
-  | 'route'
-  | 'load'
-  | 'addresses'
-  | 'cors'
-  | 'address limit'
-  | 'version'
-  | 'token'
-  | 'lifetime'
-  | 'consumer limit'
-  | 'validation'
-  | 'route itself'
-
-interface Scene {
+/** All that is known once a request has been rehearsed. */
+export interface Scene {
   rehearsed: Rehearsed
+  /** Of the answer, if it is one. */
   problem: Partial<Problem>
   config: GatewayConfig
   table: ServedRoute[]
-  gateway: FastifyInstance
-  /** Where it came to an end. */
-  stop: StepName | undefined
+  gateway: Rehearsal['gateway']
+  redactor: Redactor
 }
 
 /**
- * The steps that a request of this scope meets, with what is known of each. That a step was passed or stopped at is what
- * the gateway did; the words beside it are from the options that it was made of.
+ * The steps in the order in which gateway.ts has them, and what is to be said of each; undefined for one that this
+ * request does not meet. Which of them were passed is the gateway's to say: these words are from its options.
  */
-export function steps(scene: Scene): { step: StepName; detail: string }[] {
-  const { rehearsed, problem, config, stop } = scene
-  const { exchange, answer, limits } = rehearsed
-  const said =
-    problem.title === undefined ? `${answer.status || 'no answer'}` : `${answer.status} ${problem.title}`
-  const refusal = problem.detail === undefined ? said : `${said}: ${problem.detail}`
-  const of = (step: StepName, detail: string) => ({
-    step,
-    detail: stop === step ? withReason(refusal, detail) : detail
-  })
-  if (exchange === undefined) return [of('request', '')]
-
-  const { request } = exchange.reply
-  const all = [of('request', `host ${request.headers.host ?? '-'}, from ${request.ip}`)]
-  if (stop === 'request') return all
-  const { scope: name, version, issuer, limits: declared = [] } = exchange.config
-  if (exchange.route === undefined || stop === 'route') return [...all, of('route', nearest(scene, request))]
-
-  all.push(
-    of('route', `${routeInWords(request, exchange.route)}${name === undefined ? '' : `, scope ${name}`}`)
-  )
-  const scope = name === undefined ? undefined : config.scopes[name]
-  if (config.overload)
-    all.push(of('load', `priority ${scope?.priority}; refused only while the gateway is overloaded`))
-  if (scope?.addresses) {
-    const { allow, deny } = scope.addresses
-    all.push(
-      of(
-        'addresses',
-        list([
-          ['allow', allow],
-          ['deny', deny]
-        ])
-      )
-    )
-  }
-  if (scope?.cors) {
-    const origin = request.headers.origin
+export const STEPS = {
+  request: ({ rehearsed }: Scene) => {
+    const request = requestOf(rehearsed)
+    return request === undefined ? '' : `host ${request.headers.host ?? '-'}, from ${request.ip}`
+  },
+  route: (scene: Scene) => {
+    const { exchange } = scene.rehearsed
+    if (exchange === undefined) return undefined
+    const { route, config, reply } = exchange
+    if (route === undefined || isUnserved(scene)) return nearest(scene, reply.request)
+    return `${routeInWords(scene, reply.request, route)}${config.scope === undefined ? '' : `, scope ${config.scope}`}`
+  },
+  load: (scene: Scene) =>
+    scene.config.overload &&
+    `priority ${scopeOf(scene)?.priority}, refused only while the gateway is overloaded`,
+  addresses: (scene: Scene) => {
+    const { addresses } = scopeOf(scene) ?? {}
+    if (addresses === undefined) return undefined
+    const lists = [...listOf('allow', addresses.allow), ...listOf('deny', addresses.deny)]
+    return lists.join(', ') || 'none named'
+  },
+  cors: (scene: Scene) => {
+    if (scopeOf(scene)?.cors === undefined) return undefined
+    const { answer } = scene.rehearsed
+    const { origin } = requestOf(scene.rehearsed)?.headers ?? {}
+    if (origin === undefined) return 'no origin given'
     const isAllowed = answer.headers['access-control-allow-origin'] !== undefined
-    const verdict =
-      origin === undefined
-        ? 'no origin given'
-        : isAllowed
-          ? `pages of ${origin} may`
-          : `pages of ${origin} may not read the answer`
-    all.push(of('cors', stop === 'cors' && answer.status === 204 ? 'answers the preflight' : verdict))
-  }
-  for (const { by, tier } of declared.filter(({ by }) => by === 'address'))
-    all.push(of('address limit', limitInWords(by, tier)))
-  if (scope?.versions) all.push(of('version', versionInWords()))
-  if (issuer !== undefined) all.push(of('token', tokenInWords(issuer)))
-  const served = scene.gateway.versions.find(one => one.scope === name && one.name === version)
-  if (served?.lifecycle.ends) {
-    const { deprecated, sunset } = served.options
-    const dates = [deprecated && `deprecated ${deprecated}`, sunset && `ends ${sunset}`]
-      .filter(Boolean)
-      .join(', ')
-    all.push(of('lifetime', `${version} is ${served.lifecycle.stateAt(Date.now())}: ${dates}`))
-  }
-  for (const { by, tier } of declared.filter(({ by }) => by === 'consumer'))
-    all.push(of('consumer limit', limitInWords(by, tier)))
-  const parts = Object.keys(request.routeOptions.schema ?? {}).filter(part => part !== 'response')
-  if (parts.length > 0 || stop === 'validation') all.push(of('validation', validationInWords(parts)))
-  const { bodyLimit } = request.routeOptions
-  const time = exchange.config.deadline ?? config.deadline
-  const bounds = `deadline ${duration(time)}, body ${size(bodyLimit)}`
-  const { calls, isCatchAll } = exchange.config
-  if (isCatchAll) return all
-  all.push(
-    of(
-      'route itself',
-      `${callsInWords(calls)}${calls === undefined ? ', which is not run here' : ''}; ${bounds}`
-    )
-  )
-  return all
-
-  function limitInWords(by: 'address' | 'consumer', tier: string): string {
-    const met = limits.find(({ key }) => key.startsWith(`${by}:`))
-    if (met === undefined) return `tier ${tier}${by === 'consumer' ? ', unless the token names another' : ''}`
-    const quotas = met.tier.limits.map(({ limit, window }) => `${limit} in ${duration(window)}`)
-    return `${met.key}, tier ${met.tier.name}: ${quotas.join(', ')}`
-  }
-
-  function versionInWords(): string {
-    const names = Object.keys(scope?.versions ?? {}).join(', ')
-    if (version === undefined) return `there are ${names}`
-    const isInPath = scope?.prefix.includes('{version}') && exchange?.route?.includes(`/${version}`)
-    if (isInPath) return `${version}, by the path`
-    return `${version}, by ${version === scope?.version?.default ? 'default, or asked for' : 'what the request asks for'}`
-  }
-
-  function tokenInWords(issuer: string): string {
-    const options = config.issuers[issuer]
-    const asked = `a token of ${issuer} (${options?.issuer}) for ${options?.audience}`
-    const { user } = request
+    return `pages of ${origin} may${isAllowed ? '' : ' not'} read the answer`
+  },
+  'address limit': (scene: Scene) => limitInWords(scene, 'address'),
+  version: (scene: Scene) => {
+    const scope = scopeOf(scene)
+    if (scope?.versions === undefined) return undefined
+    const { route, config } = scene.rehearsed.exchange ?? {}
+    const { version } = config ?? {}
+    if (version === undefined) return `there are ${Object.keys(scope.versions).join(', ')}`
+    if (scope.prefix.includes('{version}') && route?.includes(`/${version}`)) return `${version}, by the path`
+    return `${version}, ${version === scope.version?.default ? 'by default, or since it is asked for' : 'as it is asked for'}`
+  },
+  token: (scene: Scene) => {
+    const { config, exchange } = { ...scene, exchange: scene.rehearsed.exchange }
+    const name = exchange?.config.issuer
+    if (name === undefined) return undefined
+    const { issuer, audience } = config.issuers[name] ?? {}
+    const asked = `a token of ${name} (${issuer}) for ${audience}`
+    const { user } = exchange?.reply.request ?? {}
     if (!user) return `asks for ${asked}`
     const roles = user.roles.length > 0 ? `, roles ${user.roles.join(' ')}` : ''
     return `${user.sub}, tier ${user.tier}${roles}, by ${asked}; its signature is not checked here`
-  }
-
-  function validationInWords(parts: string[]): string {
+  },
+  lifetime: ({ gateway, rehearsed }: Scene) => {
+    const { scope, version } = rehearsed.exchange?.config ?? {}
+    const served = gateway.versions.find(one => one.scope === scope && one.name === version)
+    if (!served?.lifecycle.ends) return undefined
+    const { deprecated, sunset } = served.options
+    const dates = [deprecated && `deprecated ${deprecated}`, sunset && `ends ${sunset}`].filter(Boolean)
+    return `${version} is ${served.lifecycle.stateAt(Date.now())}: ${dates.join(', ')}`
+  },
+  'consumer limit': (scene: Scene) => limitInWords(scene, 'consumer'),
+  validation: ({ rehearsed, problem }: Scene) => {
+    const { schema } = requestOf(rehearsed)?.routeOptions ?? {}
+    const parts = Object.keys(schema ?? {}).filter(part => part !== 'response' && part !== 'hide')
     const faults = problem.errors?.map(({ path, message }) => `${path} ${message}`) ?? []
-    return faults.length > 0 ? faults.join('; ') : parts.join(', ')
+    if (faults.length > 0) return faults.join('; ')
+    return parts.length > 0 ? parts.join(', ') : undefined
+  },
+  'route itself': (scene: Scene) => {
+    const { exchange } = scene.rehearsed
+    if (exchange?.route === undefined || exchange.config.isCatchAll) return undefined
+    const { calls, deadline = scene.config.deadline } = exchange.config
+    const { bodyLimit } = exchange.reply.request.routeOptions
+    const what = calls === undefined ? 'a handler of its own, which is not run here' : callsInWords(calls)
+    return `${what}; deadline ${duration(deadline)}, body ${size(bodyLimit)}`
   }
+} satisfies Record<string, (scene: Scene) => string | undefined>
+
+export type StepName = keyof typeof STEPS
+
+function requestOf({ exchange }: Rehearsed): FastifyRequest | undefined {
+  return exchange?.reply.request
 }
 
-function withReason(refusal: string, detail: string): string {
-  return detail === '' ? refusal : `${refusal}; ${detail}`
+function scopeOf({ rehearsed, config }: Scene): GatewayConfig['scopes'][string] | undefined {
+  const name = rehearsed.exchange?.config.scope
+  return name === undefined ? undefined : config.scopes[name]
 }
 
-function list(groups: [string, string[]][]): string {
-  return groups
-    .filter(([, items]) => items.length > 0)
-    .map(([name, items]) => `${name} ${items.join(' ')}`)
-    .join(', ')
+/** No route, or the one that is there for what no version has. */
+function isUnserved({ problem }: Scene): boolean {
+  return problem.type === 'urn:sluice:route-not-found' || problem.type === 'urn:sluice:method-not-allowed'
 }
 
-function routeInWords({ method, params }: FastifyRequest, route: string): string {
+function listOf(name: string, ranges: string[]): string[] {
+  return ranges.length > 0 ? [`${name} ${ranges.join(' ')}`] : []
+}
+
+/** What was asked of the limiter, or else what the route says that it will be asked. */
+function limitInWords(
+  { rehearsed: { exchange, limits } }: Scene,
+  by: 'address' | 'consumer'
+): string | undefined {
+  const declared = exchange?.config.limits?.filter(limit => limit.by === by) ?? []
+  if (declared.length === 0) return undefined
+  const met = limits.filter(({ key }) => key.startsWith(`${by}:`))
+  if (met.length === 0)
+    return declared
+      .map(({ tier }) => `tier ${tier}${by === 'consumer' ? ', unless the token names another' : ''}`)
+      .join('; ')
+  return met
+    .map(({ key, tier }) => {
+      const quotas = tier.limits.map(({ limit, window }) => `${limit} in ${duration(window)}`)
+      return `${key}, tier ${tier.name}: ${quotas.join(', ')}`
+    })
+    .join('; ')
+}
+
+function routeInWords({ redactor }: Scene, { method, params }: FastifyRequest, route: string): string {
   const values = Object.entries((params ?? {}) as Record<string, string>).map(
-    ([name, value]) => `${name}: ${value}`
+    ([name, value]) => `${name}: ${redactor.isSecret(name) ? MASK : value}`
   )
   return `${method} ${route}${values.length > 0 ? ` (${values.join(', ')})` : ''}`
 }
