@@ -78,7 +78,12 @@ export function explanationOf(
 }
 
 function stopOf(rehearsed: Rehearsed, problem: Partial<Problem>): StepName {
-  if (rehearsed.exchange === undefined) return 'request'
+  // `OPTIONS *` and the like have an answer before there is a route.
+  if (
+    rehearsed.exchange === undefined ||
+    (rehearsed.answer.status < 300 && rehearsed.exchange.route === undefined)
+  )
+    return 'request'
   if (isPreflight(rehearsed)) return 'cors'
   const { type = '' } = problem
   if (type === 'https://iana.org/assignments/http-problem-types#quota-exceeded')

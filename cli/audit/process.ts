@@ -32,9 +32,9 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
     if (bits === undefined) return
     findings.push({
       code: 'trust-proxy-wide',
-      severity: bits === 0 ? 'error' : 'warning',
+      severity: bits < 4 ? 'error' : 'warning',
       path: `/trustProxy/${i}`,
-      why: `X-Forwarded-For is believed from ${range}, ${bits === 0 ? 'which is everybody' : 'which is more than proxies'}: a client there chooses its own address, and with it its limits.`,
+      why: `X-Forwarded-For is believed from ${range}, which is more than proxies: a client there chooses its own address, and with it its limits.`,
       mend: 'Name the addresses of the proxies, or the network that only they are in.'
     })
   })

@@ -3,7 +3,7 @@ import { isTrustedUrl } from '../../schemas/url.ts'
 import { duration, type ServedRoute, size } from '../table.ts'
 import { type Finding, routePath, type Subject } from './finding.ts'
 import { MAX_BODY } from './process.ts'
-import { longestOf } from './upstreams.ts'
+import { triesOf } from './upstreams.ts'
 
 /** Who may call what, how often, and how long it may take. */
 export function auditScopes(subject: Subject): Finding[] {
@@ -67,8 +67,7 @@ function auditParts(route: ServedRoute, { config }: Subject): Finding[] {
           }
         ]
       const options = config.upstreams[upstream]
-      const own =
-        timeout ?? (options && options.timeout > 0 ? Math.max(options.timeout, longestOf(options)) : 0)
+      const own = timeout ?? (options ? triesOf(options)[1] : 0)
       if (required || (own > 0 && own < deadline)) return []
       return [
         {

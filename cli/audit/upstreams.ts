@@ -1,5 +1,5 @@
 import { UNASKED } from '../../plugins/upstream/retry.ts'
-import type { RetryOptions, UpstreamOptions } from '../../schemas/upstream.ts'
+import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { duration } from '../table.ts'
 import type { Finding, Subject } from './finding.ts'
 
@@ -12,7 +12,7 @@ export function auditUpstreams({ config, routes }: Subject): Finding[] {
   return Object.entries(config.upstreams).flatMap(([name, options]) => {
     const at = `/upstreams/${name}`
     const findings: Finding[] = []
-    const { breaker, retry, timeout, url, endpoints = [] } = options
+    const { breaker, retry, url, endpoints = [] } = options
 
     if (breaker.failures > MAX_FAILURES && breaker.rate === undefined)
       findings.push({
@@ -27,22 +27,14 @@ export function auditUpstreams({ config, routes }: Subject): Finding[] {
       .filter(({ calls, deadline }) => deadline > 0 && calls?.some(({ upstream }) => upstream === name))
       .map(({ deadline }) => deadline)
     const shortest = Math.min(...deadlines)
-    const longest = longestOf(options)
+    const [tries, longest] = triesOf(options)
     if (longest > shortest)
       findings.push({
         code: 'tries-beyond-deadline',
         severity: 'warning',
-        path: retry === undefined ? `${at}/timeout` : `${at}/retry/attempts`,
-        why: `Its tries may take ${duration(longest)} together, beyond the deadline of ${duration(shortest)} of a route that calls it: the last of them is cut.`,
-        mend: 'Shorten timeout, try less often, or give the route a longer deadline.'
-      })
-    else if (timeout > shortest)
-      findings.push({
-        code: 'tries-beyond-deadline',
-        severity: 'warning',
-        path: `${at}/timeout`,
-        why: `A try may take ${duration(timeout)}, beyond the deadline of ${duration(shortest)} of a route that calls it: the timeout never comes.`,
-        mend: 'Shorten timeout, or give the route a longer deadline.'
+        path: tries === 1 ? `${at}/timeout` : `${at}/retry/attempts`,
+        why: `${tries === 1 ? 'A try' : `${tries} tries`} may take ${duration(longest)}, beyond the deadline of ${duration(shortest)} of a route that calls it: ${tries === 1 ? 'the timeout never comes' : 'the last of them are cut'}.`,
+        mend: `Shorten timeout, ${tries === 1 ? '' : 'try less often, '}or give the route a longer deadline.`
       })
 
     const unsafe = UNSAFE.filter(method => retry?.methods.includes(method))
@@ -72,9 +64,8 @@ export function auditUpstreams({ config, routes }: Subject): Finding[] {
   })
 }
 
-/** Milliseconds of all tries together, as far as each is bounded; 0 if none is repeated. */
-export function longestOf({ retry, timeout, connectTimeout }: UpstreamOptions): number {
-  const { attempts, on }: Pick<RetryOptions, 'attempts' | 'on'> = retry ?? UNASKED
-  const each = Math.max(on.includes('timeout') ? timeout : 0, on.includes('connect') ? connectTimeout : 0)
-  return attempts === 0 ? 0 : each * (attempts + 1)
+/** How often a call that times out is made, and the milliseconds that this may take; 0 without a timeout. */
+export function triesOf({ retry = UNASKED, timeout }: UpstreamOptions): [tries: number, longest: number] {
+  const tries = retry.on.includes('timeout') ? retry.attempts + 1 : 1
+  return [tries, timeout * tries]
 }
