@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError, resolveConfig } from '../gateway.ts'
 import type { ConfigModule, GatewayConfig } from '../schemas/gateway.ts'
@@ -22,7 +22,7 @@ export async function loadConfig(
     return resolveConfig(module, env)
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    throw new Error(`${file} cannot be read: ${firstLine(error)}${placeOf(error)}`)
+    throw new Error(`${file} fails: ${firstLine(error)}${placeOf(error)}`)
   }
 }
 
@@ -55,7 +55,7 @@ function firstLine(error: unknown): string {
 
 function placeOf(error: unknown): string {
   const [where] = (error instanceof Error ? (error.stack ?? '') : '').match(/file:\/\/[^\s)]+:\d+/) ?? []
-  return where === undefined ? '' : ` (${fileURLToPath(where)})`
+  return where === undefined ? '' : ` (${relative('', fileURLToPath(where))})`
 }
 
 /** Why a gateway does not start, in words. */

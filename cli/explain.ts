@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { createRedactor, type Redactor } from '../plugins/redact/index.ts'
+import { createRedactor, MASK, type Redactor } from '../plugins/redact/index.ts'
 import { targetOf } from '../plugins/upstream/pool.ts'
 import { UNASKED } from '../plugins/upstream/retry.ts'
 import type { GatewayConfig } from '../schemas/gateway.ts'
@@ -51,9 +51,11 @@ Exit code 1 if the request is stopped.`,
     }
     const redactor = createRedactor(config.redact)
     const explanation = explanationOf(rehearsed, rehearsal, config, redactor)
-    const shown = show(explanation, rehearsed, config, redactor)
-    if (values.json) print(JSON.stringify({ method, url: redactor.url(url), ...shown }, null, 2))
-    else print(...inWords(shown, `${method} ${redactor.url(url)}`))
+    const mask = maskOf(rehearsed, redactor)
+    const shown = show(explanation, rehearsed, config, redactor, mask)
+    const asked = mask(redactor.url(url))
+    if (values.json) print(JSON.stringify({ method, url: asked, ...shown }, null, 2))
+    else print(...inWords(shown, `${method} ${asked}`))
     return explanation.answer === undefined || explanation.answer.status < 400 ? 0 : 1
   }
 }
@@ -141,7 +143,8 @@ function show(
   explanation: Explanation,
   { exchange }: Rehearsed,
   config: GatewayConfig,
-  redactor: Redactor
+  redactor: Redactor,
+  mask: (text: string) => string
 ): Shown {
   const declared = exchange?.config.calls ?? []
   return {
@@ -156,16 +159,25 @@ function show(
         pattern: mark?.pattern,
         policy: policyOf(options),
         method,
-        urls: endpointsOf(options).map(base => redactor.url(base + path)),
+        urls: endpointsOf(options).map(base => mask(redactor.url(base + path))),
         headers: Object.fromEntries(
           Object.entries(headers)
             .filter(([, value]) => value !== undefined)
-            .map(([name, value]) => [name, redactor.header(name, String(value))])
+            .map(([name, value]) => [name, mask(redactor.header(name, String(value)))])
         ),
-        body: body === undefined || body === '' ? undefined : bodyOf(call, redactor)
+        body: body === undefined || body === '' ? undefined : mask(bodyOf(call, redactor))
       }
     })
   }
+}
+
+/** Hides what the path has as a parameter that is a secret by its name, wherever the route puts it. */
+function maskOf({ exchange }: Rehearsed, redactor: Redactor): (text: string) => string {
+  const params = Object.entries((exchange?.reply.request.params ?? {}) as Record<string, string>)
+  const secrets = params
+    .filter(([name, value]) => value !== '' && redactor.isSecret(name))
+    .flatMap(([, value]) => [value, encodeURIComponent(value)])
+  return text => secrets.reduce((masked, secret) => masked.replaceAll(secret, MASK), text)
 }
 
 function bodyOf({ body = '', headers, isStreamed }: WouldBeCall, redactor: Redactor): string {

@@ -88,6 +88,11 @@ function stopOf(rehearsed: Rehearsed, problem: Partial<Problem>): StepName {
   const { type = '' } = problem
   if (type === 'https://iana.org/assignments/http-problem-types#quota-exceeded')
     return rehearsed.limits.at(-1)?.key.startsWith('consumer:') ? 'consumer limit' : 'address limit'
+  // A limit that was not asked has failed.
+  const unmet = rehearsed.exchange.config.limits?.find(
+    ({ by }) => !rehearsed.limits.some(({ key }) => key.startsWith(`${by}:`))
+  )
+  if (problem.status === 500 && unmet !== undefined) return `${unmet.by} limit`
   const known = STOPS.find(([, pattern]) => pattern.test(type))
   return known?.[0] ?? (isOfBody(problem) ? 'validation' : 'route itself')
 }

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import createError from '@fastify/error'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { buildGateway } from '../gateway.ts'
-import type { Exchange } from '../plugins/exchange.ts'
+import { DetachedExchange, type Exchange } from '../plugins/exchange.ts'
 import type { Decision, Limiter, Tier } from '../plugins/rate-limit/limiter.ts'
 import type { Headers } from '../plugins/upstream/call.ts'
 import { basesOf } from '../plugins/upstream/endpoints.ts'
@@ -114,6 +114,8 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
       name,
       bases: basesOf(options),
       request({ exchange, method, path, headers, body }, callback) {
+        // A copy for a mirror is made after the answer, of which there is none.
+        if (exchange instanceof DetachedExchange) return void callback(new NotSent())
         exchange.called(name)
         const isStreamed = body instanceof Readable
         const call: WouldBeCall = {

@@ -45,11 +45,8 @@ export async function run(args: string[], terminal: Terminal): Promise<number | 
     return await dispatch(args, terminal)
   } catch (error) {
     const isUsage = error instanceof UsageError || isParseError(error)
-    terminal.complain(
-      isUsage
-        ? `sluice: ${(error as Error).message.split('\n', 1)[0]}`
-        : explainFailure(error).split('\n').map(plain).join('\n')
-    )
+    const lines = (isUsage ? `sluice: ${(error as Error).message}` : explainFailure(error)).split('\n')
+    terminal.complain((isUsage ? lines.slice(0, 1) : lines).map(plain).join('\n'))
     return isUsage ? 2 : 1
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Exchange } from '../plugins/exchange.ts'
 import type { Problem } from '../plugins/problem.ts'
 import { MASK, type Redactor } from '../plugins/redact/index.ts'
 import type { GatewayConfig } from '../schemas/gateway.ts'
@@ -88,7 +89,7 @@ export const STEPS = {
   },
   'route itself': (scene: Scene) => {
     const { exchange } = scene.rehearsed
-    if (exchange?.route === undefined || exchange.config.isCatchAll) return undefined
+    if (exchange?.route === undefined || isForRefusals(exchange)) return undefined
     const { calls, deadline = scene.config.deadline } = exchange.config
     const { bodyLimit } = exchange.reply.request.routeOptions
     const what = calls === undefined ? 'a handler of its own, which is not run here' : callsInWords(calls)
@@ -97,6 +98,12 @@ export const STEPS = {
 } satisfies Record<string, (scene: Scene) => string | undefined>
 
 export type StepName = keyof typeof STEPS
+
+/** Of no resource: for what no version has, or for preflights. */
+function isForRefusals({ config, reply }: Exchange): boolean {
+  const { schema } = reply.request.routeOptions
+  return config.isCatchAll === true || (schema as { hide?: boolean } | undefined)?.hide === true
+}
 
 function requestOf({ exchange }: Rehearsed): FastifyRequest | undefined {
   return exchange?.reply.request
@@ -162,7 +169,7 @@ function nearest({ table, problem, rehearsed }: Scene, { url, method }: FastifyR
     return end === -1 ? own.length : end + sameBeginning(own[end] ?? '', asked[end] ?? '')
   }
   const best = table.reduce((one, other) => (common(other) > common(one) ? other : one))
-  if (common(best) < 2) {
+  if (common(best) < 1.5) {
     const scopes = [...new Set(table.map(({ scope }) => scope))].filter(Boolean)
     return `no scope begins like ${path}; there are: ${scopes.join(', ')}`
   }
