@@ -57,23 +57,25 @@ function reasonOf(error: Error & { cause?: NodeJS.ErrnoException }): string {
 /** Bytes of an answer that says what is wrong. */
 const MAX_PROBLEM = 65_536
 
-/** What an answer that is not a success says, in one line and one more for each fault. */
+/** What an answer that is not a success says, in one line, and more for why. */
 export async function problemIn(response: Response): Promise<string[]> {
   const text = await textOf(response)
-  let problem: { title?: unknown; detail?: unknown; errors?: unknown }
+  let problem: { title?: unknown; detail?: unknown; reason?: unknown; errors?: unknown }
   try {
     problem = Object(JSON.parse(text))
   } catch {
     problem = {}
   }
-  const { title = response.statusText, detail, errors } = problem
-  const first = [`${response.status} ${title}`, ...(detail === undefined ? [] : [String(detail)])].join(': ')
+  const { title = response.statusText, detail, reason, errors } = problem
+  const more = [detail, reason].filter(part => part !== undefined).flatMap(part => String(part).split('\n'))
   return [
-    first,
-    ...(Array.isArray(errors) ? errors : []).map(error =>
-      typeof error === 'string' ? `  ${error}` : `  ${error?.path ?? ''} ${error?.message ?? ''}`.trimEnd()
-    )
+    `${response.status} ${title}`,
+    ...[...more, ...(Array.isArray(errors) ? errors : []).map(inWords)].map(line => `  ${line}`)
   ]
+}
+
+function inWords(fault: { path?: unknown; message?: unknown } | string | null): string {
+  return typeof fault === 'string' ? fault : `${fault?.path ?? ''} ${fault?.message ?? ''}`.trim()
 }
 
 /** As much of it as is worth showing. */

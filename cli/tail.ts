@@ -1,5 +1,3 @@
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import type { ParseArgsConfig } from 'node:util'
 import { Filter } from '../plugins/recorder/filter.ts'
 import type { Summary } from '../plugins/recorder/show.ts'
@@ -51,13 +49,39 @@ does. All filters that are given must fit.
       return response.status === 400 ? 2 : 1
     }
     let count = 0
-    const lines = createInterface(Readable.fromWeb(response.body as never))
-    for await (const line of lines) {
+    for await (const line of linesOf(response)) {
       if (line === '') continue
-      print(values.json ? line : lineOf(JSON.parse(line)))
+      print(values.json ? line : lineOf(read(line, admin.url)))
       if (++count === wanted) return 0
     }
     throw new Error(`${admin.url} has ended the stream`)
+  }
+}
+
+/** Characters that a line may have: an exchange has far fewer. */
+const MAX_LINE = 1_048_576
+
+/** Until the stream ends, or breaks. */
+async function* linesOf({ body }: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  try {
+    for await (const chunk of body ?? []) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+      rest = lines.pop() as string
+      yield* lines
+      if (rest.length > MAX_LINE) return
+    }
+  } catch {
+    // The gateway is gone.
+  }
+}
+
+function read(line: string, url: string): Summary | { missed: number } {
+  try {
+    return JSON.parse(line)
+  } catch {
+    throw new Error(`${url} does not send exchanges`)
   }
 }
 
