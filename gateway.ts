@@ -28,6 +28,7 @@ import { listenerOptions } from './plugins/listener.ts'
 import { createLogger, createRequestIds } from './plugins/log.ts'
 
 import metrics from './plugins/metrics.ts'
+import type { Outside } from './plugins/outside.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
 import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit/index.ts'
@@ -43,17 +44,24 @@ import type { GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 
+/** What a gateway finds around it, where it is not alone in its process and on the net. */
+export interface Surroundings {
+  /** Of a worker: where limits are counted, and what it has counted itself goes when it ends. */
+  supervisor?: Supervisor
+  /** What stands in for all that it would reach. */
+  outside?: Outside
+}
+
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go, and exchanges are dated. `supervisor`: of a worker, where limits are
- * counted, and what it has counted itself goes when it ends.
+ * which versions come and go, and exchanges are dated.
  */
 export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
   now: () => number = Date.now,
-  supervisor?: Supervisor
+  { supervisor, outside }: Surroundings = {}
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -83,6 +91,8 @@ export async function buildGateway(
     schemaController: { compilersFactory: { buildValidator } },
     ...listenerOptions(config.listen)
   } as FastifyServerOptions)
+
+  if (outside) gateway.addHook('onRoute', outside.onRoute)
 
   // By default node drops what is beyond, and says nothing. The http plugin counts.
   gateway.server.maxHeadersCount = 0
@@ -114,14 +124,15 @@ export async function buildGateway(
   await gateway.register(http, config.http)
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
-  await gateway.register(upstreams, config.upstreams)
+  await gateway.register(upstreams, { upstreams: config.upstreams, create: outside?.createUpstream })
   await gateway.register(websocket)
-  await gateway.register(issuers, config.issuers)
-  if (config.redis) await gateway.register(redis, config.redis)
+  await gateway.register(issuers, { issuers: config.issuers, createKeys: outside?.createJwks })
+  if (config.redis) await gateway.register(redis, { ...config.redis, isAway: outside !== undefined })
   await gateway.register(tiers, {
     tiers: config.tiers,
     ...config.rateLimit,
     supervisor,
+    replace: outside?.limiter,
     // By itself a limit goes by a clock that is never set.
     ...(now !== Date.now && { now })
   })

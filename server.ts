@@ -1,22 +1,23 @@
-import { resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import { buildAdmin } from './admin.ts'
-import { buildGateway, ConfigError, resolveConfig } from './gateway.ts'
-import type { ConfigModule, GatewayConfig } from './schemas/gateway.ts'
+import { DEFAULT_FILE, explainFailure, loadConfig } from './cli/config.ts'
+import { buildGateway } from './gateway.ts'
 
 /** The process: arguments, configuration, listening, signals. What cannot start says why, in words, and exits with 1. */
-try {
-  await start()
-} catch (error) {
-  console.error(explain(error as NodeJS.ErrnoException))
-  process.exit(1)
+if (import.meta.main) {
+  try {
+    const { values } = parseArgs({ options: { config: { type: 'string', default: DEFAULT_FILE } } })
+    await start(values)
+  } catch (error) {
+    console.error(explainFailure(error))
+    process.exit(1)
+  }
 }
 
-async function start(): Promise<void> {
-  const { values } = parseArgs({ options: { config: { type: 'string', default: 'fastify.config.ts' } } })
-  const config = await loadConfig(values.config)
+/** Runs the gateway of a config file until the process is told to stop. Resolves once it listens. */
+export async function start({ config: file }: { config: string }): Promise<void> {
+  const config = await loadConfig(file, process.env)
   const gateway = await buildGateway(config)
   let isDraining = false
   const admin = await buildAdmin(gateway, () => isDraining, config.admin)
@@ -33,32 +34,4 @@ async function start(): Promise<void> {
   const { host, port } = config.listen
   await gateway.listen({ host, port })
   await admin.listen({ host: config.admin.host, port: config.admin.port })
-}
-
-async function loadConfig(file: string): Promise<GatewayConfig> {
-  const url = pathToFileURL(resolve(file)).href
-  let module: ConfigModule
-  try {
-    module = await import(url)
-  } catch (error) {
-    const { code, message, stack = '' } = error as NodeJS.ErrnoException
-    if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`))
-      throw new Error(`${file} cannot be read: there is no such file`)
-    const [where] = stack.match(/file:\/\/[^\s)]+:\d+/) ?? []
-    throw new Error(
-      `${file} cannot be loaded: ${message.split('\n', 1)[0]}${where ? ` (${fileURLToPath(where)})` : ''}`
-    )
-  }
-  if (module.default === undefined) throw new Error(`${file} has no default export`)
-  return resolveConfig(module, process.env)
-}
-
-function explain(error: NodeJS.ErrnoException & { port?: number; address?: string }): string {
-  if (error instanceof ConfigError) {
-    const { faults, message } = error
-    return `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${message}`
-  }
-  if (error.code === 'EADDRINUSE') return `${error.address}:${error.port} is taken by another process`
-  if (error.code === 'EACCES') return `${error.address}:${error.port} may not be listened on by this user`
-  return error.message
 }

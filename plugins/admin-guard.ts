@@ -81,7 +81,7 @@ function isFromElsewhere({ method, headers: { origin }, host }: FastifyRequest):
   return !URL.canParse(origin) || new URL(origin).host !== host
 }
 
-function isLoopbackHost(host: string): boolean {
+export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fast
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
+import { describeRoutes } from '../described.ts'
 import { type ProblemError, typeOf } from '../problem.ts'
 import { ALGORITHMS, createJwks, type Key } from './jwks.ts'
 
@@ -71,14 +72,23 @@ interface Claims extends Record<string, unknown> {
   exp: number
 }
 
+export interface IssuersOptions {
+  /** By name. */
+  issuers: Record<string, IssuerOptions>
+  createKeys?: typeof createJwks | undefined
+}
+
 const tokenKey = Symbol('sluice.tokenKey')
 
 export const issuers = fp(
-  async function issuers(fastify: FastifyInstance, options: Record<string, IssuerOptions>) {
+  async function issuers(
+    fastify: FastifyInstance,
+    { issuers: options, createKeys = createJwks }: IssuersOptions
+  ) {
     const guards = new Map<string, onRequestHookHandler>()
     fastify.decorateRequest(tokenKey)
     for (const [name, issuer] of Object.entries(options))
-      guards.set(name, await createGuard(fastify, name, issuer))
+      guards.set(name, await createGuard(fastify, name, issuer, createKeys))
 
     fastify.decorate('authenticate', (name: string) => {
       const guard = guards.get(name)
@@ -92,6 +102,7 @@ export const issuers = fp(
 
 async function jwt(fastify: FastifyInstance, { issuer }: JwtOptions) {
   fastify.addHook('onRequest', fastify.authenticate(issuer))
+  describeRoutes(fastify, { issuer })
 }
 
 export default fp(jwt, { name: 'sluice-jwt', fastify: '5.x', dependencies: ['sluice-issuers'] })
@@ -104,9 +115,10 @@ const expired = unauthorized(new TokenExpired(), 'Bearer error="invalid_token", 
 async function createGuard(
   fastify: FastifyInstance,
   name: string,
-  options: IssuerOptions
+  options: IssuerOptions,
+  createKeys: typeof createJwks
 ): Promise<onRequestHookHandler> {
-  const jwks = createJwks(options, fastify.log)
+  const jwks = createKeys(options, fastify.log)
   // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
   const refused = new LruMap<ProblemError>(MAX_REFUSED, REFUSED_TTL)
   // LruMap takes 0 for no limit.

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
+import { describeRoutes } from '../described.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
@@ -34,6 +35,8 @@ export interface TiersOptions extends RateLimitOptions {
   tiers: Record<string, TierOptions>
   /** Milliseconds, for what is counted in memory. */
   now?: () => number
+  /** What limits in the place of Redis or memory. */
+  replace?: ((memory: Limiter) => Limiter) | undefined
   /** Where limits are counted without Redis, if this process is one of several workers. */
   supervisor?: Supervisor | undefined
 }
@@ -67,7 +70,7 @@ type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: 
 export const tiers = fp(
   async function tiers(
     fastify: FastifyInstance,
-    { tiers: options, gateways, keys, now, supervisor }: TiersOptions
+    { tiers: options, gateways, keys, now, supervisor, replace }: TiersOptions
   ) {
     const { redis, log } = fastify
     const sharers = (redis ? gateways : 1) * (supervisor?.workers ?? 1)
@@ -84,7 +87,7 @@ export const tiers = fp(
       : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout)
     fastify.addHook('onClose', async () => remote?.close())
 
-    const limiter = remote ? createLeasedLimiter(remote) : memory
+    const limiter = replace?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
 
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('tiers', [...byName.values()])
@@ -101,6 +104,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   const own = fastify.tier(name)
   if (own === undefined) throw new Error(`no tier is named '${name}'`)
 
+  describeRoutes(fastify, { limit: { by, tier: name } })
   const addresses = new LruMap<string>(10_000)
   const keyGenerator = (request: FastifyRequest): Admission => {
     if (by === 'address') return { key: addressKey(request.ip, addresses), tier: own, decision: undefined }

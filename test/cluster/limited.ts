@@ -29,9 +29,7 @@ const config = resolveConfig(
   {}
 )
 const gateway = await buildGateway(config, undefined, undefined, {
-  channel: process,
-  workers: Number(workers),
-  timeout: Number(timeout)
+  supervisor: { channel: process, workers: Number(workers), timeout: Number(timeout) }
 })
 const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ url })

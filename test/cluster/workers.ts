@@ -93,7 +93,9 @@ export async function startCluster(
       on() {},
       off() {}
     }
-    const gateway = await buildGateway(config, undefined, undefined, { channel, workers: size })
+    const gateway = await buildGateway(config, undefined, undefined, {
+      supervisor: { channel, workers: size }
+    })
     const own = await buildAdmin(gateway, () => worker.state === 'draining')
     const socket = join(directory, `${id}.sock`)
     await own.listen({ path: socket })
