@@ -5,28 +5,22 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
-
 import packageJson from './package.json' with { type: 'json' }
 import accessLog from './plugins/access-log.ts'
-
 import addresses from './plugins/addresses.ts'
 import certificates from './plugins/certificates.ts'
 import { createClientErrorHandler } from './plugins/client-error.ts'
 import compress from './plugins/compress.ts'
 import connections from './plugins/connections.ts'
 import cors from './plugins/cors.ts'
-
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import http from './plugins/http.ts'
 import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
-
 import lastCounts from './plugins/last-counts.ts'
 import { listenerOptions } from './plugins/listener.ts'
-
 import { createLogger, createRequestIds } from './plugins/log.ts'
-
 import metrics from './plugins/metrics.ts'
 import type { Outside } from './plugins/outside.ts'
 import overload, { shedding } from './plugins/overload.ts'
