@@ -1,0 +1,56 @@
+/** What the operators' side may know of the processes, and ask of them. Times are epoch ms, durations ms. */
+export interface Cluster {
+  /** All that run, draining ones too; the oldest first. */
+  workers(): ClusterWorker[]
+  status(): ClusterStatus
+  /**
+   * Replaces every worker by one that has read everything anew. Calls that come while it goes on share the one that
+   * follows it. Never rejects: what went wrong is in the outcome, and the old workers have stayed.
+   */
+  reload(): Promise<ReloadOutcome>
+}
+
+export interface ClusterWorker {
+  /** 1, 2, …: never used again. */
+  id: number
+  pid: number
+  /** Which reload it is of: 1 at the start. */
+  generation: number
+  state: WorkerState
+  /** Path of the Unix socket on which its own admin side listens, once it is ready. */
+  socket: string
+}
+
+/** starting: takes no connections yet. draining: takes no more. */
+export type WorkerState = 'starting' | 'ready' | 'draining'
+
+export interface ClusterStatus {
+  pid: number
+  /** starting: no worker takes connections yet. draining: told to stop; `/readyz` is 503 in both. */
+  state: WorkerState
+  startedAt: number
+  generation: number
+  isReloading: boolean
+  /** Undefined if there was none. */
+  lastReload: ReloadOutcome | undefined
+  crashes: CrashStatus
+  workers: (ClusterWorker & { startedAt: number; connections: number })[]
+}
+
+export interface ReloadOutcome {
+  outcome: 'done' | 'failed'
+  /** Why it failed, as it would be printed at the start. */
+  reason: string | undefined
+  at: number
+  duration: number
+  /** Which generation runs now. */
+  generation: number
+}
+
+/** Workers that ended by themselves. */
+export interface CrashStatus {
+  count: number
+  last: { at: number; pid: number; reason: string } | undefined
+  /** Of workers that are yet to be replaced: when the next one will be. */
+  nextStartAt: number | undefined
+}
