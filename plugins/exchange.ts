@@ -49,7 +49,8 @@ export const IdleTimeout = createError(
   Error,
   false
 )
-const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
+/** Nobody's fault. */
+export const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 

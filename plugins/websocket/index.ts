@@ -65,7 +65,7 @@ async function websocket(fastify: FastifyInstance) {
   let hasRoutes = false
   const handovers = new WeakMap<IncomingMessage, Handover>()
   const tunnels = new Set<Tunnel>()
-  let isClosing = false
+  let isDraining = false
 
   /** Versions of a scope may have one each at the same path. */
   const know = (url: string) => {
@@ -100,7 +100,7 @@ async function websocket(fastify: FastifyInstance) {
           const handover = handovers.get(request.raw)
           if (handover === undefined) return void reply.send(upgradeRequired(request))
           checkRequest(request, handover.head, allowOrigins)
-          if (isClosing || open >= maxConnections) return void reply.send(tooMany())
+          if (open >= maxConnections) return void reply.send(tooMany())
           const headers = toUpstreamHeaders(request)
           // What a service may do with it, the limits here cannot follow.
           delete headers['sec-websocket-extensions']
@@ -145,7 +145,7 @@ async function websocket(fastify: FastifyInstance) {
               request.log.info({ route: request.routeOptions.url, ms, ...end }, 'websocket closed')
             })
             tunnels.add(tunnel)
-            if (isClosing) tunnel.close()
+            if (isDraining) tunnel.close()
           }
         }
       })
@@ -172,13 +172,17 @@ async function websocket(fastify: FastifyInstance) {
     })
   })
 
-  fastify.addHook('preClose', async () => {
-    isClosing = true
+  fastify.onDrain(() => {
+    isDraining = true
     for (const tunnel of tunnels) tunnel.close()
   })
 }
 
-export default fp(websocket, { name: 'sluice-websocket', fastify: '5.x', dependencies: ['sluice-upstream'] })
+export default fp(websocket, {
+  name: 'sluice-websocket',
+  fastify: '5.x',
+  dependencies: ['sluice-upstream', 'sluice-drain']
+})
 
 /** Node leaves a request that wants another protocol without a response. */
 function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {

@@ -1,0 +1,68 @@
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { buildClusterAdmin } from './admin.ts'
+import type { Cluster } from './cluster.ts'
+import { explainListening, type Listener, listenForConnections, listenForRequests } from './listeners.ts'
+import type { Settings } from './messages.ts'
+
+/** Both listeners: that of the gateway, whose connections go to the workers, and that of the operators. */
+export interface Front {
+  /** Listens where the config says by now. @throws why that cannot be, for people; all is as it was then. */
+  accept(settings: Settings): Promise<void>
+  closeGateway(): void
+  close(): void
+}
+
+export function createFront(cluster: Cluster, onConnection: (socket: Socket) => void): Front {
+  let settings: Settings | undefined
+  let gateway: Listener | undefined
+  let admin: Listener | undefined
+  let app: FastifyInstance | undefined
+
+  return {
+    async accept(next) {
+      const opened: Listener[] = []
+      try {
+        const [gatewayBefore, adminBefore] = [gateway, admin]
+        const newGateway = isElsewhere(next.listen, settings?.listen)
+          ? await listenForConnections(next.listen, onConnection)
+          : undefined
+        if (newGateway) opened.push(newGateway)
+        const newApp = await buildClusterAdmin(cluster, next.admin)
+        await newApp.ready()
+        const newAdmin = isElsewhere(next.admin, settings?.admin)
+          ? await listenForRequests({ host: next.admin.host, port: next.admin.port }, (request, response) =>
+              app?.routing(request, response)
+            )
+          : undefined
+        app = newApp
+        settings = next
+        if (newGateway) {
+          gateway = newGateway
+          gatewayBefore?.close()
+        }
+        if (newAdmin) {
+          admin = newAdmin
+          adminBefore?.close()
+        }
+      } catch (error) {
+        for (const listener of opened) listener.close()
+        throw new Error(explainListening(error as NodeJS.ErrnoException), { cause: error })
+      }
+    },
+    closeGateway() {
+      gateway?.close()
+      gateway = undefined
+    },
+    close() {
+      gateway?.close()
+      admin?.close()
+      app?.close()
+      gateway = admin = app = undefined
+    }
+  }
+}
+
+function isElsewhere(next: { host: string; port: number }, before?: { host: string; port: number }): boolean {
+  return next.host !== before?.host || next.port !== before.port
+}

@@ -1,0 +1,105 @@
+import type { Socket } from 'node:net'
+import { buildAdmin } from '../admin.ts'
+import { buildGateway } from '../gateway.ts'
+import { explain, loadConfig } from './config.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+/**
+ * A worker: one gateway, built of a config that is read when the process starts, which listens to nobody: connections
+ * come from the supervisor. It ends once it has drained, told to or left alone. Arguments: the config's file, and the
+ * path of the Unix socket for its admin side.
+ */
+const [file, socket] = process.argv.slice(2) as [string, string]
+
+// They come to the whole group of processes, and are the supervisor's to act on.
+process.once('disconnect', alone)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
+
+try {
+  await start()
+} catch (error) {
+  await fail(explain(error as Error))
+  process.exit(1)
+}
+
+async function start(): Promise<void> {
+  const config = await loadConfig(file, process.env)
+  const gateway = await buildGateway(config)
+  const { server } = gateway
+  let isDraining = false
+  let connections = 0
+  let told: NodeJS.Timeout | undefined
+  const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
+  await admin.listen({ path: socket, listenTextResolver: () => `worker ${process.pid} is up` })
+
+  // What starts node's watch over slow heads and bodies.
+  server.emit('listening')
+
+  process.on('message', (message: ToWorker, connection?: Socket) => {
+    if (message.type === 'drain') drain(0)
+    else if (message.type === 'connection') take(message.id, connection)
+  })
+  process.off('disconnect', alone).on('disconnect', () => drain(0))
+  for (const event of ['uncaughtException', 'unhandledRejection'])
+    process.on(event, (error: Error) => {
+      gateway.log.fatal({ err: error }, 'the worker fails')
+      if (isDraining) process.exit(1)
+      fail(String(error?.message ?? error))
+      drain(1)
+    })
+
+  const { listen, admin: guard, drain: times, log } = config
+  tell({
+    type: 'ready',
+    settings: {
+      listen: { host: listen.host, port: listen.port },
+      admin: guard,
+      drain: times,
+      logLevel: log.level
+    }
+  })
+
+  /** Told first: of what is not told, the supervisor knows that nothing was read. */
+  function take(id: number, connection: Socket | undefined): void {
+    if (connection !== undefined) connections++
+    tell({ type: 'taken', id, connections })
+    if (connection === undefined) return
+    connection.once('close', () => {
+      connections--
+      told ??= setTimeout(() => {
+        told = undefined
+        tell({ type: 'connections', connections })
+      }, TELL_AFTER)
+    })
+    // As sockets are that a server of node's has accepted.
+    connection.allowHalfOpen = true
+    if (connections > server.maxConnections) return void connection.destroy()
+    server.emit('connection', connection)
+  }
+
+  async function drain(code: number): Promise<void> {
+    if (isDraining) return
+    isDraining = true
+    const cut = await gateway.drain()
+    if (cut > 0) gateway.log.warn({ cut }, 'connections were cut at the end of the drain')
+    await gateway.close()
+    await admin.close()
+    process.exit(code)
+  }
+}
+
+/** Milliseconds. */
+const TELL_AFTER = 50
+
+function alone(): void {
+  process.exit(1)
+}
+
+function tell(message: FromWorker, done?: () => void): void {
+  if (process.connected) process.send?.(message, undefined, undefined, done)
+  else done?.()
+}
+
+function fail(reason: string): Promise<void> {
+  return new Promise(resolve => tell({ type: 'failed', reason }, resolve))
+}
