@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
 /** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
@@ -11,6 +12,9 @@ process.on('SIGHUP', () => {
   if (supervisor === undefined) isReloadDue = true
   else supervisor.reload()
 })
+process.on('SIGUSR2', async () => {
+  if (await supervisor?.handOver()) process.exit(0)
+})
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
 
 try {
@@ -18,9 +22,11 @@ try {
   supervisor = await startSupervisor({
     file: values.config,
     workers: numberOf('WORKERS', availableParallelism(), 1),
-    startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1)
+    startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1),
+    inherited: inheritedSockets(process.env)
   })
   if (isReloadDue) supervisor.reload()
+  process.send?.(READY)
 } catch (error) {
   console.error((error as Error).message)
   process.exit(1)

@@ -1,19 +1,32 @@
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { buildClusterAdmin } from './admin.ts'
 import type { Cluster } from './cluster.ts'
-import { explainListening, type Listener, listenForConnections, listenForRequests } from './listeners.ts'
+import {
+  explainListening,
+  type Listener,
+  listenForConnections,
+  listenForRequests,
+  type Place
+} from './listeners.ts'
 import type { Settings } from './messages.ts'
+import { type Inherited, startSuccessor } from './sockets.ts'
 
 /** Both listeners: that of the gateway, whose connections go to the workers, and that of the operators. */
 export interface Front {
   /** Listens where the config says by now. @throws why that cannot be, for people; all is as it was then. */
   accept(settings: Settings): Promise<void>
+  /** Starts another process of this program on the same sockets. Resolves with its pid. @throws if it does not start. */
+  handOver(): Promise<number>
   closeGateway(): void
   close(): void
 }
 
-export function createFront(cluster: Cluster, onConnection: (socket: Socket) => void): Front {
+export function createFront(
+  cluster: Cluster,
+  inherited: Inherited,
+  onConnection: (socket: Socket) => void
+): Front {
   let settings: Settings | undefined
   let gateway: Listener | undefined
   let admin: Listener | undefined
@@ -25,13 +38,13 @@ export function createFront(cluster: Cluster, onConnection: (socket: Socket) => 
       try {
         const [gatewayBefore, adminBefore] = [gateway, admin]
         const newGateway = isElsewhere(next.listen, settings?.listen)
-          ? await listenForConnections(next.listen, onConnection)
+          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection)
           : undefined
         if (newGateway) opened.push(newGateway)
         const newApp = await buildClusterAdmin(cluster, next.admin)
         await newApp.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
-          ? await listenForRequests({ host: next.admin.host, port: next.admin.port }, (request, response) =>
+          ? await listenForRequests(placeOf(next.admin, 'admin'), (request, response) =>
               app?.routing(request, response)
             )
           : undefined
@@ -50,6 +63,7 @@ export function createFront(cluster: Cluster, onConnection: (socket: Socket) => 
         throw new Error(explainListening(error as NodeJS.ErrnoException), { cause: error })
       }
     },
+    handOver: () => startSuccessor(gateway?.server as Server, admin?.server as Server),
     closeGateway() {
       gateway?.close()
       gateway = undefined
@@ -60,6 +74,12 @@ export function createFront(cluster: Cluster, onConnection: (socket: Socket) => 
       app?.close()
       gateway = admin = app = undefined
     }
+  }
+
+  /** What was handed over is used once, at the start; a reload may move away from it. */
+  function placeOf({ host, port }: { host: string; port: number }, name: keyof Inherited): Place {
+    const fd = settings === undefined ? inherited[name] : undefined
+    return fd === undefined ? { host, port } : { fd }
   }
 }
 

@@ -13,6 +13,7 @@ import type { Settings } from './messages.ts'
 import { createPool } from './pool.ts'
 import { startWorker } from './process.ts'
 import { createReload } from './reload.ts'
+import type { Inherited } from './sockets.ts'
 
 export interface SupervisorOptions {
   /** Of the config, which only workers read. */
@@ -20,6 +21,7 @@ export interface SupervisorOptions {
   workers: number
   /** Milliseconds for a worker to get ready. */
   startTimeout: number
+  inherited?: Inherited
   backoff?: BackoffOptions
   /** Milliseconds that a worker has to run for its crash to be the first in a row. */
   stableAfter?: number
@@ -28,6 +30,11 @@ export interface SupervisorOptions {
 export interface Supervisor extends Cluster {
   /** Drains and ends everything. True if nothing had to be cut off. */
   stop(): Promise<boolean>
+  /**
+   * Starts the program anew on the same sockets, then stops as by `stop`, without a delay. False if the other did not
+   * start, and this one goes on.
+   */
+  handOver(): Promise<boolean>
   /** Ends everything at once. */
   kill(): void
   log(): FastifyBaseLogger
@@ -41,7 +48,7 @@ const WORKER_FLAGS: readonly string[] = []
  * @throws what keeps it from starting, for people; nothing is left running then.
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { file, workers: size, startTimeout } = options
+  const { file, workers: size, startTimeout, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000 } = options
   const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
@@ -79,7 +86,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log: () => log
   })
   const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run }
-  const front = createFront(cluster, distributor.accept)
+  const front = createFront(cluster, inherited, distributor.accept)
 
   try {
     await pool.replace(accept, true)
@@ -87,7 +94,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     front.close()
     throw error
   }
-  return { ...cluster, stop, kill, log: () => log }
+  return { ...cluster, stop: () => stop(settings?.drain.delay), handOver, kill, log: () => log }
 
   /** Before anything has changed: what it throws leaves all as it was. */
   async function accept(next: Settings): Promise<void> {
@@ -96,10 +103,21 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     settings = next
   }
 
-  async function stop(): Promise<boolean> {
-    if (isStopping) return true
+  async function handOver(): Promise<boolean> {
+    try {
+      const successor = await front.handOver()
+      log.info({ successor }, 'the gateway is handed over')
+    } catch (error) {
+      log.error({ err: error }, 'not handed over: the gateway goes on')
+      return false
+    }
+    await stop(0)
+    return true
+  }
+
+  async function stop(delay = 0): Promise<boolean> {
     isStopping = true
-    await sleep(settings?.drain.delay)
+    await sleep(delay)
     front.closeGateway()
     await distributor.flushed()
     const isGentle = await pool.drain()
