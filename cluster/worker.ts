@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import type { Socket } from 'node:net'
 import { buildAdmin } from '../admin.ts'
 import { buildGateway } from '../gateway.ts'
@@ -58,6 +59,7 @@ async function start(): Promise<void> {
       logLevel: log.level
     }
   })
+  flushCompileCache()
 
   /** Told first: of what is not told, the supervisor knows that nothing was read. */
   function take(id: number, connection: Socket | undefined): void {
@@ -96,7 +98,8 @@ function alone(): void {
 }
 
 function tell(message: FromWorker, done?: () => void): void {
-  if (process.connected) process.send?.(message, undefined, undefined, done)
+  // A supervisor that has gone is heard of by that alone.
+  if (process.connected) process.send?.(message, undefined, undefined, () => done?.())
   else done?.()
 }
 

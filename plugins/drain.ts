@@ -18,28 +18,15 @@ import { hasServed } from './connections.ts'
  * - Exchanges without a deadline, which need never end, are ended when most of the time is over, and what is there after
  *   `timeout` ms is cut.
  *
- * `close()` without it ends what is idle at once.
+ * All of it one after the other, over a share of the time: those who come back do not come at once. `close()` without it
+ * ends what is idle at once.
  */
-/** Of the time, when to end what would not end by itself. */
-const STREAMS_END = 0.8
-const IDLE_END = 0.95
-/** Milliseconds between two looks. */
-const LOOK = 50
-/** RFC 9113, 6.8: whatever is on its way is still served. */
-const EVERY_STREAM = 2 ** 31 - 1
-
-interface Seen {
-  /** Bytes both ways, and since when there have been no more. */
-  bytes: number
-  at: number
-}
-
 async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOptions, 'timeout' | 'idle'>) {
   const { server } = fastify
   const open = new Set<Socket>()
   const sockets = new Map<Socket, Seen>()
   const sessions = new Set<ServerHttp2Session>()
-  const listeners: (() => void)[] = []
+  const listeners: DrainListener[] = []
   let drained: Promise<number> | undefined
 
   // Both may happen to one connection: TLS is read from another socket than it came by.
@@ -59,32 +46,41 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
   fastify.decorate('drain', () => (drained ??= start()))
 
   fastify.addHook('preClose', done => {
-    beLast()
+    server.prependListener('request', (_request, response) => {
+      response.shouldKeepAlive = false
+    })
     const timer = setInterval(() => server.closeIdleConnections(), 20)
-    const end = setTimeout(fastify.endStreams, timeout * STREAMS_END)
+    const end = setTimeout(fastify.endStreams, timeout * STREAMS_END, 0)
     server.once('close', () => {
       clearInterval(timer)
       clearTimeout(end)
     })
-    for (const listener of listeners) listener()
+    for (const listener of listeners) listener(0)
     done()
   })
 
   function follow(socket: Socket): void {
-    sockets.set(socket, { bytes: 0, at: 0 })
+    sockets.set(socket, { bytes: 0, idleAt: 0, leavesAt: 0 })
     socket.once('close', () => sockets.delete(socket))
   }
 
   function start(): Promise<number> {
     const startedAt = performance.now()
+    const spread = timeout * SPREAD
+    const laterOf = evenly(sockets.size, spread)
     for (const [socket, seen] of sockets) {
       seen.bytes = bytesOf(socket)
-      seen.at = startedAt
+      seen.idleAt = startedAt
+      seen.leavesAt = startedAt + laterOf()
     }
-    beLast()
-    for (const session of sessions) leave(session)
-    for (const listener of listeners) listener()
-    const end = setTimeout(fastify.endStreams, timeout * STREAMS_END)
+    server.prependListener('request', (request, response) => {
+      const leavesAt = sockets.get(request.socket)?.leavesAt ?? 0
+      if (performance.now() >= leavesAt) response.shouldKeepAlive = false
+    })
+    const laterThan = evenly(sessions.size, spread)
+    for (const session of sessions) setTimeout(leave, laterThan(), session)
+    for (const listener of listeners) listener(spread)
+    const end = setTimeout(fastify.endStreams, timeout * STREAMS_END, timeout * (IDLE_END - STREAMS_END))
     return new Promise(resolve => {
       const timer = setInterval(look, LOOK)
       look()
@@ -102,17 +98,6 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
     })
   }
 
-  /** In HTTP/2 there is no such field, and the response drops it. */
-  function beLast(): void {
-    for (const socket of sockets.keys()) {
-      const response = (socket as HttpSocket)._httpMessage
-      if (response && !response.headersSent) response.shouldKeepAlive = false
-    }
-    server.prependListener('request', (_request, response) => {
-      response.shouldKeepAlive = false
-    })
-  }
-
   function endIdle(now: number, isLate: boolean): void {
     if (isLate) for (const session of sessions) session.close()
     for (const [socket, seen] of sockets) {
@@ -120,8 +105,9 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
       const bytes = bytesOf(socket)
       if (bytes !== seen.bytes || (socket as HttpSocket)._httpMessage) {
         seen.bytes = bytes
-        seen.at = now
-      } else if (isLate || (now - seen.at >= idle && hasServed(socket))) endGently(socket)
+        seen.idleAt = now
+      } else if (isLate || (now >= seen.leavesAt && now - seen.idleAt >= idle && hasServed(socket)))
+        endGently(socket)
     }
   }
 
@@ -133,7 +119,32 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
   }
 }
 
-type HttpSocket = Socket & { _httpMessage?: { headersSent: boolean; shouldKeepAlive: boolean } | null }
+/** Of the time: until when all that may be told to end has been told; when to end what would not end by itself. */
+const SPREAD = 0.25
+const STREAMS_END = 0.8
+const IDLE_END = 0.95
+/** Milliseconds between two looks. */
+const LOOK = 50
+/** RFC 9113, 6.8: whatever is on its way is still served. */
+const EVERY_STREAM = 2 ** 31 - 1
+
+/** When is whose turn, for `count` of them over `spread` ms. */
+export function evenly(count: number, spread: number): () => number {
+  let turn = 0
+  return () => (turn++ * spread) / Math.max(1, count)
+}
+
+interface Seen {
+  /** Both ways, and since when there have been no more. */
+  bytes: number
+  idleAt: number
+  /** From when on an answer on it is the last. */
+  leavesAt: number
+}
+
+type HttpSocket = Socket & { _httpMessage?: object | null }
+/** `spread`: milliseconds over which to do what is to be done. */
+export type DrainListener = (spread: number) => void
 
 function bytesOf({ bytesRead, bytesWritten }: Socket): number {
   return bytesRead + bytesWritten
@@ -146,6 +157,6 @@ declare module 'fastify' {
     /** Ends every connection, gently; how many had to be cut. Further calls share the first. `close()` is for after it. */
     drain(): Promise<number>
     /** Called once the gateway drains, or closes without. */
-    onDrain(listener: () => void): void
+    onDrain(listener: DrainListener): void
   }
 }

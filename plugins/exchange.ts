@@ -266,8 +266,10 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const begin = createTraces(options.sample ?? 1)
   const endless = new Set<Exchange>()
   fastify.decorateRequest('exchange')
-  fastify.decorate('endStreams', () => {
-    for (const exchange of endless) exchange.abort(new Stopping())
+  fastify.decorate('endStreams', spread => {
+    let turn = 0
+    for (const exchange of endless)
+      setTimeout(() => exchange.abort(new Stopping()), (turn++ * spread) / endless.size)
   })
   fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
@@ -296,8 +298,8 @@ export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 declare module 'fastify' {
   interface FastifyInstance {
     onExchangeEnd(listener: ExchangeListener): void
-    /** Aborts the exchanges that have no deadline. */
-    endStreams(): void
+    /** Aborts the exchanges that have no deadline, one after the other. `spread`: milliseconds for all of them. */
+    endStreams(spread: number): void
   }
   interface FastifyRequest {
     exchange: Exchange

@@ -5,6 +5,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
+import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
 import { type ProblemError, problemOf } from '../problem.ts'
@@ -172,9 +173,10 @@ async function websocket(fastify: FastifyInstance) {
     })
   })
 
-  fastify.onDrain(() => {
+  fastify.onDrain(spread => {
     isDraining = true
-    for (const tunnel of tunnels) tunnel.close()
+    const laterOf = evenly(tunnels.size, spread)
+    for (const tunnel of tunnels) setTimeout(tunnel.close, laterOf())
   })
 }
 
