@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type BackoffOptions, backoff } from './backoff.ts'
 import type { CrashStatus } from './cluster.ts'
@@ -27,6 +28,8 @@ export interface PoolOptions {
   backoff: BackoffOptions
   /** Milliseconds that a worker has to run for its crash to be the first. */
   stableAfter: number
+  /** Milliseconds that new workers take connections beside those whose place they take. */
+  joinFor: number
   start(generation: number, onFailing: (reason: string) => void): WorkerProcess
   /** Workers have come or gone. */
   onChange(): void
@@ -43,7 +46,15 @@ interface Place {
 /** Milliseconds beyond its drain after which a worker that should have ended is killed. */
 const GRACE = 2_000
 
-export function createPool({ size, backoff: times, stableAfter, start, onChange, log }: PoolOptions): Pool {
+export function createPool({
+  size,
+  backoff: times,
+  stableAfter,
+  joinFor,
+  start,
+  onChange,
+  log
+}: PoolOptions): Pool {
   const running = new Set<WorkerProcess>()
   let generation = 0
   let places: Place[] = []
@@ -98,6 +109,9 @@ export function createPool({ size, backoff: times, stableAfter, start, onChange,
     places = next
     for (const { worker } of next) worker.state = 'ready'
     onChange()
+    // At first they are slow: beside the others they get no more than they can take.
+    if (before.length > 0) await sleep(joinFor)
+    if (isEnding) return
     for (const { worker, timer } of before) {
       clearTimeout(timer)
       if (worker.state === 'starting') worker.kill()

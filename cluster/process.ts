@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
+import { lowerPriority } from './priority.ts'
 
 /** A worker as its supervisor has it. */
 export interface WorkerProcess extends ClusterWorker {
@@ -32,6 +33,8 @@ export interface WorkerOptions {
   execArgv: readonly string[]
   /** Milliseconds to get ready. */
   startTimeout: number
+  /** It starts beside others that serve. */
+  isYielding: boolean
   onTaken(id: number): void
   /** It goes on no longer, by its own word; it drains and ends. */
   onFailing(reason: string): void
@@ -40,7 +43,7 @@ export interface WorkerOptions {
 const SCRIPT = join(import.meta.dirname, 'worker.ts')
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
-  const { id, generation, file, directory, execArgv, startTimeout, onTaken, onFailing } = options
+  const { id, generation, file, directory, execArgv, startTimeout, isYielding, onTaken, onFailing } = options
   const socket = join(directory, `${id}.sock`)
   const child = fork(SCRIPT, [file, socket], {
     execArgv: [...process.execArgv, ...execArgv],
@@ -49,6 +52,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   })
   const ready = Promise.withResolvers<Settings>()
   const ended = Promise.withResolvers<string | undefined>()
+  const priority = isYielding ? lowerPriority(child.pid as number) : undefined
   let isReady = false
   let isTold = false
   let reason: string | undefined
@@ -94,6 +98,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     else if (message.type === 'ready') {
       clearTimeout(timer)
       isReady = true
+      priority?.restore()
       ready.resolve(message.settings)
     } else if (message.type === 'failed') {
       reason = message.reason

@@ -25,6 +25,8 @@ export interface SupervisorOptions {
   backoff?: BackoffOptions
   /** Milliseconds that a worker has to run for its crash to be the first in a row. */
   stableAfter?: number
+  /** Milliseconds that new workers take connections beside those whose place they take. */
+  joinFor?: number
 }
 
 export interface Supervisor extends Cluster {
@@ -49,7 +51,7 @@ const WORKER_FLAGS: readonly string[] = []
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { file, workers: size, startTimeout, inherited = {} } = options
-  const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000 } = options
+  const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
   const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   const startedAt = Date.now()
@@ -62,6 +64,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     size,
     backoff,
     stableAfter,
+    joinFor,
     start: (generation, onFailing) =>
       startWorker({
         id: ++lastId,
@@ -70,6 +73,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         directory,
         execArgv: WORKER_FLAGS,
         startTimeout,
+        isYielding: settings !== undefined,
         onTaken: id => distributor.taken(id),
         onFailing
       }),
