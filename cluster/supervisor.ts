@@ -73,7 +73,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         directory,
         execArgv: WORKER_FLAGS,
         startTimeout,
-        isYielding: settings !== undefined,
+        isYielding: settings !== undefined || inherited.gateway !== undefined,
         onTaken: id => distributor.taken(id),
         onFailing
       }),
@@ -93,7 +93,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const front = createFront(cluster, inherited, distributor.accept)
 
   try {
-    await pool.replace(accept, true)
+    await pool.replace(accept, inherited.gateway === undefined)
   } catch (error) {
     front.close()
     throw error
@@ -115,6 +115,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       log.error({ err: error }, 'not handed over: the gateway goes on')
       return false
     }
+    // See the pool: both take connections for a while.
+    await sleep(joinFor)
     await stop(0)
     return true
   }

@@ -4,13 +4,14 @@ import { buildAdmin } from '../admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { explain, loadConfig } from './config.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { warmUp } from './warm.ts'
 
 /**
  * A worker: one gateway, built of a config that is read when the process starts, which listens to nobody: connections
- * come from the supervisor. It ends once it has drained, told to or left alone. Arguments: the config's file, and the
- * path of the Unix socket for its admin side.
+ * come from the supervisor. It ends once it has drained, told to or left alone. Arguments: the config's file, the path of
+ * the Unix socket for its admin side, and whether there is time to warm up.
  */
-const [file, socket] = process.argv.slice(2) as [string, string]
+const [file, socket, isYielding] = process.argv.slice(2) as [string, string, string?]
 
 // They come to the whole group of processes, and are the supervisor's to act on.
 process.once('disconnect', alone)
@@ -31,6 +32,7 @@ async function start(): Promise<void> {
   let connections = 0
   let told: NodeJS.Timeout | undefined
   const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
+  if (isYielding) await warmUp(socket)
   await admin.listen({ path: socket, listenTextResolver: () => `worker ${process.pid} is up` })
 
   // What starts node's watch over slow heads and bodies.

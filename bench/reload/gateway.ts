@@ -9,13 +9,13 @@ const SERVICE = 'service' as never
 
 /** The gateway that is reloaded. Every answer says of which `edition` its config is. */
 export function describe(edition: number) {
-  const { SERVICE_URL = '', PORT, ADMIN_PORT, DRAIN = '4000' } = process.env
+  const { SERVICE_URL = '', PORT, ADMIN_PORT, DRAIN = '10000' } = process.env
   return defineGateway({
     listen: { port: Number(PORT) },
     admin: { port: Number(ADMIN_PORT) },
     log: { level: (process.env.LOG_LEVEL as 'warn') ?? 'warn' },
     bodyLimit: 2_097_152,
-    drain: { timeout: Number(DRAIN), idle: 1_000 },
+    drain: { timeout: Number(DRAIN), idle: 2_000 },
     upstreams: { service: { url: SERVICE_URL } },
     scopes: { api: { prefix: '/api', routes } }
   })
