@@ -22,7 +22,10 @@ export async function listenForConnections(
 }
 
 export async function listenForRequests(place: Place, onRequest: RequestListener): Promise<Listener> {
-  const server = createHttpServer(onRequest)
+  const server = createHttpServer((request, response) => {
+    if (!server.listening) response.shouldKeepAlive = false
+    onRequest(request, response)
+  })
   await listen(server, place)
   return {
     server,

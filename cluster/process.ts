@@ -61,6 +61,8 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     reason = `the worker was not ready within ${startTimeout / 1000} s`
     child.kill('SIGKILL')
   }, startTimeout)
+  // On a machine that has no time left for it, it would not get there.
+  const yielding = setTimeout(() => priority?.restore(), startTimeout / 3)
   // Whoever starts one asks for it; nobody has to.
   ready.promise.catch(() => {})
 
@@ -98,6 +100,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     else if (message.type === 'ready') {
       clearTimeout(timer)
       isReady = true
+      clearTimeout(yielding)
       priority?.restore()
       ready.resolve(message.settings)
     } else if (message.type === 'failed') {
@@ -118,6 +121,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
 
   function end(how: string): void {
     clearTimeout(timer)
+    clearTimeout(yielding)
     ready.reject(new Error(reason ?? `the worker did not start: ${how}`))
     ended.resolve(isTold ? undefined : (reason ?? how))
   }

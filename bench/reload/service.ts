@@ -22,7 +22,9 @@ const server = createServer((request, response) => {
   request.resume()
   if (url === '/events') {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    const timer = setInterval(() => response.write(`data: ${Date.now()}\n\n`), 250)
+    const say = () => response.write(`data: ${Date.now()}\n\n`)
+    say()
+    const timer = setInterval(say, 250)
     response.on('close', () => clearInterval(timer))
     return
   }
