@@ -1,5 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -42,6 +43,7 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
     if (drained !== undefined) session.once('stream', () => leave(session))
   })
 
+  fastify.decorate('leaveOpen', socket => void sockets.delete(socket as Socket))
   fastify.decorate('onDrain', listener => void listeners.push(listener))
   fastify.decorate('drain', () => (drained ??= start()))
 
@@ -156,6 +158,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Ends every connection, gently; how many had to be cut. Further calls share the first. `close()` is for after it. */
     drain(): Promise<number>
+    /** The connection is no longer HTTP's: whoever has it ends it. */
+    leaveOpen(socket: Duplex): void
     /** Called once the gateway drains, or closes without. */
     onDrain(listener: DrainListener): void
   }

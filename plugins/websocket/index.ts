@@ -139,6 +139,7 @@ async function websocket(fastify: FastifyInstance) {
           function join(service: Duplex): void {
             const startedAt = performance.now()
             const { socket } = handover as Handover
+            fastify.leaveOpen(socket)
             const tunnel = createTunnel(socket, service, { maxMessage, idleTimeout }, end => {
               open--
               tunnels.delete(tunnel)
