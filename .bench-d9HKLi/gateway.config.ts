@@ -1,0 +1,2 @@
+import { describe } from '../bench/reload/gateway.ts'
+export default describe(5)
