@@ -1,2 +1,2 @@
 import { describe } from '../bench/reload/gateway.ts'
-export default describe(5)
+export default describe(17)

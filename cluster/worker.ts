@@ -1,7 +1,11 @@
+import { fstatSync, rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
 import { buildAdmin } from '../admin.ts'
 import { buildGateway } from '../gateway.ts'
+import { createLogger } from '../plugins/log.ts'
+import { createRedactor } from '../plugins/redact/index.ts'
 import { explain, loadConfig } from './config.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { warmUp } from './warm.ts'
@@ -26,7 +30,9 @@ try {
 
 async function start(): Promise<void> {
   const config = await loadConfig(file, process.env)
-  const gateway = await buildGateway(config)
+  const { listen, admin: guard, drain: times, log, redact } = config
+  const atOnce = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
+  const gateway = await buildGateway(config, createLogger(log.level, 1, createRedactor(redact), atOnce))
   const { server } = gateway
   let isDraining = false
   let connections = 0
@@ -42,7 +48,10 @@ async function start(): Promise<void> {
     if (message.type === 'drain') drain(0)
     else if (message.type === 'connection') take(message.id, connection)
   })
-  process.off('disconnect', alone).on('disconnect', () => drain(0))
+  process.off('disconnect', alone).on('disconnect', () => {
+    process.once('exit', tidy)
+    drain(0)
+  })
   for (const event of ['uncaughtException', 'unhandledRejection'])
     process.on(event, (error: Error) => {
       gateway.log.fatal({ err: error }, 'the worker fails')
@@ -51,7 +60,6 @@ async function start(): Promise<void> {
       drain(1)
     })
 
-  const { listen, admin: guard, drain: times, log } = config
   tell({
     type: 'ready',
     settings: {
@@ -94,9 +102,17 @@ async function start(): Promise<void> {
 
 /** Milliseconds. */
 const TELL_AFTER = 50
+/** Bytes that a pipe takes in one piece, whoever else writes to it (pipe(7)): lines of several workers stay lines. */
+const PIPE_BUF = 4_096
 
 function alone(): void {
+  tidy()
   process.exit(1)
+}
+
+/** What a supervisor would have done that was not killed. */
+function tidy(): void {
+  rmSync(dirname(socket), { recursive: true, force: true })
 }
 
 function tell(message: FromWorker, done?: () => void): void {

@@ -43,7 +43,8 @@ export async function status(admin: string): Promise<ClusterStatus> {
 }
 
 export async function reload(admin: string): Promise<ReloadOutcome> {
-  return (await (await fetch(`${admin}/reload`, { method: 'POST' })).json()) as ReloadOutcome
+  const answer = await fetch(`${admin}/reload`, { method: 'POST' })
+  return { ...((await answer.json()) as ReloadOutcome), outcome: answer.ok ? 'done' : 'failed' }
 }
 
 export async function freePort(): Promise<number> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster.ts'
@@ -14,6 +14,8 @@ export interface RunningServer {
   url: string
   admin: string
   file: string
+  /** Where it has its own files while it runs. */
+  temporary: string
   output(): string
   status(): Promise<ClusterStatus>
   reload(): Promise<ReloadOutcome>
@@ -34,12 +36,21 @@ export async function startServer(
 ): Promise<RunningServer> {
   const directory = mkdtempSync(join(root, '.test-'))
   const file = join(directory, 'gateway.config.ts')
+  const temporary = join(directory, 'tmp')
+  mkdirSync(temporary)
   const write = (text: string) => writeFileSync(file, text)
   write(config)
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
   const child = spawn(process.execPath, ['server.ts', '--config', file], {
     cwd: root,
-    env: { PATH: process.env.PATH, WORKERS: String(workers), PORT: port, ADMIN_PORT: adminPort, ...env },
+    env: {
+      PATH: process.env.PATH,
+      WORKERS: String(workers),
+      TMPDIR: temporary,
+      PORT: port,
+      ADMIN_PORT: adminPort,
+      ...env
+    },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   let output = ''
@@ -65,9 +76,13 @@ export async function startServer(
     url: `http://127.0.0.1:${port}`,
     admin,
     file,
+    temporary,
     output: () => output,
     status,
-    reload: async () => (await call(`${admin}/reload`, { method: 'POST' })).json as ReloadOutcome,
+    async reload() {
+      const { status, json } = await call(`${admin}/reload`, { method: 'POST' })
+      return { ...json, outcome: status === 200 ? 'done' : 'failed' }
+    },
     write
   }
 }
