@@ -41,15 +41,23 @@ export function createFront(
           ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection)
           : undefined
         if (newGateway) opened.push(newGateway)
-        const newApp = await buildClusterAdmin(cluster, next.admin)
-        await newApp.ready()
+        const appBefore = app
+        const isGuarded =
+          app !== undefined &&
+          next.admin.host === settings?.admin.host &&
+          next.admin.token === settings.admin.token
+        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin)
+        await newApp?.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
           ? await listenForRequests(placeOf(next.admin, 'admin'), (request, response) =>
               app?.routing(request, response)
             )
           : undefined
-        app = newApp
         settings = next
+        if (newApp) {
+          app = newApp
+          appBefore?.close()
+        }
         if (newGateway) {
           gateway = newGateway
           gatewayBefore?.close()

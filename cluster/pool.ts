@@ -94,10 +94,10 @@ export function createPool({
         if (!atOnce) settings = await next.at(-1)?.worker.ready
       }
       ;[settings] = await Promise.all(next.map(({ worker }) => worker.ready))
-      await accept(settings as Settings)
-      if (isEnding) throw new Error('the gateway stops')
       const gone = next.find(({ worker }) => worker.hasEnded)
-      if (gone !== undefined) throw new Error(`the worker ${await gone.worker.ended}`)
+      if (gone !== undefined) throw new Error(`the worker did not stay: ${await gone.worker.ended}`)
+      if (isEnding) throw new Error('the gateway stops')
+      await accept(settings as Settings)
     } catch (error) {
       for (const { worker } of next) worker.kill()
       await Promise.all(next.map(({ worker }) => worker.ended))
@@ -120,31 +120,21 @@ export function createPool({
   }
 
   function newPlace(of: number): Place {
-    const place: Place = {
-      worker: begin(of, reason => crash(place, reason)),
-      failures: 0,
-      timer: undefined,
-      nextStartAt: undefined
-    }
-    watch(place)
+    const place = { failures: 0, timer: undefined, nextStartAt: undefined } as unknown as Place
+    fill(place, of)
     return place
   }
 
-  function begin(of: number, onFailing: (reason: string) => void): WorkerProcess {
-    const worker = start(of, onFailing)
+  function fill(place: Place, of: number): WorkerProcess {
+    const worker = start(of, reason => crash(place, reason))
+    place.worker = worker
     running.add(worker)
-    worker.ended.then(() => {
+    worker.ended.then(reason => {
       running.delete(worker)
       onChange()
-    })
-    return worker
-  }
-
-  function watch(place: Place): void {
-    const { worker } = place
-    worker.ended.then(reason => {
       if (reason !== undefined && place.worker === worker && worker.state !== 'draining') crash(place, reason)
     })
+    return worker
   }
 
   /** Of a generation that does not serve yet it is for `replace` to see. */
@@ -170,9 +160,7 @@ export function createPool({
 
   async function restart(place: Place): Promise<void> {
     place.timer = place.nextStartAt = undefined
-    const worker = begin(generation, reason => crash(place, reason))
-    place.worker = worker
-    watch(place)
+    const worker = fill(place, generation)
     try {
       await worker.ready
       if (isEnding || !places.includes(place)) return void worker.kill()

@@ -52,7 +52,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   })
   const ready = Promise.withResolvers<Settings>()
   const ended = Promise.withResolvers<string | undefined>()
-  const priority = isYielding ? lowerPriority(child.pid as number) : undefined
+  const priority = isYielding && child.pid !== undefined ? lowerPriority(child.pid) : undefined
   let isReady = false
   let isTold = false
   let reason: string | undefined

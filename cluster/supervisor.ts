@@ -42,6 +42,8 @@ export interface Supervisor extends Cluster {
   log(): FastifyBaseLogger
 }
 
+/** Milliseconds. */
+const FLUSH_FOR = 1_000
 /** Flags of node and V8 for workers alone. */
 const WORKER_FLAGS: readonly string[] = []
 
@@ -57,6 +59,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const startedAt = Date.now()
   let lastId = 0
   let isStopping = false
+  let isHandingOver = false
   let settings: Settings | undefined
   let log: FastifyBaseLogger = pino({ level: 'silent' })
 
@@ -108,11 +111,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   async function handOver(): Promise<boolean> {
+    if (isHandingOver || isStopping) return false
+    isHandingOver = true
     try {
       const successor = await front.handOver()
       log.info({ successor }, 'the gateway is handed over')
     } catch (error) {
       log.error({ err: error }, 'not handed over: the gateway goes on')
+      isHandingOver = false
       return false
     }
     // See the pool: both take connections for a while.
@@ -125,7 +131,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     isStopping = true
     await sleep(delay)
     front.closeGateway()
-    await distributor.flushed()
+    // For what no worker takes there is no waiting.
+    await Promise.race([distributor.flushed(), sleep(FLUSH_FOR)])
     const isGentle = await pool.drain()
     front.close()
     return isGentle

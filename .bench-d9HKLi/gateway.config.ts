@@ -1,2 +1,0 @@
-import { describe } from '../bench/reload/gateway.ts'
-export default describe(17)
