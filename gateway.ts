@@ -114,7 +114,7 @@ export async function buildGateway(
       version: packageJson.version,
       now
     })
-  await gateway.register(drain, { drain: config.drain })
+  await gateway.register(drain, config.drain)
   await gateway.register(http, config.http)
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.

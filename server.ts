@@ -1,37 +1,61 @@
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import closeWithGrace from 'close-with-grace'
-import { buildAdmin } from './admin.ts'
-import { DEFAULT_FILE, explainFailure, loadConfig } from './cli/config.ts'
-import { buildGateway } from './gateway.ts'
+import { DEFAULT_FILE } from './cluster/config.ts'
+import { inheritedSockets, READY } from './cluster/sockets.ts'
+import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
-/** The process: arguments, configuration, listening, signals. What cannot start says why, in words, and exits with 1. */
+/** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
 if (import.meta.main) {
   try {
     const { values } = parseArgs({ options: { config: { type: 'string', default: DEFAULT_FILE } } })
     await start(values)
   } catch (error) {
-    console.error(explainFailure(error))
+    console.error((error as Error).message)
     process.exit(1)
   }
 }
 
 /** Runs the gateway of a config file until the process is told to stop. Resolves once it listens. */
 export async function start({ config: file }: { config: string }): Promise<void> {
-  const config = await loadConfig(file, process.env)
-  const gateway = await buildGateway(config)
-  let isDraining = false
-  const admin = await buildAdmin(gateway, () => isDraining, config.admin)
+  let supervisor: Supervisor | undefined
+  let isReloadDue = false
+  let isTold = false
 
-  closeWithGrace({ delay: config.drain, logger: gateway.log }, async ({ err, signal }) => {
-    if (err) gateway.log.fatal({ err }, 'the gateway fails')
-    else gateway.log.info({ signal }, 'the gateway stops')
-    isDraining = true
-    await gateway.close()
-    await admin.close()
+  process.on('SIGHUP', () => {
+    if (supervisor === undefined) isReloadDue = true
+    else supervisor.reload()
   })
+  process.on('SIGUSR2', async () => {
+    if (await supervisor?.handOver()) process.exit(0)
+  })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
 
-  // In this order, so that who is told that the gateway is ready finds it listening.
-  const { host, port } = config.listen
-  await gateway.listen({ host, port })
-  await admin.listen({ host: config.admin.host, port: config.admin.port })
+  supervisor = await startSupervisor({
+    file,
+    workers: numberOf('WORKERS', availableParallelism(), 1),
+    startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1),
+    inherited: inheritedSockets(process.env)
+  })
+  if (isReloadDue) supervisor.reload()
+  process.send?.(READY)
+
+  /** Gently, or at once if told twice. */
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    if (isTold) supervisor?.kill()
+    // Workers that have not started yet see that they are alone.
+    if (isTold || supervisor === undefined) process.exit(1)
+    isTold = true
+    supervisor.log().info({ signal }, 'the gateway stops')
+    const isGentle = await supervisor.stop()
+    process.exit(isGentle ? 0 : 1)
+  }
+}
+
+function numberOf(name: string, otherwise: number, minimum: number): number {
+  const text = process.env[name]
+  if (!text) return otherwise
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < minimum)
+    throw new Error(`${name} must be an integer from ${minimum}`)
+  return number
 }

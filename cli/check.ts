@@ -4,7 +4,7 @@ import { readCertificates } from '../plugins/certificates.ts'
 import type { ConfigFault } from '../schemas/gateway.ts'
 import { audit, type Finding } from './audit/index.ts'
 import { type Command, configOption, jsonOption, plain } from './command.ts'
-import { loadConfig } from './config.ts'
+import { loadConfig } from '../cluster/config.ts'
 import { rehearse } from './rehearsal.ts'
 import { tableOf } from './table.ts'
 

@@ -71,6 +71,11 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   }
 }
 
+/** True once a request has come on it. */
+export function hasServed(socket: Socket): boolean {
+  return (socket as CountedSocket)[requests] !== undefined
+}
+
 export default fp(connections, { name: 'sluice-connections', fastify: '5.x' })
 
 /** Node's server closes with this a connection whose answer was the last. */

@@ -50,7 +50,8 @@ export const IdleTimeout = createError(
   Error,
   false
 )
-const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
+/** Nobody's fault. */
+export const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
@@ -273,8 +274,10 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const endless = new Set<Exchange>()
   const byLength = new Map<number, Deadlines>()
   fastify.decorateRequest('exchange')
-  fastify.decorate('endStreams', () => {
-    for (const exchange of endless) exchange.abort(new Stopping())
+  fastify.decorate('endStreams', spread => {
+    let turn = 0
+    for (const exchange of endless)
+      setTimeout(() => exchange.abort(new Stopping()), (turn++ * spread) / endless.size)
   })
   fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
@@ -312,8 +315,8 @@ export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 declare module 'fastify' {
   interface FastifyInstance {
     onExchangeEnd(listener: ExchangeListener): void
-    /** Aborts the exchanges that have no deadline. */
-    endStreams(): void
+    /** Aborts the exchanges that have no deadline, one after the other. `spread`: milliseconds for all of them. */
+    endStreams(spread: number): void
   }
   interface FastifyRequest {
     exchange: Exchange

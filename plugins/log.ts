@@ -15,22 +15,25 @@ export interface GatewayLogger extends FastifyBaseLogger {
  * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost
  * rather than waited for once `BACKLOG` bytes wait already; the next one that is written says how many. Undefined if
  * nothing is to be logged: Fastify then does without what a line would need. `redactor` for what plugins log as
- * `headers` and `url`.
+ * `headers` and `url`. `atOnce`: characters of a write at most, where others write to the same place; a line that is longer
+ * is written all the same.
  */
 export function createLogger(
   level: string,
   dest: string | number = 1,
-  redactor?: Redactor
+  redactor?: Redactor,
+  atOnce = BACKLOG
 ): GatewayLogger | undefined {
   if (level === 'silent') return undefined
   let page = ''
   let timer: NodeJS.Timeout | undefined
   // Before pino's own listener, which then writes what waits in the destination.
   process.once('exit', turn)
-  const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: BACKLOG })
+  const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: atOnce })
   // sonic-boom measures all that waits with each line, so it gets them by the page.
   const pages = {
     write(line: string) {
+      if (page.length + line.length > atOnce) turn()
       page += line
       if (page.length >= PAGE) turn()
       else timer ??= setTimeout(turn, FLUSH).unref()

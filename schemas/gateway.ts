@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
+import { DrainOptions } from './drain.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
@@ -91,8 +92,8 @@ export const GatewayOptions = Type.Object(
     http: withDefault(HttpOptions, {}),
     /** Bytes of a request's body, read or forwarded, unless its route says otherwise. */
     bodyLimit: withDefault(Type.Integer({ minimum: 0 }), 1_048_576),
-    /** Milliseconds that open exchanges get when the gateway stops. */
-    drain: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    /** How the gateway stops. */
+    drain: withDefault(DrainOptions, {}),
     /** When to refuse requests since there are too many; without it, never. */
     overload: Type.Optional(OverloadOptions),
     upstreams: withDefault(Named(UpstreamOptions), {}),

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { RetryReason } from '../../schemas/upstream.ts'
-import type { Abortable, Exchange } from '../exchange.ts'
+import { type Abortable, type Exchange, Stopping } from '../exchange.ts'
 import type { Breaker, Outcome, Permit } from './breaker.ts'
 import type { Bulkhead, Waiting } from './bulkhead.ts'
 import { Call, type CallOwner, type Headers, type UpstreamCallback, type UpstreamResponse } from './call.ts'
@@ -115,7 +115,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       return this.#callback(reason)
     }
     clearTimeout(this.#backoff)
-    const isNeutral = (reason.statusCode ?? 500) < 500 || exchange.clientGone
+    const isNeutral = (reason.statusCode ?? 500) < 500 || reason instanceof Stopping || exchange.clientGone
     this.#end(isNeutral ? 'neutral' : 'failure', reason)
   }
 

@@ -1,6 +1,6 @@
 import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { type Abortable, DetachedExchange, type Exchange, isBodyLate } from '../exchange.ts'
+import { type Abortable, DetachedExchange, type Exchange, isBodyLate, Stopping } from '../exchange.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
 import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
@@ -213,6 +213,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     const status = error.statusCode ?? 500
     const isNeutral =
       status < 500 ||
+      error instanceof Stopping ||
       this.#waitsForReader() ||
       (status === 504 && this.#waitsForBody()) ||
       this.#exchange.clientGone

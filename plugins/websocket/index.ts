@@ -5,6 +5,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
+import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
 import { type ProblemError, problemOf } from '../problem.ts'
@@ -65,7 +66,7 @@ async function websocket(fastify: FastifyInstance) {
   let hasRoutes = false
   const handovers = new WeakMap<IncomingMessage, Handover>()
   const tunnels = new Set<Tunnel>()
-  let isClosing = false
+  let isDraining = false
 
   /** Versions of a scope may have one each at the same path. */
   const know = (url: string) => {
@@ -101,7 +102,7 @@ async function websocket(fastify: FastifyInstance) {
           const handover = handovers.get(request.raw)
           if (handover === undefined) return void reply.send(upgradeRequired(request))
           checkRequest(request, handover.head, allowOrigins)
-          if (isClosing || open >= maxConnections) return void reply.send(tooMany())
+          if (open >= maxConnections) return void reply.send(tooMany())
           const headers = toUpstreamHeaders(request)
           // What a service may do with it, the limits here cannot follow.
           delete headers['sec-websocket-extensions']
@@ -139,6 +140,7 @@ async function websocket(fastify: FastifyInstance) {
           function join(service: Duplex): void {
             const startedAt = performance.now()
             const { socket } = handover as Handover
+            fastify.leaveOpen(socket)
             const tunnel = createTunnel(socket, service, { maxMessage, idleTimeout }, end => {
               open--
               tunnels.delete(tunnel)
@@ -146,7 +148,7 @@ async function websocket(fastify: FastifyInstance) {
               request.log.info({ route: request.routeOptions.url, ms, ...end }, 'websocket closed')
             })
             tunnels.add(tunnel)
-            if (isClosing) tunnel.close()
+            if (isDraining) tunnel.close()
           }
         }
       })
@@ -173,13 +175,18 @@ async function websocket(fastify: FastifyInstance) {
     })
   })
 
-  fastify.addHook('preClose', async () => {
-    isClosing = true
-    for (const tunnel of tunnels) tunnel.close()
+  fastify.onDrain(spread => {
+    isDraining = true
+    const laterOf = evenly(tunnels.size, spread)
+    for (const tunnel of tunnels) setTimeout(tunnel.close, laterOf())
   })
 }
 
-export default fp(websocket, { name: 'sluice-websocket', fastify: '5.x', dependencies: ['sluice-upstream'] })
+export default fp(websocket, {
+  name: 'sluice-websocket',
+  fastify: '5.x',
+  dependencies: ['sluice-upstream', 'sluice-drain']
+})
 
 /** Node leaves a request that wants another protocol without a response. */
 function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { loadConfig } from '../../cli/config.ts'
+import { loadConfig } from '../../cluster/config.ts'
 import { names } from './configs/hostile.ts'
 import { golden, sluice } from './golden.ts'
 

@@ -18,7 +18,7 @@ async function start(
     answer?: (request: IncomingMessage, response: ServerResponse) => void
     idleTimeout?: number
     listen?: object
-    drain?: number
+    drain?: { timeout: number }
   } = {}
 ) {
   const calls: { request: IncomingMessage; response: ServerResponse; closed: boolean }[] = []
@@ -108,7 +108,7 @@ for (const isHttp2 of [false, true]) {
   })
 
   t.test(`streams are ended before the gateway’s time to stop is over (${over})`, async t => {
-    const { url, calls, gateway } = await start(t, { answer: events, listen, drain: 1_000 })
+    const { url, calls, gateway } = await start(t, { answer: events, listen, drain: { timeout: 1_000 } })
     const { stream } = await open(t, url)
     stream.resume()
     const ended = new Promise(resolve => stream.on('close', resolve))
@@ -118,7 +118,7 @@ for (const isHttp2 of [false, true]) {
   })
 
   t.test(`a slow service holds up an upload (${over})`, async t => {
-    const { url, calls } = await start(t, { listen, drain: 500 })
+    const { url, calls } = await start(t, { listen, drain: { timeout: 500 } })
     const chunk = Buffer.alloc(65_536)
     const upload = isHttp2
       ? (await startSession(t, url)).request({ ':path': '/events/', ':method': 'POST' })

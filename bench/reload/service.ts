@@ -1,0 +1,43 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { WebSocketServer } from 'ws'
+
+/** A service process: small answers, uploads that it counts, events, and a WebSocket that says everything again. */
+const answer = Buffer.from(JSON.stringify({ id: '1', text: 'x'.repeat(64) }))
+
+const server = createServer((request, response) => {
+  request.on('error', () => {})
+  response.on('error', () => {})
+  const { url } = request
+  if (url === '/upload') {
+    let size = 0
+    request.on('data', chunk => {
+      size += chunk.length
+    })
+    request.on('end', () =>
+      response.setHeader('content-type', 'application/json').end(JSON.stringify({ size }))
+    )
+    return
+  }
+  request.resume()
+  if (url === '/events') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    const say = () => response.write(`data: ${Date.now()}\n\n`)
+    say()
+    const timer = setInterval(say, 250)
+    response.on('close', () => clearInterval(timer))
+    return
+  }
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer)
+})
+// The gateway's own connections are to be closed by the gateway.
+server.keepAliveTimeout = 120_000
+new WebSocketServer({ server, path: '/echo' }).on('connection', socket => {
+  socket.on('error', () => {})
+  socket.on('message', data => socket.send(data))
+})
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, () =>
+  process.send?.({ port: (server.address() as AddressInfo).port })
+)
+process.on('SIGTERM', () => process.exit())
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,91 @@
+import type { Socket } from 'node:net'
+import type { WorkerProcess } from './process.ts'
+
+/**
+ * Gives connections to workers: each to the one that has the fewest, of those that have taken what they were given. Until
+ * a worker has said that a connection is its own it stays ours too, so that one whose worker ends in between goes to
+ * another. node:cluster would lose it, and hands out what is new by turns, so that a worker that is new itself, and has
+ * nothing yet, would get no more than the others.
+ */
+export interface Distributor {
+  accept(connection: Socket): void
+  /** The worker to which it was given has taken it. */
+  taken(id: number): void
+  /** A worker is there to be given to, or is no longer. */
+  changed(): void
+  /** Resolves once nothing waits. */
+  flushed(): Promise<void>
+}
+
+/** Connections that wait for a worker; more are refused. */
+const MAX_WAITING = 4_096
+
+export function createDistributor(workers: () => Iterable<WorkerProcess>): Distributor {
+  const given = new Map<number, { connection: Socket; worker: WorkerProcess }>()
+  let waiting: Socket[] = []
+  let flushes: (() => void)[] = []
+  let lastId = 0
+
+  return {
+    accept(connection) {
+      connection.on('error', () => {})
+      if (waiting.length >= MAX_WAITING) return void connection.destroy()
+      waiting.push(connection)
+      give()
+    },
+    taken(id) {
+      const gift = given.get(id)
+      if (gift === undefined) return
+      given.delete(id)
+      gift.worker.pending = undefined
+      // Closes this process' hold on it, and nothing else.
+      gift.connection.destroy()
+      give()
+    },
+    changed() {
+      for (const [id, { connection, worker }] of given) {
+        if (!worker.hasEnded) continue
+        given.delete(id)
+        waiting.unshift(connection)
+      }
+      give()
+    },
+    flushed() {
+      return new Promise(resolve => {
+        flushes.push(resolve)
+        give()
+      })
+    }
+  }
+
+  function give(): void {
+    let count = 0
+    for (const connection of waiting) {
+      const worker = choose()
+      if (worker === undefined) break
+      count++
+      const id = ++lastId
+      given.set(id, { connection, worker })
+      worker.pending = id
+      worker.connections++
+      worker.give(id, connection)
+    }
+    if (count > 0) waiting = waiting.slice(count)
+    if (waiting.length > 0 || given.size > 0) return
+    for (const resolve of flushes) resolve()
+    flushes = []
+  }
+
+  function choose(): WorkerProcess | undefined {
+    let best: WorkerProcess | undefined
+    for (const worker of workers())
+      if (
+        worker.state === 'ready' &&
+        worker.pending === undefined &&
+        !worker.hasEnded &&
+        (best === undefined || worker.connections < best.connections)
+      )
+        best = worker
+    return best
+  }
+}

@@ -1,0 +1,96 @@
+import type { Server, Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { buildClusterAdmin } from './admin.ts'
+import type { Cluster } from './cluster.ts'
+import {
+  explainListening,
+  type Listener,
+  listenForConnections,
+  listenForRequests,
+  type Place
+} from './listeners.ts'
+import type { Settings } from './messages.ts'
+import { type Inherited, startSuccessor } from './sockets.ts'
+
+/** Both listeners: that of the gateway, whose connections go to the workers, and that of the operators. */
+export interface Front {
+  /** Listens where the config says by now. @throws why that cannot be, for people; all is as it was then. */
+  accept(settings: Settings): Promise<void>
+  /** Starts another process of this program on the same sockets. Resolves with its pid. @throws if it does not start. */
+  handOver(): Promise<number>
+  closeGateway(): void
+  close(): void
+}
+
+export function createFront(
+  cluster: Cluster,
+  inherited: Inherited,
+  onConnection: (socket: Socket) => void
+): Front {
+  let settings: Settings | undefined
+  let gateway: Listener | undefined
+  let admin: Listener | undefined
+  let app: FastifyInstance | undefined
+
+  return {
+    async accept(next) {
+      const opened: Listener[] = []
+      try {
+        const [gatewayBefore, adminBefore] = [gateway, admin]
+        const newGateway = isElsewhere(next.listen, settings?.listen)
+          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection)
+          : undefined
+        if (newGateway) opened.push(newGateway)
+        const appBefore = app
+        const isGuarded =
+          app !== undefined &&
+          next.admin.host === settings?.admin.host &&
+          next.admin.token === settings.admin.token
+        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin)
+        await newApp?.ready()
+        const newAdmin = isElsewhere(next.admin, settings?.admin)
+          ? await listenForRequests(placeOf(next.admin, 'admin'), (request, response) =>
+              app?.routing(request, response)
+            )
+          : undefined
+        settings = next
+        if (newApp) {
+          app = newApp
+          appBefore?.close()
+        }
+        if (newGateway) {
+          gateway = newGateway
+          gatewayBefore?.close()
+        }
+        if (newAdmin) {
+          admin = newAdmin
+          adminBefore?.close()
+        }
+      } catch (error) {
+        for (const listener of opened) listener.close()
+        throw new Error(explainListening(error as NodeJS.ErrnoException), { cause: error })
+      }
+    },
+    handOver: () => startSuccessor(gateway?.server as Server, admin?.server as Server),
+    closeGateway() {
+      gateway?.close()
+      gateway = undefined
+    },
+    close() {
+      gateway?.close()
+      admin?.close()
+      app?.close()
+      gateway = admin = app = undefined
+    }
+  }
+
+  /** What was handed over is used once, at the start; a reload may move away from it. */
+  function placeOf({ host, port }: { host: string; port: number }, name: keyof Inherited): Place {
+    const fd = settings === undefined ? inherited[name] : undefined
+    return fd === undefined ? { host, port } : { fd }
+  }
+}
+
+function isElsewhere(next: { host: string; port: number }, before?: { host: string; port: number }): boolean {
+  return next.host !== before?.host || next.port !== before.port
+}

@@ -1,0 +1,48 @@
+import { once } from 'node:events'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
+
+/** Where a listener is to be: an address, or a socket that somebody else has opened. */
+export type Place = { host: string; port: number } | { fd: number }
+
+export interface Listener {
+  readonly server: Server
+  /** Takes no more. Those that have been taken stay. */
+  close(): void
+}
+
+/** Connections of whom nobody reads anything here. @throws what `explainListening` puts into words. */
+export async function listenForConnections(
+  place: Place,
+  onConnection: (socket: Socket) => void
+): Promise<Listener> {
+  const server = createServer({ pauseOnConnect: true, noDelay: true }, onConnection)
+  await listen(server, place)
+  return { server, close: () => void server.close() }
+}
+
+export async function listenForRequests(place: Place, onRequest: RequestListener): Promise<Listener> {
+  const server = createHttpServer((request, response) => {
+    if (!server.listening) response.shouldKeepAlive = false
+    onRequest(request, response)
+  })
+  await listen(server, place)
+  return {
+    server,
+    close() {
+      server.close()
+      server.closeIdleConnections()
+    }
+  }
+}
+
+async function listen(server: Server, place: Place): Promise<void> {
+  server.listen(place as ListenOptions)
+  await once(server, 'listening')
+}
+
+export function explainListening(error: NodeJS.ErrnoException & { port?: number; address?: string }): string {
+  if (error.code === 'EADDRINUSE') return `${error.address}:${error.port} is taken by another process`
+  if (error.code === 'EACCES') return `${error.address}:${error.port} may not be listened on by this user`
+  return error.message
+}

@@ -1,0 +1,22 @@
+/** What passes between the supervisor and a worker, in order, connections included. */
+export type ToWorker =
+  /** With a socket that nobody has read from. */
+  | { type: 'connection'; id: number }
+  /** No connection comes after it. */
+  | { type: 'drain' }
+
+export type FromWorker =
+  | { type: 'ready'; settings: Settings }
+  /** It cannot start, or goes on no longer: why, for people. It ends by itself. */
+  | { type: 'failed'; reason: string }
+  /** From here on a connection is the worker's. `connections`: how many it has. */
+  | { type: 'taken'; id: number; connections: number }
+  | { type: 'connections'; connections: number }
+
+/** What the supervisor has to know of a config that only workers read. */
+export interface Settings {
+  listen: { host: string; port: number }
+  admin: { host: string; port: number; token?: string | undefined }
+  drain: { delay: number; timeout: number }
+  logLevel: string
+}

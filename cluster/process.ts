@@ -1,0 +1,128 @@
+import { fork } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import type { ClusterWorker, WorkerState } from './cluster.ts'
+import type { FromWorker, Settings, ToWorker } from './messages.ts'
+import { lowerPriority } from './priority.ts'
+
+/** A worker as its supervisor has it. */
+export interface WorkerProcess extends ClusterWorker {
+  readonly startedAt: number
+  /** As it has told, and what was given to it since. */
+  connections: number
+  /** Of the connections given to it, the one that it has not said it took. */
+  pending: number | undefined
+  /** @throws why it did not get there, for people; it has ended then, or will. */
+  readonly ready: Promise<Settings>
+  /** Resolves with how it ended, for people; undefined if it was told to. */
+  readonly ended: Promise<string | undefined>
+  readonly hasEnded: boolean
+  give(id: number, connection: Socket): void
+  drain(): void
+  kill(): void
+}
+
+export interface WorkerOptions {
+  id: number
+  generation: number
+  /** Of the config. */
+  file: string
+  /** Where its Unix socket is to be. */
+  directory: string
+  /** Node's and V8's own, for workers alone. */
+  execArgv: readonly string[]
+  /** Milliseconds to get ready. */
+  startTimeout: number
+  /** It starts beside others that serve. */
+  isYielding: boolean
+  onTaken(id: number): void
+  /** It goes on no longer, by its own word; it drains and ends. */
+  onFailing(reason: string): void
+}
+
+const SCRIPT = join(import.meta.dirname, 'worker.ts')
+
+export function startWorker(options: WorkerOptions): WorkerProcess {
+  const { id, generation, file, directory, execArgv, startTimeout, isYielding, onTaken, onFailing } = options
+  const socket = join(directory, `${id}.sock`)
+  const child = fork(SCRIPT, [file, socket, ...(isYielding ? ['warm'] : [])], {
+    execArgv: [...process.execArgv, ...execArgv],
+    // A third of the time that a start takes is for what has been compiled before.
+    env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...process.env }
+  })
+  const ready = Promise.withResolvers<Settings>()
+  const ended = Promise.withResolvers<string | undefined>()
+  const priority = isYielding && child.pid !== undefined ? lowerPriority(child.pid) : undefined
+  let isReady = false
+  let isTold = false
+  let reason: string | undefined
+
+  const timer = setTimeout(() => {
+    reason = `the worker was not ready within ${startTimeout / 1000} s`
+    child.kill('SIGKILL')
+  }, startTimeout)
+  // On a machine that has no time left for it, it would not get there.
+  const yielding = setTimeout(() => priority?.restore(), startTimeout / 3)
+  // Whoever starts one asks for it; nobody has to.
+  ready.promise.catch(() => {})
+
+  const worker: WorkerProcess = {
+    id,
+    pid: child.pid ?? 0,
+    generation,
+    state: 'starting' as WorkerState,
+    socket,
+    startedAt: Date.now(),
+    connections: 0,
+    pending: undefined,
+    ready: ready.promise,
+    ended: ended.promise,
+    get hasEnded() {
+      return child.exitCode !== null || child.signalCode !== null
+    },
+    give(id, connection) {
+      send({ type: 'connection', id }, connection)
+    },
+    drain() {
+      isTold = true
+      worker.state = 'draining'
+      send({ type: 'drain' })
+    },
+    kill() {
+      isTold = true
+      child.kill('SIGKILL')
+    }
+  }
+
+  child.on('message', (message: FromWorker) => {
+    if (message.type === 'taken' || message.type === 'connections') worker.connections = message.connections
+    if (message.type === 'taken') onTaken(message.id)
+    else if (message.type === 'ready') {
+      clearTimeout(timer)
+      isReady = true
+      clearTimeout(yielding)
+      priority?.restore()
+      ready.resolve(message.settings)
+    } else if (message.type === 'failed') {
+      reason = message.reason
+      if (isReady) onFailing(message.reason)
+    }
+  })
+  child.once('error', ({ message }) => end(message))
+  child.once('exit', (code, signal) =>
+    end(signal === null ? `it ended with ${code}` : `it ended by ${signal}`)
+  )
+  return worker
+
+  function send(message: ToWorker, connection?: Socket): void {
+    // One that has ended is heard of by its exit.
+    if (child.connected) child.send(message, connection, { keepOpen: true }, () => {})
+  }
+
+  function end(how: string): void {
+    clearTimeout(timer)
+    clearTimeout(yielding)
+    ready.reject(new Error(reason ?? `the worker did not start: ${how}`))
+    ended.resolve(isTold ? undefined : (reason ?? how))
+  }
+}

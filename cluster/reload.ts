@@ -1,0 +1,57 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { ReloadOutcome } from './cluster.ts'
+
+export interface Reload {
+  /** See `Cluster.reload`. */
+  run(): Promise<ReloadOutcome>
+  isRunning(): boolean
+  last(): ReloadOutcome | undefined
+}
+
+export interface ReloadOptions {
+  /** @throws why nothing has changed. */
+  replace(): Promise<void>
+  generation(): number
+  log(): FastifyBaseLogger
+}
+
+/** One at a time; those that are asked for meanwhile become one more, since what it reads is what there is by then. */
+export function createReload({ replace, generation, log }: ReloadOptions): Reload {
+  let running: Promise<ReloadOutcome> | undefined
+  let next: Promise<ReloadOutcome> | undefined
+  let last: ReloadOutcome | undefined
+
+  return { run, isRunning: () => running !== undefined, last: () => last }
+
+  function run(): Promise<ReloadOutcome> {
+    if (running === undefined) {
+      running = reload().finally(() => {
+        running = undefined
+      })
+      return running
+    }
+    next ??= running.then(() => {
+      next = undefined
+      return run()
+    })
+    return next
+  }
+
+  async function reload(): Promise<ReloadOutcome> {
+    const at = Date.now()
+    const reason = await replace().then(
+      () => undefined,
+      (error: Error) => error.message
+    )
+    last = {
+      outcome: reason === undefined ? 'done' : 'failed',
+      reason,
+      at,
+      duration: Date.now() - at,
+      generation: generation()
+    }
+    if (reason === undefined) log().info(last, 'reloaded')
+    else log().error(last, 'not reloaded: the old workers stay')
+    return last
+  }
+}

@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import pino from 'pino'
+import { createLogger } from '../plugins/log.ts'
+import type { BackoffOptions } from './backoff.ts'
+import type { Cluster, ClusterStatus, ReloadOutcome } from './cluster.ts'
+import { createDistributor } from './distributor.ts'
+import { createFront } from './front.ts'
+import type { Settings } from './messages.ts'
+import { createPool } from './pool.ts'
+import { startWorker } from './process.ts'
+import { createReload } from './reload.ts'
+import type { Inherited } from './sockets.ts'
+
+export interface SupervisorOptions {
+  /** Of the config, which only workers read. */
+  file: string
+  workers: number
+  /** Milliseconds for a worker to get ready. */
+  startTimeout: number
+  inherited?: Inherited
+  backoff?: BackoffOptions
+  /** Milliseconds that a worker has to run for its crash to be the first in a row. */
+  stableAfter?: number
+  /** Milliseconds that new workers take connections beside those whose place they take. */
+  joinFor?: number
+}
+
+export interface Supervisor extends Cluster {
+  /** Drains and ends everything. True if nothing had to be cut off. */
+  stop(): Promise<boolean>
+  /**
+   * Starts the program anew on the same sockets, then stops as by `stop`, without a delay. False if the other did not
+   * start, and this one goes on.
+   */
+  handOver(): Promise<boolean>
+  /** Ends everything at once. */
+  kill(): void
+  log(): FastifyBaseLogger
+}
+
+/** Milliseconds. */
+const FLUSH_FOR = 1_000
+/** Flags of node and V8 for workers alone. */
+const WORKER_FLAGS: readonly string[] = []
+
+/**
+ * Starts the workers, then listens for them. Of the config it only knows what they tell it.
+ * @throws what keeps it from starting, for people; nothing is left running then.
+ */
+export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const { file, workers: size, startTimeout, inherited = {} } = options
+  const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const startedAt = Date.now()
+  let lastId = 0
+  let isStopping = false
+  let isHandingOver = false
+  let settings: Settings | undefined
+  let log: FastifyBaseLogger = pino({ level: 'silent' })
+
+  const pool = createPool({
+    size,
+    backoff,
+    stableAfter,
+    joinFor,
+    start: (generation, onFailing) =>
+      startWorker({
+        id: ++lastId,
+        generation,
+        file,
+        directory,
+        execArgv: WORKER_FLAGS,
+        startTimeout,
+        isYielding: settings !== undefined || inherited.gateway !== undefined,
+        onTaken: id => distributor.taken(id),
+        onFailing
+      }),
+    onChange: () => distributor.changed(),
+    log: () => log
+  })
+  const distributor = createDistributor(pool.workers)
+  const reload = createReload({
+    replace: async () => {
+      await pool.settled()
+      await pool.replace(accept, false)
+    },
+    generation: () => pool.generation,
+    log: () => log
+  })
+  const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run }
+  const front = createFront(cluster, inherited, distributor.accept)
+
+  try {
+    await pool.replace(accept, inherited.gateway === undefined)
+  } catch (error) {
+    front.close()
+    throw error
+  }
+  return { ...cluster, stop: () => stop(settings?.drain.delay), handOver, kill, log: () => log }
+
+  /** Before anything has changed: what it throws leaves all as it was. */
+  async function accept(next: Settings): Promise<void> {
+    await front.accept(next)
+    if (next.logLevel !== settings?.logLevel) log = createLogger(next.logLevel) ?? pino({ level: 'silent' })
+    settings = next
+  }
+
+  async function handOver(): Promise<boolean> {
+    if (isHandingOver || isStopping) return false
+    isHandingOver = true
+    try {
+      const successor = await front.handOver()
+      log.info({ successor }, 'the gateway is handed over')
+    } catch (error) {
+      log.error({ err: error }, 'not handed over: the gateway goes on')
+      isHandingOver = false
+      return false
+    }
+    // See the pool: both take connections for a while.
+    await sleep(joinFor)
+    await stop(0)
+    return true
+  }
+
+  async function stop(delay = 0): Promise<boolean> {
+    isStopping = true
+    await sleep(delay)
+    front.closeGateway()
+    // For what no worker takes there is no waiting.
+    await Promise.race([distributor.flushed(), sleep(FLUSH_FOR)])
+    const isGentle = await pool.drain()
+    front.close()
+    return isGentle
+  }
+
+  function kill(): void {
+    isStopping = true
+    front.close()
+    pool.kill()
+  }
+
+  function status(): ClusterStatus {
+    const workers = pool.workers()
+    return {
+      pid: process.pid,
+      state: isStopping ? 'draining' : workers.some(({ state }) => state === 'ready') ? 'ready' : 'starting',
+      startedAt,
+      generation: pool.generation,
+      isReloading: reload.isRunning(),
+      lastReload: reload.last(),
+      crashes: pool.crashes(),
+      workers: workers.map(({ id, pid, generation, state, socket, startedAt, connections }) => ({
+        id,
+        pid,
+        generation,
+        state,
+        socket,
+        startedAt,
+        connections
+      }))
+    }
+  }
+}
+
+export type { ReloadOutcome }

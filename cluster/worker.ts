@@ -1,0 +1,126 @@
+import { fstatSync, rmSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
+import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { buildAdmin } from '../admin.ts'
+import { buildGateway } from '../gateway.ts'
+import { createLogger } from '../plugins/log.ts'
+import { createRedactor } from '../plugins/redact/index.ts'
+import { explainFailure, loadConfig } from './config.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import { warmUp } from './warm.ts'
+
+/**
+ * A worker: one gateway, built of a config that is read when the process starts, which listens to nobody: connections
+ * come from the supervisor. It ends once it has drained, told to or left alone. Arguments: the config's file, the path of
+ * the Unix socket for its admin side, and whether there is time to warm up.
+ */
+const [file, socket, isYielding] = process.argv.slice(2) as [string, string, string?]
+
+// They come to the whole group of processes, and are the supervisor's to act on.
+process.once('disconnect', alone)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
+
+try {
+  await start()
+} catch (error) {
+  await fail(explainFailure(error))
+  process.exit(1)
+}
+
+async function start(): Promise<void> {
+  const config = await loadConfig(file, process.env)
+  const { listen, admin: guard, drain: times, log, redact } = config
+  const atOnce = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
+  const gateway = await buildGateway(config, createLogger(log.level, 1, createRedactor(redact), atOnce))
+  const { server } = gateway
+  let isDraining = false
+  let connections = 0
+  let told: NodeJS.Timeout | undefined
+  const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
+  if (isYielding) await warmUp(socket)
+  await admin.listen({ path: socket, listenTextResolver: () => `worker ${process.pid} is up` })
+
+  // What starts node's watch over slow heads and bodies.
+  server.emit('listening')
+
+  process.on('message', (message: ToWorker, connection?: Socket) => {
+    if (message.type === 'drain') drain(0)
+    else if (message.type === 'connection') take(message.id, connection)
+  })
+  process.off('disconnect', alone).on('disconnect', () => {
+    process.once('exit', tidy)
+    drain(0)
+  })
+  for (const event of ['uncaughtException', 'unhandledRejection'])
+    process.on(event, (error: Error) => {
+      gateway.log.fatal({ err: error }, 'the worker fails')
+      if (isDraining) process.exit(1)
+      fail(String(error?.message ?? error))
+      drain(1)
+    })
+
+  tell({
+    type: 'ready',
+    settings: {
+      listen: { host: listen.host, port: listen.port },
+      admin: guard,
+      drain: times,
+      logLevel: log.level
+    }
+  })
+  flushCompileCache()
+
+  /** Told first: of what is not told, the supervisor knows that nothing was read. */
+  function take(id: number, connection: Socket | undefined): void {
+    if (connection !== undefined) connections++
+    tell({ type: 'taken', id, connections })
+    if (connection === undefined) return
+    connection.once('close', () => {
+      connections--
+      told ??= setTimeout(() => {
+        told = undefined
+        tell({ type: 'connections', connections })
+      }, TELL_AFTER)
+    })
+    // As sockets are that a server of node's has accepted.
+    connection.allowHalfOpen = true
+    if (connections > server.maxConnections) return void connection.destroy()
+    server.emit('connection', connection)
+  }
+
+  async function drain(code: number): Promise<void> {
+    if (isDraining) return
+    isDraining = true
+    const cut = await gateway.drain()
+    if (cut > 0) gateway.log.warn({ cut }, 'connections were cut at the end of the drain')
+    await gateway.close()
+    await admin.close()
+    process.exit(code)
+  }
+}
+
+/** Milliseconds. */
+const TELL_AFTER = 50
+/** Bytes that a pipe takes in one piece, whoever else writes to it (pipe(7)): lines of several workers stay lines. */
+const PIPE_BUF = 4_096
+
+function alone(): void {
+  tidy()
+  process.exit(1)
+}
+
+/** What a supervisor would have done that was not killed. */
+function tidy(): void {
+  rmSync(dirname(socket), { recursive: true, force: true })
+}
+
+function tell(message: FromWorker, done?: () => void): void {
+  // A supervisor that has gone is heard of by that alone.
+  if (process.connected) process.send?.(message, undefined, undefined, () => done?.())
+  else done?.()
+}
+
+function fail(reason: string): Promise<void> {
+  return new Promise(resolve => tell({ type: 'failed', reason }, resolve))
+}

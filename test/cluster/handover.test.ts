@@ -1,0 +1,59 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { createClients } from '../../bench/reload/requests.ts'
+import { Counter } from '../../bench/reload/tally.ts'
+import { inheritedSockets } from '../../cluster/sockets.ts'
+import { startService } from '../harness.ts'
+import { until } from '../until.ts'
+import { startServer } from './rig.ts'
+
+t.test('SIGUSR2: another process takes over the sockets, and no request fails', async t => {
+  const service = await startService(t, (_request, response) => response.end(JSON.stringify({ id: '1' })))
+  const config = (edition: number) => `
+import { describe } from '../bench/reload/gateway.ts'
+export default describe(${edition})
+`
+  const { child, url, status, write, output } = await startServer(t, {
+    config: config(1),
+    workers: 1,
+    env: { SERVICE_URL: service, DRAIN: '1500' }
+  })
+  const counter = new Counter()
+  const ask = createClients(`${url}/api`, 10, counter)
+  let count = 0
+  const timer = setInterval(() => ask(count++ % 3 === 0 ? 'new' : 'plain'), 10)
+  t.teardown(() => clearInterval(timer))
+
+  write("throw new Error('not like this')")
+  child.kill('SIGUSR2')
+  await until(() => output().includes('"msg":"not handed over: the gateway goes on"'))
+  t.match(output(), /^.* cannot be loaded: not like this /m, 'the other says why')
+  t.match(await status(), { pid: child.pid, state: 'ready' })
+
+  write(config(2))
+  child.kill('SIGUSR2')
+  const [code] = await once(child, 'exit')
+  t.equal(code, 0)
+  await until(() => counter.tally.editions['2'])
+  t.not((await status()).pid, child.pid)
+  clearInterval(timer)
+  const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, n) => sum + n, 0)
+  await until(() => total(counter.tally.done) + total(counter.tally.failures) >= count)
+  t.same(counter.tally.failures, {}, counter.tally.samples.join('\n'))
+})
+
+t.test('sockets that systemd has opened are known by their names, or by their order', t => {
+  const LISTEN_PID = String(process.pid)
+  t.same(inheritedSockets({}), {})
+  t.same(inheritedSockets({ LISTEN_FDS: '1', LISTEN_PID }), { gateway: 3 })
+  t.same(inheritedSockets({ LISTEN_FDS: '2', LISTEN_PID, LISTEN_FDNAMES: 'unknown:unknown' }), {
+    gateway: 3,
+    admin: 4
+  })
+  t.same(inheritedSockets({ LISTEN_FDS: '3', LISTEN_PID, LISTEN_FDNAMES: 'x:admin:gateway' }), {
+    gateway: 5,
+    admin: 4
+  })
+  t.same(inheritedSockets({ LISTEN_FDS: '1', LISTEN_PID: '1' }), {}, 'they are for another process')
+  t.end()
+})
