@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { UsageError, type Values } from './command.ts'
 import { loadConfig } from '../cluster/config.ts'
+import { UsageError, type Values } from './command.ts'
 
 /** The admin side of a gateway that runs. */
 export interface Admin {

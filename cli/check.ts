@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
+import { loadConfig } from '../cluster/config.ts'
 import { ConfigError } from '../gateway.ts'
 import { readCertificates } from '../plugins/certificates.ts'
 import type { ConfigFault } from '../schemas/gateway.ts'
 import { audit, type Finding } from './audit/index.ts'
 import { type Command, configOption, jsonOption, plain } from './command.ts'
-import { loadConfig } from '../cluster/config.ts'
 import { rehearse } from './rehearsal.ts'
 import { tableOf } from './table.ts'
 

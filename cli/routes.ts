@@ -1,5 +1,5 @@
-import { type Command, columns, configOption, jsonOption } from './command.ts'
 import { loadConfig } from '../cluster/config.ts'
+import { type Command, columns, configOption, jsonOption } from './command.ts'
 import { rehearse } from './rehearsal.ts'
 import { callsInWords, duration, type ServedRoute, size, tableOf } from './table.ts'
 

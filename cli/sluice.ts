@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { explainFailure } from '../cluster/config.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { type Command, plain, type Terminal, UsageError, type Values } from './command.ts'
-import { explainFailure } from '../cluster/config.ts'
 
 /** Loaded when they are called, so that help comes at once. */
 const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Command }> }> = {

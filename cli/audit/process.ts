@@ -81,13 +81,13 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
     })
 
   const longest = Math.max(0, ...routes.map(({ deadline }) => deadline))
-  if (drain < longest)
+  if (drain.timeout < longest)
     findings.push({
       code: 'drain-short',
       severity: 'warning',
-      path: '/drain',
-      why: `Exchanges may take ${duration(longest)}, and are cut after ${duration(drain)} when the gateway stops.`,
-      mend: 'Let drain be as long as the longest deadline.'
+      path: '/drain/timeout',
+      why: `Exchanges may take ${duration(longest)}, and are cut after ${duration(drain.timeout)} when the gateway stops.`,
+      mend: 'Let drain.timeout be as long as the longest deadline.'
     })
 
   if (redis && URL.canParse(redis.url)) {

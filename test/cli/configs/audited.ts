@@ -105,8 +105,8 @@ const cases: Record<string, [provoking: unknown, mended: unknown]> = {
     withRoutes(forwarded({ method: 'POST', bodyLimit: 1_073_741_824 }))
   ],
   'drain-short': [
-    { ...base, drain: 1_000 },
-    { ...base, drain: 1_000, deadline: 1_000 }
+    { ...base, drain: { timeout: 1_000 } },
+    { ...base, drain: { timeout: 1_000 }, deadline: 1_000 }
   ],
   'redis-plain': [
     { ...base, redis: { url: `redis://:${process.pid}-secret@redis.example:6379` } },
