@@ -17,6 +17,11 @@ import { warmUp } from './warm.ts'
  */
 const [file, socket, workers, isYielding] = process.argv.slice(2) as [string, string, string, string?]
 
+/** Milliseconds. */
+const TELL_AFTER = 50
+/** Bytes that a pipe takes in one piece, whoever else writes to it (pipe(7)): lines of several workers stay lines. */
+const PIPE_BUF = 4_096
+
 // They come to the whole group of processes, and are the supervisor's to act on.
 process.once('disconnect', alone)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
@@ -107,11 +112,6 @@ async function start(): Promise<void> {
     process.exit(code)
   }
 }
-
-/** Milliseconds. */
-const TELL_AFTER = 50
-/** Bytes that a pipe takes in one piece, whoever else writes to it (pipe(7)): lines of several workers stay lines. */
-const PIPE_BUF = 4_096
 
 function alone(): void {
   tidy()
