@@ -78,7 +78,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   fastify.decorate('recorder', {
     list: filter => select(filter).map(show.summary),
     find(id) {
-      const record = all().find(one => show.idOf(one) === id || one.requestId === id)
+      const record = all().find(one => show.idOf(one) === id || one.heads().requestId === id)
       return record && show.detail(record)
     },
     har: filter => toHar(select(filter).map(show.detail), version),
