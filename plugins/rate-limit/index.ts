@@ -61,7 +61,8 @@ export const tiers = fp(
       byName.set(name, tier)
       shares.set(tier, { ...createTier(name, shareOf(tierOptions, gateways)), decisions: tier.decisions })
     }
-    const memory = createMemoryLimiter(keys, now)
+    const widest = Math.max(1, ...[...byName.values()].map(({ limits }) => limits.length))
+    const memory = createMemoryLimiter(keys, now, widest)
     const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
     fastify.addHook('onClose', async () => redis?.close())
 
