@@ -3,7 +3,7 @@ import { Pool } from 'undici'
 import { startRedis } from '../test/redis.ts'
 import { ask } from './faults/processes.ts'
 import { startIssuer } from './issuer.ts'
-import { startScript, stop } from './process.ts'
+import { startGateway, startScript, stop } from './process.ts'
 import { round } from './statistics.ts'
 
 /**
@@ -34,10 +34,9 @@ const endings: (() => unknown)[] = []
 const issuer = await startIssuer(TOKENS, ['premium'])
 const redis = values.memory ? undefined : await startRedis({ teardown: end => void endings.push(end) })
 const upstream = await startScript('upstream.ts', {}, 1)
-const gateway = await startScript(
+const gateway = await startGateway(
   'subjects/sluice.ts',
   { UPSTREAM: upstream.url, ISSUER: issuer.issuer, ...(redis && { REDIS_URL: redis.url }) },
-  0,
   ['--expose-gc', ...flags]
 )
 const pool = new Pool(gateway.url, { connections: 64 })
