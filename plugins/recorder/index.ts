@@ -15,8 +15,8 @@ import { Ring } from './ring.ts'
 import { createShow, type Detail, type Summary } from './show.ts'
 
 /**
- * The flight recorder: the last exchanges in memory, with what there is of them by reference, and redacted when somebody
- * reads them. Failed ones (5xx, or cut short) have a ring of their own, so that a busy hour does not wash them away.
+ * The flight recorder: the last exchanges in memory, with what there is of them as bytes, and redacted when somebody reads
+ * them. Failed ones (5xx, or cut short) have a ring of their own, so that a busy hour does not wash them away.
  * `fastify.recorder` is what the admin side reads; captures and those who follow live hang on it.
  */
 export interface Recorder {
