@@ -1,7 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { WORKER_ENV, WORKER_FLAGS } from '../cluster/memory.ts'
 
 /** A process under measurement, pinned to a core where the system can. */
 export interface Measured {
@@ -43,6 +46,21 @@ export function startScript(
   flags?: string[]
 ): Promise<Measured> {
   return startNode(fileURLToPath(new URL(script, import.meta.url)), env, core, flags)
+}
+
+/** Of bench/subjects: Sluice as its workers run, all else as it comes. */
+export function startSubject(script: string, env: NodeJS.ProcessEnv, flags?: string[]): Promise<Measured> {
+  return script.endsWith('/sluice.ts') ? startGateway(script, env, flags) : startScript(script, env, 0, flags)
+}
+
+/** A gateway in a script of this folder, in a process such as a worker's is. */
+export function startGateway(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  flags: string[] = []
+): Promise<Measured> {
+  const NODE_COMPILE_CACHE = join(tmpdir(), 'sluice-bench-compiled')
+  return startScript(script, { NODE_COMPILE_CACHE, ...WORKER_ENV, ...env }, 0, [...WORKER_FLAGS, ...flags])
 }
 
 export function measured(child: ChildProcess, port: number): Measured {

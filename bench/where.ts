@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { startRedis } from '../test/redis.ts'
 import { startIssuer } from './issuer.ts'
 import { loadRequests } from './load.ts'
-import { type Measured, startScript, stop } from './process.ts'
+import { type Measured, startScript, startSubject, stop } from './process.ts'
 import { createSubjects } from './subjects.ts'
 
 /**
@@ -31,7 +31,7 @@ const table: Record<string, Record<string, number>> = {}
 for (const name of names) {
   const subject = createSubjects(issuer).find(subject => subject.name === name)
   if (subject === undefined) throw new Error(`there is no subject '${name}'`)
-  const process = await startScript(`subjects/${subject.script}`, { ...env, ...subject.env }, 0, [
+  const process = await startSubject(`subjects/${subject.script}`, { ...env, ...subject.env }, [
     '--import',
     profiler
   ])

@@ -31,6 +31,8 @@ export interface WorkerOptions {
   directory: string
   /** Node's and V8's own, for workers alone. */
   execArgv: readonly string[]
+  /** Besides the supervisor's. */
+  env: NodeJS.ProcessEnv
   /** Milliseconds to get ready. */
   startTimeout: number
   /** How many there are at a time. */
@@ -47,13 +49,13 @@ export interface WorkerOptions {
 const SCRIPT = join(import.meta.dirname, 'worker.ts')
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
-  const { id, generation, file, directory, execArgv, startTimeout, workers, isYielding } = options
+  const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding } = options
   const { onTaken, onMessage, onFailing } = options
   const socket = join(directory, `${id}.sock`)
   const child = fork(SCRIPT, [file, socket, `${workers}`, ...(isYielding ? ['warm'] : [])], {
     execArgv: [...process.execArgv, ...execArgv],
     // A third of the time that a start takes is for what has been compiled before.
-    env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...process.env }
+    env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...env, ...process.env }
   })
   const ready = Promise.withResolvers<Settings>()
   const ended = Promise.withResolvers<string | undefined>()

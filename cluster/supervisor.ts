@@ -11,6 +11,7 @@ import { type Counters, createCounters } from './counters.ts'
 import { createDistributor } from './distributor.ts'
 import { createFront } from './front.ts'
 import { createKept } from './kept.ts'
+import { WORKER_ENV, WORKER_FLAGS } from './memory.ts'
 import type { Settings } from './messages.ts'
 import { createPool } from './pool.ts'
 import { startWorker } from './process.ts'
@@ -46,9 +47,6 @@ export interface Supervisor extends Cluster {
 
 /** Milliseconds. */
 const FLUSH_FOR = 1_000
-/** Flags of node and V8 for workers alone. */
-const WORKER_FLAGS: readonly string[] = ['--no-allocation-site-pretenuring']
-
 /**
  * Starts the workers, then listens for them. Of the config it only knows what they tell it.
  * @throws what keeps it from starting, for people; nothing is left running then.
@@ -79,6 +77,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         file,
         directory,
         execArgv: WORKER_FLAGS,
+        env: WORKER_ENV,
         startTimeout,
         workers: size,
         isYielding: settings !== undefined || inherited.gateway !== undefined,

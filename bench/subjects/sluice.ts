@@ -1,14 +1,10 @@
 import type { AddressInfo } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
 import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
 import { createLogger } from '../../plugins/log.ts'
 import { ordersV2 as orders } from '../../routes/orders.v2.ts'
-
-// As the gateway's own process runs.
-setFlagsFromString('--no-allocation-site-pretenuring')
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
@@ -104,3 +100,7 @@ const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })
 process.on('SIGTERM', () => process.exit())
+process.on('message', ({ ask, collect }: { ask: number; collect?: boolean }) => {
+  if (collect) (globalThis as { gc?(): void }).gc?.()
+  process.send?.({ to: ask, answer: { memory: process.memoryUsage() } })
+})

@@ -81,7 +81,8 @@ export const tiers = fp(
       byName.set(name, tier)
       shares.set(tier, { ...createTier(name, shareOf(tierOptions, sharers)), decisions: tier.decisions })
     }
-    const memory = createMemoryLimiter(keys, now)
+    const widest = Math.max(1, ...[...byName.values()].map(({ limits }) => limits.length))
+    const memory = createMemoryLimiter(keys, now, widest)
     const remote = redis
       ? createRedisLimiter(redis, fastify.redisTimeout, log)
       : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout)
