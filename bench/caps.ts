@@ -42,7 +42,7 @@ const issuer = await startIssuer(TOKENS, ['premium'])
 const app = Fastify()
 const options = { issuer: issuer.issuer, audience: 'api://gateway', clockTolerance: 0, cache: TOKENS }
 const jwks = { refreshAfter: 300_000, maxStale: 3_600_000, cooldown: 5_000, timeout: 5_000 }
-await app.register(issuers, { shop: { ...options, jwks } })
+await app.register(issuers, { issuers: { shop: { ...options, jwks } } })
 await app.register(async scope => {
   await scope.register(jwt, { issuer: 'shop' })
   scope.get('/', async () => '')
