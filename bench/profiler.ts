@@ -7,8 +7,8 @@ process.on('message', message => {
   if (message === 'start')
     session.post('Profiler.enable', () =>
       session.post('Profiler.setSamplingInterval', { interval: 200 }, () =>
-        session.post('Profiler.start', () => process.send?.('started'))
+        session.post('Profiler.start', () => process.send?.({ profile: null }))
       )
     )
-  if (message === 'stop') session.post('Profiler.stop', (_error, { profile }) => process.send?.(profile))
+  if (message === 'stop') session.post('Profiler.stop', (_error, { profile }) => process.send?.({ profile }))
 })

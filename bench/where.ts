@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { on } from 'node:events'
 import type { Profiler } from 'node:inspector'
 import { fileURLToPath } from 'node:url'
 import { startRedis } from '../test/redis.ts'
@@ -53,8 +53,8 @@ process.exit(0)
 
 async function ask({ child }: Measured, what: 'start' | 'stop'): Promise<unknown> {
   child.send(what)
-  const [answer] = await once(child, 'message')
-  return answer
+  // The subject may have something to say to it too.
+  for await (const [message] of on(child, 'message')) if ('profile' in message) return message.profile
 }
 
 function row(layer: string): Record<string, number> {
