@@ -97,7 +97,7 @@ export class Recorded {
     const heads = `${request.id}\n${exchange.traceparent}\n${raw.url}\n${exchange.socket.remoteAddress ?? ''}\n${rawHeaders.length}\n${rawHeaders.join('\n')}\n${head}`
     const slab = this.#slab
     slab.reset()
-    this.#heads = slab.text(heads, Buffer.byteLength(heads), Number.POSITIVE_INFINITY)
+    this.#heads = slab.octets(heads)
     this.#receivedSize = sizeOf(exchange.received)
     this.#received = keep(exchange.received, this.#receivedSize, limit, slab)
     this.#sentSize = this.status === 0 ? -1 : sizeOf(exchange.sent)
@@ -119,7 +119,7 @@ export class Recorded {
   }
 
   heads(): Heads {
-    const lines = this.#slab.read(0, this.#heads).toString().split('\n')
+    const lines = this.#slab.read(0, this.#heads).toString('latin1').split('\n')
     const [requestId = '', traceparent = '', url = '', remote, count] = lines
     const end = 5 + Number(count)
     return {

@@ -22,6 +22,14 @@ export class Slab {
     this.#end = 0
   }
 
+  /** Of text that is a character an octet, as heads are. Returns how many bytes were kept: all. */
+  octets(text: string): number {
+    this.#reserve(text.length)
+    this.#bytes.write(text, this.#end, 'latin1')
+    this.#end += text.length
+    return text.length
+  }
+
   /** As UTF-8, whole characters up to `most` bytes. Returns how many bytes were kept. */
   text(text: string, size: number, most: number): number {
     const room = Math.min(size, most)
