@@ -64,6 +64,16 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     sluice('seen, line', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'line' } }),
     sluice('seen, recorder', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'recorder' } }),
     sluice('seen, both', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'line,recorder' } }),
+    sluice('stack, unseen', withTokens(premium, { path: '/everything/o-1' }), quiet),
+    sluice('stack, line', withTokens(premium, { path: '/everything/o-1' }), {
+      env: { ...quiet.env, SEEN: 'line' }
+    }),
+    sluice('stack, recorder', withTokens(premium, { path: '/everything/o-1' }), {
+      env: { ...quiet.env, SEEN: 'recorder' }
+    }),
+    sluice('stack, both', withTokens(premium, { path: '/everything/o-1' }), {
+      env: { ...quiet.env, SEEN: 'line,recorder' }
+    }),
     sluice('unseen POST', postPlain, quiet),
     sluice('seen POST, both', postPlain, { env: { ...quiet.env, SEEN: 'line,recorder' } }),
     // Each pattern alone.
