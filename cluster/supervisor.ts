@@ -42,6 +42,8 @@ export interface Supervisor extends Cluster {
   log(): FastifyBaseLogger
 }
 
+/** Characters. */
+const MAX_DIRECTORY = 60
 /** Milliseconds. */
 const FLUSH_FOR = 1_000
 /** Flags of node and V8 for workers alone. */
@@ -54,7 +56,8 @@ const WORKER_FLAGS: readonly string[] = []
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { file, workers: size, startTimeout, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
+  // For its owner alone; a socket's path has to be short (unix(7)).
+  const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   const startedAt = Date.now()
   let lastId = 0
