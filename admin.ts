@@ -5,15 +5,16 @@ import problem from './plugins/problem.ts'
 import { recorderRoutes } from './plugins/recorder/admin.ts'
 import { withDefault } from './schemas/defaults.ts'
 
-const VersionsQuery = Type.Object({
+export const VersionsQuery = Type.Object({
   top: withDefault(Type.Integer({ minimum: 0, maximum: 1_000 }), 20)
 })
 
 /**
  * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
  * requests; 503 once it drains), `/upstreams` (each one's breaker, state and counts), `/versions` (each one's state, its
- * calls, and the `?top=20` consumers who make most of them), `/metrics` (Prometheus), and what the recorder has:
- * `/exchanges` and `/captures`. `guard`: the address that it will listen on, and the token that it asks for.
+ * calls, and the `?top=20` consumers who make most of them), `/metrics` (Prometheus; for who accepts `application/json`
+ * alone, prom-client's JSON), and what the recorder has: `/exchanges` and `/captures`. `guard`: the address that it will
+ * listen on, and the token that it asks for.
  */
 export async function buildAdmin(
   gateway: FastifyInstance,
@@ -42,8 +43,10 @@ export async function buildAdmin(
   const { metrics, recorder } = gateway
   if (recorder) await admin.register(recorderRoutes, { recorder })
   if (metrics)
-    admin.get('/metrics', async (_request, reply) =>
-      reply.type(metrics.contentType).send(await metrics.metrics())
+    admin.get('/metrics', async ({ headers }, reply) =>
+      headers.accept === 'application/json'
+        ? metrics.getMetricsAsJSON()
+        : reply.type(metrics.contentType).send(await metrics.metrics())
     )
 
   return admin

@@ -5,31 +5,27 @@ import Fastify, {
   type FastifyServerOptions,
   LogController
 } from 'fastify'
-
 import packageJson from './package.json' with { type: 'json' }
 import accessLog from './plugins/access-log.ts'
-
 import addresses from './plugins/addresses.ts'
 import certificates from './plugins/certificates.ts'
 import { createClientErrorHandler } from './plugins/client-error.ts'
 import compress from './plugins/compress.ts'
 import connections from './plugins/connections.ts'
 import cors from './plugins/cors.ts'
-
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import http from './plugins/http.ts'
 import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
-
+import lastCounts from './plugins/last-counts.ts'
 import { listenerOptions } from './plugins/listener.ts'
-
 import { createLogger, createRequestIds } from './plugins/log.ts'
-
 import metrics from './plugins/metrics.ts'
+import type { Outside } from './plugins/outside.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import problem, { sendProblem } from './plugins/problem.ts'
-import rateLimit, { tiers } from './plugins/rate-limit/index.ts'
+import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
 import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
@@ -42,6 +38,14 @@ import type { GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 
+/** What a gateway finds around it, where it is not alone in its process and on the net. */
+export interface Surroundings {
+  /** Of a worker: where limits are counted, and what it has counted itself goes when it ends. */
+  supervisor?: Supervisor
+  /** What stands in for all that it would reach. */
+  outside?: Outside
+}
+
 /**
  * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
  * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
@@ -50,7 +54,8 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
-  now: () => number = Date.now
+  now: () => number = Date.now,
+  { supervisor, outside }: Surroundings = {}
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -80,6 +85,8 @@ export async function buildGateway(
     schemaController: { compilersFactory: { buildValidator } },
     ...listenerOptions(config.listen)
   } as FastifyServerOptions)
+
+  if (outside) gateway.addHook('onRoute', outside.onRoute)
 
   // By default node drops what is beyond, and says nothing. The http plugin counts.
   gateway.server.maxHeadersCount = 0
@@ -111,18 +118,21 @@ export async function buildGateway(
   await gateway.register(http, config.http)
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
-  await gateway.register(upstreams, config.upstreams)
+  await gateway.register(upstreams, { upstreams: config.upstreams, create: outside?.createUpstream })
   await gateway.register(websocket)
-  await gateway.register(issuers, config.issuers)
-  if (config.redis) await gateway.register(redis, config.redis)
+  await gateway.register(issuers, { issuers: config.issuers, createKeys: outside?.createJwks })
+  if (config.redis) await gateway.register(redis, { ...config.redis, isAway: outside !== undefined })
   await gateway.register(tiers, {
     tiers: config.tiers,
     ...config.rateLimit,
+    supervisor,
+    replace: outside?.limiter,
     // By itself a limit goes by a clock that is never set.
     ...(now !== Date.now && { now })
   })
 
   await gateway.register(versions, { now })
+  if (supervisor) await gateway.register(lastCounts, supervisor)
 
   // The way of a request through a scope: refused at once if there are too many, from where, from which pages, address
   // limit, version, token, consumer limit, then its own routes: validation, transformation, upstreams and back.

@@ -1,46 +1,54 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { DEFAULT_FILE } from './cluster/config.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
 /** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
-let supervisor: Supervisor | undefined
-let isReloadDue = false
-let isTold = false
+if (import.meta.main) {
+  try {
+    const { values } = parseArgs({ options: { config: { type: 'string', default: DEFAULT_FILE } } })
+    await start(values)
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exit(1)
+  }
+}
 
-process.on('SIGHUP', () => {
-  if (supervisor === undefined) isReloadDue = true
-  else supervisor.reload()
-})
-process.on('SIGUSR2', async () => {
-  if (await supervisor?.handOver()) process.exit(0)
-})
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+/** Runs the gateway of a config file until the process is told to stop. Resolves once it listens. */
+export async function start({ config: file }: { config: string }): Promise<void> {
+  let supervisor: Supervisor | undefined
+  let isReloadDue = false
+  let isTold = false
 
-try {
-  const { values } = parseArgs({ options: { config: { type: 'string', default: 'fastify.config.ts' } } })
+  process.on('SIGHUP', () => {
+    if (supervisor === undefined) isReloadDue = true
+    else supervisor.reload()
+  })
+  process.on('SIGUSR2', async () => {
+    if (await supervisor?.handOver()) process.exit(0)
+  })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+
   supervisor = await startSupervisor({
-    file: values.config,
+    file,
     workers: numberOf('WORKERS', availableParallelism(), 1),
     startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1),
     inherited: inheritedSockets(process.env)
   })
   if (isReloadDue) supervisor.reload()
   process.send?.(READY)
-} catch (error) {
-  console.error((error as Error).message)
-  process.exit(1)
-}
 
-/** Gently, or at once if told twice. */
-async function stop(signal: NodeJS.Signals): Promise<void> {
-  if (isTold) supervisor?.kill()
-  // Workers that have not started yet see that they are alone.
-  if (isTold || supervisor === undefined) process.exit(1)
-  isTold = true
-  supervisor.log().info({ signal }, 'the gateway stops')
-  const isGentle = await supervisor.stop()
-  process.exit(isGentle ? 0 : 1)
+  /** Gently, or at once if told twice. */
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    if (isTold) supervisor?.kill()
+    // Workers that have not started yet see that they are alone.
+    if (isTold || supervisor === undefined) process.exit(1)
+    isTold = true
+    supervisor.log().info({ signal }, 'the gateway stops')
+    const isGentle = await supervisor.stop()
+    process.exit(isGentle ? 0 : 1)
+  }
 }
 
 function numberOf(name: string, otherwise: number, minimum: number): number {

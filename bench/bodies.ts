@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { request } from 'undici'
-import { type Measured, startScript, stop } from './process.ts'
+import { type Measured, startGateway, startScript, stop } from './process.ts'
 import { median, round } from './statistics.ts'
 
 /**
@@ -13,7 +13,7 @@ const ROUNDS = 10
 const upstream = await startScript('upstream.ts', {}, 1)
 const env = { UPSTREAM: upstream.url, QUIET: '1' }
 const pipe = await startScript('subjects/pipe.ts', env, 0)
-const sluice = await startScript('subjects/sluice.ts', env, 0)
+const sluice = await startGateway('subjects/sluice.ts', env)
 const ways: [name: string, run: (subject: Measured, path: string) => Promise<void>][] = [
   ['down', down],
   ['up', up]

@@ -1,5 +1,5 @@
 import { Pool } from 'undici'
-import { type Measured, startScript, stop } from './process.ts'
+import { type Measured, startGateway, startScript, stop } from './process.ts'
 import { median, round } from './statistics.ts'
 
 /**
@@ -12,7 +12,7 @@ const SECONDS = 2
 
 const upstream = await startScript('upstream.ts', {}, 1)
 const env = { UPSTREAM: upstream.url, QUIET: '1' }
-const sluice = await startScript('subjects/sluice.ts', env, 0)
+const sluice = await startGateway('subjects/sluice.ts', env)
 const bare = await startScript('subjects/bare.ts', env, 0)
 const subjects: [name: string, process: Measured, path: string, pool: Pool][] = [
   ['direct', upstream, '/products/1', new Pool(upstream.url, { connections: 64 })],

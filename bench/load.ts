@@ -1,4 +1,4 @@
-import autocannon from 'autocannon'
+import autocannon, { type Client, type Request } from 'autocannon'
 import type { Measured } from './process.ts'
 import type { Subject } from './subjects.ts'
 
@@ -23,18 +23,13 @@ export async function load(
   { url, cpu }: Measured,
   options: LoadOptions
 ): Promise<Sample> {
-  const { name, requests, status = 200 } = subject
-  let connection = 0
+  const { name, status = 200 } = subject
   const before = cpu()
   const result = await autocannon({
     url,
     connections: options.connections,
     duration: options.seconds,
-    setupClient(client) {
-      const own = requests.filter((_, i) => i % options.connections === connection % requests.length)
-      connection++
-      client.setRequests(own)
-    }
+    setupClient: shareOut(subject.requests, options.connections)
   })
   const spent = cpu() - before
   const { requests: done, latency, errors, duration } = result
@@ -46,4 +41,22 @@ export async function load(
   if (strange > options.connections * 2)
     throw new Error(`${name}: ${JSON.stringify(counted)}, ${errors} errors`)
   return { cpu: spent / done.total, rate: done.total / duration, p50: latency.p50, p99: latency.p99 }
+}
+
+/** So many requests, whatever is answered. */
+export async function loadRequests(
+  { requests }: Pick<Subject, 'requests'>,
+  { url }: Pick<Measured, 'url'>,
+  amount: number
+): Promise<void> {
+  const connections = 64
+  await autocannon({ url, connections, amount, setupClient: shareOut(requests, connections) })
+}
+
+function shareOut(requests: Request[], connections: number): (client: Client) => void {
+  let connection = 0
+  return client => {
+    client.setRequests(requests.filter((_, i) => i % connections === connection % requests.length))
+    connection++
+  }
 }

@@ -2,7 +2,7 @@ import { startRedis } from '../test/redis.ts'
 import { startIssuer } from './issuer.ts'
 import { type LoadOptions, load, type Sample } from './load.ts'
 import { createPeers } from './peers.ts'
-import { type Measured, startScript, stop } from './process.ts'
+import { type Measured, startScript, startSubject, stop } from './process.ts'
 import { createSubjects, type Subject } from './subjects.ts'
 
 export interface Result {
@@ -66,7 +66,7 @@ export async function measure(options: MeasureOptions): Promise<Result[]> {
   }
 
   async function start(script: string, env: NodeJS.ProcessEnv, core: number): Promise<Measured> {
-    const process = await startScript(script, env, core, core === 0 ? flags : [])
+    const process = core === 0 ? await startSubject(script, env, flags) : await startScript(script, env, core)
     endings.push(() => stop(process))
     return process
   }

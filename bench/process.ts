@@ -1,7 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { WORKER_ENV, WORKER_FLAGS } from '../cluster/memory.ts'
 
 /** A process under measurement, pinned to a core where the system can. */
 export interface Measured {
@@ -45,6 +48,21 @@ export function startScript(
   return startNode(fileURLToPath(new URL(script, import.meta.url)), env, core, flags)
 }
 
+/** Of bench/subjects: Sluice as its workers run, all else as it comes. */
+export function startSubject(script: string, env: NodeJS.ProcessEnv, flags?: string[]): Promise<Measured> {
+  return script.endsWith('/sluice.ts') ? startGateway(script, env, flags) : startScript(script, env, 0, flags)
+}
+
+/** A gateway in a script of this folder, in a process such as a worker's is. */
+export function startGateway(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  flags: string[] = []
+): Promise<Measured> {
+  const NODE_COMPILE_CACHE = join(tmpdir(), 'sluice-bench-compiled')
+  return startScript(script, { NODE_COMPILE_CACHE, ...WORKER_ENV, ...env }, 0, [...WORKER_FLAGS, ...flags])
+}
+
 export function measured(child: ChildProcess, port: number): Measured {
   const { pid } = child
   return {
@@ -65,7 +83,7 @@ export async function stop({ child }: Pick<Measured, 'child'>): Promise<void> {
   clearTimeout(timer)
 }
 
-/** From /proc in ticks of 10 ms; elsewhere from ps, in whole seconds, which wants longer rounds. */
+/** From /proc, thread by thread, since the sum comes in ticks of 10 ms; elsewhere from ps, in whole seconds. */
 function cpuOf(pid: number): number {
   if (process.platform !== 'linux') {
     const [seconds = 0, minutes = 0, hours = 0] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
@@ -77,9 +95,11 @@ function cpuOf(pid: number): number {
       .map(Number)
     return ((hours * 60 + minutes) * 60 + seconds) * 1e6
   }
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const ran = threads.map(thread =>
+    readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)
+  )
+  return ran.reduce((sum, [nanoseconds]) => sum + Number(nanoseconds), 0) / 1_000
 }
 
 function memoryOf(pid: number): number {

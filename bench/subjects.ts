@@ -49,6 +49,7 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
   const manyForged = premium.flatMap(token => ['a', 'b', 'c', 'd'].map(end => forge(token) + end))
   // Without line and metrics, as what it is compared with.
   const quiet = { env: { QUIET: '1' } }
+  const unrecorded = { env: { SEEN: 'line,metrics' } }
 
   return [
     // What Node costs at the least, and what a bare Fastify proxy costs.
@@ -70,9 +71,10 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     sluice('rate-limit', { path: '/limit/1' }),
     sluice('rate-limit, exact', { path: '/limit-exact/1' }),
     sluice('transform', { path: '/transform/o-1' }),
-    // All of them.
-    sluice('everything', withTokens(premium, { path: '/everything/o-1' })),
-    sluice('everything, exact', withTokens(exact, { path: '/everything/o-1' })),
+    // All of them, with the log line and the metrics; and what the recorder adds.
+    sluice('everything', withTokens(premium, { path: '/everything/o-1' }), unrecorded),
+    sluice('everything, exact', withTokens(exact, { path: '/everything/o-1' }), unrecorded),
+    sluice('everything, recorded', withTokens(premium, { path: '/everything/o-1' })),
     // The reference gateway's routes.
     sluice('GET products', { path: '/api/v1/products/1' }),
     sluice(

@@ -1,26 +1,93 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import createError from '@fastify/error'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { prometheusContentType } from 'prom-client'
+import type { Static } from 'typebox'
+import { VersionsQuery } from '../admin.ts'
 import adminGuard, { type AdminGuardOptions } from '../plugins/admin-guard.ts'
-import problem from '../plugins/problem.ts'
+import problem, { type ProblemError } from '../plugins/problem.ts'
+import type { UpstreamState } from '../plugins/upstream/upstream.ts'
+import type { VersionStatus } from '../plugins/version/index.ts'
+import { MAX_CONSUMERS } from '../plugins/version/usage.ts'
+import { askAll, read, successes } from './ask.ts'
 import type { Cluster } from './cluster.ts'
+import { createKept, type Kept } from './kept.ts'
+import { countersOf, gaugesOf, type Metrics, toText } from './merge/metrics.ts'
+import { mergeUpstreams } from './merge/upstreams.ts'
+import { countsOf, mergeVersions } from './merge/versions.ts'
+import { recorderRoutes } from './recorder.ts'
 
-/** The operators' side of all workers together. */
+const ReloadFailed = createError(
+  'SLUICE_RELOAD_FAILED',
+  'Nothing was reloaded: the workers are those from before',
+  409,
+  Error,
+  false
+)
+
+/**
+ * The operators' side of all workers together: what admin.ts has of one process, summed up and merged, and besides
+ * `/cluster` (the processes) and `POST /reload`. A worker that does not answer within a second is left out, and named in
+ * `Sluice-Missing`; what it had counted when it was last heard stays in the sums. `kept`: what is to outlive this app.
+ */
 export async function buildClusterAdmin(
   cluster: Cluster,
-  guard: AdminGuardOptions
+  guard: AdminGuardOptions,
+  kept: Kept = createKept(cluster),
+  log?: FastifyBaseLogger
 ): Promise<FastifyInstance> {
-  const admin = Fastify({ forceCloseConnections: true })
+  const admin = Fastify({
+    ...(log && { loggerInstance: log }),
+    logController: new LogController({ disableRequestLogging: true }),
+    forceCloseConnections: true,
+    // What is not known is refused, not dropped.
+    ajv: { customOptions: { removeAdditional: false } }
+  })
   await admin.register(problem)
   await admin.register(adminGuard, guard)
+
   admin.get('/livez', () => ({ status: 'live' }))
   admin.get('/readyz', (_request, reply) => {
     const { state } = cluster.status()
     if (state !== 'ready') reply.code(503)
     return { status: state }
   })
-  admin.get('/cluster', () => cluster.status())
-  admin.post('/reload', async (_request, reply) => {
-    const outcome = await cluster.reload()
-    return reply.code(outcome.outcome === 'done' ? 200 : 409).send(outcome)
+  admin.get('/cluster', () => {
+    const { workers, ...status } = cluster.status()
+    return { ...status, workers: workers.map(({ socket, ...worker }) => worker) }
   })
+  admin.post('/reload', { config: { isPrivate: true } }, async () => {
+    const result = await cluster.reload()
+    if (result.outcome === 'done') return result
+    const error: ProblemError = new ReloadFailed()
+    const { reason, at, duration, generation } = result
+    error.problem = { reason, at, duration, generation }
+    throw error
+  })
+
+  admin.get('/upstreams', async (_request, reply) => {
+    const answers = successes(await askAll(cluster, reply, '/upstreams'))
+    return mergeUpstreams(
+      answers.map(answer => ({ worker: answer.worker.id, state: read<UpstreamState[]>(answer) }))
+    )
+  })
+  admin.get('/versions', { schema: { querystring: VersionsQuery } }, async ({ query }, reply) => {
+    const answers = successes(await askAll(cluster, reply, `/versions?top=${MAX_CONSUMERS}`))
+    let newest: VersionStatus[] = []
+    for (const answer of answers) {
+      newest = read<VersionStatus[]>(answer)
+      kept.versions.heard(answer.worker.id, countsOf(newest))
+    }
+    return mergeVersions(newest, kept.versions.parts(), (query as Static<typeof VersionsQuery>).top)
+  })
+  admin.get('/metrics', async (_request, reply) => {
+    const question = { headers: { accept: 'application/json' } }
+    const metrics = successes(await askAll(cluster, reply, '/metrics', question)).map(answer => {
+      const all = read<Metrics>(answer)
+      kept.metrics.heard(answer.worker.id, countersOf(all))
+      return gaugesOf(all)
+    })
+    return reply.type(prometheusContentType).send(await toText([...kept.metrics.parts(), ...metrics]))
+  })
+  await admin.register(recorderRoutes, { cluster, kept })
   return admin
 }

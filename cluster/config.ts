@@ -1,29 +1,71 @@
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError, resolveConfig } from '../gateway.ts'
 import type { ConfigModule, GatewayConfig } from '../schemas/gateway.ts'
 
-/** The config that `file` describes in this environment. @throws what `explain` puts into words. */
-export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<GatewayConfig> {
-  const url = pathToFileURL(resolve(file)).href
-  let module: ConfigModule
-  try {
-    module = await import(url)
-  } catch (error) {
-    const { code, message, stack = '' } = error as NodeJS.ErrnoException
-    if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`))
-      throw new Error(`${file} cannot be read: there is no such file`)
-    const [where] = stack.match(/file:\/\/[^\s)]+:\d+/) ?? []
-    throw new Error(
-      `${file} cannot be loaded: ${message.split('\n', 1)[0]}${where ? ` (${fileURLToPath(where)})` : ''}`
-    )
-  }
+export const DEFAULT_FILE = 'fastify.config.ts'
+/** Milliseconds: what takes longer waits for something that does not come. */
+const LOAD_TIMEOUT = 10_000
+
+/**
+ * The config that a file exports, resolved.
+ * @throws ConfigError with every fault; or an error whose message says in one line why the file cannot be loaded.
+ */
+export async function loadConfig(
+  file: string,
+  env: NodeJS.ProcessEnv,
+  timeout = LOAD_TIMEOUT
+): Promise<GatewayConfig> {
+  const module = await within(timeout, load(file), `${file} is not loaded within ${timeout / 1000} s`)
   if (module.default === undefined) throw new Error(`${file} has no default export`)
-  return resolveConfig(module, env)
+  try {
+    return resolveConfig(module, env)
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new Error(`${file} fails: ${firstLine(error)}${placeOf(error)}`)
+  }
 }
 
-export function explain(error: Error): string {
-  if (!(error instanceof ConfigError)) return error.message
-  const { faults, message } = error
-  return `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${message}`
+async function load(file: string): Promise<ConfigModule> {
+  try {
+    return await import(pathToFileURL(resolve(file)).href)
+  } catch (error) {
+    const { code, message = '' } = (error ?? {}) as NodeJS.ErrnoException
+    if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`))
+      throw new Error(`${file} cannot be read: there is no such file`)
+    if (code === 'ERR_UNSUPPORTED_DIR_IMPORT') throw new Error(`${file} cannot be read: it is a directory`)
+    throw new Error(`${file} cannot be loaded: ${firstLine(error)}${placeOf(error)}`)
+  }
+}
+
+/** The timer also keeps the process alive, which would end without a word while nothing else is due. */
+async function within<Value>(ms: number, promise: Promise<Value>, message: string): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(message)), ms)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+/** Of whatever was thrown. */
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split('\n', 1)[0] as string
+}
+
+function placeOf(error: unknown): string {
+  const [where] = (error instanceof Error ? (error.stack ?? '') : '').match(/file:\/\/[^\s)]+:\d+/) ?? []
+  return where === undefined ? '' : ` (${relative('', fileURLToPath(where))})`
+}
+
+/** Why a gateway does not start, in words. */
+export function explainFailure(error: unknown): string {
+  if (error instanceof ConfigError) {
+    const { faults, message } = error
+    return `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${message}`
+  }
+  const { code, address, port } = (error ?? {}) as NodeJS.ErrnoException & { port?: number; address?: string }
+  if (code === 'EADDRINUSE') return `${address}:${port} is taken by another process`
+  if (code === 'EACCES') return `${address}:${port} may not be listened on by this user`
+  return error instanceof Error ? error.message : String(error)
 }

@@ -1,7 +1,8 @@
 import type { Server, Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildClusterAdmin } from './admin.ts'
 import type { Cluster } from './cluster.ts'
+import type { Kept } from './kept.ts'
 import {
   explainListening,
   type Listener,
@@ -24,6 +25,8 @@ export interface Front {
 
 export function createFront(
   cluster: Cluster,
+  kept: Kept,
+  log: () => FastifyBaseLogger,
   inherited: Inherited,
   onConnection: (socket: Socket) => void
 ): Front {
@@ -46,7 +49,7 @@ export function createFront(
           app !== undefined &&
           next.admin.host === settings?.admin.host &&
           next.admin.token === settings.admin.token
-        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin)
+        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin, kept, log())
         await newApp?.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
           ? await listenForRequests(placeOf(next.admin, 'admin'), (request, response) =>

@@ -19,4 +19,6 @@ export interface Settings {
   admin: { host: string; port: number; token?: string | undefined }
   drain: { delay: number; timeout: number }
   logLevel: string
+  /** Of limits: `rateLimit.keys`. */
+  keys: number
 }

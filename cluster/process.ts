@@ -31,11 +31,17 @@ export interface WorkerOptions {
   directory: string
   /** Node's and V8's own, for workers alone. */
   execArgv: readonly string[]
+  /** Besides the supervisor's. */
+  env: NodeJS.ProcessEnv
   /** Milliseconds to get ready. */
   startTimeout: number
+  /** How many there are at a time. */
+  workers: number
   /** It starts beside others that serve. */
   isYielding: boolean
   onTaken(id: number): void
+  /** True if it was a message for somebody else. */
+  onMessage(message: unknown, reply: (message: object) => void): boolean
   /** It goes on no longer, by its own word; it drains and ends. */
   onFailing(reason: string): void
 }
@@ -43,12 +49,13 @@ export interface WorkerOptions {
 const SCRIPT = join(import.meta.dirname, 'worker.ts')
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
-  const { id, generation, file, directory, execArgv, startTimeout, isYielding, onTaken, onFailing } = options
+  const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding } = options
+  const { onTaken, onMessage, onFailing } = options
   const socket = join(directory, `${id}.sock`)
-  const child = fork(SCRIPT, [file, socket, ...(isYielding ? ['warm'] : [])], {
+  const child = fork(SCRIPT, [file, socket, `${workers}`, ...(isYielding ? ['warm'] : [])], {
     execArgv: [...process.execArgv, ...execArgv],
     // A third of the time that a start takes is for what has been compiled before.
-    env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...process.env }
+    env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...env, ...process.env }
   })
   const ready = Promise.withResolvers<Settings>()
   const ended = Promise.withResolvers<string | undefined>()
@@ -95,6 +102,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   }
 
   child.on('message', (message: FromWorker) => {
+    if (onMessage(message, reply => child.connected && child.send(reply, () => {}))) return
     if (message.type === 'taken' || message.type === 'connections') worker.connections = message.connections
     if (message.type === 'taken') onTaken(message.id)
     else if (message.type === 'ready') {

@@ -7,8 +7,11 @@ import pino from 'pino'
 import { createLogger } from '../plugins/log.ts'
 import type { BackoffOptions } from './backoff.ts'
 import type { Cluster, ClusterStatus, ReloadOutcome } from './cluster.ts'
+import { type Counters, createCounters } from './counters.ts'
 import { createDistributor } from './distributor.ts'
 import { createFront } from './front.ts'
+import { createKept } from './kept.ts'
+import { WORKER_ENV, WORKER_FLAGS } from './memory.ts'
 import type { Settings } from './messages.ts'
 import { createPool } from './pool.ts'
 import { startWorker } from './process.ts'
@@ -46,8 +49,6 @@ export interface Supervisor extends Cluster {
 const MAX_DIRECTORY = 60
 /** Milliseconds. */
 const FLUSH_FOR = 1_000
-/** Flags of node and V8 for workers alone. */
-const WORKER_FLAGS: readonly string[] = []
 
 /**
  * Starts the workers, then listens for them. Of the config it only knows what they tell it.
@@ -64,6 +65,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   let isStopping = false
   let isHandingOver = false
   let settings: Settings | undefined
+  let counters: Counters | undefined
   let log: FastifyBaseLogger = pino({ level: 'silent' })
 
   const pool = createPool({
@@ -71,18 +73,23 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     backoff,
     stableAfter,
     joinFor,
-    start: (generation, onFailing) =>
-      startWorker({
-        id: ++lastId,
+    start: (generation, onFailing) => {
+      const id = ++lastId
+      return startWorker({
+        id,
         generation,
         file,
         directory,
         execArgv: WORKER_FLAGS,
+        env: WORKER_ENV,
         startTimeout,
+        workers: size,
         isYielding: settings !== undefined || inherited.gateway !== undefined,
         onTaken: id => distributor.taken(id),
+        onMessage: (message, reply) => counters?.answer(message, reply) || kept.take(id, message),
         onFailing
-      }),
+      })
+    },
     onChange: () => distributor.changed(),
     log: () => log
   })
@@ -96,7 +103,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log: () => log
   })
   const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run }
-  const front = createFront(cluster, inherited, distributor.accept)
+  const kept = createKept(cluster)
+  const front = createFront(cluster, kept, () => log, inherited, distributor.accept)
 
   try {
     await pool.replace(accept, inherited.gateway === undefined)
@@ -108,9 +116,16 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   /** Before anything has changed: what it throws leaves all as it was. */
   async function accept(next: Settings): Promise<void> {
-    await front.accept(next)
+    const logBefore = log
     if (next.logLevel !== settings?.logLevel) log = createLogger(next.logLevel) ?? pino({ level: 'silent' })
+    try {
+      await front.accept(next)
+    } catch (error) {
+      log = logBefore
+      throw error
+    }
     settings = next
+    counters ??= createCounters(next.keys)
   }
 
   async function handOver(): Promise<boolean> {

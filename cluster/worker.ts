@@ -6,16 +6,16 @@ import { buildAdmin } from '../admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../plugins/log.ts'
 import { createRedactor } from '../plugins/redact/index.ts'
-import { explain, loadConfig } from './config.ts'
+import { explainFailure, loadConfig } from './config.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { warmUp } from './warm.ts'
 
 /**
  * A worker: one gateway, built of a config that is read when the process starts, which listens to nobody: connections
  * come from the supervisor. It ends once it has drained, told to or left alone. Arguments: the config's file, the path of
- * the Unix socket for its admin side, and whether there is time to warm up.
+ * the Unix socket for its admin side, how many workers there are, and whether there is time to warm up.
  */
-const [file, socket, isYielding] = process.argv.slice(2) as [string, string, string?]
+const [file, socket, workers, isYielding] = process.argv.slice(2) as [string, string, string, string?]
 
 /** Milliseconds. */
 const TELL_AFTER = 50
@@ -29,15 +29,22 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(sign
 try {
   await start()
 } catch (error) {
-  await fail(explain(error as Error))
+  await fail(explainFailure(error))
   process.exit(1)
 }
 
 async function start(): Promise<void> {
   const config = await loadConfig(file, process.env)
-  const { listen, admin: guard, drain: times, log, redact } = config
+  const { listen, admin: guard, drain: times, log, redact, rateLimit } = config
   const atOnce = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
-  const gateway = await buildGateway(config, createLogger(log.level, 1, createRedactor(redact), atOnce))
+  const gateway = await buildGateway(
+    config,
+    createLogger(log.level, 1, createRedactor(redact), atOnce),
+    undefined,
+    {
+      supervisor: { channel: process, workers: Number(workers) }
+    }
+  )
   const { server } = gateway
   let isDraining = false
   let connections = 0
@@ -71,7 +78,8 @@ async function start(): Promise<void> {
       listen: { host: listen.host, port: listen.port },
       admin: guard,
       drain: times,
-      logLevel: log.level
+      logLevel: log.level,
+      keys: rateLimit.keys
     }
   })
   flushCompileCache()

@@ -1,14 +1,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import createError from '@fastify/error'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ProblemError } from './problem.ts'
 
 /**
  * Who may see the admin side. With a `token`, whoever bears it (RFC 6750); without one, whoever reaches it, but what shows
  * people's data is only there if that is this machine alone: `isPrivate` routes are refused unless the listener is on a
- * loopback address, and the browser is not being led here under another host's name (DNS rebinding).
+ * loopback address, and the browser is not being led here under another host's name (DNS rebinding). Nor may a page of
+ * another site have a browser change anything.
  * `/livez` and `/readyz` are open, for those who restart and route. Nothing is to be stored.
  */
 export interface AdminGuardOptions {
@@ -31,6 +32,14 @@ const NotPrivate = createError(
   false
 )
 
+const CrossSite = createError(
+  'SLUICE_ADMIN_CROSS_SITE',
+  'Asked for by a page of another site',
+  403,
+  Error,
+  false
+)
+
 const OPEN = new Set(['/livez', '/readyz'])
 
 async function adminGuard(fastify: FastifyInstance, { host, token }: AdminGuardOptions) {
@@ -47,6 +56,7 @@ async function adminGuard(fastify: FastifyInstance, { host, token }: AdminGuardO
         given !== undefined && timingSafeEqual(digest(given), expected) ? undefined : unauthorized()
       )
     }
+    if (isFromElsewhere(request)) return done(new CrossSite())
     const isOwnName = isIP(request.hostname.replace(/^\[|\]$/g, '')) !== 0 || request.hostname === 'localhost'
     done(config.isPrivate && !(isLoopback && isOwnName) ? new NotPrivate() : undefined)
   })
@@ -65,13 +75,19 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-function isLoopbackHost(host: string): boolean {
+/** A browser lets any page send a POST to this machine; but it says whose page that is. */
+function isFromElsewhere({ method, headers: { origin }, host }: FastifyRequest): boolean {
+  if (method === 'GET' || method === 'HEAD' || origin === undefined) return false
+  return !URL.canParse(origin) || new URL(origin).host !== host
+}
+
+export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Shows what people sent and got. */
+    /** Shows what people sent and got, or changes what the gateway does. */
     isPrivate?: boolean
   }
 }

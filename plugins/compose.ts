@@ -88,8 +88,17 @@ async function compose(fastify: FastifyInstance) {
       }
     }
 
+    const calls = Object.entries(parts).map(([part, { upstream, required = false, timeout }]) => ({
+      pattern: 'compose' as const,
+      upstream,
+      part,
+      required,
+      timeout
+    }))
+
     this.route({
       ...options,
+      config: { ...options.config, calls },
       method: 'GET',
       schema,
       async handler(request, reply) {

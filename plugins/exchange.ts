@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import createError from '@fastify/error'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { Deadlines, Due } from './deadlines.ts'
 import { createTraces, passedTraceparent } from './trace-context.ts'
 
 /**
@@ -54,7 +55,7 @@ export const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503,
 /** Never sent: there is nobody left to read it. */
 export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
 
-export class Exchange {
+export class Exchange extends Due {
   /** The route's pattern, for logs and labels: bounded, where paths are not. Undefined if no route was found. */
   readonly route: string | undefined
   readonly reply: FastifyReply
@@ -91,26 +92,26 @@ export class Exchange {
   /** Makes a new trace. */
   readonly begin: () => string
   #calls: Abortable[] = []
-  #deadline: number
-  #timer: NodeJS.Timeout | undefined
+  /** Undefined if it may take as long as it likes. */
+  #deadlines: Deadlines | undefined
 
   constructor(
     route: string | undefined,
     config: FastifyContextConfig,
-    deadline: number,
+    deadlines: Deadlines | undefined,
     reply: FastifyReply,
     begin: () => string,
     listeners?: ExchangeListener[]
   ) {
+    super()
     this.route = route
     this.config = config
     this.reply = reply
     this.socket = reply.request.raw.socket
     this.begin = begin
-    // None is infinitely far away.
-    this.#deadline = deadline === 0 ? Number.POSITIVE_INFINITY : deadline
+    this.#deadlines = deadlines
     if (listeners === undefined) return
-    if (hasBody(reply.request.raw)) this.#start()
+    if (hasBody(reply.request.raw)) this.#time()
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
       this.end()
@@ -159,7 +160,7 @@ export class Exchange {
 
   /** Milliseconds until the deadline. */
   get remaining(): number {
-    return this.#deadline - this.elapsed
+    return (this.#deadlines?.ms ?? Number.POSITIVE_INFINITY) - this.elapsed
   }
 
   /** True once the answer has been handed to the system to the last byte. */
@@ -169,28 +170,31 @@ export class Exchange {
 
   /** Another deadline, for whoever asked for one: the one that passes first stands. Milliseconds from now. */
   limit(milliseconds: number): void {
-    const timer = setTimeout(expire, milliseconds, this)
+    const timer = setTimeout(() => this.expire(), milliseconds)
     this.reply.raw.on('close', () => clearTimeout(timer))
   }
 
   /**
-   * A body that may be late, or the first call, starts the timer: an exchange that has neither, such as a refusal, needs
-   * no deadline.
+   * A body that may be late, or the first call, sets the deadline: an exchange that has neither, such as a refusal, needs
+   * none. Returns the time.
    */
-  attach(call: Abortable): void {
-    if (this.calledAt === 0) this.calledAt = performance.now()
-    if (this.#timer === undefined) this.#start()
+  attach(call: Abortable): number {
+    const now = performance.now()
+    if (this.calledAt === 0) this.calledAt = now
+    if (this.dueAt === 0 && this.endedAt === 0) this.#time()
     this.#calls.push(call)
+    return now
   }
 
-  #start(): void {
-    if (this.#deadline === Number.POSITIVE_INFINITY) return
-    this.#timer = setTimeout(expire, Math.max(1, this.remaining), this)
+  #time(): void {
+    this.#deadlines?.add(this, this.startedAt)
   }
 
   detach(call: Abortable): void {
-    const index = this.#calls.indexOf(call)
-    if (index !== -1) this.#calls.splice(index, 1)
+    const calls = this.#calls
+    const index = calls.indexOf(call)
+    if (index === calls.length - 1) calls.pop()
+    else if (index !== -1) calls.splice(index, 1)
   }
 
   /** Aborts every call under way and every later one. The first reason stands. */
@@ -204,7 +208,20 @@ export class Exchange {
 
   /** Nothing is due any more. */
   end(): void {
-    clearTimeout(this.#timer)
+    this.#deadlines?.remove(this)
+  }
+
+  /** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
+  expire(): void {
+    const { reply } = this
+    const isLate = isBodyLate(reply.request.raw)
+    const isGiven = reply.raw.writableEnded
+    const reason = isLate ? new RequestLate() : new DeadlineExceeded()
+    this.abort(reason)
+    // Given, and not taken: it would wait for as long as the client likes.
+    if (isGiven) reply.raw.destroy(reason)
+    // The route does not know of it yet: its body is still being read.
+    else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
   }
 
   /** True as soon as the socket knows, which is before `close` is emitted. */
@@ -227,8 +244,12 @@ interface Counted {
 
 /** An exchange with nobody at its end: under its own deadline, on behalf of one that may be over long before. */
 export class DetachedExchange extends Exchange {
-  constructor({ route, config, reply, begin }: Exchange, deadline: number) {
-    super(route, config, deadline, reply, begin)
+  constructor({ route, config, reply, begin }: Exchange, deadlines: Deadlines) {
+    super(route, config, deadlines, reply, begin)
+  }
+
+  override expire(): void {
+    this.abort(new DeadlineExceeded())
   }
 
   override get clientGone(): boolean {
@@ -247,24 +268,11 @@ export function isBodyLate(raw: IncomingMessage): boolean {
   return hasBody(raw) && !raw.complete && raw.readableLength === 0
 }
 
-/** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
-function expire(exchange: Exchange): void {
-  if (exchange instanceof DetachedExchange) return exchange.abort(new DeadlineExceeded())
-  const { reply } = exchange
-  const isLate = isBodyLate(reply.request.raw)
-  const isGiven = reply.raw.writableEnded
-  const reason = isLate ? new RequestLate() : new DeadlineExceeded()
-  exchange.abort(reason)
-  // Given, and not taken: it would wait for as long as the client likes.
-  if (isGiven) reply.raw.destroy(reason)
-  // The route does not know of it yet: its body is still being read.
-  else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
-}
-
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   const listeners: ExchangeListener[] = []
   const begin = createTraces(options.sample ?? 1)
   const endless = new Set<Exchange>()
+  const byLength = new Map<number, Deadlines>()
   fastify.decorateRequest('exchange')
   fastify.decorate('endStreams', spread => {
     let turn = 0
@@ -275,11 +283,20 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
-    request.exchange = new Exchange(url, config, config.deadline ?? options.deadline, reply, begin, listeners)
+    const deadlines = deadlinesOf(config.deadline ?? options.deadline)
+    request.exchange = new Exchange(url, config, deadlines, reply, begin, listeners)
     if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)
     done()
   })
+
+  /** As many as the routes name. */
+  function deadlinesOf(ms: number): Deadlines | undefined {
+    if (ms === 0) return undefined
+    let deadlines = byLength.get(ms)
+    if (deadlines === undefined) byLength.set(ms, (deadlines = new Deadlines(ms)))
+    return deadlines
+  }
 
   /** Bytes count in both directions: of a service that is silent, and of a client that does not read. */
   function watch(exchange: Exchange, idleTimeout: number): void {

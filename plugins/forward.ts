@@ -59,6 +59,7 @@ async function forward(fastify: FastifyInstance) {
       } as never
       streamingRoutesOf(this).push({
         ...route,
+        config: { ...route.config, calls: [{ pattern: 'forward', upstream }] },
         // Fastify's own HEAD route would answer with the length of no body.
         method: [
           ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))

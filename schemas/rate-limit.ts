@@ -32,8 +32,8 @@ export const TierOptions = Type.Object(
      */
     counting: withDefault(Type.Enum(['leased', 'exact']), 'leased'),
     /**
-     * While Redis is away: `open` lets everything through, `closed` nothing (503), `local` counts in memory, with each
-     * limit divided by the number of gateways.
+     * While Redis is away (or, of workers without it, their supervisor): `open` lets everything through, `closed` nothing
+     * (503), `local` counts in memory, with each limit divided by the number of gateways and workers.
      */
     redisAway: withDefault(Type.Enum(['open', 'closed', 'local']), 'local')
   },

@@ -52,7 +52,7 @@ t.test('every member of the config is in a table, with its default', async t => 
 
 t.test('every problem of the gateway is on the page of problems', async t => {
   const known = pages.get('docs/problem.md') ?? ''
-  const code = globSync(['plugins/**/*.ts', 'routes/*.ts', 'gateway.ts'], { cwd: root })
+  const code = globSync(['plugins/**/*.ts', 'cluster/**/*.ts', 'routes/*.ts', 'gateway.ts'], { cwd: root })
     .map(file => readFileSync(join(root, file), 'utf8'))
     // Of a plugin that somebody has added, its own page may tell.
     .filter(text => !/fp\([^)]*name: '(?!sluice-)/.test(text))

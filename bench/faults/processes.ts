@@ -1,5 +1,5 @@
 import type { UpstreamState } from '../../plugins/upstream/upstream.ts'
-import { type Measured, startScript } from '../process.ts'
+import { type Measured, startGateway, startScript } from '../process.ts'
 
 export interface GatewayState {
   /** Calls made, by the route's pattern. */
@@ -12,7 +12,7 @@ export interface GatewayState {
 
 /** A gateway process of a config without scopes: see gateway.ts. */
 export function startGatewayProcess(config: object): Promise<Measured> {
-  return startScript('faults/gateway.ts', { GATEWAY: JSON.stringify(config) }, 0, ['--expose-gc'])
+  return startGateway('faults/gateway.ts', { GATEWAY: JSON.stringify(config) }, ['--expose-gc'])
 }
 
 /** A service process: see service.ts. */

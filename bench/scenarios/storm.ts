@@ -4,11 +4,15 @@ import { ask, type GatewayState, startGatewayProcess, startServiceProcess } from
 import type { ServiceState } from '../faults/service.ts'
 import { ms, type Scene } from './scenario.ts'
 
-/** All endpoints of an upstream answer 503, with 200 KiB; another upstream of the same gateway is well. */
+/**
+ * All endpoints of an upstream answer 503, with 200 KiB; another upstream of the same gateway is well. What the other
+ * one's latency is compared with is the same load while all answer 200: as much to carry, and nothing wrong.
+ */
 export async function storm(scene: Scene, { rate = 200, seconds = 10, slack = 5 } = {}): Promise<void> {
-  const failing = await Promise.all(
-    [1, 2, 3].map(() => scene.start(startServiceProcess({ status: 503, bytes: 204_800 })))
-  )
+  const three = (status: number) =>
+    Promise.all([1, 2, 3].map(() => scene.start(startServiceProcess({ status, bytes: 204_800 }))))
+  const failing = await three(503)
+  const calm = await three(200)
   const well = await scene.start(startServiceProcess())
   const endpoints = failing.map(({ url }) => ({ url }))
   const gateway = await scene.start(
@@ -17,13 +21,19 @@ export async function storm(scene: Scene, { rate = 200, seconds = 10, slack = 5 
         guarded: { endpoints, retry: {} },
         // Without a breaker, so that all calls are made.
         bare: { endpoints, retry: {}, breaker: { failures: 1_000_000 } },
+        calm: { endpoints: calm.map(({ url }) => ({ url })) },
         other: { url: well.url }
       }
     })
   )
   const other = `${gateway.url}/other/small`
   await steadily(other, rate, sleep(2_000))
-  const before = await steadily(other, rate, sleep(seconds * 500))
+  await steadily(`${gateway.url}/calm/small`, rate, sleep(2_000))
+  const calmly = sleep(seconds * 1_000)
+  const [, before] = await Promise.all([
+    steadily(`${gateway.url}/calm/small`, rate, calmly),
+    steadily(other, rate, calmly)
+  ])
   latency('another upstream, before', before)
   let all = 0
   for (const name of ['bare', 'guarded']) {

@@ -100,3 +100,7 @@ const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.send?.({ port: (gateway.server.address() as AddressInfo).port })
 process.on('SIGTERM', () => process.exit())
+process.on('message', ({ ask, collect }: { ask: number; collect?: boolean }) => {
+  if (collect) (globalThis as { gc?(): void }).gc?.()
+  process.send?.({ to: ask, answer: { memory: process.memoryUsage() } })
+})

@@ -1,9 +1,11 @@
+import { hash } from 'node:crypto'
 import createError from '@fastify/error'
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
+import { describeRoutes } from '../described.ts'
 import { type ProblemError, typeOf } from '../problem.ts'
 import { ALGORITHMS, createJwks, type Key } from './jwks.ts'
 
@@ -51,6 +53,8 @@ const TYPE = /^(application\/)?(at\+)?jwt$/i
 const MAX_TOKEN = 8_192
 
 const MAX_REFUSED = 1_000
+/** Sets of roles and of permissions: most tokens have one that others have too. */
+const MAX_SETS = 100
 /** Milliseconds. */
 const REFUSED_TTL = 10_000
 
@@ -71,14 +75,23 @@ interface Claims extends Record<string, unknown> {
   exp: number
 }
 
+export interface IssuersOptions {
+  /** By name. */
+  issuers: Record<string, IssuerOptions>
+  createKeys?: typeof createJwks | undefined
+}
+
 const tokenKey = Symbol('sluice.tokenKey')
 
 export const issuers = fp(
-  async function issuers(fastify: FastifyInstance, options: Record<string, IssuerOptions>) {
+  async function issuers(
+    fastify: FastifyInstance,
+    { issuers: options, createKeys = createJwks }: IssuersOptions
+  ) {
     const guards = new Map<string, onRequestHookHandler>()
     fastify.decorateRequest(tokenKey)
     for (const [name, issuer] of Object.entries(options))
-      guards.set(name, await createGuard(fastify, name, issuer))
+      guards.set(name, await createGuard(fastify, name, issuer, createKeys))
 
     fastify.decorate('authenticate', (name: string) => {
       const guard = guards.get(name)
@@ -92,6 +105,7 @@ export const issuers = fp(
 
 async function jwt(fastify: FastifyInstance, { issuer }: JwtOptions) {
   fastify.addHook('onRequest', fastify.authenticate(issuer))
+  describeRoutes(fastify, { issuer })
 }
 
 export default fp(jwt, { name: 'sluice-jwt', fastify: '5.x', dependencies: ['sluice-issuers'] })
@@ -104,11 +118,13 @@ const expired = unauthorized(new TokenExpired(), 'Bearer error="invalid_token", 
 async function createGuard(
   fastify: FastifyInstance,
   name: string,
-  options: IssuerOptions
+  options: IssuerOptions,
+  createKeys: typeof createJwks
 ): Promise<onRequestHookHandler> {
-  const jwks = createJwks(options, fastify.log)
+  const jwks = createKeys(options, fastify.log)
   // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
   const refused = new LruMap<ProblemError>(MAX_REFUSED, REFUSED_TTL)
+  const sets = new LruMap<readonly string[]>(MAX_SETS)
   // LruMap takes 0 for no limit.
   const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
   const verify = `${name}JwtVerify` as 'jwtVerify'
@@ -147,20 +163,21 @@ async function createGuard(
     const token = tokenOf(authorization)
     if (token === undefined) return done(invalid)
 
-    const known = tokens?.get(token)
+    const digest = digestOf(token)
+    const known = tokens?.get(digest)
     if (known !== undefined) {
       jwks.touch()
       if (!known.key.revoked && Date.now() <= known.expires) {
         request.user = known.user
         return done()
       }
-      tokens?.delete(token)
+      tokens?.delete(digest)
     }
-    const refusal = refused.get(token)
+    const refusal = refused.get(digest)
     if (refusal !== undefined) return done(refusal)
-    verifyToken(request, token).then(claims => {
-      request.user = toUser(claims)
-      tokens?.set(token, {
+    verifyToken(request, digest).then(claims => {
+      request.user = toUser(claims, sets)
+      tokens?.set(digest, {
         user: request.user,
         expires: claims.exp * 1000 + options.clockTolerance,
         key: request[tokenKey] as Key
@@ -169,7 +186,7 @@ async function createGuard(
     }, done)
   }
 
-  async function verifyToken(request: FastifyRequest, token: string): Promise<Claims> {
+  async function verifyToken(request: FastifyRequest, digest: string): Promise<Claims> {
     try {
       return await request[verify]()
     } catch (error) {
@@ -177,10 +194,18 @@ async function createGuard(
       if (statusCode === 503) throw error
       request.log.debug({ err: error }, 'token refused')
       const refusal = code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? expired : invalid
-      if (code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_')) refused.set(token, refusal)
+      if (code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_')) refused.set(digest, refusal)
       throw refusal
     }
   }
+}
+
+/**
+ * What a token is remembered by. All of it counts, since a part could be had with other claims; and a token has 700 bytes
+ * or more, of which nothing should be kept that could be used.
+ */
+function digestOf(token: string): string {
+  return hash('sha256', token, 'latin1')
 }
 
 function tokenOf(authorization = ''): string | undefined {
@@ -199,19 +224,27 @@ export function forbidden(): ProblemError {
 }
 
 /** Claims are the issuer's, so they are read as they should be and dropped where they are not. */
-function toUser({ sub, email, roles, permissions, scope, tier }: Claims): User {
+function toUser(
+  { sub, email, roles, permissions, scope, tier }: Claims,
+  sets: LruMap<readonly string[]>
+): User {
   return Object.freeze({
     sub,
     ...(isHeaderSafe(email) && { email }),
-    roles: names(roles),
-    permissions: names(permissions ?? (typeof scope === 'string' ? scope.split(' ') : undefined)),
+    roles: names(roles, sets),
+    permissions: names(permissions ?? (typeof scope === 'string' ? scope.split(' ') : undefined), sets),
     tier: isHeaderSafe(tier) ? tier : 'free'
   })
 }
 
-function names(value: unknown): readonly string[] {
-  const names = Array.isArray(value) ? value.slice(0, 100) : []
-  return Object.freeze(names.filter(name => isHeaderSafe(name) && !name.includes(',')))
+/** The same list for the same names. */
+function names(value: unknown, sets: LruMap<readonly string[]>): readonly string[] {
+  const values = Array.isArray(value) ? value.slice(0, 100) : []
+  const names = values.filter(name => isHeaderSafe(name) && !name.includes(','))
+  const key = names.join()
+  let set = sets.get(key)
+  if (set === undefined) sets.set(key, (set = Object.freeze(names)))
+  return set
 }
 
 /** Printable ASCII with nothing to trim, so that it means the same in every header parser. */

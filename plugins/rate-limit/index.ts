@@ -4,11 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
+import { describeRoutes } from '../described.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
 import { createMemoryLimiter } from './memory.ts'
 import { createRedisLimiter } from './redis.ts'
+import { type Channel, createSharedLimiter } from './shared.ts'
 
 /**
  * Rate limits by tier. `tiers` makes the tiers of the config known, and registers @fastify/rate-limit, once, with a
@@ -20,7 +22,8 @@ import { createRedisLimiter } from './redis.ts'
  *
  * A consumer is the verified `sub`, counted over all scopes in the tier of its token, or in `tier` if the token names
  * none that there is; an address is counted in `tier` (IPv6 by /64). Answers carry `RateLimit-Policy` and `RateLimit`
- * (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if Redis is away and the tier `closed`.
+ * (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if Redis (or, of a
+ * worker without it, the supervisor) is away and the tier `closed`.
  */
 export interface RateLimitPatternOptions {
   by: 'consumer' | 'address'
@@ -32,6 +35,18 @@ export interface TiersOptions extends RateLimitOptions {
   tiers: Record<string, TierOptions>
   /** Milliseconds, for what is counted in memory. */
   now?: () => number
+  /** What limits in the place of Redis or memory. */
+  replace?: ((memory: Limiter) => Limiter) | undefined
+  /** Where limits are counted without Redis, if this process is one of several workers. */
+  supervisor?: Supervisor | undefined
+}
+
+export interface Supervisor {
+  channel: Channel
+  /** Workers at a time: each of them has its share of what it counts by itself. */
+  workers: number
+  /** Milliseconds that a request waits for it. */
+  timeout?: number
 }
 
 const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
@@ -53,19 +68,27 @@ interface Admission {
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
 
 export const tiers = fp(
-  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys, now }: TiersOptions) {
+  async function tiers(
+    fastify: FastifyInstance,
+    { tiers: options, gateways, keys, now, supervisor, replace }: TiersOptions
+  ) {
+    const { redis, log } = fastify
+    const sharers = (redis ? gateways : 1) * (supervisor?.workers ?? 1)
     const byName = new Map<string, Tier>()
     const shares = new Map<Tier, Tier>()
     for (const [name, tierOptions] of Object.entries(options)) {
       const tier = createTier(name, tierOptions)
       byName.set(name, tier)
-      shares.set(tier, { ...createTier(name, shareOf(tierOptions, gateways)), decisions: tier.decisions })
+      shares.set(tier, { ...createTier(name, shareOf(tierOptions, sharers)), decisions: tier.decisions })
     }
-    const memory = createMemoryLimiter(keys, now)
-    const redis = fastify.redis && createRedisLimiter(fastify.redis, fastify.redisTimeout, fastify.log)
-    fastify.addHook('onClose', async () => redis?.close())
+    const widest = Math.max(1, ...[...byName.values()].map(({ limits }) => limits.length))
+    const memory = createMemoryLimiter(keys, now, widest)
+    const remote = redis
+      ? createRedisLimiter(redis, fastify.redisTimeout, log)
+      : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout)
+    fastify.addHook('onClose', async () => remote?.close())
 
-    const limiter = redis ? createLeasedLimiter(redis) : memory
+    const limiter = replace?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
 
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('tiers', [...byName.values()])
@@ -82,6 +105,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   const own = fastify.tier(name)
   if (own === undefined) throw new Error(`no tier is named '${name}'`)
 
+  describeRoutes(fastify, { limit: { by, tier: name } })
   const addresses = new LruMap<string>(10_000)
   const keyGenerator = (request: FastifyRequest): Admission => {
     if (by === 'address') return { key: addressKey(request.ip, addresses), tier: own, decision: undefined }

@@ -1,5 +1,6 @@
 import { LruMap } from 'toad-cache'
 import type { Decision, Limiter, Tier } from './limiter.ts'
+import { createSeen } from './seen.ts'
 
 /**
  * Leases: permits taken from a shared limiter ahead of need, so that it sees a few of the requests, not all of them.
@@ -12,10 +13,11 @@ import type { Decision, Limiter, Tier } from './limiter.ts'
  * Bound: with N gateways and a lease of L, at most limit + N x L requests pass within any window, since only permits
  * taken in an earlier window, and not used in it, can come on top. L is at most a hundredth of the limit.
  *
- * A key that was refused is refused here, until its time is up.
+ * A key that was refused is refused here, until its time is up. Nothing is kept of a key that has come once.
  */
 export function createLeasedLimiter(limiter: Limiter, now: () => number = Date.now): Limiter {
   const leases = new LruMap<Lease>(MAX_LEASES)
+  const isSeen = createSeen()
 
   return {
     checkNow(key, tier, cost) {
@@ -34,24 +36,36 @@ export function createLeasedLimiter(limiter: Limiter, now: () => number = Date.n
       if (decision !== undefined) return callback(null, decision)
       const id = `${tier.name} ${key}`
       const time = now()
-      let lease = leases.get(id)
-      if (lease === undefined) {
-        lease = {
-          permits: 0,
-          ends: 0,
-          taken: 0,
-          calledAt: time,
-          used: 0,
-          isTaking: false,
-          refusedUntil: 0,
-          answeredAt: 0,
-          decision: []
-        }
-        leases.set(id, lease)
+      const lease = leases.get(id)
+      if (lease !== undefined) {
+        lease.permits = 0
+        take(lease, key, tier, cost, time, callback)
+      } else if (tier.counting === 'leased' && isSeen(id)) {
+        take(createLease(id, time), key, tier, cost, time, callback)
+      } else {
+        limiter.check(key, tier, cost, (error, decision) => {
+          if (error === null && decision?.some(state => !state.allowed))
+            keep(leases.get(id) ?? createLease(id, time), decision, cost)
+          callback(error, decision)
+        })
       }
-      lease.permits = 0
-      take(lease, key, tier, cost, time, callback)
     }
+  }
+
+  function createLease(id: string, time: number): Lease {
+    const lease = {
+      permits: 0,
+      ends: 0,
+      taken: 0,
+      calledAt: time,
+      used: 0,
+      isTaking: false,
+      refusedUntil: 0,
+      answeredAt: 0,
+      decision: []
+    }
+    leases.set(id, lease)
+    return lease
   }
 
   /** Takes `cost` permits for a request that has none, and what the lease is to hold besides. */

@@ -64,3 +64,16 @@ export function shareOf(tier: TierOptions, gateways: number): TierOptions {
     limits: tier.limits.map(limit => ({ ...limit, limit: Math.max(1, Math.floor(limit.limit / gateways)) }))
   }
 }
+
+/** A decision that has come as numbers: allowed (1), remaining and reset of each limit in turn. */
+export function readDecision(numbers: number[]): Decision {
+  const decision: Decision = []
+  for (let i = 0; i < numbers.length; i += 3) {
+    decision.push({
+      allowed: numbers[i] === 1,
+      remaining: numbers[i + 1] as number,
+      reset: numbers[i + 2] as number
+    })
+  }
+  return decision
+}

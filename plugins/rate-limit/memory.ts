@@ -1,44 +1,76 @@
-import { LruMap } from 'toad-cache'
 import type { Limit, Limiter, LimitState } from './limiter.ts'
+import { Slots } from './slots.ts'
 
 /**
  * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
- * `keys` the least recently seen key is forgotten, and starts anew should it come back. `now`: milliseconds of a clock
- * that starts anywhere and never goes back.
+ * `keys` the least recently seen key is forgotten, and starts anew should it come back. A tier of the same name, windows
+ * and algorithms goes on from what has been counted, whatever its limits are by now. `now`: milliseconds of a clock that
+ * starts anywhere and never goes back. `widest`: limits that a tier has at most.
  */
-export function createMemoryLimiter(keys: number, now = () => performance.now()): Limiter {
-  const counters = new LruMap<Counter[]>(keys)
+export function createMemoryLimiter(keys: number, now = () => performance.now(), widest = 8): Limiter {
+  const slots = new Slots(keys)
+  // What a page has nothing in is not resident: only the keys that come take memory.
+  const windows = new Float64Array(keys * widest * FIELDS)
+  const logs: (number[] | undefined)[] = []
+  const next = new Float64Array(widest * FIELDS)
 
   return {
     check(key, tier, cost, callback) {
+      const { limits } = tier
       const time = now()
       const id = `${key}:${tier.name}`
-      let own = counters.get(id)
-      if (own === undefined) {
-        own = tier.limits.map(createCounter)
-        counters.set(id, own)
-      }
-      const decision = own.map(counter => counter.check(cost, time))
-      if (decision.every(state => state.allowed)) {
-        for (const counter of own) counter.commit(cost, time)
-      } else {
-        for (const state of decision) if (state.allowed) state.remaining += cost
-      }
+      let slot = slots.find(id)
+      if (slot === -1) clear((slot = slots.add(id)), limits)
+      const decision = limits.map((limit, i) =>
+        limit.algorithm === 'sliding-log'
+          ? checkLog(logs[slot * widest + i] as number[], limit, cost, time)
+          : checkWindow(
+              windows,
+              (slot * widest + i) * FIELDS,
+              next,
+              i * FIELDS,
+              limit,
+              cost,
+              Math.floor(time)
+            )
+      )
+      if (decision.every(state => state.allowed)) commit(slot, limits, cost, time)
+      else for (const state of decision) if (state.allowed) state.remaining += cost
       callback(null, decision)
     }
   }
+
+  function clear(slot: number, limits: Limit[]): void {
+    const first = slot * widest
+    windows.fill(0, first * FIELDS, (first + limits.length) * FIELDS)
+    limits.forEach(({ algorithm }, i) => {
+      windows[(first + i) * FIELDS] = Number.NEGATIVE_INFINITY
+      if (algorithm === 'sliding-log') logs[first + i] = []
+      // A tier without a log has had this slot's key before, or one with: nothing is left of it.
+      else if (logs[first + i] !== undefined) logs[first + i] = undefined
+    })
+  }
+
+  /** Counts what has just been allowed. */
+  function commit(slot: number, limits: Limit[], cost: number, time: number): void {
+    limits.forEach(({ algorithm }, i) => {
+      const at = (slot * widest + i) * FIELDS
+      if (algorithm === 'sliding-log') {
+        const times = logs[slot * widest + i] as number[]
+        for (let n = 0; n < cost; n++) times.push(time)
+        return
+      }
+      windows[at] = next[i * FIELDS] as number
+      windows[at + CURRENT] = (next[i * FIELDS + CURRENT] as number) + cost
+      windows[at + PREVIOUS] = next[i * FIELDS + PREVIOUS] as number
+    })
+  }
 }
 
-/** What is known of one key by one limit. */
-interface Counter {
-  check(cost: number, time: number): LimitState
-  /** Counts what the last `check` allowed. */
-  commit(cost: number, time: number): void
-}
-
-function createCounter(limit: Limit): Counter {
-  return limit.algorithm === 'sliding-log' ? new SlidingLog(limit) : new SlidingWindow(limit)
-}
+/** Of a window: when it starts, what it has counted, and what the one before has. */
+const CURRENT = 1
+const PREVIOUS = 2
+const FIELDS = 3
 
 /**
  * Of the previous window's requests, those are taken to be within the last `window` ms that would be had they come
@@ -47,77 +79,53 @@ function createCounter(limit: Limit): Counter {
  *
  * Requests are multiplied by milliseconds rather than divided: whole numbers are exact, so that a request that comes
  * after just as long as it was told is not refused by a rounding error.
+ *
+ * `windows[at]` is left as it is; how it stands `now` is written to `next[to]`.
  */
-class SlidingWindow implements Counter {
-  #limit: Limit
-  #start = Number.NEGATIVE_INFINITY
-  #current = 0
-  #previous = 0
-  #next = { start: 0, current: 0, previous: 0 }
-
-  constructor(limit: Limit) {
-    this.#limit = limit
+function checkWindow(
+  windows: Float64Array,
+  at: number,
+  next: Float64Array,
+  to: number,
+  { limit, window }: Limit,
+  cost: number,
+  now: number
+): LimitState {
+  let start = windows[at] as number
+  let current = windows[at + CURRENT] as number
+  let previous = windows[at + PREVIOUS] as number
+  if (now - start >= window * 2) {
+    start = now
+    current = 0
+    previous = 0
+  } else if (now - start >= window) {
+    start += window
+    previous = current
+    current = 0
   }
+  next[to] = start
+  next[to + CURRENT] = current
+  next[to + PREVIOUS] = previous
 
-  check(cost: number, time: number): LimitState {
-    const { limit, window } = this.#limit
-    const now = Math.floor(time)
-    let start = this.#start
-    let current = this.#current
-    let previous = this.#previous
-    if (now - start >= window * 2) {
-      start = now
-      current = 0
-      previous = 0
-    } else if (now - start >= window) {
-      start += window
-      previous = current
-      current = 0
-    }
-    this.#next = { start, current, previous }
-
-    const elapsed = now - start
-    const room = limit - cost
-    const left = (room - current) * window - previous * (window - elapsed)
-    if (left >= 0) return { allowed: true, remaining: Math.floor(left / window), reset: window - elapsed }
-    // Within this window, once enough of the previous one has slid out, or within the next, which has this one behind it.
-    const reset =
-      current <= room
-        ? window - Math.floor(((room - current) * window) / previous)
-        : window * 2 - Math.floor((Math.max(room, 0) * window) / Math.max(current, 1))
-    return { allowed: false, remaining: 0, reset: reset - elapsed }
-  }
-
-  commit(cost: number): void {
-    const { start, current, previous } = this.#next
-    this.#start = start
-    this.#current = current + cost
-    this.#previous = previous
-  }
+  const elapsed = now - start
+  const room = limit - cost
+  const left = (room - current) * window - previous * (window - elapsed)
+  if (left >= 0) return { allowed: true, remaining: Math.floor(left / window), reset: window - elapsed }
+  // Within this window, once enough of the previous one has slid out, or within the next, which has this one behind it.
+  const reset =
+    current <= room
+      ? window - Math.floor(((room - current) * window) / previous)
+      : window * 2 - Math.floor((Math.max(room, 0) * window) / Math.max(current, 1))
+  return { allowed: false, remaining: 0, reset: reset - elapsed }
 }
 
-/** The time of every request within the last `window` ms. */
-class SlidingLog implements Counter {
-  #limit: Limit
-  #times: number[] = []
+/** `times`: of every request within the last `window` ms. */
+function checkLog(times: number[], { limit, window }: Limit, cost: number, now: number): LimitState {
+  const kept = times.findIndex(time => time > now - window)
+  times.splice(0, kept === -1 ? times.length : kept)
 
-  constructor(limit: Limit) {
-    this.#limit = limit
-  }
-
-  check(cost: number, now: number): LimitState {
-    const { limit, window } = this.#limit
-    const times = this.#times
-    const kept = times.findIndex(time => time > now - window)
-    times.splice(0, kept === -1 ? times.length : kept)
-
-    const room = limit - cost - times.length
-    const freeing = room >= 0 ? times[0] : times[-room - 1]
-    const reset = freeing === undefined ? window : Math.ceil(freeing - now + window)
-    return { allowed: room >= 0, remaining: Math.max(room, 0), reset }
-  }
-
-  commit(cost: number, now: number): void {
-    for (let i = 0; i < cost; i++) this.#times.push(now)
-  }
+  const room = limit - cost - times.length
+  const freeing = room >= 0 ? times[0] : times[-room - 1]
+  const reset = freeing === undefined ? window : Math.ceil(freeing - now + window)
+  return { allowed: room >= 0, remaining: Math.max(room, 0), reset }
 }

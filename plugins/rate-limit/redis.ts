@@ -1,108 +1,40 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
-import type { Decision, Limiter } from './limiter.ts'
+import { type Limiter, readDecision, type Tier } from './limiter.ts'
+import { createRemoteLimiter } from './remote.ts'
 
 /**
  * Limits in Redis, shared by all gateways: one script call a request, all limits of the tier in it, Redis's own clock.
  * Every key of a consumer carries the same hash tag, so that in a cluster they are on one node; it names window and
- * algorithm too, so that a config that changes them starts anew rather than misread what is there.
- *
- * A call that fails or takes longer than `timeout` (ms) marks Redis as away: from then on calls fail at once, and one
- * probe at a time, jittered, finds out when it counts again.
+ * algorithm too, so that a config that changes them starts anew rather than misread what is there. `timeout`: ms that a
+ * check may take.
  */
 export function createRedisLimiter(
   redis: Redis,
   timeout: number,
   log: FastifyBaseLogger
 ): Limiter & { close(): void } {
-  let isAway = false
-  let isClosed = false
-  let probe: NodeJS.Timeout | undefined
   redis.defineCommand('sluiceCheck', { lua: CHECK })
 
-  return {
-    check(key, tier, cost, callback) {
-      if (isAway) return callback(away)
-      const keys = tier.limits.map(
-        ({ window, algorithm }) => `sluice:{${key}}:${tier.name}:${window}:${algorithm}`
-      )
-      const args = tier.limits.flatMap(({ algorithm, limit, window }) => [
-        algorithm === 'sliding-log' ? 1 : 0,
-        limit,
-        window
-      ])
-      run(keys, [cost, ...args], (error, reply) => {
-        if (error === null) return callback(null, toDecision(reply as number[]))
-        leave(error)
-        callback(error)
-      })
-    },
-    close() {
-      isClosed = true
-      clearTimeout(probe)
-    }
-  }
+  return createRemoteLimiter('Redis', ask, timeout, log)
 
-  function run(
-    keys: string[],
-    args: number[],
-    callback: (error: Error | null, reply?: number[]) => void
-  ): void {
-    const settle = (error: Error | null, reply?: number[]) => {
-      if (timer === undefined) return
-      clearTimeout(timer)
-      timer = undefined
-      callback(error, reply)
-    }
-    // It may have been this process that took so long: what has come meanwhile is read first.
-    let timer: NodeJS.Timeout | undefined = setTimeout(setImmediate, timeout, settle, late)
-    ;(redis as ScriptedRedis)
-      .sluiceCheck(keys.length, ...keys, ...args)
-      .then(reply => settle(null, reply), settle)
-  }
-
-  function leave(error: Error): void {
-    if (isAway || isClosed) return
-    isAway = true
-    log.warn({ err: error }, 'limits are not counted in Redis')
-    scheduleProbe()
-  }
-
-  /** A check like any other: a Redis that is full, or a replica now, answers a PING all the same. */
-  function scheduleProbe(): void {
-    probe = setTimeout(
-      run,
-      100 + Math.random() * 150,
-      ['sluice:{probe}:1000'],
-      [1, 0, 1_000_000_000, 1_000],
-      (error: Error | null) => {
-        if (isClosed) return
-        if (error) return scheduleProbe()
-        isAway = false
-        log.info('limits are counted in Redis again')
-      }
+  function ask(key: string, tier: Tier, cost: number, callback: Parameters<Limiter['check']>[3]): void {
+    const keys = tier.limits.map(
+      ({ window, algorithm }) => `sluice:{${key}}:${tier.name}:${window}:${algorithm}`
     )
-    probe.unref()
+    const args = tier.limits.flatMap(({ algorithm, limit, window }) => [
+      algorithm === 'sliding-log' ? 1 : 0,
+      limit,
+      window
+    ])
+    ;(redis as ScriptedRedis)
+      .sluiceCheck(keys.length, ...keys, cost, ...args)
+      .then(reply => callback(null, readDecision(reply)), callback)
   }
 }
-
-const away = new Error('Redis is away')
-const late = new Error('Redis did not answer in time')
 
 interface ScriptedRedis extends Redis {
   sluiceCheck(...args: (string | number)[]): Promise<number[]>
-}
-
-function toDecision(reply: number[]): Decision {
-  const decision: Decision = []
-  for (let i = 0; i < reply.length; i += 3) {
-    decision.push({
-      allowed: reply[i] === 1,
-      remaining: reply[i + 1] as number,
-      reset: reply[i + 2] as number
-    })
-  }
-  return decision
 }
 
 /**

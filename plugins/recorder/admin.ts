@@ -1,14 +1,17 @@
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
-import { type Capture, CaptureOptions } from './captures.ts'
+import { type Capture, CaptureOptions, type CaptureState } from './captures.ts'
 import { createFilter, Filter } from './filter.ts'
 import type { Recorder } from './index.ts'
 
-const NoSuchExchange = createError('SLUICE_NO_SUCH_EXCHANGE', 'It is not, or no longer, in the recorder', 404)
-const NoSuchCapture = createError('SLUICE_NO_SUCH_CAPTURE', 'No such capture', 404)
-const TooManyFollow = createError('SLUICE_TOO_MANY_READERS', 'Too many follow already', 503)
-const TooManyCaptures = createError('SLUICE_TOO_MANY_CAPTURES', 'Too many captures are active', 409)
+export const NoSuchExchange = createError(
+  'SLUICE_NO_SUCH_EXCHANGE',
+  'It is not, or no longer, in the recorder',
+  404
+)
+export const NoSuchCapture = createError('SLUICE_NO_SUCH_CAPTURE', 'No such capture', 404)
+export const TooManyFollow = createError('SLUICE_TOO_MANY_READERS', 'Too many follow already', 503)
+export const TooManyCaptures = createError('SLUICE_TOO_MANY_CAPTURES', 'Too many captures are active', 409)
 const NothingToMatch = createError(
   'SLUICE_CAPTURE_ALL',
   'A capture needs a consumer, a route or a header to go by',
@@ -40,7 +43,8 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
     return isHar ? recorder.harOf([detail]) : detail
   })
 
-  admin.get('/exchanges/live', { schema }, ({ query, headers }, reply) => {
+  // Of a HEAD nobody would end the stream.
+  admin.get('/exchanges/live', { schema, exposeHeadRoute: false }, ({ query, headers }, reply) => {
     const isEvents = headers.accept?.includes('text/event-stream') === true
     const stream = live.follow(createFilter(query as Filter), json =>
       isEvents ? `data: ${json}\n\n` : `${json}\n`
@@ -50,9 +54,8 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
   })
 
   admin.post('/captures', { schema: { body: CaptureOptions } }, ({ body }, reply) => {
-    const options = body as Static<typeof CaptureOptions>
-    if (options.consumer === undefined && options.route === undefined && options.header === undefined)
-      throw new NothingToMatch()
+    const options = body as CaptureOptions
+    demandMatch(options)
     const capture = captures.start(options)
     if (capture === undefined) throw new TooManyCaptures()
     return reply.code(201).header('location', `/captures/${capture.id}`).send(describe(capture))
@@ -71,7 +74,23 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
   })
 }
 
-function describe({ id, options, startedAt, endsAt, state, records, bytes }: Capture): object {
+/** @throws 400 */
+export function demandMatch({ consumer, route, header }: CaptureOptions): void {
+  if (consumer === undefined && route === undefined && header === undefined) throw new NothingToMatch()
+}
+
+/** A capture as operators see it. */
+export interface CaptureDescription {
+  id: string
+  state: CaptureState
+  startedAt: string
+  endsAt: string
+  match: object
+  taken: number
+  bytes: number
+}
+
+function describe({ id, options, startedAt, endsAt, state, records, bytes }: Capture): CaptureDescription {
   const { header, ...match } = options
   return {
     id,

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Exchange } from '../exchange.ts'
+import type { Slab } from './slab.ts'
 
 /**
  * The beginning of a body that streams by: its chunks, as they are, up to a limit that is asked for with the first of
@@ -30,39 +31,30 @@ export class Tap {
 
 /** A body, or the beginning of one. */
 export interface Kept {
-  /** Text is only kept as such if it is whole. */
-  content: string | Buffer[] | undefined
-  /** Of the whole body; undefined if there was none. */
-  size: number | undefined
+  content: Buffer
+  /** Of the whole body. */
+  size: number
   isCut: boolean
 }
 
-export const NOTHING: Kept = { content: undefined, size: undefined, isCut: false }
-
-/** What is kept of a payload, up to `limit` bytes. By reference, but for what would hold on to much more. */
-export function keep(payload: unknown, limit: number): Kept {
-  if (payload === undefined || payload === null) return NOTHING
-  if (payload instanceof Tap) {
-    const { chunks, size, kept } = payload
-    if (kept <= limit) return { content: chunks, size, isCut: kept < size }
-    const all = Buffer.concat(chunks)
-    return { content: [ownBytes(all, limit)], size, isCut: true }
-  }
-  if (typeof payload === 'string') {
-    // At most three bytes a character.
-    if (payload.length * 3 <= limit) return { content: payload, size: undefined, isCut: false }
-    const size = Buffer.byteLength(payload)
-    if (size <= limit) return { content: payload, size, isCut: false }
-    return { content: [ownBytes(Buffer.from(payload.slice(0, limit)), limit)], size, isCut: true }
-  }
-  if (payload instanceof Uint8Array) {
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    return { content: [ownBytes(bytes, limit)], size: bytes.length, isCut: bytes.length > limit }
-  }
-  return NOTHING
+/** Bytes of a payload; -1 for what is none, or cannot be kept. */
+export function sizeOf(payload: unknown): number {
+  if (payload instanceof Tap) return payload.size
+  if (typeof payload === 'string') return Buffer.byteLength(payload)
+  return payload instanceof Uint8Array ? payload.length : -1
 }
 
-/** A small part of a large buffer would keep all of it. */
+/** Writes a payload of `size` bytes, or its first `limit`. Returns how many there are of it. */
+export function keep(payload: unknown, size: number, limit: number, slab: Slab): number {
+  if (size <= 0) return 0
+  if (typeof payload === 'string') return slab.text(payload, size, limit)
+  if (payload instanceof Uint8Array) return slab.bytes(payload, limit)
+  let kept = 0
+  for (const chunk of (payload as Tap).chunks) kept += slab.bytes(chunk, limit - kept)
+  return kept
+}
+
+/** A small part of a large buffer would keep all of it while the rest streams by. */
 function ownBytes(bytes: Buffer, limit: number): Buffer {
   const part = bytes.length > limit ? bytes.subarray(0, limit) : bytes
   if (part.buffer.byteLength <= part.length * 2 + SLACK) return part

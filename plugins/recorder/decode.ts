@@ -31,15 +31,14 @@ const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
 }
 
 export function showBody(
-  { content, size, isCut }: Kept,
+  body: Kept | undefined,
   type: string,
   encoding: string,
   redactor: Redactor
 ): ShownBody | undefined {
-  if (content === undefined) return undefined
-  const kept = typeof content === 'string' ? Buffer.from(content) : Buffer.concat(content)
-  const shown = { type, size: size ?? kept.length, isCut }
-  if (shown.size === 0) return undefined
+  if (body === undefined) return undefined
+  const { content: kept, size, isCut } = body
+  const shown = { type, size, isCut }
   // What is packed, or in parts of its own, could not be redacted.
   const bytes = unpack(kept, encoding)
   if (bytes === undefined)

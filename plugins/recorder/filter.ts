@@ -36,8 +36,8 @@ export function createFilter(filter: Partial<Filter>): (record: Recorded) => boo
     (consumer === undefined || record.consumer === consumer) &&
     (upstream === undefined || record.upstream?.split(',').includes(upstream) === true) &&
     (failed === undefined || record.isFailed === failed) &&
-    (requestId === undefined || record.requestId === requestId) &&
-    (trace === undefined || record.traceparent.slice(3, 35) === trace)
+    (requestId === undefined || record.heads().requestId === requestId) &&
+    (trace === undefined || record.heads().traceparent.slice(3, 35) === trace)
 }
 
 function hasStatus({ status, cut }: Recorded, wanted: string): boolean {

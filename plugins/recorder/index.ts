@@ -15,8 +15,8 @@ import { Ring } from './ring.ts'
 import { createShow, type Detail, type Summary } from './show.ts'
 
 /**
- * The flight recorder: the last exchanges in memory, with what there is of them by reference, and redacted when somebody
- * reads them. Failed ones (5xx, or cut short) have a ring of their own, so that a busy hour does not wash them away.
+ * The flight recorder: the last exchanges in memory, with what there is of them as bytes, and redacted when somebody reads
+ * them. Failed ones (5xx, or cut short) have a ring of their own, so that a busy hour does not wash them away.
  * `fastify.recorder` is what the admin side reads; captures and those who follow live hang on it.
  */
 export interface Recorder {
@@ -78,7 +78,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   fastify.decorate('recorder', {
     list: filter => select(filter).map(show.summary),
     find(id) {
-      const record = all().find(one => show.idOf(one) === id || one.requestId === id)
+      const record = all().find(one => show.idOf(one) === id || one.heads().requestId === id)
       return record && show.detail(record)
     },
     har: filter => toHar(select(filter).map(show.detail), version),

@@ -26,12 +26,16 @@ export class Ring {
   }
 
   add(number: number, exchange: Exchange, now: number): Recorded {
-    if (this.#held === this.#places.length) this.#drop()
-    const place = (this.#places[this.#next] as Recorded).fill(number, exchange, now, this.#limit)
+    const place = this.#places[this.#next] as Recorded
     this.#next = (this.#next + 1) % this.#places.length
+    if (this.#held === this.#places.length) this.#forget(place)
+    this.#weight += place.fill(number, exchange, now, this.#limit).weight
     this.#held++
-    this.#weight += place.weight
-    while (this.#weight > this.#memory && this.#held > 1) this.#drop()
+    while (this.#weight > this.#memory && this.#held > 1) {
+      const oldest = this.#places[this.#oldest] as Recorded
+      this.#forget(oldest)
+      oldest.clear()
+    }
     return place
   }
 
@@ -41,10 +45,8 @@ export class Ring {
     for (let i = 1; i <= this.#held; i++) yield this.#places[(this.#next - i + length) % length] as Recorded
   }
 
-  #drop(): void {
-    const place = this.#places[this.#oldest] as Recorded
-    this.#weight -= place.weight
-    place.clear()
+  #forget(oldest: Recorded): void {
+    this.#weight -= oldest.weight
     this.#held--
     this.#oldest = (this.#oldest + 1) % this.#places.length
   }

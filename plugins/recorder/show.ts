@@ -48,8 +48,9 @@ export function createShow(redactor: Redactor, prefix: string) {
   }
 
   function summary(record: Recorded): Summary {
-    const { requestId, traceparent, endedAt, method, url, route, scope, version } = record
-    const { status, cut, consumer, tier, limit, upstream, endpoint, attempts, cache, remote } = record
+    const { requestId, traceparent, url, remote } = record.heads()
+    const { endedAt, method, route, scope, version } = record
+    const { status, cut, consumer, tier, limit, upstream, endpoint, attempts, cache } = record
     const { ms, admit, wait, send } = record
     return {
       id: idOf(record),
@@ -75,15 +76,16 @@ export function createShow(redactor: Redactor, prefix: string) {
       out: record.bytesOut,
       ms: round(ms),
       stages:
-        admit === undefined || wait === undefined
+        Number.isNaN(admit) || Number.isNaN(wait)
           ? undefined
-          : { admit: round(admit), wait: round(wait), ...(send !== undefined && { send: round(send) }) }
+          : { admit: round(admit), wait: round(wait), ...(!Number.isNaN(send) && { send: round(send) }) }
     }
   }
 
   function detail(record: Recorded): Detail {
-    const inbound = pairs(record.requestHeaders)
-    const { statusText, headers: outbound } = readHead(record.responseHead)
+    const { requestHeaders, responseHead } = record.heads()
+    const inbound = pairs(requestHeaders)
+    const { statusText, headers: outbound } = readHead(responseHead)
     return {
       ...summary(record),
       httpVersion: record.httpVersion,
@@ -126,13 +128,7 @@ function pairs(raw: string[]): Header[] {
   return headers
 }
 
-function readHead(head: Recorded['responseHead']): { statusText: string; headers: Header[] } {
-  if (typeof head !== 'string') {
-    const headers = Object.entries(head)
-      .filter(([name]) => !name.startsWith(':'))
-      .flatMap(([name, value]) => [value].flat().map((one): Header => [name, String(one)]))
-    return { statusText: '', headers }
-  }
+function readHead(head: string): { statusText: string; headers: Header[] } {
   const [status = '', ...lines] = head.split('\r\n')
   const headers = lines.flatMap((line): Header[] => {
     const colon = line.indexOf(':')

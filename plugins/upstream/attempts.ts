@@ -76,7 +76,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#request = request
     this.#permit = permit
     this.#callback = callback
-    request.exchange.attach(this)
+    this.#startedAt = request.exchange.attach(this)
   }
 
   start(hasWaited: boolean): void {
@@ -93,10 +93,10 @@ export class Attempts implements Abortable, CallOwner, Waiting {
         return refuse(this.#request, this.#callback)
       }
       this.#permit = permit
+      this.#startedAt = performance.now()
     }
     if (isStream(body) && policy.attempts > 0 && (policy.repeats(method) || timeout > 0))
       this.#replay = new Replay(body, policy.maxBody)
-    this.#startedAt = performance.now()
     policy.budget.call(this.#startedAt)
     this.#attempt()
   }
@@ -120,7 +120,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   onHead(statusCode: number, headers: Headers): boolean {
-    this.#ms = performance.now() - this.#startedAt
+    this.#ms = this.#request.exchange.answeredAt - this.#startedAt
     if (statusCode < 429 || !this.#guards.policy.retries(statusCode as RetryReason)) return false
     const delay = this.#delayOf(statusCode as RetryReason, retryAfterOf(headers))
     if (delay === undefined) return false

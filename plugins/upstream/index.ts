@@ -32,10 +32,19 @@ interface ReplyFromRequest extends Omit<UpstreamRequest, 'exchange' | 'headers'>
   headers: { [carried]: Carried }
 }
 
-async function upstreams(fastify: FastifyInstance, options: Record<string, UpstreamOptions>) {
+export interface UpstreamsOptions {
+  /** By name. */
+  upstreams: Record<string, UpstreamOptions>
+  create?: typeof createUpstream | undefined
+}
+
+async function upstreams(
+  fastify: FastifyInstance,
+  { upstreams: options, create = createUpstream }: UpstreamsOptions
+) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
-  for (const upstream of createUpstreams(options, fastify.log)) {
+  for (const upstream of createUpstreams(options, create, fastify.log)) {
     byName.set(upstream.name, upstream)
     byOrigin.set(`http://${upstream.name}`, upstream)
   }
@@ -83,11 +92,13 @@ export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependen
  * Each with what its config adds, from the inside out: the guards, a mirror, a split. Neither a copy nor a side is
  * copied or split again, so no config can send a call around in circles.
  */
-function createUpstreams(options: Record<string, UpstreamOptions>, log: FastifyBaseLogger): Upstream[] {
+function createUpstreams(
+  options: Record<string, UpstreamOptions>,
+  create: typeof createUpstream,
+  log: FastifyBaseLogger
+): Upstream[] {
   const names = Object.keys(options)
-  const guarded = new Map(
-    names.map(name => [name, createUpstream(name, options[name] as UpstreamOptions, log)])
-  )
+  const guarded = new Map(names.map(name => [name, create(name, options[name] as UpstreamOptions, log)]))
   const mirrored = new Map(
     [...guarded].map(([name, upstream]) => {
       const mirror = options[name]?.mirror

@@ -21,6 +21,8 @@ export function addEndpointMetrics(registry: Registry, upstreams: readonly Upstr
       name,
       help,
       labelNames,
+      // Over several workers: the worst state, and all that is under way.
+      aggregator: name === 'sluice_endpoint_state' ? 'max' : 'sum',
       registers: [registry],
       collect() {
         this.reset()

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import createError from '@fastify/error'
 import type { MirrorOptions } from '../../schemas/upstream.ts'
+import { Deadlines } from '../deadlines.ts'
 import { DetachedExchange } from '../exchange.ts'
 import { Replay } from './replay.ts'
 import type { Upstream } from './upstream.ts'
@@ -25,6 +26,7 @@ export function mirrorUpstream(
   target: Upstream
 ): Upstream {
   const counts: MirrorCounts = { sent: 0, dropped: 0, failed: 0 }
+  const deadlines = new Deadlines(deadline)
   let inFlight = 0
 
   return {
@@ -51,7 +53,7 @@ export function mirrorUpstream(
 
       function send(body: string | Buffer | null): void {
         counts.sent++
-        const detached = new DetachedExchange(exchange, deadline)
+        const detached = new DetachedExchange(exchange, deadlines)
         target.request(
           {
             exchange: detached,

@@ -18,7 +18,7 @@ export interface RetryPolicy {
 }
 
 /** Without being asked for more, only what is safe and cheap: a connection that failed, or broke before its answer. */
-const UNASKED: RetryOptions = {
+export const UNASKED: RetryOptions = {
   attempts: 1,
   on: ['connect', 'reset'],
   methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'],

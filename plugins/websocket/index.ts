@@ -95,6 +95,7 @@ async function websocket(fastify: FastifyInstance) {
       if (route.url === '/' && own !== '') know(own)
       this.route({
         ...route,
+        config: { ...route.config, calls: [{ pattern: 'websocket', upstream: name }] },
         method: 'GET',
         exposeHeadRoute: false,
         handler(request, reply) {

@@ -65,6 +65,26 @@ t.test('a token that differs from a remembered one in a single character is anot
   t.equal((await ask(token)).status, 200)
 })
 
+t.test(
+  'consumers with the same roles and permissions share them, and nobody has those of another',
+  async t => {
+    const users: FastifyRequest['user'][] = []
+    const { issuer, ask } = await startCounted(t, {}, ({ user }) => void users.push(user))
+    const both = { roles: ['admin', 'customer'], permissions: ['orders:read'] }
+    const claims = [
+      { sub: 'ada', ...both },
+      { sub: 'bob', ...both },
+      { sub: 'cyd', roles: ['admin,customer', 'admin'], permissions: ['orders:read', 'x'.repeat(300)] },
+      { sub: 'dan', roles: [], permissions: 'orders:read' }
+    ]
+    for (const claim of claims) await ask(await issuer.sign(claim))
+    const [ada, bob, cyd, dan] = users
+    t.ok(ada?.roles === bob?.roles && ada?.permissions === bob?.permissions)
+    t.same(ada, { ...ada, sub: 'ada', ...both })
+    t.same([cyd?.roles, cyd?.permissions, dan?.roles, dan?.permissions], [['admin'], ['orders:read'], [], []])
+  }
+)
+
 t.test('a remembered token ends when it expires', async t => {
   const { issuer, ask, verifications } = await startCounted(t, { clockTolerance: 0 })
   const exp = inMs(1_200)

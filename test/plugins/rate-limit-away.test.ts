@@ -161,11 +161,11 @@ t.test('a Redis that answers but cannot count is away, until it can', async t =>
   // Like a full one, it fails every count and answers all else: something is in the way of this client, and of the probe.
   const address = newAddress()
   await client.set(`sluice:{address:${normalizeIP(address, 64)}}:closed:60000:sliding-window`, 'x', 'EX', 60)
-  await client.set('sluice:{probe}:1000', 'x', 'EX', 60)
+  await client.set('sluice:{probe}:probe:1000:sliding-window', 'x', 'EX', 60)
   t.equal((await ask(gateway, 'closed', address)).status, 503)
   for (const end = performance.now() + 600; performance.now() < end; )
     t.equal((await ask(gateway, 'closed', newAddress())).status, 503)
-  await client.del('sluice:{probe}:1000')
+  await client.del('sluice:{probe}:probe:1000:sliding-window')
   await until(async () => (await ask(gateway, 'closed', newAddress())).status === 200)
 })
 

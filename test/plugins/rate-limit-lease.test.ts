@@ -119,6 +119,19 @@ t.test('a key that was refused is refused without asking, until its time is up',
   t.ok(allowed(ask(0, tier)))
 })
 
+t.test('keys that come once push out no lease', async t => {
+  const { ask, calls, turn } = start(1)
+  const tier = tierOf(10_000, 60_000)
+  for (let i = 0; i < 200; i++) {
+    ask(0, tier)
+    turn(10)
+  }
+  for (let i = 0; i < 20_000; i++) ask(0, tier, `once-${i}`)
+  const before = calls()
+  t.ok(allowed(ask(0, tier)))
+  t.equal(calls(), before)
+})
+
 t.test('permits that are not used lapse', async t => {
   const { ask, calls, turn } = start(1)
   const tier = tierOf(10_000, 60_000)

@@ -186,6 +186,22 @@ for (const [place, start] of Object.entries(LIMITERS)) {
   })
 }
 
+for (const [place, start] of Object.entries(LIMITERS))
+  for (const algorithm of ALGORITHMS)
+    t.test(`in ${place}, a ${algorithm} whose limit is changed goes on from what it has counted`, async t => {
+      const limiter = await start(t)
+      for (const [limit, left] of [
+        [5, 4],
+        [3, 1],
+        [9, 6],
+        [4, 0],
+        [2, 0]
+      ] as const) {
+        const [state] = await limiter.check(NOON, 'ada', tierOf([limit, 60_000, algorithm]))
+        t.match(state, { allowed: limit !== 2, remaining: left })
+      }
+    })
+
 /*
  * The script takes its time from Redis, so it could be compared in real time only: with the few outcomes that a second
  * has, and none of them exactly. Instead `TIME`, and that alone, is answered by the test; the script itself, its reply and

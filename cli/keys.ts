@@ -1,0 +1,85 @@
+import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { ALGORITHMS, type Jwks, type Key } from '../plugins/jwt/jwks.ts'
+
+/**
+ * Keys that stand in for an issuer's, so that a gateway checks everything of a token but who has signed it: `resign`
+ * signs a token anew, header and claims as they are, and `jwks` verifies what it has signed.
+ */
+export interface StandInKeys {
+  jwks: Jwks
+  /** A token that cannot be signed by any issuer (`none`, HS256, no token at all) stays as it is. */
+  resign(token: string): string
+  /** A token of these claims, as issuers make them. */
+  issue(claims: object): string
+}
+
+interface Pair {
+  privateKey: KeyObject
+  pem: string
+}
+
+const CURVES: Record<string, string> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
+
+export function createKeys(): StandInKeys {
+  const pairs = new Map<string, Pair>()
+
+  return {
+    jwks: {
+      async find(kid, algorithm): Promise<Key | undefined> {
+        if (!ALGORITHMS.includes(algorithm)) return undefined
+        return { kid, algorithms: [algorithm], pem: pairOf(algorithm).pem, revoked: false }
+      },
+      touch() {}
+    },
+    resign(token) {
+      const [header = '', claims = '', signature] = token.split('.')
+      const algorithm = algorithmOf(header)
+      return signature === undefined || algorithm === undefined
+        ? token
+        : signed(`${header}.${claims}`, algorithm)
+    },
+    issue(claims) {
+      const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+      return signed(`${encode({ alg: 'ES256', typ: 'at+jwt' })}.${encode(claims)}`, 'ES256')
+    }
+  }
+
+  function signed(text: string, algorithm: string): string {
+    const { privateKey } = pairOf(algorithm)
+    const hash = algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
+    const signature = sign(hash, Buffer.from(text), {
+      key: privateKey,
+      ...(algorithm.startsWith('PS') && {
+        padding: constants.RSA_PKCS1_PSS_PADDING,
+        saltLength: constants.RSA_PSS_SALTLEN_DIGEST
+      }),
+      ...(algorithm.startsWith('ES') && { dsaEncoding: 'ieee-p1363' as const })
+    })
+    return `${text}.${signature.toString('base64url')}`
+  }
+
+  function pairOf(algorithm: string): Pair {
+    const kind = CURVES[algorithm] ?? (algorithm === 'EdDSA' ? 'ed25519' : 'rsa')
+    let pair = pairs.get(kind)
+    if (pair === undefined) {
+      const { privateKey, publicKey } =
+        kind === 'rsa'
+          ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+          : kind === 'ed25519'
+            ? generateKeyPairSync('ed25519')
+            : generateKeyPairSync('ec', { namedCurve: kind })
+      pair = { privateKey, pem: publicKey.export({ type: 'spki', format: 'pem' }).toString() }
+      pairs.set(kind, pair)
+    }
+    return pair
+  }
+}
+
+function algorithmOf(header: string): string | undefined {
+  try {
+    const { alg } = JSON.parse(Buffer.from(header, 'base64url').toString('utf8'))
+    return ALGORITHMS.includes(alg) ? alg : undefined
+  } catch {
+    return undefined
+  }
+}

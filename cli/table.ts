@@ -1,0 +1,77 @@
+import type { RouteOptions } from 'fastify'
+import type { RouteCall, RouteLimit } from '../plugins/described.ts'
+import type { GatewayConfig } from '../schemas/gateway.ts'
+
+/** A route as it is served: one line of the table. */
+export interface ServedRoute {
+  methods: string[]
+  path: string
+  scope: string | undefined
+  version: string | undefined
+  /** The version is chosen by what the request says, not by the path. */
+  isChosen: boolean
+  /** The issuer whose tokens it asks for; undefined: public. */
+  issuer: string | undefined
+  limits: readonly RouteLimit[]
+  /** Undefined for a handler of its own. */
+  calls: readonly RouteCall[] | undefined
+  /** Milliseconds; 0: none. */
+  deadline: number
+  /** Bytes. */
+  bodyLimit: number
+}
+
+/** What was made, without what is only there to refuse (other versions, preflights), a path and its methods in one. */
+export function tableOf(routes: RouteOptions[], config: GatewayConfig): ServedRoute[] {
+  const rows = new Map<string, ServedRoute>()
+  for (const { method, url, config: own = {}, bodyLimit, constraints, schema } of routes) {
+    if (own.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) continue
+    const chosen = (constraints as { apiVersion?: string } | undefined)?.apiVersion
+    const { scope, version, issuer, limits = [], calls, deadline = config.deadline } = own
+    // Fastify serves the root of a prefix with and without a slash.
+    const path = url.length > 1 ? url.replace(/\/$/, '') : url
+    const methods = [method].flat() as string[]
+    const limit = bodyLimit ?? config.bodyLimit
+    const key = JSON.stringify([path, chosen, scope, version, issuer, limits, calls, deadline, limit])
+    const row = rows.get(key)
+    if (row) row.methods = [...new Set([...row.methods, ...methods])]
+    else
+      rows.set(key, {
+        methods,
+        path,
+        scope,
+        version,
+        isChosen: chosen !== undefined,
+        issuer,
+        limits,
+        calls,
+        deadline,
+        bodyLimit: limit
+      })
+  }
+  return [...rows.values()].map(row => ({ ...row, methods: withoutHead(row.methods) }))
+}
+
+/** HEAD goes with GET. */
+function withoutHead(methods: string[]): string[] {
+  return methods.includes('GET') ? methods.filter(method => method !== 'HEAD') : methods
+}
+
+export function callsInWords(calls: readonly RouteCall[] | undefined): string {
+  if (calls === undefined) return 'own handler'
+  const names = calls.map(({ pattern, upstream, required }) =>
+    pattern === 'compose' && !required ? `${upstream}?` : upstream
+  )
+  return `${calls[0]?.pattern} ${names.join(' ')}`
+}
+
+/** 1500 is 1.5s. */
+export function duration(ms: number): string {
+  return ms === 0 ? 'none' : ms < 1_000 ? `${ms}ms` : `${ms / 1_000}s`
+}
+
+/** 65536 is 64KiB; what is no whole number of them is in bytes. */
+export function size(bytes: number): string {
+  if (bytes > 0 && bytes % 1_048_576 === 0) return `${bytes / 1_048_576}MiB`
+  return bytes > 0 && bytes % 1_024 === 0 ? `${bytes / 1_024}KiB` : `${bytes}B`
+}

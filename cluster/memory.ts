@@ -1,0 +1,17 @@
+/**
+ * How a worker's process is started, so that it holds little and no more after a day than after an hour: by V8's own
+ * rules the heap grows to three times of what is alive in it before that is looked through. Measured in docs/memory.md.
+ * None of these is a hard limit: a worker that needs more gets it.
+ */
+export const WORKER_FLAGS: readonly string[] = [
+  // MiB: what has just been made is looked through when there is this much of it.
+  '--max-semi-space-size=8',
+  // The rest, when it has grown by this share.
+  '--heap-growing-percent=30',
+  // What V8 has once seen to live long it makes old from then on: dead, it keeps all alive that it names. A gateway's
+  // exchanges then outlive their answers, at a fifth of the floor's time for each (docs/decisions/0023).
+  '--no-allocation-site-pretenuring'
+]
+
+/** glibc keeps what has been given back apart for each thread; there is one that does the work. */
+export const WORKER_ENV = { MALLOC_ARENA_MAX: '1' }

@@ -1,0 +1,113 @@
+import t from 'tap'
+import { addCounters, type Metrics } from '../../cluster/merge/metrics.ts'
+import { createTally } from '../../cluster/tally.ts'
+import { call } from '../harness.ts'
+import { startCluster, type TestWorker } from './workers.ts'
+
+const ok = (_request: unknown, response: { end(text: string): void }) => void response.end('ok')
+
+/** The value of a series: `valueOf(text, 'sluice_connections')`. */
+function valueOf(text: string, series: string): number | undefined {
+  const line = text.split('\n').find(one => one.startsWith(`${series} `))
+  return line === undefined ? undefined : Number(line.split(' ').pop())
+}
+
+const EXCHANGES = 'sluice_exchange_duration_seconds_count'
+const THINGS = `${EXCHANGES}{route="/things/*",scope="things",version="",method="GET",status="2xx"}`
+const CALLS = (url: string) => `sluice_endpoint_calls_total{upstream="things",endpoint="${url}"}`
+
+t.test('metrics are summed over workers, and go on from what ended ones had counted', async t => {
+  const { admin, workers, add, kill } = await startCluster(t, 2, ok)
+  const ask = async (worker: TestWorker, times: number) => {
+    for (let i = 0; i < times; i++) await call(`${worker.url}/things/1`)
+  }
+  const scrape = async () => (await call(`${admin}/metrics`)).text
+  const [first, second] = workers as [TestWorker, TestWorker]
+  const url = first.gateway.upstream('things' as 'products').state().endpoints[0]?.url as string
+  await ask(first, 2)
+  await ask(second, 3)
+  const { text, headers } = await call(`${admin}/metrics`)
+  t.match(headers.get('content-type'), 'text/plain; version=0.0.4')
+  t.equal(valueOf(text, THINGS), 5)
+  t.equal(valueOf(text, CALLS(url)), 5)
+  t.match(text, '# TYPE sluice_exchange_duration_seconds histogram')
+  t.match(text, /sluice_exchange_duration_seconds_bucket\{.*le="\+Inf".*\} 5/)
+  t.equal(text.split('\n').filter(line => line.startsWith('# TYPE sluice_connections ')).length, 1)
+  t.notMatch(text, /null|NaN|undefined/)
+
+  // Its last exchange is one that nobody has asked the metrics since.
+  await ask(second, 4)
+  await second.end()
+  const after = await scrape()
+  t.equal(valueOf(after, THINGS), 9)
+  t.equal(valueOf(after, CALLS(url)), 9)
+
+  await ask(first, 1)
+  await scrape()
+  kill(first)
+  const third = await add()
+  t.equal(valueOf(await scrape(), THINGS), 10, 'of one that is killed, what was last heard')
+  await ask(third, 1)
+  t.equal(valueOf(await scrape(), THINGS), 11)
+
+  third.socket += '.gone'
+  const fourth = await add()
+  await ask(fourth, 1)
+  t.equal(valueOf(await scrape(), THINGS), 12, 'one that does not answer has still counted')
+})
+
+t.test('what is only so at the moment is of the workers that there are', async t => {
+  const { admin, workers } = await startCluster(t, 2, (request, response) => {
+    response.writeHead(request.url === '/things/bad' ? 500 : 200).end()
+  })
+  const [first, second] = workers as [TestWorker, TestWorker]
+  for (let i = 0; i < 5; i++) await call(`${second.url}/things/bad`)
+  await call(`${first.url}/things/good`)
+  const breaker = async () =>
+    valueOf((await call(`${admin}/metrics`)).text, 'sluice_breaker_state{upstream="things"}')
+  t.equal(await breaker(), 2, 'the worst')
+  await second.end()
+  t.equal(await breaker(), 0)
+})
+
+t.test('without metrics there are none of all either', async t => {
+  const { admin } = await startCluster(t, 1, ok, { metrics: false })
+  t.match(await call(`${admin}/metrics`), { status: 404, json: { type: 'urn:sluice:route-not-found' } })
+})
+
+t.test('counts of many workers that have ended are kept as one sum, nothing twice', async t => {
+  const running = new Set<number>()
+  const workers = () =>
+    [...running].map(id => ({ id, pid: 1, generation: 1, state: 'ready' as const, socket: '' }))
+  const tally = createTally<number>({ workers }, (total = 0, one) => total + one)
+  for (let id = 1; id <= 100; id++) {
+    running.clear()
+    running.add(id)
+    tally.heard(id, 1)
+    tally.heard(id, 3)
+  }
+  const sum = () => tally.parts().reduce((sum, part) => sum + part, 0)
+  t.equal(sum(), 300)
+  t.ok(tally.parts().length <= 20, `${tally.parts().length} parts`)
+  tally.heard(100, 7, true)
+  tally.heard(100, 3)
+  t.equal(sum(), 304, 'what arrives after the last word does not count')
+})
+
+t.test('series of ended workers are bounded', t => {
+  const series = (from: number, count: number): Metrics => [
+    {
+      name: 'many',
+      help: '',
+      type: 'counter',
+      aggregator: 'sum',
+      values: Array.from({ length: count }, (_, i) => ({ labels: { nth: from + i }, value: 1 }))
+    } as never
+  ]
+  let total = addCounters(undefined, series(0, 30_000))
+  total = addCounters(total, series(20_000, 40_000))
+  t.equal(total.length, 1)
+  t.equal(total[0]?.values.length, 50_000)
+  t.equal(total[0]?.values.find(({ labels }) => (labels as { nth: number }).nth === 25_000)?.value, 2)
+  t.end()
+})

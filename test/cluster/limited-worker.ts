@@ -1,0 +1,45 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Counters } from '../../cluster/counters.ts'
+import type { TierOptions } from '../../schemas/rate-limit.ts'
+import { call, type Ending } from '../harness.ts'
+
+/** Processes that share limits through this one: limited.ts is what they run. */
+export type Tiers = Record<string, Partial<TierOptions>>
+
+export interface LimitedWorker {
+  child: ChildProcess
+  /** The answer's status to a request from that address. */
+  ask(tier: string, address: string): Promise<number>
+  askFor(tier: string, address: string): ReturnType<typeof call>
+}
+
+/** Patient (`timeout`: ms), so that a busy machine is not an outage. */
+export async function startLimited(
+  t: Ending,
+  counters: Counters,
+  tiers: Tiers,
+  timeout = 20_000
+): Promise<LimitedWorker> {
+  const child = fork(join(import.meta.dirname, 'limited.ts'), [JSON.stringify(tiers), '2', `${timeout}`], {
+    stdio: ['pipe', 'inherit', 'inherit', 'ipc']
+  })
+  t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  const [{ url }] = (await once(child, 'message')) as [{ url: string }]
+  child.on('message', message =>
+    counters.answer(message, reply => child.connected && child.send(reply as never))
+  )
+  const askFor = (tier: string, address: string) =>
+    call(`${url}/${tier}`, { headers: { 'x-forwarded-for': address } })
+  return { child, askFor, ask: async (tier, address) => (await askFor(tier, address)).status }
+}
+
+export const perHour = (limit: number, more: Partial<TierOptions> = {}): Partial<TierOptions> => ({
+  limits: [{ limit, window: 3_600_000 } as never],
+  ...more
+})
