@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '200000' },
     reloads: { type: 'string', default: '20' },
-    rate: { type: 'string', default: '800' },
+    rate: { type: 'string', default: '600' },
     workers: { type: 'string', default: '2' },
     factor: { type: 'string', default: '3' }
   }

@@ -45,8 +45,11 @@ export interface Supervisor extends Cluster {
   log(): FastifyBaseLogger
 }
 
+/** Characters. */
+const MAX_DIRECTORY = 60
 /** Milliseconds. */
 const FLUSH_FOR = 1_000
+
 /**
  * Starts the workers, then listens for them. Of the config it only knows what they tell it.
  * @throws what keeps it from starting, for people; nothing is left running then.
@@ -54,7 +57,8 @@ const FLUSH_FOR = 1_000
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { file, workers: size, startTimeout, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
+  // For its owner alone; a socket's path has to be short (unix(7)).
+  const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   const startedAt = Date.now()
   let lastId = 0
@@ -112,8 +116,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   /** Before anything has changed: what it throws leaves all as it was. */
   async function accept(next: Settings): Promise<void> {
-    await front.accept(next)
+    const logBefore = log
     if (next.logLevel !== settings?.logLevel) log = createLogger(next.logLevel) ?? pino({ level: 'silent' })
+    try {
+      await front.accept(next)
+    } catch (error) {
+      log = logBefore
+      throw error
+    }
     settings = next
     counters ??= createCounters(next.keys)
   }

@@ -1,11 +1,9 @@
 import t from 'tap'
 import { createClients } from '../../bench/reload/requests.ts'
 import { Counter } from '../../bench/reload/tally.ts'
-import { call, startService } from '../harness.ts'
+import { startService } from '../harness.ts'
 import { until } from '../until.ts'
-import { configOf, startServer } from './rig.ts'
-
-const DRAIN = 'drain: { timeout: 1_000, idle: 200 },'
+import { startServer } from './rig.ts'
 
 t.test('a reload under load changes what is served, worker by worker, and no request fails', async t => {
   const body = JSON.stringify({ id: '1' })
@@ -56,24 +54,6 @@ export default describe(${edition})
   await until(() => countOf(counter.tally.done) + countOf(counter.tally.failures) >= count)
   t.same(counter.tally.failures, {}, counter.tally.samples.join('\n'))
   t.ok(counter.tally.seen['connections that were told to end'], 'old connections were told to end')
-})
-
-t.test('reloads that come during one become one more', async t => {
-  const { child, url, status, reload, write } = await startServer(t, {
-    config: configOf(1, DRAIN),
-    workers: 1
-  })
-  const first = reload()
-  await until(async () => (await status()).isReloading)
-  write(configOf(2, DRAIN))
-  child.kill('SIGHUP')
-  const outcomes = await Promise.all([first, reload(), reload(), reload()])
-  t.same(
-    outcomes.map(({ generation }) => generation),
-    [2, 3, 3, 3]
-  )
-  t.equal((await status()).generation, 3)
-  await until(async () => (await call(`${url}/api/edition`)).json.edition === '2')
 })
 
 function countOf(counts: Record<string, number>): number {
