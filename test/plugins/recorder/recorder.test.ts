@@ -176,3 +176,27 @@ t.test('the memory of a ring is bounded by bytes, whatever its size', async t =>
   t.ok(bytes <= 1_048_576)
   t.ok(held > 50 && held < 150, String(held))
 })
+
+t.test('a place that is used again shows nothing of what it held before', async t => {
+  const { url, admin } = await startWatched(t, (request, response) => void request.pipe(response), {
+    recorder: { size: 1 }
+  })
+  const latest = async () => {
+    const [{ id }] = (await call(`${admin}/exchanges`)).json
+    return (await call(`${admin}/exchanges/${id}`)).json
+  }
+  const headers = { 'content-type': 'text/plain', 'x-long': 'first'.repeat(200) }
+  for (const body of ['first'.repeat(2_000), 'é'.repeat(2_100), 'x']) {
+    await call(`${url}/things/${body.length}`, { method: 'POST', body, headers: body === 'x' ? {} : headers })
+    const { url: path, request, response } = await latest()
+    t.equal(path, `/things/${body.length}`)
+    const kept = Buffer.from(body).subarray(0, 4_096)
+    for (const part of [request, response])
+      t.match(part.body, { size: Buffer.byteLength(body), isCut: kept.length < Buffer.byteLength(body) })
+    t.ok(kept.toString().startsWith(request.body.text) && request.body.text.length >= kept.length / 2 - 1)
+  }
+  await call(`${url}/things/empty`)
+  const empty = await latest()
+  t.notMatch(JSON.stringify(empty), 'first')
+  t.equal(empty.request.body, undefined)
+})
