@@ -46,7 +46,7 @@ t.test('a worker that never gets ready is given up', async t => {
     env: { WORKER_START_TIMEOUT: '12000' }
   })
   const [before] = (await status()).workers
-  write('await new Promise(() => setInterval(() => {}, 1_000))')
+  write('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')
   t.match(await reload(), { outcome: 'failed', reason: 'the worker was not ready within 12 s' })
   t.match((await status()).workers, [{ pid: before?.pid, state: 'ready' }])
   t.equal((await call(`${url}/api/edition`)).json.edition, '1')
