@@ -37,7 +37,8 @@ export async function start({ config: file }: { config: string }): Promise<void>
     inherited: inheritedSockets(process.env)
   })
   if (isReloadDue) supervisor.reload()
-  process.send?.(READY)
+  // Who has started it may have gone by now.
+  process.send?.(READY, undefined, undefined, () => {})
 
   /** Gently, or at once if told twice. */
   async function stop(signal: NodeJS.Signals): Promise<void> {

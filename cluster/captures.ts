@@ -91,7 +91,8 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
       }
     },
     remove(capture) {
-      all.splice(all.indexOf(capture), 1)
+      const at = all.indexOf(capture)
+      if (at !== -1) all.splice(at, 1)
       expire()
     }
   }

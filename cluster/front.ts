@@ -20,6 +20,8 @@ export interface Front {
   /** Starts another process of this program on the same sockets. Resolves with its pid. @throws if it does not start. */
   handOver(): Promise<number>
   closeGateway(): void
+  /** What is under way there goes on. */
+  closeAdmin(): void
   close(): void
 }
 
@@ -78,6 +80,10 @@ export function createFront(
     closeGateway() {
       gateway?.close()
       gateway = undefined
+    },
+    closeAdmin() {
+      admin?.close()
+      admin = undefined
     },
     close() {
       gateway?.close()

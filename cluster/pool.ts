@@ -107,7 +107,9 @@ export function createPool({
     generation++
     timeout = (settings as Settings).drain.timeout
     places = next
-    for (const { worker } of next) worker.state = 'ready'
+    for (const place of next)
+      if (place.worker.hasEnded) crash(place, 'it ended before it served')
+      else place.worker.state = 'ready'
     onChange()
     // At first they are slow: beside the others they get no more than they can take.
     if (before.length > 0) await sleep(joinFor)
@@ -160,7 +162,13 @@ export function createPool({
 
   async function restart(place: Place): Promise<void> {
     place.timer = place.nextStartAt = undefined
-    const worker = fill(place, generation)
+    let worker: WorkerProcess
+    try {
+      worker = fill(place, generation)
+    } catch (error) {
+      // Nothing has started: there is no memory for it, say.
+      return crash(place, (error as Error).message)
+    }
     try {
       await worker.ready
       if (isEnding || !places.includes(place)) return void worker.kill()

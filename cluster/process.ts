@@ -116,7 +116,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
       if (isReady) onFailing(message.reason)
     }
   })
-  child.once('error', ({ message }) => end(message))
+  child.on('error', ({ message }) => end(message))
   child.once('exit', (code, signal) =>
     end(signal === null ? `it ended with ${code}` : `it ended by ${signal}`)
   )

@@ -141,6 +141,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
     // See the pool: both take connections for a while.
     await sleep(joinFor)
+    // Operators are to hear of the successor, not of what ends.
+    front.closeAdmin()
     await stop(0)
     return true
   }

@@ -47,6 +47,7 @@ async function start(): Promise<void> {
   )
   const { server } = gateway
   let isDraining = false
+  let isLeaving = false
   let connections = 0
   let told: NodeJS.Timeout | undefined
   const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
@@ -86,6 +87,8 @@ async function start(): Promise<void> {
 
   /** Told first: of what is not told, the supervisor knows that nothing was read. */
   function take(id: number, connection: Socket | undefined): void {
+    // Not said to be taken, it goes to another.
+    if (isLeaving) return void connection?.destroy()
     if (connection !== undefined) connections++
     tell({ type: 'taken', id, connections })
     if (connection === undefined) return
@@ -106,6 +109,7 @@ async function start(): Promise<void> {
     if (isDraining) return
     isDraining = true
     const cut = await gateway.drain()
+    isLeaving = true
     if (cut > 0) gateway.log.warn({ cut }, 'connections were cut at the end of the drain')
     await gateway.close()
     await admin.close()

@@ -57,7 +57,11 @@ export class Deadlines {
     clearTimeout(this.#timer)
     this.#firesAt = dueAt
     // The connections of what is due keep the process up, if anything is to.
-    this.#timer = setTimeout(Deadlines.#fire, Math.max(1, Math.ceil(dueAt - performance.now())), this).unref()
+    this.#timer = setTimeout(
+      Deadlines.#fire,
+      Math.min(MAX_DELAY, Math.max(1, Math.ceil(dueAt - performance.now()))),
+      this
+    ).unref()
   }
 
   static #fire(deadlines: Deadlines): void {
@@ -72,3 +76,6 @@ export class Deadlines {
     if (first !== undefined && first.dueAt < deadlines.#firesAt) deadlines.#arm(first.dueAt)
   }
 }
+
+/** Milliseconds: of a longer one node makes one. */
+const MAX_DELAY = 2_147_483_647

@@ -30,6 +30,14 @@ export function createLogger(
   // Before pino's own listener, which then writes what waits in the destination.
   process.once('exit', turn)
   const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: atOnce })
+  // A full disk, a terminal that has gone: lines wait and are lost, nothing else. Its flushSync would try for ever.
+  const { flushSync } = destination
+  destination.on('error', () => {
+    destination.flushSync = () => {}
+  })
+  destination.on('write', () => {
+    destination.flushSync = flushSync
+  })
   // sonic-boom measures all that waits with each line, so it gets them by the page.
   const pages = {
     write(line: string) {

@@ -101,7 +101,8 @@ export function createLeasedLimiter(limiter: Limiter, now: () => number = Date.n
           callback(error, decision)
         })
       }
-      keep(lease, answered, cost)
+      // What is refused ahead refuses nobody who has a permit.
+      keep(lease, cost > 0 ? answered : answered.map(state => ({ ...state, allowed: true })), cost)
       callback(null, cost > 0 ? standing(lease, now()) : answered)
     })
   }
@@ -112,6 +113,7 @@ export function createLeasedLimiter(limiter: Limiter, now: () => number = Date.n
     const refused = decision.filter(state => !state.allowed)
     if (cost === 1 && refused.length > 0)
       lease.refusedUntil = lease.answeredAt + Math.max(...refused.map(state => state.reset))
+    else if (refused.length === 0) lease.refusedUntil = 0
   }
 
   /** What the limiter last said, by now: the permits at hand are still to be had. */

@@ -109,6 +109,8 @@ export function createCaptures(memory: number, now: () => number): Captures {
       return true
     },
     limitOf(exchange, least) {
+      // Of what begins after the end nothing would be given back.
+      if (exchange.endedAt > 0) return least
       const wanted = Math.max(0, ...matching(exchange).map(({ options }) => options.body))
       const before = reserved.get(exchange) ?? 0
       if (wanted <= least || held + wanted > memory) return least

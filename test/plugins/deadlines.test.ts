@@ -76,3 +76,15 @@ t.test('one that is added while another expires has its time too', async t => {
   })
   t.equal(left, 0)
 })
+
+t.test(
+  'one that is further away than a timer reaches is waited for, not asked for again and again',
+  async t => {
+    const deadlines = new Deadlines(10_000_000_000)
+    const warned: string[] = []
+    process.on('warning', ({ name }) => warned.push(name))
+    deadlines.add(new Noted(() => t.fail('expired')), performance.now())
+    await new Promise(resolve => setTimeout(resolve, 20))
+    t.same(warned, [])
+  }
+)
