@@ -33,6 +33,8 @@ const gateway: Program = {
   probe: `${urlOf('admin')}/readyz`,
   env: {
     HOST: '127.0.0.1',
+    // Each worker has breakers of its own, and the tour counts the failures that open one.
+    WORKERS: '1',
     PORT: `${ports.gateway.port}`,
     ADMIN_PORT: `${ports.admin.port}`,
     USERS_URL: users.url,
