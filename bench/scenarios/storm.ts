@@ -48,7 +48,7 @@ export async function storm(scene: Scene, { rate = 200, seconds = 10, slack = 5 
     scene.figure(`${title}: requests, answers`, `${load.sent}, ${JSON.stringify(load.results)}`)
     scene.figure(`${title}: the upstream sees`, `${seen} (${(seen / load.sent).toFixed(3)} x)`)
     latency(`${title}: another upstream`, beside)
-    // Of a hundred requests one more than a fifth: the budget's share is of those within its window, in whole calls.
+    // One more than a fifth: the budget estimates its last second, and has a floor while there are few requests.
     scene.must(seen <= load.sent * 1.2 + 1, 'the upstream sees more than 1.2 x the requests')
     scene.must(beside.results['200'] === beside.sent, 'the other upstream fails')
     scene.must(

@@ -1,8 +1,7 @@
 import type { RequestListener } from 'node:http'
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import t from 'tap'
 import { call } from '../harness.ts'
+import { follow } from '../plugins/recorder/follow.ts'
 import { harFaults } from '../plugins/recorder/har.ts'
 import { until } from '../until.ts'
 import { startCluster, type TestWorker } from './workers.ts'
@@ -200,21 +199,3 @@ t.test('without a recorder there is nothing to see or to capture', async t => {
   t.equal((await post(`${admin}/captures`, { route: '/x' })).status, 404)
   t.same((await call(`${admin}/captures`)).json, [])
 })
-
-async function follow(url: string, headers: Record<string, string> = {}) {
-  const leave = new AbortController()
-  const response = await fetch(url, { headers, signal: leave.signal })
-  const input = Readable.fromWeb(response.body as never)
-  input.on('error', () => {})
-  const lines = createInterface(input)[Symbol.asyncIterator]()
-  return {
-    leave: () => leave.abort(),
-    async next(): Promise<string> {
-      for (;;) {
-        const { value, done } = await lines.next()
-        if (done) throw new Error('it has ended')
-        if (value !== '') return value
-      }
-    }
-  }
-}

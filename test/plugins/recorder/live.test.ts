@@ -1,8 +1,7 @@
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import t from 'tap'
 import { call } from '../../harness.ts'
 import { until } from '../../issuer.ts'
+import { follow } from './follow.ts'
 import { startWatched } from './gateway.ts'
 
 t.test('who follows sees each exchange that was asked for, as it ends', async t => {
@@ -39,21 +38,3 @@ t.test('readers that do not read are bounded, told what they missed, and only so
   t.pass('what was dropped is counted')
   for (const { body } of readers) await body?.cancel()
 })
-
-async function follow(url: string, headers: Record<string, string> = {}) {
-  const leave = new AbortController()
-  const response = await fetch(url, { headers, signal: leave.signal })
-  const input = Readable.fromWeb(response.body as never)
-  input.on('error', () => {})
-  const lines = createInterface(input)[Symbol.asyncIterator]()
-  return {
-    leave: () => leave.abort(),
-    async next(): Promise<string> {
-      for (;;) {
-        const { value, done } = await lines.next()
-        if (done) throw new Error('it has ended')
-        if (value !== '') return value
-      }
-    }
-  }
-}
