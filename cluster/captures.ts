@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { CaptureDescription } from '../plugins/recorder/admin.ts'
+import { shownMatch } from '../plugins/recorder/admin.ts'
 import type { CaptureOptions, CaptureState } from '../plugins/recorder/captures.ts'
 import { type Answer, ask, read } from './ask.ts'
 import type { Cluster, ClusterWorker } from './cluster.ts'
@@ -79,13 +80,12 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
       if (capture.state === 'active' && states.length > 0 && !states.includes('active'))
         capture.state = states.find(state => state === 'full') ?? (states[0] as CaptureState)
       const { id, state, startedAt, endsAt, options } = capture
-      const { header, ...match } = options
       return {
         id,
         state,
         startedAt: new Date(startedAt).toISOString(),
         endsAt: new Date(endsAt).toISOString(),
-        match: { ...match, ...(header && { header: { name: header.name } }) },
+        match: shownMatch(options),
         taken: parts.reduce((sum, { taken }) => sum + taken, 0),
         bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0)
       }

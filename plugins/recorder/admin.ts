@@ -90,15 +90,18 @@ export interface CaptureDescription {
   bytes: number
 }
 
+/** What a capture is of, without the header's value: it may be somebody's credential. */
+export function shownMatch({ header, ...match }: Capture['options']): object {
+  return { ...match, ...(header && { header: { name: header.name } }) }
+}
+
 function describe({ id, options, startedAt, endsAt, state, records, bytes }: Capture): CaptureDescription {
-  const { header, ...match } = options
   return {
     id,
     state,
     startedAt: new Date(startedAt).toISOString(),
     endsAt: new Date(endsAt).toISOString(),
-    // Its value may be somebody's credential.
-    match: { ...match, ...(header && { header: { name: header.name } }) },
+    match: shownMatch(options),
     taken: records.length,
     bytes
   }
