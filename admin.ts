@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import Type, { type Static } from 'typebox'
 import adminGuard, { type AdminGuardOptions } from './plugins/admin-guard.ts'
 import problem from './plugins/problem.ts'
@@ -21,15 +21,7 @@ export async function buildAdmin(
   isDraining: () => boolean,
   guard: AdminGuardOptions = { host: '127.0.0.1' }
 ): Promise<FastifyInstance> {
-  const admin = Fastify({
-    loggerInstance: gateway.log,
-    logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true,
-    // What is not known is refused, not dropped.
-    ajv: { customOptions: { removeAdditional: false } }
-  })
-  await admin.register(problem)
-  await admin.register(adminGuard, guard)
+  const admin = await createAdminApp(guard, gateway.log)
 
   admin.get('/livez', () => ({ status: 'live' }))
   admin.get('/readyz', (_request, reply) => {
@@ -49,5 +41,22 @@ export async function buildAdmin(
         : reply.type(metrics.contentType).send(await metrics.metrics())
     )
 
+  return admin
+}
+
+/** What a side for operators stands on: who may, and errors that say what went wrong. */
+export async function createAdminApp(
+  guard: AdminGuardOptions,
+  log?: FastifyBaseLogger
+): Promise<FastifyInstance> {
+  const admin = Fastify({
+    ...(log && { loggerInstance: log }),
+    logController: new LogController({ disableRequestLogging: true }),
+    forceCloseConnections: true,
+    // What is not known is refused, not dropped.
+    ajv: { customOptions: { removeAdditional: false } }
+  })
+  await admin.register(problem)
+  await admin.register(adminGuard, guard)
   return admin
 }

@@ -1,10 +1,10 @@
 import createError from '@fastify/error'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { prometheusContentType } from 'prom-client'
 import type { Static } from 'typebox'
-import { VersionsQuery } from '../admin.ts'
-import adminGuard, { type AdminGuardOptions } from '../plugins/admin-guard.ts'
-import problem, { type ProblemError } from '../plugins/problem.ts'
+import { createAdminApp, VersionsQuery } from '../admin.ts'
+import type { AdminGuardOptions } from '../plugins/admin-guard.ts'
+import type { ProblemError } from '../plugins/problem.ts'
 import type { UpstreamState } from '../plugins/upstream/upstream.ts'
 import type { VersionStatus } from '../plugins/version/index.ts'
 import { MAX_CONSUMERS } from '../plugins/version/usage.ts'
@@ -35,15 +35,7 @@ export async function buildClusterAdmin(
   kept: Kept = createKept(cluster),
   log?: FastifyBaseLogger
 ): Promise<FastifyInstance> {
-  const admin = Fastify({
-    ...(log && { loggerInstance: log }),
-    logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true,
-    // What is not known is refused, not dropped.
-    ajv: { customOptions: { removeAdditional: false } }
-  })
-  await admin.register(problem)
-  await admin.register(adminGuard, guard)
+  const admin = await createAdminApp(guard, log)
 
   admin.get('/livez', () => ({ status: 'live' }))
   admin.get('/readyz', (_request, reply) => {
