@@ -15,7 +15,7 @@ export interface GatewayLogger extends FastifyBaseLogger {
  * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost
  * rather than waited for once `BACKLOG` bytes wait already; the next one that is written says how many. Undefined if
  * nothing is to be logged: Fastify then does without what a line would need. `redactor` for what plugins log as
- * `headers` and `url`. `atOnce`: characters of a write at most, where others write to the same place; a line that is longer
+ * `headers` and `url`. `atOnce`: bytes of a write at most, where others write to the same place; a line that is longer
  * is written all the same.
  */
 export function createLogger(
@@ -25,11 +25,21 @@ export function createLogger(
   atOnce = BACKLOG
 ): GatewayLogger | undefined {
   if (level === 'silent') return undefined
-  let page = ''
+  let page = Buffer.alloc(0)
+  // Of the page, what is written and not yet handed on.
+  let start = 0
+  let end = 0
   let timer: NodeJS.Timeout | undefined
   // Before pino's own listener, which then writes what waits in the destination.
   process.once('exit', turn)
-  const destination = pino.destination({ dest, sync: false, maxLength: BACKLOG, maxWrite: atOnce })
+  // A page a write: it would join those that wait.
+  const destination = pino.destination({
+    dest,
+    sync: false,
+    maxLength: BACKLOG,
+    maxWrite: 1,
+    contentMode: 'buffer'
+  })
   // A full disk, a terminal that has gone: lines wait and are lost, nothing else. Its flushSync would try for ever.
   const { flushSync } = destination
   destination.on('error', () => {
@@ -38,13 +48,20 @@ export function createLogger(
   destination.on('write', () => {
     destination.flushSync = flushSync
   })
-  // sonic-boom measures all that waits with each line, so it gets them by the page.
+  // Encoded here, line by line: sonic-boom would measure a page and node encode it, which costs more than to put it
+  // together.
   const pages = {
     write(line: string) {
-      if (page.length + line.length > atOnce) turn()
-      page += line
-      if (page.length >= PAGE) turn()
-      else timer ??= setTimeout(turn, FLUSH).unref()
+      const most = line.length * 3
+      if (most > page.length - end) {
+        turn()
+        page = Buffer.allocUnsafeSlow(Math.max(most, PAGE))
+        start = end = 0
+      }
+      const size = page.write(line, end)
+      if (end + size - start > atOnce) turn()
+      end += size
+      timer ??= setTimeout(turn, FLUSH).unref()
     },
     flushSync() {
       turn()
@@ -63,8 +80,8 @@ export function createLogger(
   const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
   let dropped = 0
   let lost = 0
-  destination.on('drop', (page: string) => {
-    const lines = page.split('\n').length - 1
+  destination.on('drop', (bytes: Buffer) => {
+    const lines = bytes.toString('latin1').split('\n').length - 1
     dropped += lines
     lost += lines
   })
@@ -83,8 +100,8 @@ export function createLogger(
   function turn(): void {
     clearTimeout(timer)
     timer = undefined
-    if (page !== '') destination.write(page)
-    page = ''
+    if (end > start) destination.write(page.subarray(start, end) as unknown as string)
+    start = end
   }
 }
 
@@ -103,9 +120,8 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
   )
 }
 
-/** Characters. */
-const PAGE = 65_536
 /** Bytes. */
+const PAGE = 65_536
 const BACKLOG = 4_194_304
 /** Milliseconds. */
 const FLUSH = 200

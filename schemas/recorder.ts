@@ -9,7 +9,7 @@ export const RecorderOptions = Type.Object(
     failed: withDefault(Type.Integer({ minimum: 1, maximum: 100_000 }), 200),
     /** Bytes of each body. */
     body: withDefault(Type.Integer({ minimum: 0, maximum: 65_536 }), 4_096),
-    /** Bytes that a ring may hold, whatever its exchanges weigh. */
+    /** Bytes of heads and bodies that a ring may hold, whatever its size. */
     memory: withDefault(Type.Integer({ minimum: 1_048_576 }), 16_777_216),
     /** Bytes that all captures together may hold. */
     captures: withDefault(Type.Integer({ minimum: 1_048_576 }), 67_108_864)

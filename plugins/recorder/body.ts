@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import type { Exchange } from '../exchange.ts'
-import type { Slab } from './slab.ts'
 
 /**
  * The beginning of a body that streams by: its chunks, as they are, up to a limit that is asked for with the first of
@@ -37,21 +36,34 @@ export interface Kept {
   isCut: boolean
 }
 
-/** Bytes of a payload; -1 for what is none, or cannot be kept. */
-export function sizeOf(payload: unknown): number {
+/** Bytes that keeping a payload may take at most. */
+export function mostOf(payload: unknown, limit: number): number {
+  if (typeof payload === 'string') return Math.min(payload.length * 3, limit)
+  if (payload instanceof Tap) return Math.min(payload.kept, limit)
+  return payload instanceof Uint8Array ? Math.min(payload.length, limit) : 0
+}
+
+/** Writes a payload at `start`, or its first `limit` bytes; of text, whole characters. Returns how many there are. */
+export function keep(payload: unknown, limit: number, bytes: Buffer, start: number): number {
+  if (typeof payload === 'string') return bytes.write(payload, start, Math.min(payload.length * 3, limit))
+  if (payload instanceof Uint8Array) return copy(payload, limit, bytes, start)
+  if (!(payload instanceof Tap)) return 0
+  let kept = 0
+  for (const chunk of payload.chunks) kept += copy(chunk, limit - kept, bytes, start + kept)
+  return kept
+}
+
+/** Bytes of a payload, of which so many have been kept; -1 for what is none, or cannot be kept. */
+export function sizeOf(payload: unknown, kept: number, limit: number): number {
+  // A character has four at most: one more would have been kept.
+  if (typeof payload === 'string') return kept <= limit - 4 ? kept : Buffer.byteLength(payload)
   if (payload instanceof Tap) return payload.size
-  if (typeof payload === 'string') return Buffer.byteLength(payload)
   return payload instanceof Uint8Array ? payload.length : -1
 }
 
-/** Writes a payload of `size` bytes, or its first `limit`. Returns how many there are of it. */
-export function keep(payload: unknown, size: number, limit: number, slab: Slab): number {
-  if (size <= 0) return 0
-  if (typeof payload === 'string') return slab.text(payload, size, limit)
-  if (payload instanceof Uint8Array) return slab.bytes(payload, limit)
-  let kept = 0
-  for (const chunk of (payload as Tap).chunks) kept += slab.bytes(chunk, limit - kept)
-  return kept
+function copy(from: Uint8Array, limit: number, to: Buffer, start: number): number {
+  to.set(from.length > limit ? from.subarray(0, limit) : from, start)
+  return Math.min(from.length, limit)
 }
 
 /** A small part of a large buffer would keep all of it while the rest streams by. */

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import Type, { type Static } from 'typebox'
 import { withDefault } from '../../schemas/defaults.ts'
 import type { Exchange } from '../exchange.ts'
-import { Recorded } from './record.ts'
+import type { Recorded } from './record.ts'
+import { Ring } from './ring.ts'
 
 /** Which exchanges to keep whole, and until when. At least one of what may match must be given, and all that is must. */
 export const CaptureOptions = Type.Object(
@@ -55,6 +56,8 @@ export interface Captures {
   close(): void
 }
 
+/** Bytes of a record besides its heads and bodies. */
+const OVERHEAD = 512
 /** Kept, whatever their state. */
 const MAX_CAPTURES = 16
 
@@ -123,14 +126,16 @@ export function createCaptures(memory: number, now: () => number): Captures {
       reserved.delete(exchange)
       for (const capture of matching(exchange)) {
         const { options, records } = capture
-        const record = new Recorded().fill(number, exchange, now(), options.body)
-        if (held + record.weight > memory) {
+        const ring = new Ring(1, memory, options.body)
+        ring.add(number, exchange, now())
+        const weight = OVERHEAD + ring.weight
+        if (held + weight > memory) {
           end(capture, 'full')
           continue
         }
-        held += record.weight
-        capture.bytes += record.weight
-        records.push(record)
+        held += weight
+        capture.bytes += weight
+        records.push(ring.latest)
         if (records.length >= options.count) end(capture, 'complete')
       }
     },

@@ -63,8 +63,9 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     done()
   })
   fastify.onExchangeEnd(exchange => {
-    const record = (exchange.isFailed ? failures : recent).add(++recorded, exchange, now())
-    if (live.isFollowed) live.publish(record)
+    const ring = exchange.isFailed ? failures : recent
+    ring.add(++recorded, exchange, now())
+    if (live.isFollowed) live.publish(ring.latest)
     if (captures.isWatching) captures.take(recorded, exchange)
     exchange.received = exchange.sent = undefined
   })

@@ -1,8 +1,48 @@
-import type { ServerResponse } from 'node:http'
-import type { Exchange, LimitDecision } from '../exchange.ts'
-import type { ProblemError } from '../problem.ts'
-import { type Kept, keep, sizeOf } from './body.ts'
-import { Slab } from './slab.ts'
+import type { FastifyContextConfig } from 'fastify'
+import type { LimitDecision } from '../exchange.ts'
+import type { Kept } from './body.ts'
+
+/**
+ * An exchange is kept as a row of numbers, a row of names that the gateway has anyway, and bytes: what came and went as
+ * text, then the bodies. These are the places in a row of numbers; of a stage that it has not come to, NaN.
+ */
+export const NUMBER = 0
+export const ENDED_AT = 1
+export const MAJOR = 2
+export const MINOR = 3
+export const IS_SECURE = 4
+export const STATUS = 5
+export const ATTEMPTS = 6
+export const BYTES_IN = 7
+export const BYTES_OUT = 8
+export const MS = 9
+export const ADMIT = 10
+export const WAIT = 11
+export const SEND = 12
+/** Where its bytes begin, and where each part ends; of bodies also how many bytes there were, -1 for none. */
+export const START = 13
+export const LEAD = 14
+export const HEADERS = 15
+export const HEAD = 16
+export const RECEIVED = 17
+export const SENT = 18
+export const RECEIVED_SIZE = 19
+export const SENT_SIZE = 20
+export const NUMBERS = 21
+
+export type Names = [
+  method: string,
+  route: string | undefined,
+  config: FastifyContextConfig,
+  cut: string | undefined,
+  consumer: string | undefined,
+  tier: string | undefined,
+  limit: LimitDecision | undefined,
+  upstream: string | undefined,
+  endpoint: string | undefined,
+  cache: string | undefined
+]
+export const NAMES = 10
 
 /** What came and went as text. */
 export interface Heads {
@@ -16,153 +56,114 @@ export interface Heads {
   responseHead: string
 }
 
-/**
- * An exchange as it is kept: numbers, names that the gateway has anyway, and bytes in a slab. Nothing is parsed, unpacked
- * or redacted before somebody reads it (see show.ts). Filled again for another exchange when its place in the ring comes
- * round; nothing that a request has brought with it is held on to.
- */
+/** An exchange as it is read, which is for now: the memory that it is read from is used again. */
 export class Recorded {
-  /** Counts from 1; 0 while there is nothing here. */
-  number = 0
+  /** Counts from 1. */
+  readonly number: number
   /** Epoch milliseconds of the end. */
-  endedAt = 0
-  method = ''
-  isSecure = false
-  route: string | undefined = undefined
-  scope: string | undefined = undefined
-  version: string | undefined = undefined
-  status = 0
+  readonly endedAt: number
+  readonly httpVersion: string
+  readonly isSecure: boolean
+  readonly method: string
+  readonly route: string | undefined
+  readonly scope: string | undefined
+  readonly version: string | undefined
+  /** 0 if no answer was begun. */
+  readonly status: number
   /** Why it was cut short. */
-  cut: string | undefined = undefined
-  consumer: string | undefined = undefined
-  tier: string | undefined = undefined
-  limit: LimitDecision | undefined = undefined
-  upstream: string | undefined = undefined
-  endpoint: string | undefined = undefined
-  attempts = 0
-  cache: string | undefined = undefined
-  bytesIn: number | undefined = undefined
-  bytesOut: number | undefined = undefined
+  readonly cut: string | undefined
+  readonly consumer: string | undefined
+  readonly tier: string | undefined
+  readonly limit: LimitDecision | undefined
+  readonly upstream: string | undefined
+  readonly endpoint: string | undefined
+  readonly attempts: number
+  readonly cache: string | undefined
+  readonly bytesIn: number | undefined
+  readonly bytesOut: number | undefined
   /** Milliseconds; of a stage that it has not come to, NaN. */
-  ms = 0
-  admit = Number.NaN
-  wait = Number.NaN
-  send = Number.NaN
-  #major = 1
-  #minor = 1
-  #slab = new Slab()
-  /** Bytes, one behind the other: heads, request's body, answer's body; and how long the bodies are, -1 for none. */
-  #heads = 0
-  #received = 0
-  #sent = 0
-  #receivedSize = -1
-  #sentSize = -1
+  readonly ms: number
+  readonly admit: number
+  readonly wait: number
+  readonly send: number
+  #row: Float64Array
+  #bytes: Buffer
 
-  fill(number: number, exchange: Exchange, now: number, limit: number): this {
-    const { reply, config, startedAt, calledAt, answeredAt, endedAt } = exchange
-    const { request } = reply
-    const { raw } = request
-    exchange.countBytes()
-    this.number = number
-    this.endedAt = now
-    this.method = raw.method as string
-    this.#major = raw.httpVersionMajor
-    this.#minor = raw.httpVersionMinor
-    this.isSecure = (exchange.socket as { encrypted?: boolean }).encrypted === true
-    this.route = exchange.route
+  constructor(row: Float64Array, names: Names, bytes: Buffer) {
+    this.#row = row
+    this.#bytes = bytes
+    this.number = this.#number(NUMBER)
+    this.endedAt = this.#number(ENDED_AT)
+    this.httpVersion = `${this.#number(MAJOR)}.${this.#number(MINOR)}`
+    this.isSecure = this.#number(IS_SECURE) === 1
+    this.status = this.#number(STATUS)
+    this.attempts = this.#number(ATTEMPTS)
+    this.bytesIn = this.#counted(BYTES_IN)
+    this.bytesOut = this.#counted(BYTES_OUT)
+    this.ms = this.#number(MS)
+    this.admit = this.#number(ADMIT)
+    this.wait = this.#number(WAIT)
+    this.send = this.#number(SEND)
+    const [method, route, config, cut, consumer, tier, limit, upstream, endpoint, cache] = names
+    this.method = method
+    this.route = route
     this.scope = config.scope
     this.version = config.version
-    this.cut = exchange.isWhole
-      ? undefined
-      : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
-    this.consumer = request.user?.sub
-    this.tier = exchange.tier
-    this.limit = exchange.decision
-    this.upstream = exchange.upstream
-    this.endpoint = exchange.endpoint
-    this.attempts = exchange.attempts
-    this.cache = exchange.cache
-    this.bytesIn = exchange.bytesIn
-    this.bytesOut = exchange.bytesOut
-    this.ms = exchange.elapsed
-    const hasCalled = calledAt > 0
-    this.admit = hasCalled ? calledAt - startedAt : Number.NaN
-    this.wait = hasCalled ? (answeredAt || endedAt) - calledAt : Number.NaN
-    this.send = answeredAt > 0 ? endedAt - answeredAt : Number.NaN
-
-    const head = headOf(reply.raw)
-    this.status = head === '' ? 0 : reply.statusCode
-    const { rawHeaders } = raw
-    // No part but the last can have a line break.
-    const heads = `${request.id}\n${exchange.traceparent}\n${raw.url}\n${exchange.socket.remoteAddress ?? ''}\n${rawHeaders.length}\n${rawHeaders.join('\n')}\n${head}`
-    const slab = this.#slab
-    slab.reset()
-    this.#heads = slab.octets(heads)
-    this.#receivedSize = sizeOf(exchange.received)
-    this.#received = keep(exchange.received, this.#receivedSize, limit, slab)
-    this.#sentSize = this.status === 0 ? -1 : sizeOf(exchange.sent)
-    this.#sent = keep(exchange.sent, this.#sentSize, limit, slab)
-    return this
+    this.cut = cut
+    this.consumer = consumer
+    this.tier = tier
+    this.limit = limit
+    this.upstream = upstream
+    this.endpoint = endpoint
+    this.cache = cache
   }
 
   get isFailed(): boolean {
     return this.cut !== undefined || this.status >= 500
   }
 
-  get httpVersion(): string {
-    return `${this.#major}.${this.#minor}`
-  }
-
-  /** Bytes that are kept on its behalf, about. */
-  get weight(): number {
-    return OVERHEAD + this.#slab.capacity
-  }
-
   heads(): Heads {
-    const lines = this.#slab.read(0, this.#heads).toString('latin1').split('\n')
-    const [requestId = '', traceparent = '', url = '', remote, count] = lines
-    const end = 5 + Number(count)
+    const [requestId = '', traceparent = '', url = '', remote] = this.#text(START, LEAD).split('\n')
     return {
       requestId,
       traceparent,
       url,
       remote: remote || undefined,
-      requestHeaders: lines.slice(5, end),
-      responseHead: lines.slice(Math.max(end, 6)).join('\n')
+      requestHeaders: this.#text(LEAD, HEADERS).split('\n'),
+      responseHead: this.#text(HEADERS, HEAD)
     }
   }
 
   get requestBody(): Kept | undefined {
-    return this.#body(this.#heads, this.#received, this.#receivedSize)
+    return this.#body(HEAD, RECEIVED, RECEIVED_SIZE)
   }
 
   get responseBody(): Kept | undefined {
-    return this.#body(this.#heads + this.#received, this.#sent, this.#sentSize)
+    return this.#body(RECEIVED, SENT, SENT_SIZE)
   }
 
-  #body(start: number, kept: number, size: number): Kept | undefined {
-    return size <= 0 ? undefined : { content: this.#slab.read(start, kept), size, isCut: kept < size }
+  #body(before: number, end: number, of: number): Kept | undefined {
+    const size = this.#number(of)
+    if (size <= 0) return undefined
+    const content = this.#part(before, end)
+    return { content, size, isCut: content.length < size }
   }
 
-  /** Takes up no memory any more. */
-  clear(): void {
-    this.number = 0
-    this.#heads = this.#received = this.#sent = 0
-    this.#receivedSize = this.#sentSize = -1
-    this.#slab.release()
+  #text(before: number, end: number): string {
+    return this.#part(before, end).toString('latin1')
   }
-}
 
-/** Bytes. */
-const OVERHEAD = 512
+  /** What ends at one place, and begins at the end of another. */
+  #part(before: number, end: number): Buffer {
+    return this.#bytes.subarray(this.#number(before), this.#number(end))
+  }
 
-/** Node's own text of the head, which there is once it has been written; HTTP/2 has no such thing. */
-function headOf(raw: ServerResponse): string {
-  const head = (raw as unknown as { _header?: string | null })._header
-  if (typeof head === 'string') return head
-  if (!raw.headersSent) return ''
-  const lines = Object.entries(raw.getHeaders()).flatMap(([name, value]) =>
-    name.startsWith(':') ? [] : [value].flat().map(one => `${name}: ${one}\r\n`)
-  )
-  return `HTTP/2 ${raw.statusCode}\r\n${lines.join('')}\r\n`
+  #counted(place: number): number | undefined {
+    const count = this.#number(place)
+    return Number.isNaN(count) ? undefined : count
+  }
+
+  #number(place: number): number {
+    return this.#row[place] as number
+  }
 }

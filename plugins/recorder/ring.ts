@@ -1,53 +1,174 @@
+import type { ServerResponse } from 'node:http'
 import type { Exchange } from '../exchange.ts'
-import { Recorded } from './record.ts'
+import type { ProblemError } from '../problem.ts'
+import { keep, mostOf, sizeOf } from './body.ts'
+import * as at from './record.ts'
 
-/** The last exchanges, in places that are made once and used again; fewer if they weigh more than `memory` bytes. */
+/**
+ * The last exchanges: `size` of them, or fewer if their bytes are more than `memory`. Of each body there are the first
+ * `limit` bytes.
+ *
+ * They lie one behind the other in memory that is walked through again and again, and nothing that a request has brought
+ * with it is held on to: what is kept for as long as a ring is would have every string of a request moved into the old
+ * generation, and collected there. Nothing is parsed, unpacked or redacted before somebody reads it (see show.ts).
+ */
 export class Ring {
-  #places: Recorded[]
+  #size: number
   #memory: number
   #limit: number
+  #numbers: Float64Array
+  #names: unknown[]
+  #bytes: Buffer = Buffer.alloc(0)
+  /** Where the bytes of the latest end. */
+  #end = 0
   #next = 0
-  #oldest = 0
-  #weight = 0
   #held = 0
 
   constructor(size: number, memory: number, limit: number) {
-    this.#places = Array.from({ length: size }, () => new Recorded())
+    this.#size = size
     this.#memory = memory
     this.#limit = limit
+    this.#numbers = new Float64Array(size * at.NUMBERS)
+    this.#names = new Array(size * at.NAMES).fill(undefined)
   }
 
+  /** Bytes that heads and bodies take up; a row is 250 more. */
   get weight(): number {
-    return this.#weight
+    return this.#bytes.length
   }
 
   get held(): number {
     return this.#held
   }
 
-  add(number: number, exchange: Exchange, now: number): Recorded {
-    const place = this.#places[this.#next] as Recorded
-    this.#next = (this.#next + 1) % this.#places.length
-    if (this.#held === this.#places.length) this.#forget(place)
-    this.#weight += place.fill(number, exchange, now, this.#limit).weight
+  /** `now`: epoch milliseconds. */
+  add(number: number, exchange: Exchange, now: number): void {
+    const { reply, socket, startedAt, calledAt, answeredAt, endedAt } = exchange
+    const { request } = reply
+    const { raw } = request
+    exchange.countBytes()
+    const limit = this.#limit
+    // No part of the first has a line break.
+    const lead = `${request.id}\n${exchange.traceparent}\n${raw.url}\n${socket.remoteAddress ?? ''}`
+    const headers = raw.rawHeaders.join('\n')
+    const head = headOf(reply.raw)
+    const answer = head === '' ? undefined : exchange.sent
+
+    if (this.#held === this.#size) this.#held--
+    let end = this.#reserve(
+      lead.length + headers.length + head.length + mostOf(exchange.received, limit) + mostOf(answer, limit)
+    )
+    const bytes = this.#bytes
+    const numbers = this.#numbers
+    const row = this.#next * at.NUMBERS
+    numbers[row + at.NUMBER] = number
+    numbers[row + at.ENDED_AT] = now
+    numbers[row + at.MAJOR] = raw.httpVersionMajor
+    numbers[row + at.MINOR] = raw.httpVersionMinor
+    numbers[row + at.IS_SECURE] = (socket as { encrypted?: boolean }).encrypted === true ? 1 : 0
+    numbers[row + at.STATUS] = head === '' ? 0 : reply.statusCode
+    numbers[row + at.ATTEMPTS] = exchange.attempts
+    numbers[row + at.BYTES_IN] = exchange.bytesIn ?? Number.NaN
+    numbers[row + at.BYTES_OUT] = exchange.bytesOut ?? Number.NaN
+    numbers[row + at.MS] = exchange.elapsed
+    numbers[row + at.ADMIT] = calledAt > 0 ? calledAt - startedAt : Number.NaN
+    numbers[row + at.WAIT] = calledAt > 0 ? (answeredAt || endedAt) - calledAt : Number.NaN
+    numbers[row + at.SEND] = answeredAt > 0 ? endedAt - answeredAt : Number.NaN
+    numbers[row + at.START] = end
+    numbers[row + at.LEAD] = end += bytes.write(lead, end, 'latin1')
+    numbers[row + at.HEADERS] = end += bytes.write(headers, end, 'latin1')
+    numbers[row + at.HEAD] = end += bytes.write(head, end, 'latin1')
+    const received = keep(exchange.received, limit, bytes, end)
+    numbers[row + at.RECEIVED] = end += received
+    numbers[row + at.RECEIVED_SIZE] = sizeOf(exchange.received, received, limit)
+    const sent = keep(answer, limit, bytes, end)
+    numbers[row + at.SENT] = end += sent
+    numbers[row + at.SENT_SIZE] = sizeOf(answer, sent, limit)
+
+    const names: at.Names = [
+      raw.method as string,
+      exchange.route,
+      exchange.config,
+      exchange.isWhole ? undefined : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown'),
+      request.user?.sub,
+      exchange.tier,
+      exchange.decision,
+      exchange.upstream,
+      exchange.endpoint,
+      exchange.cache
+    ]
+    const first = this.#next * at.NAMES
+    for (let i = 0; i < at.NAMES; i++) this.#names[first + i] = names[i]
+
+    this.#end = end
+    this.#next = (this.#next + 1) % this.#size
     this.#held++
-    while (this.#weight > this.#memory && this.#held > 1) {
-      const oldest = this.#places[this.#oldest] as Recorded
-      this.#forget(oldest)
-      oldest.clear()
-    }
-    return place
+  }
+
+  /** There must be one. */
+  get latest(): at.Recorded {
+    return this.#read(1)
   }
 
   /** The latest first. */
-  *[Symbol.iterator](): Generator<Recorded> {
-    const { length } = this.#places
-    for (let i = 1; i <= this.#held; i++) yield this.#places[(this.#next - i + length) % length] as Recorded
+  *[Symbol.iterator](): Generator<at.Recorded> {
+    for (let age = 1; age <= this.#held; age++) yield this.#read(age)
   }
 
-  #forget(oldest: Recorded): void {
-    this.#weight -= oldest.weight
-    this.#held--
-    this.#oldest = (this.#oldest + 1) % this.#places.length
+  #read(age: number): at.Recorded {
+    const place = this.#placeOf(age)
+    return new at.Recorded(
+      this.#numbers.subarray(place * at.NUMBERS, (place + 1) * at.NUMBERS),
+      this.#names.slice(place * at.NAMES, (place + 1) * at.NAMES) as at.Names,
+      this.#bytes
+    )
   }
+
+  /**
+   * Where so many bytes can be written: behind the latest, or at the beginning once the end has been reached and there
+   * are as many as there may be. The oldest make room.
+   */
+  #reserve(room: number): number {
+    while (this.#held > 0) {
+      const oldest = this.#numbers[this.#placeOf(this.#held) * at.NUMBERS + at.START] as number
+      if (this.#end > oldest) {
+        if (this.#end + room <= this.#bytes.length) return this.#end
+        if (this.#held < this.#size && this.#end + room <= this.#memory) {
+          this.#grow(this.#end + room)
+          return this.#end
+        }
+        this.#end = 0
+      }
+      if (this.#end + room <= oldest) return this.#end
+      this.#held--
+    }
+    if (room > this.#bytes.length) this.#grow(room)
+    return 0
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(
+      Math.max(needed, Math.min(this.#memory, Math.ceil(this.#bytes.length * GROWTH)))
+    )
+    larger.set(this.#bytes.subarray(0, this.#end))
+    this.#bytes = larger
+  }
+
+  /** `age`: 1 for the latest. */
+  #placeOf(age: number): number {
+    return (this.#next - age + this.#size) % this.#size
+  }
+}
+
+const GROWTH = 1.5
+
+/** Node's own text of the head, which there is once it has been written; HTTP/2 has no such thing. */
+function headOf(raw: ServerResponse): string {
+  const head = (raw as unknown as { _header?: string | null })._header
+  if (typeof head === 'string') return head
+  if (!raw.headersSent) return ''
+  const lines = Object.entries(raw.getHeaders()).flatMap(([name, value]) =>
+    name.startsWith(':') ? [] : [value].flat().map(one => `${name}: ${one}\r\n`)
+  )
+  return `HTTP/2 ${raw.statusCode}\r\n${lines.join('')}\r\n`
 }

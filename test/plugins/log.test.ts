@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { createLogger } from '../../plugins/log.ts'
+import { until } from '../until.ts'
 
 const log = join(import.meta.dirname, '../../plugins/log.ts')
 
@@ -28,4 +31,25 @@ t.test('a destination that takes nothing any more costs lines, not the process',
   })
   t.same(await end, [3, null])
   t.equal(printed, 'still here\n')
+})
+
+t.test('lines of any length arrive whole and in order, whatever is written at once', async t => {
+  for (const atOnce of [undefined, 4_096]) {
+    const file = join(t.testdir(), String(atOnce))
+    const logger = createLogger('info', file, undefined, atOnce)
+    const sent = Array.from({ length: 400 }, (_, i) => `${i}${'xé€😀'.repeat((i * i) % 1_000)}`)
+    // Longer than a page.
+    sent.splice(200, 0, 'é'.repeat(100_000))
+    for (const text of sent) logger?.line?.(`"text":"${text}"`)
+    let written: string[] = []
+    await until(async () => {
+      written = (await readFile(file, 'utf8')).split('\n')
+      return written.length > sent.length
+    })
+    t.same(
+      written.slice(0, -1).map(line => JSON.parse(line).text),
+      sent
+    )
+    t.equal(logger?.lost?.(), 0)
+  }
 })
