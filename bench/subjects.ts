@@ -54,6 +54,15 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
   return [
     // What Node costs at the least, and what a bare Fastify proxy costs.
     { name: 'floor', script: 'floor.ts', requests: [{ path: '/products/1' }] },
+    // The same with the headers that a gateway has to send, and one that only refuses.
+    { name: 'floor, saying', script: 'floor.ts', env: { SAYS: '1' }, requests: [{ path: '/products/1' }] },
+    {
+      name: 'floor, refusing',
+      script: 'floor.ts',
+      env: { REFUSES: '1' },
+      requests: withTokens(premium, { path: '/products/1' }),
+      status: 401
+    },
     { name: 'bare', script: 'bare.ts', requests: [{ path: '/products/1' }] },
     sluice('plain', { path: '/plain/1' }, quiet),
     { name: 'floor, 1 KiB', script: 'floor.ts', requests: [{ path: '/products/large' }] },

@@ -2,22 +2,54 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
 
-/** The least that a Node process can do to forward: node:http in front, undici's dispatch behind, one buffer between. */
+/**
+ * The least that a Node process can do to forward: node:http in front, undici's dispatch behind, one buffer between. With
+ * SAYS it says of whom and for whom it forwards, as a gateway has to, in as many words as Sluice does; with REFUSES it
+ * answers 401, in as many as Sluice does, and forwards nothing.
+ */
+const { SAYS, REFUSES } = process.env
+const id = '01234567-89ab-4def-00000000'
+const said = SAYS && {
+  via: '1.1 sluice',
+  'x-forwarded-for': '127.0.0.1',
+  'x-forwarded-proto': 'http',
+  'x-forwarded-port': '12345',
+  'x-forwarded-host': '127.0.0.1:12345',
+  forwarded: 'for=127.0.0.1;host="127.0.0.1:12345";proto=http',
+  'x-request-id': id,
+  traceparent: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01'
+}
+const answered = SAYS && { 'x-request-id': id }
+const refusal = JSON.stringify({
+  type: 'urn:sluice:token-invalid',
+  title: 'Invalid token',
+  status: 401,
+  requestId: id
+})
 const pool = new Pool(process.env.UPSTREAM as string, { connections: 256, pipelining: 1 })
 
 createServer((request, response) => {
+  if (REFUSES) {
+    const head = {
+      'x-request-id': id,
+      'www-authenticate': 'Bearer error="invalid_token"',
+      'content-type': 'application/problem+json',
+      'content-length': refusal.length
+    }
+    return void response.writeHead(401, head).end(refusal)
+  }
   const chunks: Buffer[] = []
   let statusCode = 0
   let headers: Record<string, string | string[] | undefined> = {}
   const { connection: _, host: __, ...forwarded } = request.headers
   pool.dispatch(
-    { method: request.method as 'GET', path: request.url as string, headers: forwarded },
+    { method: request.method as 'GET', path: request.url as string, headers: { ...forwarded, ...said } },
     {
       onRequestStart() {},
       onResponseStart(_controller, status, received) {
         statusCode = status
         const { connection: _, 'keep-alive': __, ...rest } = received
-        headers = rest
+        headers = { ...rest, ...answered }
       },
       onResponseData(_controller, chunk) {
         chunks.push(chunk)
