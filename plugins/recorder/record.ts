@@ -68,7 +68,8 @@ export class Recorded {
     this.method = raw.method as string
     this.#major = raw.httpVersionMajor
     this.#minor = raw.httpVersionMinor
-    this.isSecure = (exchange.socket as { encrypted?: boolean }).encrypted === true
+    // HTTP/2 is over TLS only, and its sockets do not say.
+    this.isSecure = this.#major > 1 || (exchange.socket as { encrypted?: boolean }).encrypted === true
     this.route = exchange.route
     this.scope = config.scope
     this.version = config.version
