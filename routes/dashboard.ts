@@ -22,11 +22,13 @@ export async function dashboard(app: FastifyInstance) {
       },
       recentOrders: {
         upstream: 'orders',
+        timeout: 2_000,
         answer: OrderSummaries,
         path: ({ user }) => path`/users/${user.sub}/orders?limit=${10}`
       },
       recommendations: {
         upstream: 'products',
+        timeout: 2_000,
         answer: Recommendations,
         path: ({ user }) => path`/recommendations?userId=${user.sub}`
       }

@@ -1,29 +1,42 @@
 import { spawnSync } from 'node:child_process'
+import { findBrowser } from './browser.ts'
 import { findRedisServer } from './redis.ts'
 
 /**
- * Runs before the tests: has a Redis there for them, by a server on the PATH, by REDIS_URL, or by the system's package
- * manager if that asks for nothing. Tests that need a Redis are never skipped.
+ * Runs before the tests: has a Redis and a Chromium there for them, on the PATH (a Redis also by REDIS_URL), or by the
+ * system's package manager if that asks for nothing. Tests that need them are never skipped.
  */
-if (!findRedisServer() && !process.env.REDIS_URL && !install()) {
-  console.error(
-    'The tests need a Redis: install redis-server or valkey-server, or set REDIS_URL to one that runs'
-  )
-  process.exit(1)
-}
+const needs = [
+  {
+    has: () => findRedisServer() !== undefined || Boolean(process.env.REDIS_URL),
+    apt: ['redis-server'],
+    brew: ['redis'],
+    otherwise: 'a Redis: install redis-server or valkey-server, or set REDIS_URL to one that runs'
+  },
+  {
+    has: () => findBrowser() !== undefined,
+    apt: ['chromium'],
+    brew: ['--cask', 'google-chrome'],
+    otherwise: 'a browser: install chromium or google-chrome'
+  }
+]
 
-function install(): boolean {
+const missing = needs.filter(({ has }) => !has())
+if (missing.length > 0) {
   if (process.getuid?.() === 0) {
     run('apt-get', 'update', '-qq')
-    run('apt-get', 'install', '-yqq', 'redis-server')
+    run('apt-get', 'install', '-yqq', '--no-install-recommends', ...missing.flatMap(({ apt }) => apt))
   } else {
-    run('brew', 'install', '--quiet', 'redis')
+    for (const { brew } of missing) run('brew', 'install', '--quiet', ...brew)
   }
-  return findRedisServer() !== undefined
+}
+for (const { otherwise } of missing.filter(({ has }) => !has())) {
+  console.error(`The tests need ${otherwise}`)
+  process.exitCode = 1
 }
 
-function run(command: string, ...args: string[]): boolean {
+function run(command: string, ...args: string[]): void {
   // RUNLEVEL: the distribution's own service need not run.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  return spawnSync(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0
+  spawnSync(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
 }

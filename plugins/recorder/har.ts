@@ -1,7 +1,11 @@
+import { isIP } from 'node:net'
 import type { ShownBody } from './decode.ts'
 import type { Detail, Header } from './show.ts'
 
-/** Exchanges as HTTP Archive 1.2, the oldest first, for the network panel of a browser. Made of what is redacted. */
+/**
+ * Exchanges as HTTP Archive 1.2, the oldest first, for the network panel of a browser. Made of what is redacted. Members
+ * that begin with `_` are no part of it: `_resourceType` and `_transferSize` are Chromium's.
+ */
 export function toHar(exchanges: Detail[], version: string): object {
   return {
     log: {
@@ -17,6 +21,8 @@ function toEntry(exchange: Detail): object {
   const { at, ms, stages, method, status, httpVersion, request, response, remote } = exchange
   const protocol = `HTTP/${httpVersion}`
   const url = absolute(exchange)
+  // Who has gone before the answer got none of it.
+  const sent = exchange.out === 0 ? 0 : (response.body?.size ?? 0)
   return {
     startedDateTime: at,
     time: ms,
@@ -40,7 +46,9 @@ function toEntry(exchange: Detail): object {
       content: toContent(response.body),
       redirectURL: valueOf(response.headers, 'location'),
       headersSize: -1,
-      bodySize: response.body?.size ?? 0
+      bodySize: sent,
+      // Otherwise the size would be that of the body, less the one byte that unknown headers are given as.
+      _transferSize: exchange.out ?? sent
     },
     cache: {},
     timings: {
@@ -52,6 +60,8 @@ function toEntry(exchange: Detail): object {
       wait: stages?.wait ?? ms,
       receive: stages?.send ?? 0
     },
+    ...addressOf(exchange.endpoint),
+    _resourceType: resourceType(exchange),
     comment: [exchange.cut, exchange.route].filter(Boolean).join(' '),
     _sluice: {
       id: exchange.id,
@@ -96,10 +106,26 @@ function toContent(body: ShownBody | undefined): object {
 }
 
 /** HAR has absolute URLs only. A host that is none is not made one. */
-function absolute({ url, request }: Detail): string {
+function absolute({ url, request, status, isSecure }: Detail): string {
   const host = valueOf(request.headers, 'host') || valueOf(request.headers, ':authority')
   const path = url.startsWith('/') ? url.replace(/[^\x21-\x7e]|["<>\\^`{|}[\]]/g, encodeURIComponent) : '/'
-  return `http://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'unknown'}${path}`
+  const scheme = `${status === 101 ? 'ws' : 'http'}${isSecure ? 's' : ''}`
+  return `${scheme}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'unknown'}${path}`
+}
+
+/** The endpoint that was called last, as the panel's remote address: by IP only, as HAR has it. */
+function addressOf(endpoint: string | undefined): object {
+  const { hostname = '', port = '', protocol } = (endpoint && URL.parse(endpoint)) || {}
+  const serverIPAddress = hostname.replace(/^\[|\]$/g, '')
+  if (isIP(serverIPAddress) === 0) return {}
+  return { serverIPAddress, connection: port || (protocol === 'https:' ? '443' : '80') }
+}
+
+/** By its type Chromium would have all that is not of a page, JSON too, be a script. Undefined where it knows better. */
+function resourceType({ status, response }: Detail): string | undefined {
+  if (status === 101) return 'websocket'
+  const type = valueOf(response.headers, 'content-type')
+  return /^((image|font|audio|video)\/|text\/(html|css))|javascript/i.test(type) ? undefined : 'fetch'
 }
 
 function queryOf(url: string): object[] {

@@ -65,7 +65,9 @@ export class Ring {
     numbers[row + at.ENDED_AT] = now
     numbers[row + at.MAJOR] = raw.httpVersionMajor
     numbers[row + at.MINOR] = raw.httpVersionMinor
-    numbers[row + at.IS_SECURE] = (socket as { encrypted?: boolean }).encrypted === true ? 1 : 0
+    // HTTP/2 is over TLS only, and its sockets do not say.
+    numbers[row + at.IS_SECURE] =
+      raw.httpVersionMajor > 1 || (socket as { encrypted?: boolean }).encrypted === true ? 1 : 0
     numbers[row + at.STATUS] = head === '' ? 0 : reply.statusCode
     numbers[row + at.ATTEMPTS] = exchange.attempts
     numbers[row + at.BYTES_IN] = exchange.bytesIn ?? Number.NaN

@@ -35,6 +35,8 @@ export type Header = [name: string, value: string]
 
 export interface Detail extends Summary {
   httpVersion: string
+  /** Over TLS that ends here. */
+  isSecure: boolean
   request: { headers: Header[]; body?: ShownBody | undefined }
   response: { statusText: string; headers: Header[]; body?: ShownBody | undefined }
 }
@@ -89,6 +91,7 @@ export function createShow(redactor: Redactor, prefix: string) {
     return {
       ...summary(record),
       httpVersion: record.httpVersion,
+      isSecure: record.isSecure,
       request: {
         headers: inbound.map(redacted),
         body: showBody(

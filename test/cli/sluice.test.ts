@@ -59,7 +59,8 @@ t.test('what is no command is wrong usage', async t => {
 t.test('the exit code is that of the process', async t => {
   const bin = 'cli/sluice.js'
   t.match(await run(t, [bin, '--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
-  t.match(await run(t, [bin, 'check', '--strict']), { code: 1, out: /warning/ })
+  const strict = [bin, 'check', '--strict', '-c', 'test/cli/configs/audited.ts']
+  t.match(await run(t, strict, { CASE: 'body-limit-large' }), { code: 1, out: /warning/ })
   t.match(await run(t, [bin, 'check'], { PORT: 'x' }), {
     code: 1,
     out: 'fault    PORT must be integer\n\n1 fault\n'
