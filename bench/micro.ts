@@ -1,12 +1,16 @@
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import Fastify from 'fastify'
 import { generateKeyPair, SignJWT } from 'jose'
 import { bench, do_not_optimize, group, run } from 'mitata'
 import { LruMap } from 'toad-cache'
 import { Compile } from 'typebox/compile'
+import exchanges, { type Exchange } from '../plugins/exchange.ts'
 import { createLogger } from '../plugins/log.ts'
 import { createLeasedLimiter } from '../plugins/rate-limit/lease.ts'
 import { createTier } from '../plugins/rate-limit/limiter.ts'
 import { createMemoryLimiter } from '../plugins/rate-limit/memory.ts'
+import { Ring } from '../plugins/recorder/ring.ts'
 import { createBreaker, type Permit } from '../plugins/upstream/breaker.ts'
 import { parseJson } from '../plugins/upstream/wire.ts'
 import { createChoice } from '../plugins/version/choice.ts'
@@ -87,14 +91,34 @@ group('version', () => {
   bench('count a consumer', () => usage.count(`user-${i++ % 500}`, i))
 })
 
-group('log', () => {
+const exchange = await exchangeOf('x'.repeat(500))
+group('an exchange that has ended', () => {
   const logger = createLogger('info', '/dev/null')
-  bench('one line', () =>
-    logger?.info(
-      { reqId: 'a-1', method: 'GET', route: '/api/v1/orders/:id', status: 200, consumer: 'u-1', ms: 1.234 },
-      'exchange'
-    )
-  )
+  const members =
+    '"reqId":"01234567-89ab-4def-00000000","trace":"0123456789abcdef0123456789abcdef","method":"GET","route":"/api/v1/orders/:id","scope":"orders","status":200,"consumer":"u-1","tier":"premium","limit":"allowed","upstream":"orders","endpoint":"http://127.0.0.1:4001","attempts":1,"in":1024,"out":512,"ms":1.234,"admit":0.123,"wait":1.056,"send":0.055,"msg":"exchange"'
+  bench('its line, to a destination', () => logger?.line?.(members))
+  const ring = new Ring(1_000, 16_777_216, 4_096)
+  let i = 0
+  bench('recorded: a token of 700 octets, 500 of an answer', () => ring.add(++i, exchange, i))
 })
+
+/** One that a client has really had. */
+async function exchangeOf(answer: string): Promise<Exchange> {
+  const app = Fastify()
+  await app.register(exchanges, { deadline: 10_000 })
+  const ended = new Promise<Exchange>(resolve => app.onExchangeEnd(resolve))
+  app.get('/', request => {
+    request.exchange.sent = answer
+    return answer
+  })
+  const headers = { authorization: `Bearer ${'a'.repeat(700)}` }
+  await (await fetch(await app.listen({ port: 0, host: '127.0.0.1' }), { headers })).text()
+  const exchange = await ended
+  const closed = once(app.server, 'close')
+  app.server.closeAllConnections()
+  app.server.close()
+  await closed
+  return exchange
+}
 
 await run()
