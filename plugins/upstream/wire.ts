@@ -22,8 +22,9 @@ export function answerReader<Answer extends TSchema>(
 
 const EMPTY = Buffer.alloc(0)
 
-/** A number that a double may not hold: 16 digits or more, or an exponent. */
-const LONG_NUMBER = /[\d.]{16}|\d[eE]/
+/** Numbers that a double may not hold. In one pattern the two would take four times as long as apart. */
+const LONG_NUMBER = /\d[\d.]{15}/
+const EXPONENT = /\d[eE]/
 
 /**
  * Parses an answer so that no digit is lost: a number that a double would change is given as the string it was
@@ -32,7 +33,7 @@ const LONG_NUMBER = /[\d.]{16}|\d[eE]/
 export function parseJson(body: Buffer): unknown {
   const text = body.toString('utf8')
   try {
-    return LONG_NUMBER.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text)
+    return LONG_NUMBER.test(text) || EXPONENT.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text)
   } catch (cause) {
     throw new UpstreamNonsense({ cause })
   }
