@@ -8,10 +8,12 @@ import findMyWay from 'find-my-way'
 import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
+import { expires } from '../jwt/index.ts'
 import { type ProblemError, problemOf } from '../problem.ts'
 import type { Headers, UpstreamResponse } from '../upstream/call.ts'
 import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
 import type { UpstreamName } from '../upstream/index.ts'
+import { Expiries } from './expiry.ts'
 import { checkAnswer, checkRequest, upgradeRequired } from './handshake.ts'
 import { createTunnel, type Tunnel } from './tunnel.ts'
 
@@ -38,6 +40,8 @@ export interface WebSocketRoute extends Omit<RouteOptions, 'handler' | 'method'>
   idleTimeout?: number
   /** Open at once, on this route of this process. */
   maxConnections?: number
+  /** False: a connection may outlive the token that it was opened with. */
+  closeAtExpiry?: boolean
 }
 
 const NoUpgradeHere = createError(
@@ -66,6 +70,7 @@ async function websocket(fastify: FastifyInstance) {
   let hasRoutes = false
   const handovers = new WeakMap<IncomingMessage, Handover>()
   const tunnels = new Set<Tunnel>()
+  const expiries = new Expiries()
   let isDraining = false
 
   /** Versions of a scope may have one each at the same path. */
@@ -84,6 +89,7 @@ async function websocket(fastify: FastifyInstance) {
         maxMessage = 1_048_576,
         idleTimeout = 120_000,
         maxConnections = 1_000,
+        closeAtExpiry = true,
         ...route
       }: WebSocketRoute
     ) {
@@ -144,9 +150,12 @@ async function websocket(fastify: FastifyInstance) {
             const tunnel = createTunnel(socket, service, { maxMessage, idleTimeout }, end => {
               open--
               tunnels.delete(tunnel)
+              if (expiry) expiries.remove(expiry)
               const ms = Math.round(performance.now() - startedAt)
               request.log.info({ route: request.routeOptions.url, ms, ...end }, 'websocket closed')
             })
+            const end = closeAtExpiry ? request.user?.[expires] : undefined
+            const expiry = end === undefined ? undefined : expiries.add(tunnel, end)
             tunnels.add(tunnel)
             if (isDraining) tunnel.close()
           }

@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import pino from 'pino'
 import t from 'tap'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { buildGateway, resolveConfig } from '../../../gateway.ts'
 import forward from '../../../plugins/forward.ts'
 import type { WebSocketRoute } from '../../../plugins/websocket/index.ts'
 import type { UpstreamOptions } from '../../../schemas/upstream.ts'
+import { startTokens } from '../../../testing.ts'
 import { call, closedPort, type Ending, startGateway, startService } from '../../harness.ts'
 import { ca, tls } from '../../http2.ts'
 import { until } from '../../until.ts'
@@ -317,6 +319,63 @@ t.test('a connection outlives the deadline, but not its silence', async t => {
   t.equal(await closed, 1_001)
   await until(() => closes.length === 1)
   t.same(closes, [1_001])
+})
+
+t.test('a connection ends with its token, unless its route lets it go on', async t => {
+  const { url: service, requests, closes } = await startEcho(t)
+  const tokens = await startTokens(t)
+  const lines: string[] = []
+  const config = resolveConfig(
+    {
+      default: {
+        upstreams: { products: { url: service } },
+        issuers: { shop: { ...tokens.options, clockTolerance: 0 } },
+        scopes: {
+          feed: {
+            prefix: '/feed',
+            jwt: 'shop',
+            routes: async (app: FastifyInstance) => {
+              app.websocket({ url: '/live', upstream: 'products', prefix: '/ends' })
+              app.websocket({ url: '/on', upstream: 'products', prefix: '/on', closeAtExpiry: false })
+            }
+          }
+        }
+      }
+    },
+    {}
+  )
+  const gateway = await buildGateway(
+    config,
+    pino({ level: 'info' }, { write: line => void lines.push(line) })
+  )
+  t.teardown(() => gateway.close())
+  const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+  const exp = Math.floor(Date.now() / 1000) + 2
+  const open = async (path: string, exp: number) => {
+    const headers = { authorization: `Bearer ${tokens.token({ exp })}` }
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/feed/${path}`, { headers })
+    t.teardown(() => socket.terminate())
+    await once(socket, 'open')
+    return socket
+  }
+  // In no order; the second time the token is known already.
+  const later = await open('live', exp + 300)
+  const first = await open('live', exp)
+  const second = await open('live', exp)
+  const on = await open('on', exp)
+  t.equal(requests.length, 4)
+
+  const [[code, reason]] = await Promise.all([once(first, 'close'), once(second, 'close')])
+  t.equal(code, 1008)
+  t.equal(String(reason), 'Token expired')
+  t.ok(Date.now() >= exp * 1000)
+  await until(() => closes.length === 2)
+  t.same(closes, [1001, 1001])
+  await until(() => lines.filter(line => /"code":1008.*"websocket closed"/.test(line)).length === 2)
+  for (const socket of [later, on]) {
+    socket.send('still here')
+    t.equal(String((await once(socket, 'message'))[0]), 'still here')
+  }
 })
 
 t.test('a slow reader holds up the service, not the memory of the gateway', async t => {
