@@ -45,6 +45,7 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     let route = routes.get(config)
     if (route === undefined) routes.set(config, (route = describeRoute(exchange)))
     let line = `"reqId":"${request.id}","trace":"${exchange.traceId}","method":"${request.method}"${route},"status":${reply.statusCode}`
+    if (exchange.grpcStatus !== undefined) line += `,"grpc":${exchange.grpcStatus}`
     if (request.user) line += `,"consumer":${JSON.stringify(request.user.sub)}`
     if (decision !== undefined) line += `,"tier":"${tier}","limit":"${decision}"`
     if (upstream !== undefined) {

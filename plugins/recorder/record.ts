@@ -32,6 +32,7 @@ export class Recorded {
   scope: string | undefined = undefined
   version: string | undefined = undefined
   status = 0
+  isFailed = false
   /** Why it was cut short. */
   cut: string | undefined = undefined
   consumer: string | undefined = undefined
@@ -75,6 +76,7 @@ export class Recorded {
     this.cut = exchange.isWhole
       ? undefined
       : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
+    this.isFailed = exchange.isFailed
     this.consumer = request.user?.sub
     this.tier = exchange.tier
     this.limit = exchange.decision
@@ -103,10 +105,6 @@ export class Recorded {
     this.#sentSize = this.status === 0 ? -1 : sizeOf(exchange.sent)
     this.#sent = keep(exchange.sent, this.#sentSize, limit, slab)
     return this
-  }
-
-  get isFailed(): boolean {
-    return this.cut !== undefined || this.status >= 500
   }
 
   get httpVersion(): string {
