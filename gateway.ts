@@ -83,7 +83,7 @@ export async function buildGateway(
       sendProblem(error, request, reply.header('connection', 'close')) as never,
     clientErrorHandler: createClientErrorHandler(),
     schemaController: { compilersFactory: { buildValidator } },
-    ...listenerOptions(config.listen)
+    ...listenerOptions(config.listen, config.http)
   } as FastifyServerOptions)
 
   if (outside) gateway.addHook('onRoute', outside.onRoute)
@@ -103,7 +103,7 @@ export async function buildGateway(
     tls: config.listen.tls !== undefined
   })
   await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
-  if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout })
+  if (config.listen.http2 !== false) await gateway.register(http2, config.http)
   if (logger) await gateway.register(accessLog, { ...config.log, logger })
   if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect, type OutgoingHttpHeaders } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
@@ -270,6 +271,47 @@ t.test('a head that is too large is refused, alone', async t => {
   const { code, status } = await read(stream)
   t.ok(code === 11 || status === 431, `${code} ${status}`)
   t.equal((await exchange(session, { ':path': '/echo/' })).body.toString(), 'fine')
+})
+
+t.test('heads may be as large, and as many fields, as the config says', async t => {
+  let calls = 0
+  const service = await startService(t, (_request, response) => {
+    calls++
+    response.end('fine')
+  })
+  const start = async (http: object) => {
+    const { url } = await startGateway(t, {
+      http,
+      listen: { tls, http2: true },
+      upstreams: { products: { url: service } },
+      scopes: { echo: { prefix: '/echo', routes } }
+    })
+    // At once, before it has heard of any limit, and again when it has.
+    const ask = async (headers: OutgoingHttpHeaders) => {
+      const session = connect(url.replace('127.0.0.1', 'localhost'), {
+        ca,
+        maxSendHeaderBlockLength: 200_000
+      })
+      t.teardown(() => session.destroy())
+      const known = once(session, 'remoteSettings')
+      const first = await exchange(session, { ':path': '/echo/', ...headers })
+      const [{ maxHeaderListSize }] = await known
+      const second = await exchange(session, { ':path': '/echo/', ...headers })
+      return { maxHeaderListSize, answers: [first, second].map(({ status, code }) => status || code) }
+    }
+    return ask
+  }
+  const fields = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`x-${i}`, 'x']))
+
+  const narrow = await start({ maxHeaderSize: 2_000, maxHeadersCount: 20 })
+  t.same(await narrow({ 'x-large': 'x'.repeat(1_500) }), { maxHeaderListSize: 2_000, answers: [200, 200] })
+  t.equal(calls, 2)
+  t.same((await narrow({ 'x-large': 'x'.repeat(3_000) })).answers, [431, 11])
+  t.same((await narrow(fields(20))).answers, [11, 11])
+  t.equal(calls, 2)
+  const wide = await start({ maxHeaderSize: 100_000, maxHeadersCount: 200 })
+  t.same((await wide({ 'x-large': 'x'.repeat(15_000), ...fields(150) })).answers, [200, 200])
+  t.equal(calls, 4)
 })
 
 t.test('what node refuses of HTTP/1.1 is a problem here too', async t => {
