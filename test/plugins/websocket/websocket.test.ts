@@ -198,11 +198,6 @@ t.test('what is refused is refused over HTTP, before the service hears of it', a
     status: 426,
     headers: { ...problem, 'sec-websocket-version': '13' }
   })
-  t.match(await refused(new WebSocket(`${url.replace('http', 'ws')}/feed/plain`)), {
-    status: 400,
-    json: { type: 'urn:sluice:no-upgrade' }
-  })
-  t.match(await refused(new WebSocket(`${url.replace('http', 'ws')}/nowhere`)), { status: 400 })
   t.equal(requests.length, 0)
   t.equal(calls, 3)
 
@@ -235,6 +230,60 @@ t.test('a plain request is told to upgrade; another protocol is ignored', async 
   for await (const chunk of socket) text += chunk
   t.match(text, /^HTTP\/1.1 200 OK[^]*plain/)
 })
+
+t.test(
+  'a handshake with another route, or with none, is a request like others, and has its line',
+  async t => {
+    const { url: service, requests } = await startEcho(t)
+    const lines: string[] = []
+    const config = resolveConfig(
+      {
+        default: {
+          upstreams: { products: { url: service } },
+          scopes: {
+            feed: {
+              prefix: '/feed',
+              routes: async (app: FastifyInstance) => {
+                app.websocket({ url: '/live', upstream: 'products', prefix: '/socket' })
+                await app.register(forward)
+                app.forward({ method: 'POST', url: '/plain', upstream: 'products', prefix: '' })
+              }
+            }
+          }
+        }
+      },
+      {}
+    )
+    const gateway = await buildGateway(
+      config,
+      pino({ level: 'info' }, { write: line => void lines.push(line) })
+    )
+    t.teardown(() => gateway.close())
+    const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+
+    const none = await refused(new WebSocket(`${url.replace('http', 'ws')}/nowhere`))
+    t.match(none, { status: 404, json: { type: 'urn:sluice:route-not-found' } })
+    const method = await refused(new WebSocket(`${url.replace('http', 'ws')}/feed/plain`))
+    t.match(method, { status: 405, headers: { allow: 'POST' } })
+    // Its body is read, and nothing behind it taken for a request.
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.write(
+      'POST /feed/plain HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nbodyGET /feed/live HTTP/1.1\r\nHost: x\r\n\r\n'
+    )
+    let text = ''
+    for await (const chunk of socket) text += chunk
+    t.match(text, /^HTTP\/1.1 200 OK[^]*plain$/)
+    t.equal(requests.length, 0)
+
+    const told = () => lines.filter(line => line.includes('"msg":"exchange"')).map(line => JSON.parse(line))
+    await until(() => told().length === 3)
+    t.match(told(), [
+      { method: 'GET', status: 404, reqId: none.json.requestId },
+      { method: 'GET', status: 405 },
+      { method: 'POST', route: '/feed/plain', status: 200 }
+    ])
+  }
+)
 
 t.test('bytes before the answer end the connection', async t => {
   let seen = 0
