@@ -195,6 +195,11 @@ export class Exchange extends Due {
     return now
   }
 
+  /** For a body of which the head says nothing. */
+  expectBody(): void {
+    if (this.dueAt === 0) this.#time()
+  }
+
   #time(): void {
     this.#deadlines?.add(this, this.startedAt)
   }

@@ -41,7 +41,10 @@ async function http2(fastify: FastifyInstance, { requestTimeout, maxHeaderSize }
       return done(new AmbiguousHost())
     if (!stream.endAfterHeaders) {
       // Fastify takes a body of no type and no length for none: in HTTP/2 only the frames say that there is one.
-      if (headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
+      if (headers['content-length'] === undefined) {
+        headers['transfer-encoding'] = 'chunked'
+        request.exchange.expectBody()
+      }
       // Of a request that its client resets node makes one that has come to its end.
       raw.on('error', ignore)
       raw.once('aborted', cut)
@@ -68,7 +71,7 @@ async function http2(fastify: FastifyInstance, { requestTimeout, maxHeaderSize }
   })
 }
 
-export default fp(http2, { name: 'sluice-http2', fastify: '5.x' })
+export default fp(http2, { name: 'sluice-http2', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 function sizeOf(rawHeaders: string[]): number {
   let size = rawHeaders.length * 16

@@ -202,6 +202,39 @@ t.test('an answer before the end of the upload ends the stream', async t => {
   t.equal(code, 0)
 })
 
+t.test('a body that is refused while it is read holds no stream, nor one that stops coming', async t => {
+  const { url } = await startGateway(t, {
+    listen: { tls, http2: true },
+    bodyLimit: 100_000,
+    deadline: 2_000,
+    scopes: { read: { prefix: '/read', routes: async app => void app.post('/', async () => 'read') } }
+  })
+  const session = await startSession(t, url)
+  for (const [size, status, type] of [
+    // More than the connection's window at once: what nobody reads must not hold up what comes next.
+    [200_000, 413, 'application/json'],
+    [200_000, 413, 'application/json'],
+    [90_000, 415, 'text/plain'],
+    [0, 408, 'application/json'],
+    [90_000, 408, 'application/json']
+  ] as const) {
+    const stream = session.request(
+      { ':path': '/read', ':method': 'POST', 'content-type': type },
+      { endStream: false }
+    )
+    stream.write(Buffer.alloc(size, ' '))
+    const answer = await read(stream)
+    t.equal(answer.status, status, `${size} of ${type}`)
+    t.equal(answer.code, 0)
+  }
+  const after = await exchange(
+    session,
+    { ':path': '/read', ':method': 'POST', 'content-type': 'application/json' },
+    JSON.stringify('x'.repeat(90_000))
+  )
+  t.equal(after.body.toString(), 'read')
+})
+
 t.test('a slow reader holds up the service, not the memory of the gateway', async t => {
   let sent = 0
   const chunk = Buffer.alloc(65_536)
