@@ -5,6 +5,7 @@ import { Attempts, type Guards, type RetryCounts, type UpstreamRequest } from '.
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
 import type { UpstreamCallback } from './call.ts'
+import type { AttemptDurations } from './durations.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints.ts'
 import { overloaded } from './errors.ts'
 import { createRefusal } from './fallback.ts'
@@ -36,7 +37,12 @@ export interface Upstream {
   close(): Promise<void>
 }
 
-export function createUpstream(name: string, options: UpstreamOptions, log: FastifyBaseLogger): Upstream {
+export function createUpstream(
+  name: string,
+  options: UpstreamOptions,
+  log: FastifyBaseLogger,
+  durations?: AttemptDurations
+): Upstream {
   const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, state =>
     log.warn({ upstream: name, breaker: state }, 'breaker changed')
@@ -59,6 +65,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
     collect,
     maxBody,
     counts,
+    durations,
     refuse
   }
 

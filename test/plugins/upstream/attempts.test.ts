@@ -36,6 +36,7 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
     collect: 65_536,
     maxBody: 65_536,
     counts: { retries: 0, exhausted: 0 },
+    durations: undefined,
     refuse: () => {},
     ...guards
   }
