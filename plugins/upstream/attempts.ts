@@ -221,9 +221,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   #hasAnother(): boolean {
-    const tried = [...(this.#tried ?? []), this.#endpoint as Endpoint]
-    const next = this.#guards.endpoints.pick(this.#request, tried)
-    return next !== undefined && !tried.includes(next)
+    return this.#guards.endpoints.hasOther([...(this.#tried ?? []), this.#endpoint as Endpoint])
   }
 
   /** The endpoint has done what it could. */
@@ -244,7 +242,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const endpoint = this.#endpoint
     this.#isEnded = true
     this.#request.exchange.detach(this)
-    const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther(endpoint)
+    const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther([endpoint])
     breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? endpoint : undefined)
     bulkhead.done()
     if (error !== undefined && !this.#isAnswered) this.#callback(error)

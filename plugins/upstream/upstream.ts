@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
-import type { Abortable } from '../exchange.ts'
+import type { Abortable, Exchange } from '../exchange.ts'
 import { Attempts, type Guards, type RetryCounts, type UpstreamRequest } from './attempts.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
@@ -31,6 +31,8 @@ export interface Upstream {
   readonly name: string
   /** The base URLs that its services may name in their answers. */
   readonly bases: readonly string[]
+  /** Which of several upstreams takes a call of this exchange, if that is not always the same. */
+  sideOf?(exchange: Exchange): string
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
   request(options: UpstreamRequest, callback: UpstreamCallback): Abortable | undefined
   state(): UpstreamState
