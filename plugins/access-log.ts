@@ -22,6 +22,11 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
   // logger, which together cost more than the line.
   fastify.log = logger
   fastify.decorate('lostLines', () => logger.lost?.() ?? 0)
+  // Fastify does not say them of a request's route.
+  fastify.addHook('onRoute', route => {
+    const { logSerializers } = route
+    if (logSerializers) route.config = { ...route.config, logSerializers }
+  })
   fastify.addHook('onRequest', (request, reply, done) => {
     request.log = reply.log = new RequestLogger(logger, request) as unknown as FastifyBaseLogger
     done()
@@ -95,5 +100,9 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** How many lines the log's destination has not taken, since the start. */
     lostLines?(): number
+  }
+  interface FastifyContextConfig {
+    /** The route's own option. */
+    logSerializers?: Record<string, (value: any) => unknown>
   }
 }
