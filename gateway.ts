@@ -24,7 +24,7 @@ import { createLogger, createRequestIds } from './plugins/log.ts'
 import metrics from './plugins/metrics.ts'
 import type { Outside } from './plugins/outside.ts'
 import overload, { shedding } from './plugins/overload.ts'
-import problem, { sendProblem } from './plugins/problem.ts'
+import problem, { answerUnrouted, sendProblem } from './plugins/problem.ts'
 import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
 import { createRedactor } from './plugins/redact/index.ts'
@@ -83,7 +83,7 @@ export async function buildGateway(
       sendProblem(error, request, reply.header('connection', 'close')) as never,
     clientErrorHandler: createClientErrorHandler(),
     schemaController: { compilersFactory: { buildValidator } },
-    ...listenerOptions(config.listen)
+    ...listenerOptions(config.listen, config.http)
   } as FastifyServerOptions)
 
   if (outside) gateway.addHook('onRoute', outside.onRoute)
@@ -103,7 +103,7 @@ export async function buildGateway(
     tls: config.listen.tls !== undefined
   })
   await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
-  if (config.listen.http2 !== false) await gateway.register(http2, { requestTimeout })
+  if (config.listen.http2 !== false) await gateway.register(http2, config.http)
   if (logger) await gateway.register(accessLog, { ...config.log, logger })
   if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
@@ -134,8 +134,10 @@ export async function buildGateway(
   await gateway.register(versions, { now })
   if (supervisor) await gateway.register(lastCounts, supervisor)
 
-  // The way of a request through a scope: refused at once if there are too many, from where, from which pages, address
-  // limit, version, token, consumer limit, then its own routes: validation, transformation, upstreams and back.
+  // The way of a request through a scope: from which pages, refused at once if there are too many, from where; what no
+  // route of it answers comes so far. Then address limit, version, token, consumer limit, and its own routes: validation,
+  // transformation, upstreams and back.
+  const prefixes = new Set<string>()
   for (const [name, { priority, jwt: issuer, rateLimit: limits, ...options }] of Object.entries(
     config.scopes
   )) {
@@ -144,17 +146,21 @@ export async function buildGateway(
         async scope => {
           await scope.register(scopeName, { name, version: place?.served?.name })
           if (place) await scope.register(constrainVersion, place)
+          if (options.cors) await scope.register(cors, options.cors)
           if (config.overload) await scope.register(shedding, { priority })
           if (options.addresses) await scope.register(addresses, options.addresses)
-          if (options.cors) await scope.register(cors, options.cors)
           if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
           if (options.compress) await scope.register(compress, options.compress)
-          if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
-          if (place) await scope.register(chooseVersion, place)
-          if (issuer) await scope.register(jwt, { issuer })
-          if (place) await scope.register(useVersion, place)
-          if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
-          await scope.register(routes)
+          await scope.register(async inner => {
+            if (limits.address) await inner.register(rateLimit, { by: 'address', tier: limits.address })
+            if (place) await inner.register(chooseVersion, place)
+            if (issuer) await inner.register(jwt, { issuer })
+            if (place) await inner.register(useVersion, place)
+            if (limits.consumer) await inner.register(rateLimit, { by: 'consumer', tier: limits.consumer })
+            await inner.register(routes)
+          })
+          if (!prefixes.has(prefix)) answerUnrouted(scope)
+          prefixes.add(prefix)
         },
         { prefix }
       )

@@ -21,7 +21,7 @@ export interface Step {
 
 /** Which step answers by which problem. What is in none of them is the route's own. */
 const STOPS: [step: StepName, type: RegExp][] = [
-  ['request', /^urn:sluice:(bad-|unknown-(expectation|coding|version)$|too-many-headers$)/],
+  ['request', /^urn:sluice:(bad-|unknown-(expectation|coding|version)$|(too-many-headers|head-too-large)$)/],
   ['route', /^urn:sluice:(route-not-found|method-not-allowed)$/],
   ['load', /^urn:sluice:overloaded$/],
   ['addresses', /^urn:sluice:address-refused$/],

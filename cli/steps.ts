@@ -33,6 +33,14 @@ export const STEPS = {
     if (route === undefined || isUnserved(scene)) return nearest(scene, reply.request)
     return `${routeInWords(scene, reply.request, route)}${config.scope === undefined ? '' : `, scope ${config.scope}`}`
   },
+  cors: (scene: Scene) => {
+    if (scopeOf(scene)?.cors === undefined) return undefined
+    const { answer } = scene.rehearsed
+    const { origin } = requestOf(scene.rehearsed)?.headers ?? {}
+    if (origin === undefined) return 'no origin given'
+    const isAllowed = answer.headers['access-control-allow-origin'] !== undefined
+    return `pages of ${origin} may${isAllowed ? '' : ' not'} read the answer`
+  },
   load: (scene: Scene) =>
     scene.config.overload &&
     `priority ${scopeOf(scene)?.priority}, refused only while the gateway is overloaded`,
@@ -41,14 +49,6 @@ export const STEPS = {
     if (addresses === undefined) return undefined
     const lists = [...listOf('allow', addresses.allow), ...listOf('deny', addresses.deny)]
     return lists.join(', ') || 'none named'
-  },
-  cors: (scene: Scene) => {
-    if (scopeOf(scene)?.cors === undefined) return undefined
-    const { answer } = scene.rehearsed
-    const { origin } = requestOf(scene.rehearsed)?.headers ?? {}
-    if (origin === undefined) return 'no origin given'
-    const isAllowed = answer.headers['access-control-allow-origin'] !== undefined
-    return `pages of ${origin} may${isAllowed ? '' : ' not'} read the answer`
   },
   'address limit': (scene: Scene) => limitInWords(scene, 'address'),
   version: (scene: Scene) => {

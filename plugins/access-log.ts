@@ -22,6 +22,11 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
   // logger, which together cost more than the line.
   fastify.log = logger
   fastify.decorate('lostLines', () => logger.lost?.() ?? 0)
+  // Fastify does not say them of a request's route.
+  fastify.addHook('onRoute', route => {
+    const { logSerializers } = route
+    if (logSerializers) route.config = { ...route.config, logSerializers }
+  })
   fastify.addHook('onRequest', (request, reply, done) => {
     request.log = reply.log = new RequestLogger(logger, request) as unknown as FastifyBaseLogger
     done()
@@ -45,6 +50,7 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     let route = routes.get(config)
     if (route === undefined) routes.set(config, (route = describeRoute(exchange)))
     let line = `"reqId":"${request.id}","trace":"${exchange.traceId}","method":"${request.method}"${route},"status":${reply.statusCode}`
+    if (exchange.grpcStatus !== undefined) line += `,"grpc":${exchange.grpcStatus}`
     if (request.user) line += `,"consumer":${JSON.stringify(request.user.sub)}`
     if (decision !== undefined) line += `,"tier":"${tier}","limit":"${decision}"`
     if (upstream !== undefined) {
@@ -94,5 +100,9 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** How many lines the log's destination has not taken, since the start. */
     lostLines?(): number
+  }
+  interface FastifyContextConfig {
+    /** The route's own option. */
+    logSerializers?: Record<string, (value: any) => unknown>
   }
 }

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import type { AddressesOptions } from '../schemas/scope.ts'
 
 /**
- * Lets a scope be reached from some addresses only: 403 before anything else is looked at. The address is the client's,
+ * Lets a scope be reached from some addresses only: 403 before any route is looked at. The address is the client's,
  * as `trustProxy` has it.
  */
 const AddressRefused = createError('SLUICE_ADDRESS_REFUSED', 'Not allowed from here', 403, Error, false)

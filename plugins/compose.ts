@@ -212,9 +212,11 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
   }
 
   /** Undefined for what is nobody's to keep: of a caller who is not known, and not said to be for all. */
-  function keyOf({ user }: FastifyRequest, target: string): string | undefined {
-    if (caching?.shared) return target
-    return user ? `${user.sub} ${target}` : undefined
+  function keyOf({ user, exchange }: FastifyRequest, target: string): string | undefined {
+    if (caching === undefined) return undefined
+    const answer = upstream.sideOf ? `${upstream.sideOf(exchange)} ${target}` : target
+    if (caching.shared) return answer
+    return user ? `${user.sub} ${answer}` : undefined
   }
 }
 

@@ -2,13 +2,14 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { compile } from '@fastify/proxy-addr'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { HttpOptions } from '../schemas/http.ts'
 import { endGently, rawProblem } from './client-error.ts'
 
 /**
- * Connections: how many there may be, in all and an address, and one exchange at a time on each. Pipelined requests
+ * Connections: how many there may be, in all and an address (IPv6: a /64), and one exchange at a time on each. Pipelined requests
  * wait for the answer before theirs (RFC 9112, 9.3.2, allows no more for methods that are not safe), and none is
  * carried out behind an answer that ends its connection.
  */
@@ -16,7 +17,7 @@ export interface ConnectionsOptions
   extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket'> {
   /** Addresses and ranges that may have any number of connections. */
   trustProxy: string[]
-  /** The listener speaks TLS: a connection counts once it does. */
+  /** The listener speaks TLS: what is refused is refused before, which costs nothing, and is not told why. */
   tls: boolean
 }
 
@@ -35,8 +36,10 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   let open = 0
 
   server.maxConnections = maxConnections + REFUSED_AT_A_TIME
-  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? ''
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '' } = socket
+    // As limits count addresses: whoever has one of IPv6 has all of its /64.
+    const address = remoteAddress.includes(':') ? normalizeIP(remoteAddress, 64) : remoteAddress
     const own = (perAddress.get(address) ?? 0) + 1
     perAddress.set(address, own)
     open++
@@ -46,12 +49,14 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
       if (left === 0) perAddress.delete(address)
       else perAddress.set(address, left)
     })
-    const isHttp2 = (socket as TLSSocket).alpnProtocol === 'h2'
-    if (!isHttp2) socket.destroySoon = endThis
-    if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(address, 0))) {
-      if (isHttp2) socket.destroy()
+    if (!options.tls) socket.destroySoon = endThis
+    if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(remoteAddress, 0))) {
+      if (options.tls) socket.destroy()
       else endGently(socket, rawProblem(503, 'Retry-After: 1\r\n'))
     }
+  })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol !== 'h2') socket.destroySoon = endThis
   })
 
   fastify.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {

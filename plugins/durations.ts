@@ -7,39 +7,54 @@ export const CUT = 0
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const SUM = BUCKETS.length + 1
 
+/** Each bucket's count, not yet summed up, then the sum of all values. */
+export type Series = Float64Array
+
+export function createSeries(): Series {
+  return new Float64Array(BUCKETS.length + 2)
+}
+
+export function observe(series: Series, seconds: number): void {
+  let bucket = 0
+  while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket++
+  series[bucket] = (series[bucket] as number) + 1
+  series[SUM] = (series[SUM] as number) + seconds
+}
+
+/** As prom-client has the values of a histogram. */
+export function valuesOf(name: string, labels: object, series: Series): object[] {
+  const values: object[] = []
+  let count = 0
+  for (const [i, le] of [...BUCKETS, '+Inf'].entries()) {
+    count += series[i] as number
+    values.push({ metricName: `${name}_bucket`, labels: { le, ...labels }, value: count })
+  }
+  values.push({ metricName: `${name}_sum`, labels, value: series[SUM] })
+  values.push({ metricName: `${name}_count`, labels, value: count })
+  return values
+}
+
 /**
  * A histogram of exchanges that hashes no labels when it observes: prom-client's costs as much as a log line, so it only
- * gets to see the counts when it is asked for them. A series is one array: each bucket's count, not yet summed up, then the
- * sum of all values. They are found by the route's config, which has all that a label may say of it.
+ * gets to see the counts when it is asked for them. A series is one array. They are found by the route's config, which has all that a label may say of it.
  */
 export class Durations {
   name = 'sluice_exchange_duration_seconds'
   help = 'From the head of a request to the end of its answer'
-  #routes = new Map<FastifyContextConfig, Map<string, (Float64Array | undefined)[]>>()
+  #routes = new Map<FastifyContextConfig, Map<string, (Series | undefined)[]>>()
 
   observe(config: FastifyContextConfig, method: string, status: number, seconds: number): void {
     let methods = this.#routes.get(config)
     if (methods === undefined) this.#routes.set(config, (methods = new Map()))
     let statuses = methods.get(method)
     if (statuses === undefined) methods.set(method, (statuses = new Array(CLASSES.length)))
-    const series = (statuses[status] ??= new Float64Array(BUCKETS.length + 2))
-    let bucket = 0
-    while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket++
-    series[bucket] = (series[bucket] as number) + 1
-    series[SUM] = (series[SUM] as number) + seconds
+    observe((statuses[status] ??= createSeries()), seconds)
   }
 
   get(): object {
-    const values: object[] = []
-    for (const { labels, series } of this.#summed().values()) {
-      let count = 0
-      for (const [i, le] of [...BUCKETS, '+Inf'].entries()) {
-        count += series[i] as number
-        values.push({ metricName: `${this.name}_bucket`, labels: { le, ...labels }, value: count })
-      }
-      values.push({ metricName: `${this.name}_sum`, labels, value: series[SUM] })
-      values.push({ metricName: `${this.name}_count`, labels, value: count })
-    }
+    const values = [...this.#summed().values()].flatMap(({ labels, series }) =>
+      valuesOf(this.name, labels, series)
+    )
     return { name: this.name, help: this.help, type: 'histogram', values, aggregator: 'sum' }
   }
 
@@ -48,8 +63,8 @@ export class Durations {
   }
 
   /** Several routes may be the same to a label: a series must not be there twice. */
-  #summed(): Map<string, { labels: object; series: Float64Array }> {
-    const summed = new Map<string, { labels: object; series: Float64Array }>()
+  #summed(): Map<string, { labels: object; series: Series }> {
+    const summed = new Map<string, { labels: object; series: Series }>()
     for (const [config, methods] of this.#routes)
       for (const [method, statuses] of methods)
         statuses.forEach((series, status) => {

@@ -4,6 +4,7 @@ import createError from '@fastify/error'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { Deadlines, Due } from './deadlines.ts'
+import { toHttpStatus } from './grpc-status.ts'
 import { createTraces, passedTraceparent } from './trace-context.ts'
 
 /**
@@ -72,6 +73,9 @@ export class Exchange extends Due {
   decision: LimitDecision | undefined = undefined
   tier: string | undefined = undefined
   cache: string | undefined = undefined
+  /** What it comes to is not in its HTTP status, but in `grpcStatus`, once that is known. */
+  isGrpc = false
+  grpcStatus: number | undefined = undefined
   /** What the recorder has seen of its bodies. */
   received: unknown = undefined
   sent: unknown = undefined
@@ -134,9 +138,14 @@ export class Exchange extends Due {
     return this.traceparent.slice(3, 35)
   }
 
+  /** Of HTTP, or what a gRPC status would be there. */
+  get status(): number {
+    return this.grpcStatus === undefined ? this.reply.statusCode : toHttpStatus(this.grpcStatus)
+  }
+
   /** True for what an operator is to see: it ended badly, or not at all. */
   get isFailed(): boolean {
-    return this.reply.statusCode >= 500 || !this.isWhole
+    return this.status >= 500 || !this.isWhole
   }
 
   /** An upstream is called. Several, as by a composition, are named once each. */
@@ -184,6 +193,11 @@ export class Exchange extends Due {
     if (this.dueAt === 0 && this.endedAt === 0) this.#time()
     this.#calls.push(call)
     return now
+  }
+
+  /** For a body of which the head says nothing. */
+  expectBody(): void {
+    if (this.dueAt === 0) this.#time()
   }
 
   #time(): void {
@@ -244,8 +258,9 @@ interface Counted {
 
 /** An exchange with nobody at its end: under its own deadline, on behalf of one that may be over long before. */
 export class DetachedExchange extends Exchange {
-  constructor({ route, config, reply, begin }: Exchange, deadlines: Deadlines) {
+  constructor({ route, config, reply, begin, isGrpc }: Exchange, deadlines: Deadlines) {
     super(route, config, deadlines, reply, begin)
+    this.isGrpc = isGrpc
   }
 
   override expire(): void {

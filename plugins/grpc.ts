@@ -3,6 +3,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ForwardRoute } from './forward.ts'
+import { toGrpcStatus } from './grpc-status.ts'
 import { type ProblemError, problemOf, sendProblem } from './problem.ts'
 
 /**
@@ -16,31 +17,12 @@ import { type ProblemError, problemOf, sendProblem } from './problem.ts'
  *
  * `grpc-timeout` is the call's deadline, the route's too if that is shorter. What the gateway itself says is a
  * `grpc-status`: UNAUTHENTICATED for 401, RESOURCE_EXHAUSTED for 429, UNAVAILABLE for 502 and 503, DEADLINE_EXCEEDED
- * for 408 and 504. What is no gRPC is answered 415, over HTTP/1.1 505.
+ * for 408 and 504. Breaker, metrics and log go by the `grpc-status`, be it the service's or the gateway's. What is no gRPC is answered 415, over HTTP/1.1 505.
  */
 export type GrpcRoute = Omit<ForwardRoute, 'method' | 'prefix' | 'trailers'>
 
 const NotGrpc = createError('SLUICE_NO_GRPC', 'This route speaks gRPC', 415, Error, false)
 const NotHttp2 = createError('SLUICE_NO_HTTP2', 'gRPC needs HTTP/2', 505, Error, false)
-
-/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, with more told apart. */
-const CODES: Record<number, number> = {
-  400: 3,
-  401: 16,
-  403: 7,
-  404: 12,
-  405: 12,
-  408: 4,
-  413: 8,
-  429: 8,
-  499: 1,
-  500: 13,
-  501: 12,
-  502: 14,
-  503: 14,
-  504: 4
-}
-const UNKNOWN = 2
 
 async function grpc(fastify: FastifyInstance) {
   fastify.decorate('grpc', function (this: FastifyInstance, route: GrpcRoute) {
@@ -51,6 +33,7 @@ async function grpc(fastify: FastifyInstance) {
       context.addHook('onRequest', (request, _reply, done) => {
         if (request.raw.httpVersionMajor !== 2) return done(new NotHttp2())
         if (!isGrpc(request)) return done(new NotGrpc())
+        request.exchange.isGrpc = true
         const timeout = timeoutOf(request.headers['grpc-timeout'])
         if (timeout !== undefined) request.exchange.limit(timeout)
         done()
@@ -67,9 +50,11 @@ function sendStatus(error: ProblemError, request: FastifyRequest, reply: Fastify
   if (request.raw.httpVersionMajor !== 2 || !isGrpc(request)) return sendProblem(error, request, reply)
   const { status, title } = problemOf(error, request.id)
   request.log[status >= 500 ? 'warn' : 'debug']({ err: error }, title)
+  const grpcStatus = toGrpcStatus(status)
+  request.exchange.grpcStatus = grpcStatus
   const response = reply.raw as unknown as Http2ServerResponse
   response.addTrailers({
-    'grpc-status': String(CODES[status] ?? UNKNOWN),
+    'grpc-status': String(grpcStatus),
     'grpc-message': encodeURIComponent(title)
   })
   if (error.headers) reply.headers(error.headers)

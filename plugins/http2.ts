@@ -5,11 +5,13 @@ import fp from 'fastify-plugin'
 
 /**
  * HTTP/2 in front (RFC 9113), made to mean what HTTP/1.1 means to everything behind it. Registered with `listen.http2`
- * alone; requests over HTTP/1.1 pass through. Errors: 400 if `Host` says another authority than `:authority`.
+ * alone; requests over HTTP/1.1 pass through. Errors: 400 if `Host` says another authority than `:authority`; 431.
  */
 export interface Http2PatternOptions {
   /** Milliseconds for a request's body to come, as node has it for HTTP/1.1. */
   requestTimeout: number
+  /** Bytes of a head, as RFC 9113, 6.5.2, counts them. */
+  maxHeaderSize: number
 }
 
 /** Milliseconds. */
@@ -17,18 +19,32 @@ const GRACE = 100
 
 const AmbiguousHost = createError('SLUICE_AMBIGUOUS_HOST', 'The host is ambiguous', 400, Error, false)
 
-async function http2(fastify: FastifyInstance, { requestTimeout }: Http2PatternOptions) {
+const HeadTooLarge = createError(
+  'SLUICE_HEAD_TOO_LARGE',
+  'The header section is too large',
+  431,
+  Error,
+  false
+)
+
+async function http2(fastify: FastifyInstance, { requestTimeout, maxHeaderSize }: Http2PatternOptions) {
   fastify.addHook('onRequest', (request, _reply, done) => {
     const raw = request.raw as unknown as Http2ServerRequest
     if (!(raw instanceof Http2ServerRequest)) return done()
     const { headers, stream } = raw
     const { host, ':authority': authority } = headers
+    // Node keeps to its own settings once the client has said that it has them.
+    if (stream.session?.pendingSettingsAck && sizeOf(raw.rawHeaders) > maxHeaderSize)
+      return done(new HeadTooLarge())
     // RFC 9113, 8.3.1.
     if (host !== undefined && authority !== undefined && host.toLowerCase() !== authority.toLowerCase())
       return done(new AmbiguousHost())
     if (!stream.endAfterHeaders) {
       // Fastify takes a body of no type and no length for none: in HTTP/2 only the frames say that there is one.
-      if (headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
+      if (headers['content-length'] === undefined) {
+        headers['transfer-encoding'] = 'chunked'
+        request.exchange.expectBody()
+      }
       // Of a request that its client resets node makes one that has come to its end.
       raw.on('error', ignore)
       raw.once('aborted', cut)
@@ -55,7 +71,13 @@ async function http2(fastify: FastifyInstance, { requestTimeout }: Http2PatternO
   })
 }
 
-export default fp(http2, { name: 'sluice-http2', fastify: '5.x' })
+export default fp(http2, { name: 'sluice-http2', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+function sizeOf(rawHeaders: string[]): number {
+  let size = rawHeaders.length * 16
+  for (const text of rawHeaders) size += text.length
+  return size
+}
 
 function cut(this: Http2ServerRequest): void {
   this.destroy(new Error('The request was cut short'))

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { FastifyServerFactory, FastifyServerOptions } from 'fastify'
+import type { HttpOptions } from '../schemas/http.ts'
 import type { Http2Options, ListenOptions } from '../schemas/listen.ts'
 import { readCertificates } from './certificates.ts'
 import { Http2Response } from './http2.ts'
@@ -11,7 +12,10 @@ import { Http2Response } from './http2.ts'
  * HTTP/1.1 if asked for. HTTP/1.1 is configured as Fastify would have.
  * @throws if the certificate's files cannot be read.
  */
-export function listenerOptions({ tls, http2 }: ListenOptions): FastifyServerOptions {
+export function listenerOptions(
+  { tls, http2 }: ListenOptions,
+  { maxHeaderSize, maxHeadersCount }: HttpOptions
+): FastifyServerOptions {
   if (tls === undefined) return {}
   const certificates = { ...readCertificates(tls), handshakeTimeout: HANDSHAKE_TIMEOUT }
   const serverFactory: FastifyServerFactory = (handler, options) => {
@@ -23,7 +27,12 @@ export function listenerOptions({ tls, http2 }: ListenOptions): FastifyServerOpt
     const server =
       http2 === false
         ? createServer({ ...certificates, ...http1 }, handler as never)
-        : createHttp2Server(certificates, http1, http2 === true ? HTTP2_DEFAULTS : http2, handler as never)
+        : createHttp2Server(
+            { ...certificates, maxHeaderListPairs: maxHeadersCount },
+            http1,
+            { maxHeaderListSize: maxHeaderSize, ...(http2 === true ? HTTP2_DEFAULTS : http2) },
+            handler as never
+          )
     server.setTimeout(options.connectionTimeout as number)
     if (Number(options.maxRequestsPerSocket) > 0)
       server.maxRequestsPerSocket = options.maxRequestsPerSocket as number
@@ -42,20 +51,19 @@ const HTTP2_DEFAULTS: Http2Options = { streams: 128, idleTimeout: 72_000 }
  * thousand frames unacknowledged; the rest of what one connection may cost is bounded here.
  */
 function createHttp2Server(
-  certificates: object,
+  options: object,
   http1: object,
-  { streams, idleTimeout }: Http2Options,
+  { streams, idleTimeout, maxHeaderListSize }: Http2Options & { maxHeaderListSize: number },
   handler: () => void
 ): Server {
   const server = createSecureServer(
     {
-      ...certificates,
+      ...options,
       ...http1,
       allowHTTP1: true,
       http1Options: http1,
       Http2ServerResponse: Http2Response as never,
-      settings: { maxConcurrentStreams: streams, maxHeaderListSize: 16_384, enablePush: false },
-      maxHeaderListPairs: 128,
+      settings: { maxConcurrentStreams: streams, maxHeaderListSize, enablePush: false },
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: 100,
       maxOutstandingPings: 10,

@@ -195,8 +195,14 @@ export class RequestLogger {
 
   #real(): FastifyBaseLogger {
     const { id, routeOptions } = this.#request
-    const { logLevel } = routeOptions
-    this.#child ??= this.#parent.child({ reqId: id }, logLevel ? { level: logLevel } : {})
+    const { logLevel, config } = routeOptions
+    this.#child ??= this.#parent.child(
+      { reqId: id },
+      {
+        ...(logLevel && { level: logLevel }),
+        ...(config.logSerializers && { serializers: config.logSerializers })
+      }
+    )
     return this.#child
   }
 }

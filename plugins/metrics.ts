@@ -17,11 +17,11 @@ async function metrics(fastify: FastifyInstance) {
 
   const durations = new Durations()
   registry.registerMetric(durations as unknown as Metric)
-  fastify.onExchangeEnd(({ route, config, reply, elapsed, isWhole }) =>
+  fastify.onExchangeEnd(({ route, config, reply, status, elapsed, isWhole }) =>
     durations.observe(
       config,
       route === undefined ? 'other' : reply.request.method,
-      isWhole ? Math.floor(reply.statusCode / 100) : CUT,
+      isWhole ? Math.floor(status / 100) : CUT,
       elapsed / 1000
     )
   )

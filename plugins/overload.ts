@@ -45,7 +45,7 @@ async function overload(fastify: FastifyInstance, { maxEventLoopDelay }: Overloa
 
 export default fp(overload, { name: 'sluice-overload', fastify: '5.x' })
 
-/** Has a scope of this priority refuse its requests in its turn. The first of the scope's patterns. */
+/** Has a scope of this priority refuse its requests in its turn. The first of the scope's patterns, but for CORS. */
 export const shedding = fp(
   async (scope: FastifyInstance, { priority }: { priority: Priority }) => {
     const { overload } = scope

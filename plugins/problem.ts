@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import createError from '@fastify/error'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay, { type HTTPMethod as HTTPMethods } from 'find-my-way'
 
@@ -41,7 +41,7 @@ const MethodNotAllowed = createError('SLUICE_METHOD_NOT_ALLOWED', 'Method not al
 // A body can be wrong in as many places as it has bytes.
 const MAX_FAULTS = 50
 
-async function problem(fastify: import('fastify').FastifyInstance) {
+async function problem(fastify: FastifyInstance) {
   const methods = new Set<HTTPMethods>()
   const routes = findMyWay()
 
@@ -56,16 +56,24 @@ async function problem(fastify: import('fastify').FastifyInstance) {
 
   fastify.setErrorHandler<ProblemError>((error, request, reply) => sendProblem(error, request, reply))
 
-  fastify.setNotFoundHandler((request, reply) => {
+  fastify.decorate('sendUnrouted', (request, reply) => {
     const path = request.url.split('?', 1)[0] as string
     const allowed = [...methods].filter(method => routes.find(method, path) !== null)
     if (allowed.length === 0) return sendProblem(new NotFound(), request, reply)
     reply.header('allow', allowed.sort().join(', '))
     return sendProblem(new MethodNotAllowed(), request, reply)
   })
+  fastify.setNotFoundHandler(fastify.sendUnrouted)
 }
 
 export default fp(problem, { name: 'sluice-problem', fastify: '5.x' })
+
+/** Has 404 and 405 under the prefix of `scope` pass its hooks, unless its routes have a handler of their own for it. */
+export function answerUnrouted(scope: FastifyInstance): void {
+  try {
+    scope.setNotFoundHandler(scope.sendUnrouted)
+  } catch {}
+}
 
 /** Answers `error` as a problem. Also Fastify's `frameworkErrors`: a URL that cannot be read never reaches a hook. */
 export function sendProblem(error: ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -141,4 +149,11 @@ function faultsOf(error: ProblemError): Fault[] {
 /** RFC 6901, 3. */
 function pointerEscape(member: string): string {
   return member.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Answers what has no route: 404, or 405 with `Allow`. */
+    sendUnrouted(request: FastifyRequest, reply: FastifyReply): FastifyReply
+  }
 }

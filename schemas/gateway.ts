@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+import { compile } from '@fastify/proxy-addr'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
@@ -20,6 +22,20 @@ import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.t
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
 /** Names become hosts, namespaces and labels. */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
+
+/** As proxy-addr reads it, but for numbers: people mean hops by them, and it an IPv4 address. */
+const Proxy = Type.Refine(
+  Type.String(),
+  value => {
+    try {
+      compile(value)
+      return isIP(value.split('/', 1)[0] as string) !== 0 || /^[a-z]+$/.test(value)
+    } catch {
+      return false
+    }
+  },
+  () => 'must be an address, a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal'
+)
 
 /** By name. (TypeBox only writes defaults into what has one itself.) */
 function Named<Type extends TSchema>(type: Type) {
@@ -85,7 +101,7 @@ export const GatewayOptions = Type.Object(
     /** Prometheus metrics on the admin side. */
     metrics: withDefault(Type.Boolean(), true),
     /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */
-    trustProxy: withDefault(Type.Array(Type.String({ minLength: 1 })), []),
+    trustProxy: withDefault(Type.Array(Proxy), []),
     /** Milliseconds for an exchange, unless its route says otherwise. */
     deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
     /** What a connection and the requests on it may cost. */

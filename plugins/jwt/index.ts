@@ -25,6 +25,9 @@ export interface JwtOptions {
   issuer: string
 }
 
+/** What is for the gateway alone is no member that a route could show by mistake. */
+export const expires = Symbol('sluice.expires')
+
 /** Frozen: every request with the same token has the same one. */
 export interface User {
   readonly sub: string
@@ -33,6 +36,8 @@ export interface User {
   readonly permissions: readonly string[]
   /** As the token says it; the rate limit takes an unknown one for the scope's own. */
   readonly tier: string
+  /** Milliseconds since the epoch up to which the token is good, `clockTolerance` included. */
+  readonly [expires]?: number
 }
 
 const TokenMissing = createError('SLUICE_TOKEN_MISSING', 'Missing authorization token', 401, Error, false)
@@ -178,10 +183,11 @@ async function createGuard(
     // Of a token that is known this has been seen, and it takes as long as the digest.
     if (!JWS.test(token)) return done(invalid)
     verifyToken(request, digest).then(claims => {
-      request.user = toUser(claims, sets)
+      const end = claims.exp * 1000 + options.clockTolerance
+      request.user = toUser(claims, sets, end)
       tokens?.set(digest, {
         user: request.user,
-        expires: claims.exp * 1000 + options.clockTolerance,
+        expires: end,
         key: request[tokenKey] as Key
       })
       done()
@@ -231,10 +237,12 @@ export function forbidden(): ProblemError {
 /** Claims are the issuer's, so they are read as they should be and dropped where they are not. */
 function toUser(
   { sub, email, roles, permissions, scope, tier }: Claims,
-  sets: LruMap<readonly string[]>
+  sets: LruMap<readonly string[]>,
+  end: number
 ): User {
   return Object.freeze({
     sub,
+    [expires]: end,
     ...(isHeaderSafe(email) && { email }),
     roles: names(roles, sets),
     permissions: names(permissions ?? (typeof scope === 'string' ? scope.split(' ') : undefined), sets),

@@ -28,7 +28,8 @@ export const RECEIVED = 17
 export const SENT = 18
 export const RECEIVED_SIZE = 19
 export const SENT_SIZE = 20
-export const NUMBERS = 21
+export const IS_FAILED = 21
+export const NUMBERS = 22
 
 export type Names = [
   method: string,
@@ -70,6 +71,7 @@ export class Recorded {
   readonly version: string | undefined
   /** 0 if no answer was begun. */
   readonly status: number
+  readonly isFailed: boolean
   /** Why it was cut short. */
   readonly cut: string | undefined
   readonly consumer: string | undefined
@@ -97,6 +99,7 @@ export class Recorded {
     this.httpVersion = `${this.#number(MAJOR)}.${this.#number(MINOR)}`
     this.isSecure = this.#number(IS_SECURE) === 1
     this.status = this.#number(STATUS)
+    this.isFailed = this.#number(IS_FAILED) === 1
     this.attempts = this.#number(ATTEMPTS)
     this.bytesIn = this.#counted(BYTES_IN)
     this.bytesOut = this.#counted(BYTES_OUT)
@@ -116,10 +119,6 @@ export class Recorded {
     this.upstream = upstream
     this.endpoint = endpoint
     this.cache = cache
-  }
-
-  get isFailed(): boolean {
-    return this.cut !== undefined || this.status >= 500
   }
 
   heads(): Heads {

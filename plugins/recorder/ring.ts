@@ -69,6 +69,7 @@ export class Ring {
     numbers[row + at.IS_SECURE] =
       raw.httpVersionMajor > 1 || (socket as { encrypted?: boolean }).encrypted === true ? 1 : 0
     numbers[row + at.STATUS] = head === '' ? 0 : reply.statusCode
+    numbers[row + at.IS_FAILED] = exchange.isFailed ? 1 : 0
     numbers[row + at.ATTEMPTS] = exchange.attempts
     numbers[row + at.BYTES_IN] = exchange.bytesIn ?? Number.NaN
     numbers[row + at.BYTES_OUT] = exchange.bytesOut ?? Number.NaN

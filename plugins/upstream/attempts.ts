@@ -5,6 +5,7 @@ import { type Abortable, type Exchange, Stopping } from '../exchange.ts'
 import type { Breaker, Outcome, Permit } from './breaker.ts'
 import type { Bulkhead, Waiting } from './bulkhead.ts'
 import { Call, type CallOwner, type Headers, type UpstreamCallback, type UpstreamResponse } from './call.ts'
+import type { AttemptDurations } from './durations.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
 import { unavailable } from './errors.ts'
@@ -37,6 +38,8 @@ export interface Guards {
   readonly collect: number
   readonly maxBody: number
   readonly counts: RetryCounts
+  /** Undefined if there are no metrics. */
+  readonly durations: AttemptDurations | undefined
   /** Calls back with what a call gets that the breaker refuses. */
   refuse(request: UpstreamRequest, callback: UpstreamCallback): void
 }
@@ -218,9 +221,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   #hasAnother(): boolean {
-    const tried = [...(this.#tried ?? []), this.#endpoint as Endpoint]
-    const next = this.#guards.endpoints.pick(this.#request, tried)
-    return next !== undefined && !tried.includes(next)
+    return this.#guards.endpoints.hasOther([...(this.#tried ?? []), this.#endpoint as Endpoint])
   }
 
   /** The endpoint has done what it could. */
@@ -229,6 +230,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#ms ??= performance.now() - this.#startedAt
     endpoint.inFlight--
     endpoint.report(outcome, this.#ms)
+    this.#guards.durations?.observe(outcome, this.#ms)
     this.#call = undefined
     if (outcome !== 'failure' && outcome !== 'answered') return
     if (this.#tried === undefined) this.#tried = [endpoint]
@@ -240,7 +242,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const endpoint = this.#endpoint
     this.#isEnded = true
     this.#request.exchange.detach(this)
-    const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther(endpoint)
+    const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther([endpoint])
     breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? endpoint : undefined)
     bulkhead.done()
     if (error !== undefined && !this.#isAnswered) this.#callback(error)

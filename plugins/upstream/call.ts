@@ -1,6 +1,7 @@
 import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { type Abortable, DetachedExchange, type Exchange, isBodyLate, Stopping } from '../exchange.ts'
+import { readGrpcStatus, toHttpStatus } from '../grpc-status.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
 import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
@@ -161,7 +162,8 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers?: Headers): void {
     if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
     if (this.#failure !== undefined) return
-    this.#finish(this.#statusCode >= 500 ? 'failure' : this.#statusCode >= 400 ? 'answered' : 'success')
+    const status = this.#exchange.isGrpc ? this.#grpcStatus(trailers) : this.#statusCode
+    this.#finish(status >= 500 ? 'failure' : status >= 400 ? 'answered' : 'success')
     if (this.#stream !== undefined) {
       if (trailers !== undefined && this.#hasClient()) {
         passTrailers(trailers, this.#exchange.reply)
@@ -171,6 +173,13 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       return
     }
     this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body: this.#collected() })
+  }
+
+  /** In the trailers, or in the head if there is nothing else; what has none in either is judged as HTTP. */
+  #grpcStatus(trailers: Headers = {}): number {
+    const status = readGrpcStatus(trailers) ?? readGrpcStatus(this.#headers)
+    this.#exchange.grpcStatus = status
+    return status === undefined ? this.#statusCode : toHttpStatus(status)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

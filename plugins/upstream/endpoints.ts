@@ -23,8 +23,8 @@ export interface Endpoints {
   pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined
   /** How many there are, be they healthy or not. */
   readonly size: number
-  /** True if there is another one that is used now: what this one does says nothing of the upstream. */
-  hasOther(endpoint: Endpoint): boolean
+  /** True if there are others than these that are used now: what these do says nothing of the upstream. */
+  hasOther(endpoints: readonly Endpoint[]): boolean
   state(): EndpointState[]
   close(): Promise<void>
 }
@@ -54,6 +54,8 @@ export function createEndpoints(
   const checks = new Map<PooledEndpoint, Checks>()
   const leaving = new Set<PooledEndpoint>()
   const policy = createPolicy(balance.policy, random)
+  /** With turns of its own: what failed here and there must not shift those of all the others. */
+  const policyAgain = createPolicy(balance.policy, random)
   const byHash = balance.policy === 'hash'
   const sticky = balance.sticky && createSticky<PooledEndpoint>(name, balance.sticky)
   const ejection = createEjection<PooledEndpoint>(
@@ -78,12 +80,13 @@ export function createEndpoints(
     pick(request, tried) {
       if (members.length < 2) return members[0]
       if (ejection.due !== Number.POSITIVE_INFINITY && ejection.due <= now()) ejection.returnDue()
-      const candidates = tried === undefined || tried.length === 0 ? usable : without(tried)
-      if (sticky === undefined) return choose(request, candidates)
+      const isAgain = tried !== undefined && tried.length > 0
+      const candidates = isAgain ? without(tried) : usable
+      if (sticky === undefined) return choose(request, candidates, isAgain)
       const { reply } = request.exchange
       const bound = sticky.find(reply, candidates)
       if (bound !== undefined) return bound
-      const chosen = choose(request, candidates)
+      const chosen = choose(request, candidates, isAgain)
       // A copy's endpoint is not the client's.
       if (!(request.exchange instanceof DetachedExchange)) sticky.bind(reply, chosen)
       return chosen
@@ -91,7 +94,7 @@ export function createEndpoints(
     get size() {
       return members.length
     },
-    hasOther: endpoint => usable.length > 1 || (usable.length === 1 && usable[0] !== endpoint),
+    hasOther: endpoints => usable.some(member => !endpoints.includes(member)),
     state() {
       if (ejection.due <= now()) ejection.returnDue()
       return members.map(member => member.state(now()))
@@ -107,10 +110,11 @@ export function createEndpoints(
 
   function choose(
     request: { exchange: Exchange; headers: Headers },
-    candidates: readonly PooledEndpoint[]
+    candidates: readonly PooledEndpoint[],
+    isAgain: boolean
   ): PooledEndpoint {
     if (candidates.length === 1) return candidates[0] as PooledEndpoint
-    return policy(candidates, byHash ? hashOf(keyOf(request)) : 0)
+    return (isAgain ? policyAgain : policy)(candidates, byHash ? hashOf(keyOf(request)) : 0)
   }
 
   function keyOf({ exchange, headers }: { exchange: Exchange; headers: Headers }): string {

@@ -27,7 +27,7 @@ export function createRefusal(
   }
   return ({ exchange, method, upgrade }, callback) => {
     // Nothing stands in for another protocol.
-    if (upgrade !== undefined) return callback(unavailable(breaker.retryAfter()))
+    if (upgrade !== undefined || exchange.isGrpc) return callback(unavailable(breaker.retryAfter()))
     // What a copy gets the client does not.
     if (!(exchange instanceof DetachedExchange)) tell(exchange.reply)
     const response: UpstreamResponse = {

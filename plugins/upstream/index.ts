@@ -3,12 +3,13 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
 import { asItIs } from '../problem.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
+import { createAttemptDurations } from './durations.ts'
 import { mirrorUpstream } from './mirror.ts'
 import { splitUpstream } from './split.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
@@ -44,7 +45,10 @@ async function upstreams(
 ) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
-  for (const upstream of createUpstreams(options, create, fastify.log)) {
+  const durationsOf = fastify.metrics && createAttemptDurations(fastify.metrics)
+  const createOne = (name: string, options: UpstreamOptions) =>
+    create(name, options, fastify.log, durationsOf?.(name))
+  for (const upstream of createUpstreams(options, createOne)) {
     byName.set(upstream.name, upstream)
     byOrigin.set(`http://${upstream.name}`, upstream)
   }
@@ -94,11 +98,10 @@ export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependen
  */
 function createUpstreams(
   options: Record<string, UpstreamOptions>,
-  create: typeof createUpstream,
-  log: FastifyBaseLogger
+  create: (name: string, options: UpstreamOptions) => Upstream
 ): Upstream[] {
   const names = Object.keys(options)
-  const guarded = new Map(names.map(name => [name, create(name, options[name] as UpstreamOptions, log)]))
+  const guarded = new Map(names.map(name => [name, create(name, options[name] as UpstreamOptions)]))
   const mirrored = new Map(
     [...guarded].map(([name, upstream]) => {
       const mirror = options[name]?.mirror

@@ -2,14 +2,14 @@ import { Readable } from 'node:stream'
 import createError from '@fastify/error'
 import type { MirrorOptions } from '../../schemas/upstream.ts'
 import { Deadlines } from '../deadlines.ts'
-import { DetachedExchange } from '../exchange.ts'
+import { DetachedExchange, type Exchange } from '../exchange.ts'
 import { Replay } from './replay.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Since the start. */
 export interface MirrorCounts {
   sent: number
-  /** Not sent: too many under way, or a body that is too large or was not read to its end. */
+  /** Not sent: too many under way, a body that is too large or was not read to its end, a call that was not made. */
   dropped: number
   /** Sent, and not answered, or with 5xx. */
   failed: number
@@ -43,7 +43,8 @@ export function mirrorUpstream(
       const { exchange, method, path, headers, body } = request
       const replay = body instanceof Readable ? new Replay(body, maxBody) : undefined
       return upstream.request({ ...request, body: replay?.open() ?? body }, (error, response) => {
-        const copied = body instanceof Readable ? replay?.whole : (body ?? null)
+        const isMade = error === null ? response?.isFallback !== true : !isRefused(error, exchange)
+        const copied = !isMade ? undefined : body instanceof Readable ? replay?.whole : (body ?? null)
         if (copied === undefined) {
           inFlight--
           counts.dropped++
@@ -76,6 +77,13 @@ export function mirrorUpstream(
     state: () => ({ ...upstream.state(), mirror: { ...counts } })
   }
 }
+
+/** Never sent to the service, or given up: a copy would be of what was not, and for nobody. */
+function isRefused({ code = '' }: Error & { code?: string }, { reason, clientGone }: Exchange): boolean {
+  return REFUSALS.includes(code) || reason !== undefined || clientGone
+}
+
+const REFUSALS = ['SLUICE_UPSTREAM_UNAVAILABLE', 'SLUICE_UPSTREAM_OVERLOADED']
 
 /** Below 500, so that no breaker counts it. */
 const NotWanted = createError('SLUICE_MIRRORED', 'A copy, whose answer nobody reads', 499, Error, false)

@@ -21,7 +21,9 @@ export function splitUpstream(
   return {
     ...upstream,
     bases: [...byName.values()].flatMap(({ bases }) => bases),
-    request: (request, callback) => choose(request.exchange).request(request, callback)
+    request: (request, callback) => choose(request.exchange).request(request, callback),
+    // By chance, nobody is on a side.
+    ...(by !== 'random' && { sideOf: exchange => choose(exchange).name })
   }
 
   function choose(exchange: Exchange): Upstream {

@@ -1,10 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
-import type { Abortable } from '../exchange.ts'
+import type { Abortable, Exchange } from '../exchange.ts'
 import { Attempts, type Guards, type RetryCounts, type UpstreamRequest } from './attempts.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
 import type { UpstreamCallback } from './call.ts'
+import type { AttemptDurations } from './durations.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints.ts'
 import { overloaded } from './errors.ts'
 import { createRefusal } from './fallback.ts'
@@ -30,13 +31,20 @@ export interface Upstream {
   readonly name: string
   /** The base URLs that its services may name in their answers. */
   readonly bases: readonly string[]
+  /** Which of several upstreams takes a call of this exchange, if that is not always the same. */
+  sideOf?(exchange: Exchange): string
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
   request(options: UpstreamRequest, callback: UpstreamCallback): Abortable | undefined
   state(): UpstreamState
   close(): Promise<void>
 }
 
-export function createUpstream(name: string, options: UpstreamOptions, log: FastifyBaseLogger): Upstream {
+export function createUpstream(
+  name: string,
+  options: UpstreamOptions,
+  log: FastifyBaseLogger,
+  durations?: AttemptDurations
+): Upstream {
   const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, state =>
     log.warn({ upstream: name, breaker: state }, 'breaker changed')
@@ -59,6 +67,7 @@ export function createUpstream(name: string, options: UpstreamOptions, log: Fast
     collect,
     maxBody,
     counts,
+    durations,
     refuse
   }
 

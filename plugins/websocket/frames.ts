@@ -17,7 +17,7 @@ export interface FrameReader {
   readonly closeCode: number | undefined
 }
 
-export type CloseCode = 1001 | 1002 | 1009
+export type CloseCode = 1001 | 1002 | 1008 | 1009
 
 const CONTINUATION = 0x0
 const BINARY = 0x2
@@ -110,15 +110,11 @@ export function createFrameReader(isMasked: boolean, limit: number): FrameReader
   }
 }
 
-/** A close frame; `isMasked`: for a service (RFC 6455, 5.3). */
-export function closeFrame(code: CloseCode, isMasked: boolean): Buffer {
-  if (!isMasked) return Buffer.from([0x88, 2, code >> 8, code & 0xff])
+/** A close frame; `isMasked`: for a service (RFC 6455, 5.3). `reason`: 123 bytes at most. */
+export function closeFrame(code: CloseCode, isMasked: boolean, reason = ''): Buffer {
+  const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)])
+  if (!isMasked) return Buffer.concat([Buffer.from([0x88, payload.length]), payload])
   const mask = randomBytes(4)
-  return Buffer.from([
-    0x88,
-    0x82,
-    ...mask,
-    (code >> 8) ^ (mask[0] as number),
-    (code & 0xff) ^ (mask[1] as number)
-  ])
+  for (const [i, byte] of payload.entries()) payload[i] = byte ^ (mask[i % 4] as number)
+  return Buffer.concat([Buffer.from([0x88, 0x80 | payload.length]), mask, payload])
 }

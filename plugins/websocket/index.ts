@@ -8,10 +8,12 @@ import findMyWay from 'find-my-way'
 import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
-import { type ProblemError, problemOf } from '../problem.ts'
+import { expires } from '../jwt/index.ts'
+import type { ProblemError } from '../problem.ts'
 import type { Headers, UpstreamResponse } from '../upstream/call.ts'
 import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
 import type { UpstreamName } from '../upstream/index.ts'
+import { Expiries } from './expiry.ts'
 import { checkAnswer, checkRequest, upgradeRequired } from './handshake.ts'
 import { createTunnel, type Tunnel } from './tunnel.ts'
 
@@ -38,15 +40,10 @@ export interface WebSocketRoute extends Omit<RouteOptions, 'handler' | 'method'>
   idleTimeout?: number
   /** Open at once, on this route of this process. */
   maxConnections?: number
+  /** False: a connection may outlive the token that it was opened with. */
+  closeAtExpiry?: boolean
 }
 
-const NoUpgradeHere = createError(
-  'SLUICE_NO_UPGRADE',
-  'This route does not speak WebSocket',
-  400,
-  Error,
-  false
-)
 const TooManyConnections = createError(
   'SLUICE_TOO_MANY_CONNECTIONS',
   'Too many connections are open',
@@ -66,6 +63,7 @@ async function websocket(fastify: FastifyInstance) {
   let hasRoutes = false
   const handovers = new WeakMap<IncomingMessage, Handover>()
   const tunnels = new Set<Tunnel>()
+  const expiries = new Expiries()
   let isDraining = false
 
   /** Versions of a scope may have one each at the same path. */
@@ -84,6 +82,7 @@ async function websocket(fastify: FastifyInstance) {
         maxMessage = 1_048_576,
         idleTimeout = 120_000,
         maxConnections = 1_000,
+        closeAtExpiry = true,
         ...route
       }: WebSocketRoute
     ) {
@@ -144,9 +143,12 @@ async function websocket(fastify: FastifyInstance) {
             const tunnel = createTunnel(socket, service, { maxMessage, idleTimeout }, end => {
               open--
               tunnels.delete(tunnel)
+              if (expiry) expiries.remove(expiry)
               const ms = Math.round(performance.now() - startedAt)
               request.log.info({ route: request.routeOptions.url, ms, ...end }, 'websocket closed')
             })
+            const end = closeAtExpiry ? request.user?.[expires] : undefined
+            const expiry = end === undefined ? undefined : expiries.add(tunnel, end)
             tunnels.add(tunnel)
             if (isDraining) tunnel.close()
           }
@@ -157,19 +159,20 @@ async function websocket(fastify: FastifyInstance) {
   )
 
   fastify.addHook('onReady', async () => {
-    // A gateway without such a route ignores what asks for one, as HTTP lets it (RFC 9110, 7.8).
     if (!hasRoutes) return
     const server = fastify.server as typeof fastify.server & {
       shouldUpgradeCallback: (request: IncomingMessage) => boolean
     }
-    server.shouldUpgradeCallback = request => request.headers.upgrade?.toLowerCase() === 'websocket'
+    // To any other route it is a request like others, whose wish for another protocol is ignored (RFC 9110, 7.8).
+    server.shouldUpgradeCallback = ({ headers, method, url }) =>
+      headers.upgrade?.toLowerCase() === 'websocket' &&
+      method === 'GET' &&
+      routes.find('GET', (url as string).split('?', 1)[0] as string) !== null
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       // Ahead of the answer to another request, which node no longer serves: nobody means that.
       if ((socket as { _httpMessage?: unknown })._httpMessage)
         return void socket.on('error', ignore).destroy()
       const response = respondOn(socket, request)
-      const path = (request.url as string).split('?', 1)[0] as string
-      if (request.method !== 'GET' || routes.find('GET', path) === null) return refuse(response)
       handovers.set(request, { socket, head })
       fastify.routing(request, response)
     })
@@ -226,14 +229,6 @@ function refusal({ statusCode, headers }: UpstreamResponse): Error {
   return statusCode >= 400
     ? upstreamStatus(statusCode, headers)
     : new UpstreamNonsense({ cause: new Error(`it answered ${statusCode} to a handshake`) })
-}
-
-/** For what is no route of ours: no hook has seen it, and no service is to. */
-function refuse(response: ServerResponse): void {
-  const { status, title, type } = problemOf(new NoUpgradeHere(), '')
-  const body = JSON.stringify({ type, title, status })
-  response.writeHead(status, { 'content-type': 'application/problem+json', 'content-length': body.length })
-  response.end(body)
 }
 
 function tooMany(): ProblemError {

@@ -11,6 +11,8 @@ export interface TunnelOptions {
 export interface Tunnel {
   /** Sends both sides a close frame (1001), between two frames, and ends. */
   close(): void
+  /** The same, with 1008 for the client, whose token is not good any more. */
+  expire(): void
 }
 
 /** How it ended. `code`: of the first close frame, whoever sent it; 1006 if there was none. */
@@ -23,6 +25,8 @@ export interface TunnelEnd {
 
 /** Milliseconds for both sides to end, once either has, or has been told to. */
 const CLOSE_TIMEOUT = 5_000
+
+const REASONS: Partial<Record<CloseCode, string>> = { 1008: 'Token expired' }
 
 interface Side {
   socket: Duplex
@@ -45,11 +49,11 @@ export function createTunnel(
   let ending: NodeJS.Timeout | undefined
   let code: number | undefined
   let open = 2
-  const idle = setTimeout(close, idleTimeout)
+  const idle = setTimeout(leave, idleTimeout)
 
   join(client, service)
   join(service, client)
-  return { close }
+  return { close: leave, expire: () => close(1008) }
 
   function createSide(socket: Duplex, isMasked: boolean): Side {
     return { socket, reader: createFrameReader(isMasked, maxMessage), passed: 0, owed: undefined }
@@ -64,7 +68,7 @@ export function createTunnel(
       if (passing.length > 0 && to.socket.writable && !to.socket.write(passing)) socket.pause()
       if (to.owed !== undefined && reader.isBetween) endWith(to, to.owed)
       code ??= reader.closeCode
-      if (reader.fault !== undefined) close()
+      if (reader.fault !== undefined) leave()
     })
     to.socket.on('drain', () => socket.resume())
     socket.on('end', () => end(to))
@@ -83,10 +87,14 @@ export function createTunnel(
     onEnd({ code: code ?? 1006, received: client.passed, sent: service.passed })
   }
 
-  function close(): void {
-    code ??= client.reader.fault ?? service.reader.fault ?? 1001
+  function leave(): void {
+    close(1001)
+  }
+
+  function close(why: CloseCode): void {
+    code ??= client.reader.fault ?? service.reader.fault ?? why
     // Only who did it is told what; to the other, we are leaving.
-    tell(service, client, client.reader.fault ?? 1001)
+    tell(service, client, client.reader.fault ?? why)
     tell(client, service, service.reader.fault ?? 1001)
     startEnding()
   }
@@ -102,7 +110,7 @@ export function createTunnel(
     to.owed = undefined
     const { closeCode } = (to === client ? service : client).reader
     if (!to.socket.writable) return
-    if (closeCode === undefined) to.socket.end(closeFrame(why, to === service))
+    if (closeCode === undefined) to.socket.end(closeFrame(why, to === service, REASONS[why]))
     else to.socket.end()
   }
 

@@ -14,6 +14,7 @@ export function startEcho(
   service: string,
   options: {
     http?: Partial<HttpOptions>
+    listen?: object
     bodyLimit?: number
     deadline?: number
     trustProxy?: string[]

@@ -6,12 +6,14 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import { createLogger } from '../../plugins/log.ts'
+import { createRedactor } from '../../plugins/redact/index.ts'
 import { products } from '../../routes/products.ts'
 import { call, startService } from '../harness.ts'
+import { until } from '../until.ts'
 
 t.test('every exchange has one line, whole or cut short, refused or not, and none has a path', async t => {
   const service = await startService(t, (request, response) => {
@@ -117,6 +119,50 @@ t.test('with its log standing still, a gateway answers on, and holds no more mem
     await new Promise(resolve => setTimeout(resolve, 50))
   t.ok(logger.lost() > lost, 'what they would have said is counted')
   t.equal(gateway.lostLines?.(), logger.lost())
+})
+
+t.test('a route’s own level and serializers are those of its logger', async t => {
+  const file = join(tmpdir(), `sluice-serializers-${process.pid}.log`)
+  t.teardown(() => rmSync(file))
+  const mask = (word: string) => ({ word: () => word })
+  const handler = async ({ log }: FastifyRequest) => {
+    log.debug({ word: 'secret', headers: { authorization: 'Bearer x' } }, 'said')
+    return {}
+  }
+  const definition = {
+    scopes: {
+      words: {
+        prefix: '/words',
+        routes: async (app: FastifyInstance) => {
+          app.get('/own', { logLevel: 'debug', logSerializers: mask('own') }, handler)
+          app.get('/plain', { logLevel: 'debug' }, handler)
+          app.get('/silent', handler)
+          await app.register(
+            async inner => {
+              inner.get('/inherited', handler)
+            },
+            { logLevel: 'debug', logSerializers: mask('inherited') }
+          )
+        }
+      }
+    }
+  }
+  const config = resolveConfig({ default: definition }, {})
+  const gateway = await buildGateway(config, createLogger('info', file, createRedactor(config.redact)))
+  const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+  for (const path of ['own', 'plain', 'silent', 'inherited'])
+    t.equal((await call(`${url}/words/${path}`)).status, 200)
+  await gateway.close()
+  const said = () =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter(line => line.includes('"said"'))
+  await until(() => said().length === 3)
+  t.same(
+    said().map(line => JSON.parse(line).word),
+    ['own', 'secret', 'inherited']
+  )
+  t.notMatch(said().join(), 'Bearer', 'the gateway’s own still hold')
 })
 
 t.test('of many exchanges a share has a line; failed and slow ones all do', async t => {

@@ -116,6 +116,50 @@ t.test("a service's Retry-After is passed on with its status", async t => {
   t.equal(answer.headers.get('retry-after'), '17')
 })
 
+t.test('what one side of a split says is not kept for callers of another', async t => {
+  const says = (text: string) =>
+    startService(t, (_request, response) => {
+      response.setHeader('content-type', 'application/json').end(JSON.stringify({ text }))
+    })
+  const [stable, canary] = [await says('stable'), await says('canary')]
+  for (const shared of [true, false]) {
+    const routes = async (app: FastifyInstance) => {
+      await app.register(compose)
+      app.addHook('onRequest', async request => {
+        request.user = { sub: 'ada', roles: [], permissions: [], tier: 'free' }
+      })
+      app.compose({
+        url: '/',
+        response: Text,
+        parts: {
+          part: {
+            upstream: 'products',
+            answer: Text,
+            path: () => '/',
+            required: true,
+            cache: { ttl: 60_000, shared }
+          }
+        },
+        toClient: ({ part }) => part
+      })
+    }
+    const { url, gateway } = await startGateway(t, {
+      upstreams: {
+        products: { url: stable, split: { by: 'header:x-tenant', to: { next: 0 }, override: 'x-side' } },
+        next: { url: canary }
+      },
+      scopes: { x: { prefix: '/x', routes } }
+    })
+    const ask = async (side: string) => (await call(`${url}/x`, { headers: { 'x-side': side } })).json.text
+    for (let i = 0; i < 2; i++) {
+      t.equal(await ask('next'), 'canary')
+      t.equal(await ask('products'), 'stable')
+    }
+    const calls = gateway.upstreams.map(upstream => upstream.state().endpoints[0]?.calls)
+    t.same(calls, [1, 1], 'each is fetched once')
+  }
+})
+
 t.test('a shared cache is shared', async t => {
   const { url, calls } = await start(t, { cache: { ttl: 60_000, shared: true } }, answering)
   await call(url)

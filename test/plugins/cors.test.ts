@@ -85,6 +85,109 @@ t.test('pages may read problems too', async t => {
   t.equal(limited.headers.get('access-control-allow-origin'), ORIGIN)
 })
 
+t.test('so may they what no route of the scope answers', async t => {
+  const { url } = await start(t, { cors, securityHeaders: {} })
+  const cases: [path: string, status: number, init?: RequestInit][] = [
+    ['/open/nothing', 404],
+    ['/open', 405, { method: 'DELETE' }],
+    // Neither a token nor a limit stands before what is not there.
+    ['/guarded/nothing', 404],
+    ['/guarded/nothing', 404],
+    ['/guarded', 405, { method: 'POST' }]
+  ]
+  for (const [path, status, init] of cases) {
+    const { headers, ...answer } = await call(`${url}${path}`, { ...init, headers: { origin: ORIGIN } })
+    t.equal(answer.status, status, path)
+    t.equal(answer.json.status, status)
+    t.equal(headers.get('access-control-allow-origin'), ORIGIN)
+    t.equal(headers.get('access-control-allow-credentials'), 'true')
+    t.match(headers.get('access-control-expose-headers'), /X-Request-Id/)
+    t.equal(headers.get('vary'), 'Origin')
+    t.equal(headers.get('x-content-type-options'), 'nosniff')
+    t.equal(headers.get('allow'), status === 405 ? 'GET, HEAD, PUT' : null)
+  }
+  const foreign = await call(`${url}/open/nothing`, { headers: { origin: 'https://evil.example' } })
+  t.equal(foreign.headers.get('access-control-allow-origin'), null)
+  for (const path of ['/none/nothing', '/openly', '/'])
+    t.equal(
+      (await call(`${url}${path}`, { headers: { origin: ORIGIN } })).headers.get(
+        'access-control-allow-origin'
+      ),
+      null
+    )
+})
+
+t.test('a scope within a scope has its own', async t => {
+  const inner = { origins: ['https://inner.example'] }
+  const routes = async () => {}
+  const { url } = await startGateway(t, {
+    scopes: {
+      outer: { prefix: '/a', routes, cors },
+      inner: { prefix: '/a/b', routes, cors: inner },
+      plain: { prefix: '/a/c', routes }
+    }
+  })
+  const allowed = async (path: string, origin: string) =>
+    (await call(`${url}${path}`, { headers: { origin } })).headers.get('access-control-allow-origin')
+  t.equal(await allowed('/a/x', ORIGIN), ORIGIN)
+  t.equal(await allowed('/a/b/x', ORIGIN), null)
+  t.equal(await allowed('/a/b/x', 'https://inner.example'), 'https://inner.example')
+  t.equal(await allowed('/a/c/x', ORIGIN), null)
+})
+
+t.test('pages may read that the gateway has too much to do, or that an address is refused', async t => {
+  const { url } = await start(t, { cors, addresses: { deny: ['127.0.0.1'] } })
+  for (const path of ['/open', '/open/nothing']) {
+    const { status, headers } = await call(`${url}${path}`, { headers: { origin: ORIGIN } })
+    t.equal(status, 403, path)
+    t.equal(headers.get('access-control-allow-origin'), ORIGIN)
+  }
+})
+
+t.test('versions of a scope, and what none of them has', async t => {
+  const routes = async (app: import('fastify').FastifyInstance) => void app.get('/', async () => [])
+  const { url } = await startGateway(t, {
+    scopes: {
+      things: {
+        prefix: '/{version}/things',
+        cors,
+        versions: { v1: { routes }, v2: { routes } },
+        version: { header: 'accept-version' }
+      }
+    }
+  })
+  const cases: [path: string, version: string, status: number][] = [
+    ['/v1/things', 'v1', 200],
+    ['/v1/things/x', 'v1', 404],
+    ['/v3/things', 'v3', 400],
+    ['/things', 'v2', 200],
+    ['/things/x', 'v2', 404],
+    ['/things', 'v3', 400]
+  ]
+  for (const [path, version, status] of cases) {
+    const answer = await call(`${url}${path}`, { headers: { origin: ORIGIN, 'accept-version': version } })
+    t.equal(answer.status, status, `${path} ${version}`)
+    t.equal(answer.headers.get('access-control-allow-origin'), ORIGIN)
+  }
+})
+
+t.test('routes may have a handler of their own for what is not found', async t => {
+  const { url } = await startGateway(t, {
+    scopes: {
+      own: {
+        prefix: '/own',
+        cors,
+        routes: async app =>
+          void app.setNotFoundHandler((_request, reply) => reply.code(404).send({ own: true }))
+      }
+    }
+  })
+  const { status, json, headers } = await call(`${url}/own/nothing`, { headers: { origin: ORIGIN } })
+  t.equal(status, 404)
+  t.same(json, { own: true })
+  t.equal(headers.get('access-control-allow-origin'), ORIGIN)
+})
+
 t.test('another scope has none of it', async t => {
   const { url } = await start(t)
   t.equal((await call(`${url}/none`, preflight(ORIGIN))).status, 405)

@@ -44,6 +44,7 @@ async function startEcho(t: Ending) {
         const trailers = new Metadata()
         trailers.set('x-trailer', 'behind')
         if (text === 'hang') return
+        if (/^\d+$/.test(text)) return callback({ code: Number(text), details: 'as asked' })
         if (text === 'fail') return callback({ code: status.FAILED_PRECONDITION, details: 'not möglich' })
         callback(null, Buffer.from(`echo ${text}`), trailers)
       },
@@ -72,10 +73,10 @@ async function startEcho(t: Ending) {
   return { url: `http://127.0.0.1:${port}`, seen }
 }
 
-async function start(t: Ending, url: string, scope: object = {}) {
+async function start(t: Ending, url: string, scope: object = {}, upstream: object = {}) {
   const gateway = await startGateway(t, {
     listen: { tls, http2: true },
-    upstreams: { products: { url, http2: true, breaker: { failures: 2 } } },
+    upstreams: { products: { url, http2: true, breaker: { failures: 2 }, ...upstream } },
     issuers: { shop: { issuer: 'http://127.0.0.1:1', audience: 'a' } },
     tiers: { one: { limits: [{ limit: 1, window: 60_000 }] } },
     scopes: {
@@ -158,10 +159,10 @@ t.test('calls of every kind pass, with their trailers', async t => {
 t.test('many at once, on few connections', async t => {
   const { url } = await startEcho(t)
   const { client } = await start(t, url)
-  const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => unary(client, `${i}`)))
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => unary(client, `number ${i}`)))
   t.same(
     answers.map(({ text }) => text),
-    Array.from({ length: 100 }, (_, i) => `echo ${i}`)
+    Array.from({ length: 100 }, (_, i) => `echo number ${i}`)
   )
 })
 
@@ -169,6 +170,62 @@ t.test('a service’s own status passes', async t => {
   const { url } = await startEcho(t)
   const { client } = await start(t, url)
   t.match((await unary(client, 'fail')).error, { code: status.FAILED_PRECONDITION, details: 'not möglich' })
+})
+
+for (const [code, outcome] of [
+  [status.OK, 'success'],
+  [status.CANCELLED, 'answered'],
+  [status.UNKNOWN, 'failure'],
+  [status.INVALID_ARGUMENT, 'answered'],
+  [status.DEADLINE_EXCEEDED, 'failure'],
+  [status.NOT_FOUND, 'answered'],
+  [status.RESOURCE_EXHAUSTED, 'answered'],
+  [status.UNIMPLEMENTED, 'answered'],
+  [status.INTERNAL, 'failure'],
+  [status.UNAVAILABLE, 'failure'],
+  [status.DATA_LOSS, 'failure'],
+  [status.UNAUTHENTICATED, 'answered'],
+  [77, 'failure']
+] as const)
+  t.test(
+    `a call that ends with ${status[code] ?? code} is a ${outcome} to breaker, endpoint and metrics`,
+    async t => {
+      const { url } = await startEcho(t)
+      const { client, gateway } = await start(t, url)
+      await unary(client, code === 0 ? 'ok' : String(code))
+      const state = () => gateway.upstream('products').state()
+      await until(() => state().breaker.calls === 1)
+      const { breaker, endpoints } = state()
+      t.equal(breaker.failures, outcome === 'failure' ? 1 : 0)
+      t.equal(breaker.successes, outcome === 'success' ? 1 : 0)
+      t.equal(endpoints[0]?.failures, outcome === 'failure' ? 1 : 0)
+      const counted = async () =>
+        (await gateway.metrics?.metrics())?.match(/_count\{route="\/test.Echo.*status="(.*?)"\} 1/)?.[1]
+      await until(async () => (await counted()) !== undefined)
+      t.equal(await counted(), { success: '2xx', answered: '4xx', failure: '5xx' }[outcome])
+    }
+  )
+
+t.test('calls that fail open the breaker, whose fallback is not for gRPC', async t => {
+  const { url } = await startEcho(t)
+  const lines: string[] = []
+  const fallback = { body: { instead: true } }
+  const { client, gateway } = await start(t, url, {}, { fallback })
+  gateway.onExchangeEnd(({ status, isFailed, grpcStatus }) =>
+    lines.push(`${status} ${isFailed} ${grpcStatus}`)
+  )
+  for (let i = 0; i < 2; i++)
+    t.match((await unary(client, String(status.INTERNAL))).error, {
+      code: status.INTERNAL,
+      details: 'as asked'
+    })
+  t.equal(gateway.upstream('products').state().breaker.state, 'open')
+  t.match((await unary(client, 'x')).error, {
+    code: status.UNAVAILABLE,
+    details: 'Service temporarily unavailable'
+  })
+  await until(() => lines.length === 3)
+  t.same(lines, ['500 true 13', '500 true 13', '503 true 14'])
 })
 
 t.test('a deadline and a cancellation reach the service', async t => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect, type OutgoingHttpHeaders } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
@@ -201,6 +202,39 @@ t.test('an answer before the end of the upload ends the stream', async t => {
   t.equal(code, 0)
 })
 
+t.test('a body that is refused while it is read holds no stream, nor one that stops coming', async t => {
+  const { url } = await startGateway(t, {
+    listen: { tls, http2: true },
+    bodyLimit: 100_000,
+    deadline: 2_000,
+    scopes: { read: { prefix: '/read', routes: async app => void app.post('/', async () => 'read') } }
+  })
+  const session = await startSession(t, url)
+  for (const [size, status, type] of [
+    // More than the connection's window at once: what nobody reads must not hold up what comes next.
+    [200_000, 413, 'application/json'],
+    [200_000, 413, 'application/json'],
+    [90_000, 415, 'text/plain'],
+    [0, 408, 'application/json'],
+    [90_000, 408, 'application/json']
+  ] as const) {
+    const stream = session.request(
+      { ':path': '/read', ':method': 'POST', 'content-type': type },
+      { endStream: false }
+    )
+    stream.write(Buffer.alloc(size, ' '))
+    const answer = await read(stream)
+    t.equal(answer.status, status, `${size} of ${type}`)
+    t.equal(answer.code, 0)
+  }
+  const after = await exchange(
+    session,
+    { ':path': '/read', ':method': 'POST', 'content-type': 'application/json' },
+    JSON.stringify('x'.repeat(90_000))
+  )
+  t.equal(after.body.toString(), 'read')
+})
+
 t.test('a slow reader holds up the service, not the memory of the gateway', async t => {
   let sent = 0
   const chunk = Buffer.alloc(65_536)
@@ -270,6 +304,47 @@ t.test('a head that is too large is refused, alone', async t => {
   const { code, status } = await read(stream)
   t.ok(code === 11 || status === 431, `${code} ${status}`)
   t.equal((await exchange(session, { ':path': '/echo/' })).body.toString(), 'fine')
+})
+
+t.test('heads may be as large, and as many fields, as the config says', async t => {
+  let calls = 0
+  const service = await startService(t, (_request, response) => {
+    calls++
+    response.end('fine')
+  })
+  const start = async (http: object) => {
+    const { url } = await startGateway(t, {
+      http,
+      listen: { tls, http2: true },
+      upstreams: { products: { url: service } },
+      scopes: { echo: { prefix: '/echo', routes } }
+    })
+    // At once, before it has heard of any limit, and again when it has.
+    const ask = async (headers: OutgoingHttpHeaders) => {
+      const session = connect(url.replace('127.0.0.1', 'localhost'), {
+        ca,
+        maxSendHeaderBlockLength: 200_000
+      })
+      t.teardown(() => session.destroy())
+      const known = once(session, 'remoteSettings')
+      const first = await exchange(session, { ':path': '/echo/', ...headers })
+      const [{ maxHeaderListSize }] = await known
+      const second = await exchange(session, { ':path': '/echo/', ...headers })
+      return { maxHeaderListSize, answers: [first, second].map(({ status, code }) => status || code) }
+    }
+    return ask
+  }
+  const fields = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`x-${i}`, 'x']))
+
+  const narrow = await start({ maxHeaderSize: 2_000, maxHeadersCount: 20 })
+  t.same(await narrow({ 'x-large': 'x'.repeat(1_500) }), { maxHeaderListSize: 2_000, answers: [200, 200] })
+  t.equal(calls, 2)
+  t.same((await narrow({ 'x-large': 'x'.repeat(3_000) })).answers, [431, 11])
+  t.same((await narrow(fields(20))).answers, [11, 11])
+  t.equal(calls, 2)
+  const wide = await start({ maxHeaderSize: 100_000, maxHeadersCount: 200 })
+  t.same((await wide({ 'x-large': 'x'.repeat(15_000), ...fields(150) })).answers, [200, 200])
+  t.equal(calls, 4)
 })
 
 t.test('what node refuses of HTTP/1.1 is a problem here too', async t => {

@@ -34,6 +34,37 @@ t.test('routes and breakers are counted, and what a client makes up becomes no l
   t.match(body, 'nodejs_eventloop_lag_seconds')
 })
 
+t.test('attempts at an upstream have their durations, by what they come to', async t => {
+  let ask = 0
+  const service = await startService(t, (request, response) => {
+    // The first is tried again.
+    if (++ask === 1) return void request.socket.destroy()
+    setTimeout(() => response.writeHead(request.url === '/products/none' ? 404 : 200).end(), 30)
+  })
+  const start = (metrics: boolean) =>
+    startGateway(t, {
+      metrics,
+      upstreams: { products: { url: service }, idle: { url: service } },
+      scopes: { products: { prefix: '/products', routes: products } }
+    })
+  const { url, gateway } = await start(true)
+  for (const path of ['/products/1', '/products/2', '/products/none']) await call(url + path)
+  const text = (await gateway.metrics?.metrics()) as string
+  const value = (what: string, labels: string) =>
+    Number(new RegExp(`^sluice_upstream_duration_seconds_${what}\\{${labels}\\} (.*)$`, 'm').exec(text)?.[1])
+  const of = (outcome: string) => `upstream="products",outcome="${outcome}"`
+  t.match(text, '# TYPE sluice_upstream_duration_seconds histogram')
+  t.equal(value('count', of('success')), 2)
+  t.equal(value('count', of('answered')), 1)
+  t.equal(value('count', of('failure')), 1)
+  t.equal(value('bucket', `le="0.01",${of('success')}`), 0)
+  t.equal(value('bucket', `le="\\+Inf",${of('success')}`), 2)
+  t.ok(value('sum', of('success')) >= 0.058, 'seconds')
+  t.equal(value('count', 'upstream="idle",outcome="success"'), 0)
+  const without = await start(false)
+  t.equal((await call(`${without.url}/products/1`)).status, 200)
+})
+
 t.test('an exchange that is refused or cut short is counted under its route', async t => {
   const service = await startService(t, (request, response) => {
     response.writeHead(200).write('beginning')

@@ -35,6 +35,25 @@ t.test('the reference gateway needs nothing from its environment', async t => {
   t.equal(config.redis, undefined)
 })
 
+t.test('a proxy in front is an address, a range or one of three names', async t => {
+  const message = /^must be an address, a range such as 10.0.0.0\/8/
+  for (const proxy of [
+    'nonsense',
+    '10.0.0.0/8x',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '::/0',
+    '1',
+    '',
+    'loopback, ::1'
+  ])
+    t.match(faultsOf({ trustProxy: ['127.0.0.1', proxy] }), [{ path: '/trustProxy/1', message }], proxy)
+  const good = ['10.0.0.0/8', '10.0.0.0/255.0.0.0', '2001:db8::/32', '::ffff:10.0.0.0/104', '::1', 'loopback']
+  const config = resolveConfig({ default: { log: { level: 'silent' }, trustProxy: good } }, {})
+  await (await buildGateway(config)).close()
+  t.same(config.trustProxy, good)
+})
+
 t.test('the environment is read, and an empty variable is not set', async t => {
   const config = resolveConfig(shop, {
     PORT: '9000',

@@ -15,6 +15,7 @@ const cases: Record<string, () => unknown> = {
   'is no object': () => 'gateway',
   'is faulty': () => ({
     listen: { port: 'x' },
+    trustProxy: ['10.0.0.0/33'],
     scopes: { a: { prefix: 'a', routes: 1, jwt: 'nobody' } },
     typo: 1
   }),

@@ -26,7 +26,7 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
     endpoints: {
       pick: (_request, tried = []) => endpoints.find(endpoint => !tried.includes(endpoint)) ?? endpoints[0],
       size: 1,
-      hasOther: () => false,
+      hasOther: tried => endpoints.some(endpoint => !tried.includes(endpoint)),
       state: () => [],
       close: async () => {}
     },
@@ -36,6 +36,7 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
     collect: 65_536,
     maxBody: 65_536,
     counts: { retries: 0, exhausted: 0 },
+    durations: undefined,
     refuse: () => {},
     ...guards
   }

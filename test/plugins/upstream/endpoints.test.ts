@@ -43,6 +43,19 @@ async function answers(gateway: RunningGateway, times: number, init?: RequestIni
   return texts
 }
 
+t.test('what one endpoint fails is spread over the others, whose turns stay as they are', async t => {
+  const urls = [await closedPort(), ...(await start(t, 2)).urls]
+  for (const policy of ['round-robin', 'weighted']) {
+    const gateway = await startBefore(t, urls, { balance: { policy }, ejection: { failures: 1_000 } })
+    await answers(gateway, 12)
+    t.same(
+      endpointsOf(gateway).map(({ calls }) => calls),
+      [4, 6, 6],
+      policy
+    )
+  }
+})
+
 t.test('each policy serves, and every call is counted at its endpoint', async t => {
   for (const policy of ['p2c', 'round-robin', 'weighted', 'least-requests', 'hash']) {
     const gateway = await start(t, 3, { balance: { policy } })

@@ -1,39 +1,63 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import Type from 'typebox'
 import compose from '../../../plugins/compose.ts'
 import { call, closedPort, startGateway, startService } from '../../harness.ts'
-import { startSession, tls } from '../../http2.ts'
+import { exchange, startSession, tls } from '../../http2.ts'
 import { until } from '../../until.ts'
 import { forwarding } from './service.ts'
 
-t.test('a call whose HTTP/2 client has left is copied to the endpoint that anybody would have', async t => {
+t.test('a call that is refused, or given up by its client, is not copied', async t => {
   const waiting: ServerResponse[] = []
-  const service = await startService(t, (_request, response) => void waiting.push(response))
-  const copies: IncomingMessage[] = []
-  const [one, other] = await Promise.all(
-    [1, 2].map(() =>
-      startService(t, (request, response) => {
-        copies.push(request)
-        response.end()
-      })
-    )
-  )
-  const { url, gateway } = await startGateway(t, {
-    listen: { tls, http2: true },
-    upstreams: {
-      orders: { url: service, mirror: { to: 'next' } },
-      next: { endpoints: [{ url: one as string }, { url: other as string }], balance: { policy: 'hash' } }
-    },
-    scopes: { orders: { prefix: '/orders', routes: forwarding } }
+  let copies = 0
+  const service = await startService(t, (request, response) => {
+    if (request.url?.endsWith('/fail')) response.writeHead(500).end()
+    else waiting.push(response)
   })
-  const session = await startSession(t, url)
-  const stream = session.request({ ':path': '/orders/1' }).on('error', () => {})
-  await until(() => waiting.length === 1)
-  stream.close(8)
-  await until(() => copies.length === 1)
-  await until(() => gateway.upstream('next' as never).state().calls.running === 0)
-  t.match(gateway.upstream('orders').state().mirror, { sent: 1, failed: 0 })
+  const next = await startService(t, (_request, response) => {
+    copies++
+    response.end()
+  })
+  for (const [fallback, name] of [
+    [undefined, 'a refusal'],
+    [{ body: {} }, 'a fallback']
+  ] as const) {
+    const { url, gateway } = await startGateway(t, {
+      listen: { tls, http2: true },
+      upstreams: {
+        orders: {
+          url: service,
+          ...(fallback && { fallback }),
+          retry: { attempts: 0 },
+          concurrency: { max: 1, queue: 0 },
+          breaker: { failures: 1 },
+          mirror: { to: 'next' }
+        },
+        next: { url: next }
+      },
+      scopes: { orders: { prefix: '/orders', routes: forwarding } }
+    })
+    const session = await startSession(t, url)
+    const mirror = () => gateway.upstream('orders').state().mirror
+    copies = 0
+    const stream = session.request({ ':path': '/orders/slow' }).on('error', () => {})
+    await until(() => waiting.length === 1)
+    t.equal((await exchange(session, { ':path': '/orders/slow' })).status, 503, 'overloaded')
+    stream.close(8)
+    await until(() => mirror()?.dropped === 2)
+    // What the service has answered is copied, be it a failure.
+    t.equal((await exchange(session, { ':path': '/orders/fail' })).status, 500)
+    await until(() => mirror()?.sent === 1 && copies === 1)
+    t.equal(
+      (await exchange(session, { ':path': '/orders/1' })).status,
+      fallback ? 200 : 503,
+      'the breaker is open'
+    )
+    await until(() => mirror()?.dropped === 3)
+    t.match(mirror(), { sent: 1, dropped: 3 }, name)
+    t.equal(copies, 1)
+    waiting.length = 0
+  }
 })
 
 t.test('nothing that a copy gets is told to the client', async t => {

@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import pino from 'pino'
 import t from 'tap'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { buildGateway, resolveConfig } from '../../../gateway.ts'
 import forward from '../../../plugins/forward.ts'
 import type { WebSocketRoute } from '../../../plugins/websocket/index.ts'
 import type { UpstreamOptions } from '../../../schemas/upstream.ts'
+import { startTokens } from '../../../testing.ts'
 import { call, closedPort, type Ending, startGateway, startService } from '../../harness.ts'
 import { ca, tls } from '../../http2.ts'
 import { until } from '../../until.ts'
@@ -196,11 +198,6 @@ t.test('what is refused is refused over HTTP, before the service hears of it', a
     status: 426,
     headers: { ...problem, 'sec-websocket-version': '13' }
   })
-  t.match(await refused(new WebSocket(`${url.replace('http', 'ws')}/feed/plain`)), {
-    status: 400,
-    json: { type: 'urn:sluice:no-upgrade' }
-  })
-  t.match(await refused(new WebSocket(`${url.replace('http', 'ws')}/nowhere`)), { status: 400 })
   t.equal(requests.length, 0)
   t.equal(calls, 3)
 
@@ -233,6 +230,60 @@ t.test('a plain request is told to upgrade; another protocol is ignored', async 
   for await (const chunk of socket) text += chunk
   t.match(text, /^HTTP\/1.1 200 OK[^]*plain/)
 })
+
+t.test(
+  'a handshake with another route, or with none, is a request like others, and has its line',
+  async t => {
+    const { url: service, requests } = await startEcho(t)
+    const lines: string[] = []
+    const config = resolveConfig(
+      {
+        default: {
+          upstreams: { products: { url: service } },
+          scopes: {
+            feed: {
+              prefix: '/feed',
+              routes: async (app: FastifyInstance) => {
+                app.websocket({ url: '/live', upstream: 'products', prefix: '/socket' })
+                await app.register(forward)
+                app.forward({ method: 'POST', url: '/plain', upstream: 'products', prefix: '' })
+              }
+            }
+          }
+        }
+      },
+      {}
+    )
+    const gateway = await buildGateway(
+      config,
+      pino({ level: 'info' }, { write: line => void lines.push(line) })
+    )
+    t.teardown(() => gateway.close())
+    const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+
+    const none = await refused(new WebSocket(`${url.replace('http', 'ws')}/nowhere`))
+    t.match(none, { status: 404, json: { type: 'urn:sluice:route-not-found' } })
+    const method = await refused(new WebSocket(`${url.replace('http', 'ws')}/feed/plain`))
+    t.match(method, { status: 405, headers: { allow: 'POST' } })
+    // Its body is read, and nothing behind it taken for a request.
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.write(
+      'POST /feed/plain HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nbodyGET /feed/live HTTP/1.1\r\nHost: x\r\n\r\n'
+    )
+    let text = ''
+    for await (const chunk of socket) text += chunk
+    t.match(text, /^HTTP\/1.1 200 OK[^]*plain$/)
+    t.equal(requests.length, 0)
+
+    const told = () => lines.filter(line => line.includes('"msg":"exchange"')).map(line => JSON.parse(line))
+    await until(() => told().length === 3)
+    t.match(told(), [
+      { method: 'GET', status: 404, reqId: none.json.requestId },
+      { method: 'GET', status: 405 },
+      { method: 'POST', route: '/feed/plain', status: 200 }
+    ])
+  }
+)
 
 t.test('bytes before the answer end the connection', async t => {
   let seen = 0
@@ -317,6 +368,63 @@ t.test('a connection outlives the deadline, but not its silence', async t => {
   t.equal(await closed, 1_001)
   await until(() => closes.length === 1)
   t.same(closes, [1_001])
+})
+
+t.test('a connection ends with its token, unless its route lets it go on', async t => {
+  const { url: service, requests, closes } = await startEcho(t)
+  const tokens = await startTokens(t)
+  const lines: string[] = []
+  const config = resolveConfig(
+    {
+      default: {
+        upstreams: { products: { url: service } },
+        issuers: { shop: { ...tokens.options, clockTolerance: 0 } },
+        scopes: {
+          feed: {
+            prefix: '/feed',
+            jwt: 'shop',
+            routes: async (app: FastifyInstance) => {
+              app.websocket({ url: '/live', upstream: 'products', prefix: '/ends' })
+              app.websocket({ url: '/on', upstream: 'products', prefix: '/on', closeAtExpiry: false })
+            }
+          }
+        }
+      }
+    },
+    {}
+  )
+  const gateway = await buildGateway(
+    config,
+    pino({ level: 'info' }, { write: line => void lines.push(line) })
+  )
+  t.teardown(() => gateway.close())
+  const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+  const exp = Math.floor(Date.now() / 1000) + 2
+  const open = async (path: string, exp: number) => {
+    const headers = { authorization: `Bearer ${tokens.token({ exp })}` }
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/feed/${path}`, { headers })
+    t.teardown(() => socket.terminate())
+    await once(socket, 'open')
+    return socket
+  }
+  // In no order; the second time the token is known already.
+  const later = await open('live', exp + 300)
+  const first = await open('live', exp)
+  const second = await open('live', exp)
+  const on = await open('on', exp)
+  t.equal(requests.length, 4)
+
+  const [[code, reason]] = await Promise.all([once(first, 'close'), once(second, 'close')])
+  t.equal(code, 1008)
+  t.equal(String(reason), 'Token expired')
+  t.ok(Date.now() >= exp * 1000)
+  await until(() => closes.length === 2)
+  t.same(closes, [1001, 1001])
+  await until(() => lines.filter(line => /"code":1008.*"websocket closed"/.test(line)).length === 2)
+  for (const socket of [later, on]) {
+    socket.send('still here')
+    t.equal(String((await once(socket, 'message'))[0]), 'still here')
+  }
 })
 
 t.test('a slow reader holds up the service, not the memory of the gateway', async t => {
