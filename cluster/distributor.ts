@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
 import type { WorkerProcess } from './process.ts'
+import { rarely } from './rarely.ts'
 
 /**
  * Gives connections to workers: each to the one that has the fewest, of those that have taken what they were given. Until
@@ -11,25 +13,38 @@ export interface Distributor {
   accept(connection: Socket): void
   /** The worker to which it was given has taken it. */
   taken(id: number): void
+  /** It has not, and cannot at the moment. */
+  missed(id: number): void
   /** A worker is there to be given to, or is no longer. */
   changed(): void
   /** Resolves once nothing waits. */
   flushed(): Promise<void>
 }
 
-/** Connections that wait for a worker; more are refused. */
-const MAX_WAITING = 4_096
+/** Milliseconds that a worker without descriptors is given nothing. */
+const REST = 1_000
 
-export function createDistributor(workers: () => Iterable<WorkerProcess>): Distributor {
+/** `maxWaiting`: connections that wait for a worker; more are refused. */
+export function createDistributor(
+  workers: () => Iterable<WorkerProcess>,
+  maxWaiting: number,
+  log: () => FastifyBaseLogger
+): Distributor {
   const given = new Map<number, { connection: Socket; worker: WorkerProcess }>()
   let waiting: Socket[] = []
   let flushes: (() => void)[] = []
   let lastId = 0
+  const sayRefused = rarely(1_000, refused =>
+    log().error({ refused, waiting: waiting.length }, 'connections refused: no worker takes them')
+  )
 
   return {
     accept(connection) {
       connection.on('error', () => {})
-      if (waiting.length >= MAX_WAITING) return void connection.destroy()
+      if (waiting.length >= maxWaiting) {
+        connection.destroy()
+        return sayRefused()
+      }
       waiting.push(connection)
       give()
     },
@@ -40,6 +55,25 @@ export function createDistributor(workers: () => Iterable<WorkerProcess>): Distr
       gift.worker.pending = undefined
       // Closes this process' hold on it, and nothing else.
       gift.connection.destroy()
+      give()
+    },
+    missed(id) {
+      const gift = given.get(id)
+      if (gift === undefined) return
+      given.delete(id)
+      const { connection, worker } = gift
+      worker.pending = undefined
+      worker.isResting = true
+      setTimeout(() => {
+        worker.isResting = false
+        give()
+      }, REST).unref()
+      const { id: number, pid, connections } = worker
+      log().error(
+        { worker: number, workerPid: pid, connections },
+        'a worker has no descriptor left: others get the connections'
+      )
+      waiting.unshift(connection)
       give()
     },
     changed() {
@@ -82,6 +116,7 @@ export function createDistributor(workers: () => Iterable<WorkerProcess>): Distr
       if (
         worker.state === 'ready' &&
         worker.pending === undefined &&
+        !worker.isResting &&
         !worker.hasEnded &&
         (best === undefined || worker.connections < best.connections)
       )

@@ -11,6 +11,7 @@ import {
   type Place
 } from './listeners.ts'
 import type { Settings } from './messages.ts'
+import { rarely } from './rarely.ts'
 import { type Inherited, startSuccessor } from './sockets.ts'
 
 /** Both listeners: that of the gateway, whose connections go to the workers, and that of the operators. */
@@ -36,6 +37,9 @@ export function createFront(
   let gateway: Listener | undefined
   let admin: Listener | undefined
   let app: FastifyInstance | undefined
+  const onError = rarely(1_000, (count, error: Error) =>
+    log().error({ err: error, count }, 'a connection could not be accepted')
+  )
 
   return {
     async accept(next) {
@@ -43,7 +47,7 @@ export function createFront(
       try {
         const [gatewayBefore, adminBefore] = [gateway, admin]
         const newGateway = isElsewhere(next.listen, settings?.listen)
-          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection)
+          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection, onError)
           : undefined
         if (newGateway) opened.push(newGateway)
         const appBefore = app
@@ -54,8 +58,10 @@ export function createFront(
         const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin, kept, log())
         await newApp?.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
-          ? await listenForRequests(placeOf(next.admin, 'admin'), (request, response) =>
-              app?.routing(request, response)
+          ? await listenForRequests(
+              placeOf(next.admin, 'admin'),
+              (request, response) => app?.routing(request, response),
+              onError
             )
           : undefined
         settings = next

@@ -11,22 +11,30 @@ export interface Listener {
   close(): void
 }
 
-/** Connections of whom nobody reads anything here. @throws what `explainListening` puts into words. */
+/**
+ * Connections of whom nobody reads anything here. `onError`: one that could not be accepted.
+ * @throws what `explainListening` puts into words.
+ */
 export async function listenForConnections(
   place: Place,
-  onConnection: (socket: Socket) => void
+  onConnection: (socket: Socket) => void,
+  onError: (error: Error) => void
 ): Promise<Listener> {
   const server = createServer({ pauseOnConnect: true, noDelay: true }, onConnection)
-  await listen(server, place)
+  await listen(server, place, onError)
   return { server, close: () => void server.close() }
 }
 
-export async function listenForRequests(place: Place, onRequest: RequestListener): Promise<Listener> {
+export async function listenForRequests(
+  place: Place,
+  onRequest: RequestListener,
+  onError: (error: Error) => void
+): Promise<Listener> {
   const server = createHttpServer((request, response) => {
     if (!server.listening) response.shouldKeepAlive = false
     onRequest(request, response)
   })
-  await listen(server, place)
+  await listen(server, place, onError)
   return {
     server,
     close() {
@@ -36,9 +44,10 @@ export async function listenForRequests(place: Place, onRequest: RequestListener
   }
 }
 
-async function listen(server: Server, place: Place): Promise<void> {
+async function listen(server: Server, place: Place, onError: (error: Error) => void): Promise<void> {
   server.listen(place as ListenOptions)
   await once(server, 'listening')
+  server.on('error', onError)
 }
 
 export function explainListening(error: NodeJS.ErrnoException & { port?: number; address?: string }): string {

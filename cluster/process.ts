@@ -12,6 +12,8 @@ export interface WorkerProcess extends ClusterWorker {
   connections: number
   /** Of the connections given to it, the one that it has not said it took. */
   pending: number | undefined
+  /** It is given none for a while. */
+  isResting: boolean
   /** @throws why it did not get there, for people; it has ended then, or will. */
   readonly ready: Promise<Settings>
   /** Resolves with how it ended, for people; undefined if it was told to. */
@@ -40,6 +42,7 @@ export interface WorkerOptions {
   /** It starts beside others that serve. */
   isYielding: boolean
   onTaken(id: number): void
+  onMissed(id: number): void
   /** True if it was a message for somebody else. */
   onMessage(message: unknown, reply: (message: object) => void): boolean
   /** It goes on no longer, by its own word; it drains and ends. */
@@ -50,7 +53,7 @@ const SCRIPT = join(import.meta.dirname, 'worker.ts')
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding } = options
-  const { onTaken, onMessage, onFailing } = options
+  const { onTaken, onMissed, onMessage, onFailing } = options
   const socket = join(directory, `${id}.sock`)
   const child = fork(SCRIPT, [file, socket, `${workers}`, ...(isYielding ? ['warm'] : [])], {
     execArgv: [...process.execArgv, ...execArgv],
@@ -82,6 +85,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     startedAt: Date.now(),
     connections: 0,
     pending: undefined,
+    isResting: false,
     ready: ready.promise,
     ended: ended.promise,
     get hasEnded() {
@@ -89,6 +93,8 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     },
     give(id, connection) {
       send({ type: 'connection', id }, connection)
+      // Of one that is not received node tells nobody.
+      send({ type: 'given', id })
     },
     drain() {
       isTold = true
@@ -103,8 +109,9 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
 
   child.on('message', (message: FromWorker) => {
     if (onMessage(message, reply => child.connected && child.send(reply, () => {}))) return
-    if (message.type === 'taken' || message.type === 'connections') worker.connections = message.connections
+    if ('connections' in message) worker.connections = message.connections
     if (message.type === 'taken') onTaken(message.id)
+    else if (message.type === 'missed') onMissed(message.id)
     else if (message.type === 'ready') {
       clearTimeout(timer)
       isReady = true

@@ -6,8 +6,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import pino from 'pino'
 import { createLogger } from '../plugins/log.ts'
 import type { BackoffOptions } from './backoff.ts'
-import type { Cluster, ClusterStatus, ReloadOutcome } from './cluster.ts'
+import type { Cluster, ClusterStatus } from './cluster.ts'
 import { type Counters, createCounters } from './counters.ts'
+import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
 import { createFront } from './front.ts'
 import { createKept } from './kept.ts'
@@ -49,6 +50,8 @@ export interface Supervisor extends Cluster {
 const MAX_DIRECTORY = 60
 /** Milliseconds. */
 const FLUSH_FOR = 1_000
+/** Connections that wait for a worker, at most. */
+const MAX_WAITING = 4_096
 
 /**
  * Starts the workers, then listens for them. Of the config it only knows what they tell it.
@@ -86,6 +89,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         workers: size,
         isYielding: settings !== undefined || inherited.gateway !== undefined,
         onTaken: id => distributor.taken(id),
+        onMissed: id => distributor.missed(id),
         onMessage: (message, reply) => counters?.answer(message, reply) || kept.take(id, message),
         onFailing
       })
@@ -93,7 +97,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onChange: () => distributor.changed(),
     log: () => log
   })
-  const distributor = createDistributor(pool.workers)
+  const distributor = createDistributor(pool.workers, waitingPlaces(), () => log)
   const reload = createReload({
     replace: async () => {
       await pool.settled()
@@ -187,4 +191,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 }
 
-export type { ReloadOutcome }
+/** Half of the descriptors stay for others: without any, no worker could be started that takes what waits. */
+function waitingPlaces(): number {
+  return Math.min(MAX_WAITING, Math.floor(maxDescriptors() / 2))
+}

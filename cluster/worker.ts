@@ -49,6 +49,7 @@ async function start(): Promise<void> {
   let isDraining = false
   let isLeaving = false
   let connections = 0
+  let lastId = 0
   let told: NodeJS.Timeout | undefined
   const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
   if (isYielding) await warmUp(socket)
@@ -60,6 +61,7 @@ async function start(): Promise<void> {
   process.on('message', (message: ToWorker, connection?: Socket) => {
     if (message.type === 'drain') drain(0)
     else if (message.type === 'connection') take(message.id, connection)
+    else if (message.id !== lastId) tell({ type: 'missed', id: message.id, connections })
   })
   process.off('disconnect', alone).on('disconnect', () => {
     process.once('exit', tidy)
@@ -87,6 +89,7 @@ async function start(): Promise<void> {
 
   /** Told first: of what is not told, the supervisor knows that nothing was read. */
   function take(id: number, connection: Socket | undefined): void {
+    lastId = id
     // Not said to be taken, it goes to another.
     if (isLeaving) return void connection?.destroy()
     if (connection !== undefined) connections++
