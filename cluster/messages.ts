@@ -1,3 +1,5 @@
+import type { Edition } from './edition.ts'
+
 /** What passes between the supervisor and a worker, in order, connections included. */
 export type ToWorker =
   /** With a socket that nobody has read from. */
@@ -8,7 +10,7 @@ export type ToWorker =
   | { type: 'drain' }
 
 export type FromWorker =
-  | { type: 'ready'; settings: Settings }
+  | { type: 'ready'; settings: Settings; edition: Edition }
   /** It cannot start, or goes on no longer: why, for people. It ends by itself. */
   | { type: 'failed'; reason: string }
   /** From here on a connection is the worker's. `connections`: how many it has. */

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster.ts'
+import type { Edition } from './edition.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
 import { lowerPriority } from './priority.ts'
 
@@ -16,6 +17,8 @@ export interface WorkerProcess extends ClusterWorker {
   isResting: boolean
   /** @throws why it did not get there, for people; it has ended then, or will. */
   readonly ready: Promise<Settings>
+  /** Empty until it is ready. */
+  edition: Edition
   /** Resolves with how it ended, for people; undefined if it was told to. */
   readonly ended: Promise<string | undefined>
   readonly hasEnded: boolean
@@ -87,6 +90,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     pending: undefined,
     isResting: false,
     ready: ready.promise,
+    edition: {},
     ended: ended.promise,
     get hasEnded() {
       return child.exitCode !== null || child.signalCode !== null
@@ -117,6 +121,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
       isReady = true
       clearTimeout(yielding)
       priority?.restore()
+      worker.edition = message.edition
       ready.resolve(message.settings)
     } else if (message.type === 'failed') {
       reason = message.reason

@@ -43,7 +43,7 @@ export async function startServer(
   const write = (text: string) => writeFileSync(file, text)
   write(config)
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
-  const limited = `ulimit ${limits || '-n'} >&2; exec "$0" "$@"`
+  const limited = `${limits && `ulimit ${limits};`} exec "$0" "$@"`
   const child = spawn('sh', ['-c', limited, process.execPath, 'server.ts', '--config', file], {
     cwd: root,
     env: {
