@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WorkerProcess } from './process.ts'
 import { rarely } from './rarely.ts'
@@ -17,8 +18,8 @@ export interface Distributor {
   missed(id: number): void
   /** A worker is there to be given to, or is no longer. */
   changed(): void
-  /** Resolves once nothing waits. */
-  flushed(): Promise<void>
+  /** Resolves once nothing waits, or nothing has been taken for `patience` ms, or after `limit` ms. */
+  flushed(patience: number, limit: number): Promise<void>
 }
 
 /** Milliseconds that a worker without descriptors is given nothing. */
@@ -34,6 +35,7 @@ export function createDistributor(
   let waiting: Socket[] = []
   let flushes: (() => void)[] = []
   let lastId = 0
+  let taken = 0
   const sayRefused = rarely(1_000, refused =>
     log().error({ refused, waiting: waiting.length }, 'connections refused: no worker takes them')
   )
@@ -51,6 +53,7 @@ export function createDistributor(
     taken(id) {
       const gift = given.get(id)
       if (gift === undefined) return
+      taken++
       given.delete(id)
       gift.worker.pending = undefined
       // Closes this process' hold on it, and nothing else.
@@ -84,11 +87,15 @@ export function createDistributor(
       }
       give()
     },
-    flushed() {
-      return new Promise(resolve => {
-        flushes.push(resolve)
+    async flushed(patience, limit) {
+      const end = performance.now() + limit
+      let before: number
+      do {
+        before = taken
+        const flushed = new Promise<void>(resolve => flushes.push(resolve))
         give()
-      })
+        await Promise.race([flushed, sleep(patience)])
+      } while (taken > before && isBusy() && performance.now() < end)
     }
   }
 
@@ -105,9 +112,13 @@ export function createDistributor(
       worker.give(id, connection)
     }
     if (count > 0) waiting = waiting.slice(count)
-    if (waiting.length > 0 || given.size > 0) return
+    if (isBusy()) return
     for (const resolve of flushes) resolve()
     flushes = []
+  }
+
+  function isBusy(): boolean {
+    return waiting.length > 0 || given.size > 0
   }
 
   function choose(): WorkerProcess | undefined {

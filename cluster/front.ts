@@ -20,7 +20,8 @@ export interface Front {
   accept(settings: Settings): Promise<void>
   /** Starts another process of this program on the same sockets. Resolves with its pid. @throws if it does not start. */
   handOver(): Promise<number>
-  closeGateway(): void
+  /** Those that have come are taken. */
+  closeGateway(): Promise<void>
   /** What is under way there goes on. */
   closeAdmin(): void
   close(): void
@@ -83,9 +84,10 @@ export function createFront(
       }
     },
     handOver: () => startSuccessor(gateway?.server as Server, admin?.server as Server),
-    closeGateway() {
-      gateway?.close()
+    async closeGateway() {
+      const closing = gateway
       gateway = undefined
+      await closing?.close()
     },
     closeAdmin() {
       admin?.close()

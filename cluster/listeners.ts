@@ -1,15 +1,19 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 
 /** Where a listener is to be: an address, or a socket that somebody else has opened. */
 export type Place = { host: string; port: number } | { fd: number }
 
 export interface Listener {
   readonly server: Server
-  /** Takes no more. Those that have been taken stay. */
-  close(): void
+  /** Takes no more. Those that have been taken stay. Resolves once nobody listens. */
+  close(): Promise<void>
 }
+
+/** Milliseconds in which those that wait in the system are taken. */
+const EMPTY_FOR = 1_000
 
 /**
  * Connections of whom nobody reads anything here. `onError`: one that could not be accepted.
@@ -22,7 +26,23 @@ export async function listenForConnections(
 ): Promise<Listener> {
   const server = createServer({ pauseOnConnect: true, noDelay: true }, onConnection)
   await listen(server, place, onError)
-  return { server, close: () => void server.close() }
+  let taken = 0
+  server.on('connection', () => taken++)
+  return {
+    server,
+    /** Of those that wait in the system node takes one a turn, and closing resets the others. */
+    async close() {
+      const end = performance.now() + EMPTY_FOR
+      let before: number
+      // This one's turn may have been.
+      await turn()
+      do {
+        before = taken
+        await turn()
+      } while (taken > before && performance.now() < end)
+      server.close()
+    }
+  }
 }
 
 export async function listenForRequests(
@@ -37,7 +57,7 @@ export async function listenForRequests(
   await listen(server, place, onError)
   return {
     server,
-    close() {
+    async close() {
       server.close()
       server.closeIdleConnections()
     }

@@ -84,6 +84,8 @@ async function start({ file, socket, workers, isYielding, edition }: ServeOption
       drain(1)
     })
 
+  // For those that start later. It takes up to a second if there is nothing there yet, in which nobody is served.
+  flushCompileCache()
   tell({
     type: 'ready',
     settings: {
@@ -95,7 +97,6 @@ async function start({ file, socket, workers, isYielding, edition }: ServeOption
     },
     edition: edition()
   })
-  flushCompileCache()
 
   /** Told first: of what is not told, the supervisor knows that nothing was read. */
   function take(id: number, connection: Socket | undefined): void {

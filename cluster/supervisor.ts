@@ -48,8 +48,8 @@ export interface Supervisor extends Cluster {
 
 /** Characters. */
 const MAX_DIRECTORY = 60
-/** Milliseconds. */
-const FLUSH_FOR = 1_000
+/** Milliseconds in which no worker has taken a connection that waits, when the gateway stops. */
+const PATIENCE = 1_000
 /** Connections that wait for a worker, at most. */
 const MAX_WAITING = 4_096
 
@@ -154,9 +154,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function stop(delay = 0): Promise<boolean> {
     isStopping = true
     await sleep(delay)
-    front.closeGateway()
-    // For what no worker takes there is no waiting.
-    await Promise.race([distributor.flushed(), sleep(FLUSH_FOR)])
+    await front.closeGateway()
+    await distributor.flushed(PATIENCE, settings?.drain.timeout ?? 0)
     const isGentle = await pool.drain()
     front.close()
     return isGentle

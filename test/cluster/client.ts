@@ -5,6 +5,7 @@ import type { Ending } from '../harness.ts'
 export interface RawClient {
   /** All that it was answered so far. */
   text(): string
+  isConnected(): boolean
   isClosed(): boolean
   ask(path: string): void
 }
@@ -13,8 +14,11 @@ export interface RawClient {
 export function ask(t: Ending, url: string, path: string): RawClient {
   const { hostname, port } = new URL(url)
   let text = ''
+  let isConnected = false
   let isClosed = false
-  const socket = connect(Number(port), hostname)
+  const socket = connect(Number(port), hostname, () => {
+    isConnected = true
+  })
   socket.setEncoding('latin1').on('data', chunk => {
     text += chunk
   })
@@ -25,6 +29,7 @@ export function ask(t: Ending, url: string, path: string): RawClient {
   t.teardown(() => socket.destroy())
   const client: RawClient = {
     text: () => text,
+    isConnected: () => isConnected,
     isClosed: () => isClosed,
     ask: path => void socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
   }
