@@ -23,6 +23,8 @@ export interface WorkerProcess extends ClusterWorker {
   readonly ended: Promise<string | undefined>
   readonly hasEnded: boolean
   give(id: number, connection: Socket): void
+  /** What is for the gateway in it. */
+  tell(message: object): void
   drain(): void
   kill(): void
 }
@@ -100,6 +102,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
       // Of one that is not received node tells nobody.
       send({ type: 'given', id })
     },
+    tell,
     drain() {
       isTold = true
       worker.state = 'draining'
@@ -112,7 +115,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   }
 
   child.on('message', (message: FromWorker) => {
-    if (onMessage(message, reply => child.connected && child.send(reply, () => {}))) return
+    if (onMessage(message, tell)) return
     if ('connections' in message) worker.connections = message.connections
     if (message.type === 'taken') onTaken(message.id)
     else if (message.type === 'missed') onMissed(message.id)
@@ -137,6 +140,10 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   function send(message: ToWorker, connection?: Socket): void {
     // One that has ended is heard of by its exit.
     if (child.connected) child.send(message, connection, { keepOpen: true }, () => {})
+  }
+
+  function tell(message: object): void {
+    if (child.connected) child.send(message, () => {})
   }
 
   function end(how: string): void {

@@ -6,6 +6,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import pino from 'pino'
 import { createLogger } from '../plugins/log.ts'
 import type { BackoffOptions } from './backoff.ts'
+import { createBreakers } from './breakers.ts'
 import type { Cluster, ClusterStatus } from './cluster.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { maxDescriptors } from './descriptors.ts'
@@ -90,12 +91,16 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         isYielding: settings !== undefined || inherited.gateway !== undefined,
         onTaken: id => distributor.taken(id),
         onMissed: id => distributor.missed(id),
-        onMessage: (message, reply) => counters?.answer(message, reply) || kept.take(id, message),
+        onMessage: (message, reply) =>
+          counters?.answer(message, reply) || breakers.take(message, reply) || kept.take(id, message),
         onFailing
       })
     },
     onChange: () => distributor.changed(),
     log: () => log
+  })
+  const breakers = createBreakers(message => {
+    for (const worker of pool.workers()) worker.tell(message)
   })
   const distributor = createDistributor(pool.workers, waitingPlaces(), () => log)
   const reload = createReload({

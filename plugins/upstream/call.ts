@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { type Abortable, DetachedExchange, type Exchange, isBodyLate, Stopping } from '../exchange.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
-import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
+import { isOwnWant, UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
 
@@ -214,6 +214,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     const isNeutral =
       status < 500 ||
       error instanceof Stopping ||
+      isOwnWant(error) ||
       this.#waitsForReader() ||
       (status === 504 && this.#waitsForBody()) ||
       this.#exchange.clientGone

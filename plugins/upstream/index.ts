@@ -10,6 +10,7 @@ import { ClientGone, type Exchange } from '../exchange.ts'
 import { asItIs } from '../problem.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
 import { mirrorUpstream } from './mirror.ts'
+import { type Channel, createSharing } from './shared.ts'
 import { splitUpstream } from './split.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 
@@ -36,15 +37,19 @@ export interface UpstreamsOptions {
   /** By name. */
   upstreams: Record<string, UpstreamOptions>
   create?: typeof createUpstream | undefined
+  /** To the supervisor, if this process is one of several workers. */
+  channel?: Channel | undefined
 }
 
 async function upstreams(
   fastify: FastifyInstance,
-  { upstreams: options, create = createUpstream }: UpstreamsOptions
+  { upstreams: options, create = createUpstream, channel }: UpstreamsOptions
 ) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
-  for (const upstream of createUpstreams(options, create, fastify.log)) {
+  const sharing = channel && createSharing(channel)
+  const createOne: typeof create = (name, own, log) => create(name, own, log, sharing)
+  for (const upstream of createUpstreams(options, createOne, fastify.log)) {
     byName.set(upstream.name, upstream)
     byOrigin.set(`http://${upstream.name}`, upstream)
   }
@@ -82,6 +87,7 @@ async function upstreams(
   await fastify.register(replyFrom, { undici: client as never, disableRequestLogging: true })
 
   fastify.addHook('onClose', async () => {
+    sharing?.close()
     await Promise.all(fastify.upstreams.map(upstream => upstream.close()))
   })
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { call } from '../harness.ts'
+import { call, startService } from '../harness.ts'
 import { until } from '../until.ts'
 import { ask, type RawClient } from './client.ts'
 import { configOf, startServer } from './rig.ts'
@@ -16,14 +16,22 @@ app.get('/fill', async () => {
   for (let i = 0; i < 3; i++) closeSync(held.pop())
   return { pid: process.pid }
 })
+const forward = (await import('../plugins/forward.ts')).default
+await app.register(forward)
+app.forward({ method: 'GET', url: '/things', upstream: 'things', prefix: '' })
 app.get('/free', async () => ({ freed: held.splice(0).map(closeSync).length }))
 `
+const upstreamOf = (url: string) => `upstreams: { things: { url: '${url}', breaker: { failures: 1 } } },`
 const pidOf = (client: RawClient) => Number(/"pid":(\d+)/.exec(client.text())?.[1])
 
 t.test(
   'connections for which a worker has no descriptor go to others, and to it again once it has',
   async t => {
-    const { url, output } = await startServer(t, { config: configOf(1, '', ROUTES), limits: '-n 200' })
+    const service = await startService(t, (_request, response) => response.end())
+    const { url, output } = await startServer(t, {
+      config: configOf(1, upstreamOf(service), ROUTES),
+      limits: '-n 200'
+    })
     const filled = ask(t, url, '/api/fill')
     await until(() => pidOf(filled))
     const full = pidOf(filled)
@@ -41,9 +49,17 @@ t.test(
       output().includes('"msg":"a worker has no descriptor left: others get the connections"')
     )
 
+    // Nor has it one for a call, which says nothing of the service: its breaker would open at the first.
+    for (let i = 1; i <= 2; i++) {
+      filled.ask('/api/things')
+      await until(() => filled.text().split('HTTP/1.1 502').length > i)
+    }
+
     filled.ask('/api/free')
     await until(() => filled.text().includes('"freed":'))
     await until(async () => (await open()) === full)
+    filled.ask('/api/things')
+    await until(() => filled.text().includes('"freed":') && filled.text().split('HTTP/1.1 200').length > 3)
   }
 )
 
