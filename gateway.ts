@@ -118,7 +118,11 @@ export async function buildGateway(
   await gateway.register(http, config.http)
   if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
   // What the scopes' patterns are made of.
-  await gateway.register(upstreams, { upstreams: config.upstreams, create: outside?.createUpstream })
+  await gateway.register(upstreams, {
+    upstreams: config.upstreams,
+    create: outside?.createUpstream,
+    channel: supervisor?.channel
+  })
   await gateway.register(websocket)
   await gateway.register(issuers, { issuers: config.issuers, createKeys: outside?.createJwks })
   if (config.redis) await gateway.register(redis, { ...config.redis, isAway: outside !== undefined })

@@ -11,6 +11,7 @@ import {
   type Place
 } from './listeners.ts'
 import type { Settings } from './messages.ts'
+import { rarely } from './rarely.ts'
 import { type Inherited, startSuccessor } from './sockets.ts'
 
 /** Both listeners: that of the gateway, whose connections go to the workers, and that of the operators. */
@@ -19,7 +20,8 @@ export interface Front {
   accept(settings: Settings): Promise<void>
   /** Starts another process of this program on the same sockets. Resolves with its pid. @throws if it does not start. */
   handOver(): Promise<number>
-  closeGateway(): void
+  /** Those that have come are taken. */
+  closeGateway(): Promise<void>
   /** What is under way there goes on. */
   closeAdmin(): void
   close(): void
@@ -36,6 +38,9 @@ export function createFront(
   let gateway: Listener | undefined
   let admin: Listener | undefined
   let app: FastifyInstance | undefined
+  const onError = rarely(1_000, (count, error: Error) =>
+    log().error({ err: error, count }, 'a connection could not be accepted')
+  )
 
   return {
     async accept(next) {
@@ -43,7 +48,7 @@ export function createFront(
       try {
         const [gatewayBefore, adminBefore] = [gateway, admin]
         const newGateway = isElsewhere(next.listen, settings?.listen)
-          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection)
+          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection, onError)
           : undefined
         if (newGateway) opened.push(newGateway)
         const appBefore = app
@@ -54,8 +59,10 @@ export function createFront(
         const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin, kept, log())
         await newApp?.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
-          ? await listenForRequests(placeOf(next.admin, 'admin'), (request, response) =>
-              app?.routing(request, response)
+          ? await listenForRequests(
+              placeOf(next.admin, 'admin'),
+              (request, response) => app?.routing(request, response),
+              onError
             )
           : undefined
         settings = next
@@ -77,9 +84,10 @@ export function createFront(
       }
     },
     handOver: () => startSuccessor(gateway?.server as Server, admin?.server as Server),
-    closeGateway() {
-      gateway?.close()
+    async closeGateway() {
+      const closing = gateway
       gateway = undefined
+      await closing?.close()
     },
     closeAdmin() {
       admin?.close()

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type BackoffOptions, backoff } from './backoff.ts'
 import type { CrashStatus } from './cluster.ts'
+import { differingFile } from './edition.ts'
 import type { Settings } from './messages.ts'
 import type { WorkerProcess } from './process.ts'
 
@@ -96,6 +97,10 @@ export function createPool({
       ;[settings] = await Promise.all(next.map(({ worker }) => worker.ready))
       const gone = next.find(({ worker }) => worker.hasEnded)
       if (gone !== undefined) throw new Error(`the worker did not stay: ${await gone.worker.ended}`)
+      for (const { worker } of next) {
+        const file = differingFile((next[0] as Place).worker.edition, worker.edition)
+        if (file !== undefined) throw new Error(`${file} was changed while the workers started`)
+      }
       if (isEnding) throw new Error('the gateway stops')
       await accept(settings as Settings)
     } catch (error) {
@@ -172,6 +177,10 @@ export function createPool({
     try {
       await worker.ready
       if (isEnding || !places.includes(place)) return void worker.kill()
+      // What has not been asked for by a reload serves only if nothing else does.
+      const sibling = places.find(({ worker }) => worker.state === 'ready')?.worker
+      const file = sibling && differingFile(sibling.edition, worker.edition)
+      if (file !== undefined) return crash(place, `${file} is not what the others run: it takes a reload`)
       worker.state = 'ready'
       log().info({ worker: worker.id, workerPid: worker.pid }, 'worker replaced')
       onChange()

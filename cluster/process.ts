@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster.ts'
+import type { Edition } from './edition.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
 import { lowerPriority } from './priority.ts'
 
@@ -12,12 +13,18 @@ export interface WorkerProcess extends ClusterWorker {
   connections: number
   /** Of the connections given to it, the one that it has not said it took. */
   pending: number | undefined
+  /** It is given none for a while. */
+  isResting: boolean
   /** @throws why it did not get there, for people; it has ended then, or will. */
   readonly ready: Promise<Settings>
+  /** Empty until it is ready. */
+  edition: Edition
   /** Resolves with how it ended, for people; undefined if it was told to. */
   readonly ended: Promise<string | undefined>
   readonly hasEnded: boolean
   give(id: number, connection: Socket): void
+  /** What is for the gateway in it. */
+  tell(message: object): void
   drain(): void
   kill(): void
 }
@@ -40,6 +47,7 @@ export interface WorkerOptions {
   /** It starts beside others that serve. */
   isYielding: boolean
   onTaken(id: number): void
+  onMissed(id: number): void
   /** True if it was a message for somebody else. */
   onMessage(message: unknown, reply: (message: object) => void): boolean
   /** It goes on no longer, by its own word; it drains and ends. */
@@ -50,7 +58,7 @@ const SCRIPT = join(import.meta.dirname, 'worker.ts')
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding } = options
-  const { onTaken, onMessage, onFailing } = options
+  const { onTaken, onMissed, onMessage, onFailing } = options
   const socket = join(directory, `${id}.sock`)
   const child = fork(SCRIPT, [file, socket, `${workers}`, ...(isYielding ? ['warm'] : [])], {
     execArgv: [...process.execArgv, ...execArgv],
@@ -82,14 +90,19 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     startedAt: Date.now(),
     connections: 0,
     pending: undefined,
+    isResting: false,
     ready: ready.promise,
+    edition: {},
     ended: ended.promise,
     get hasEnded() {
       return child.exitCode !== null || child.signalCode !== null
     },
     give(id, connection) {
       send({ type: 'connection', id }, connection)
+      // Of one that is not received node tells nobody.
+      send({ type: 'given', id })
     },
+    tell,
     drain() {
       isTold = true
       worker.state = 'draining'
@@ -102,14 +115,16 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   }
 
   child.on('message', (message: FromWorker) => {
-    if (onMessage(message, reply => child.connected && child.send(reply, () => {}))) return
-    if (message.type === 'taken' || message.type === 'connections') worker.connections = message.connections
+    if (onMessage(message, tell)) return
+    if ('connections' in message) worker.connections = message.connections
     if (message.type === 'taken') onTaken(message.id)
+    else if (message.type === 'missed') onMissed(message.id)
     else if (message.type === 'ready') {
       clearTimeout(timer)
       isReady = true
       clearTimeout(yielding)
       priority?.restore()
+      worker.edition = message.edition
       ready.resolve(message.settings)
     } else if (message.type === 'failed') {
       reason = message.reason
@@ -125,6 +140,10 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   function send(message: ToWorker, connection?: Socket): void {
     // One that has ended is heard of by its exit.
     if (child.connected) child.send(message, connection, { keepOpen: true }, () => {})
+  }
+
+  function tell(message: object): void {
+    if (child.connected) child.send(message, () => {})
   }
 
   function end(how: string): void {

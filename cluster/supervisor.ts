@@ -6,8 +6,10 @@ import type { FastifyBaseLogger } from 'fastify'
 import pino from 'pino'
 import { createLogger } from '../plugins/log.ts'
 import type { BackoffOptions } from './backoff.ts'
-import type { Cluster, ClusterStatus, ReloadOutcome } from './cluster.ts'
+import { createBreakers } from './breakers.ts'
+import type { Cluster, ClusterStatus } from './cluster.ts'
 import { type Counters, createCounters } from './counters.ts'
+import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
 import { createFront } from './front.ts'
 import { createKept } from './kept.ts'
@@ -47,8 +49,10 @@ export interface Supervisor extends Cluster {
 
 /** Characters. */
 const MAX_DIRECTORY = 60
-/** Milliseconds. */
-const FLUSH_FOR = 1_000
+/** Milliseconds in which no worker has taken a connection that waits, when the gateway stops. */
+const PATIENCE = 1_000
+/** Connections that wait for a worker, at most. */
+const MAX_WAITING = 4_096
 
 /**
  * Starts the workers, then listens for them. Of the config it only knows what they tell it.
@@ -86,14 +90,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         workers: size,
         isYielding: settings !== undefined || inherited.gateway !== undefined,
         onTaken: id => distributor.taken(id),
-        onMessage: (message, reply) => counters?.answer(message, reply) || kept.take(id, message),
+        onMissed: id => distributor.missed(id),
+        onMessage: (message, reply) =>
+          counters?.answer(message, reply) || breakers.take(message, reply) || kept.take(id, message),
         onFailing
       })
     },
     onChange: () => distributor.changed(),
     log: () => log
   })
-  const distributor = createDistributor(pool.workers)
+  const breakers = createBreakers(message => {
+    for (const worker of pool.workers()) worker.tell(message)
+  })
+  const distributor = createDistributor(pool.workers, waitingPlaces(), () => log)
   const reload = createReload({
     replace: async () => {
       await pool.settled()
@@ -150,9 +159,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function stop(delay = 0): Promise<boolean> {
     isStopping = true
     await sleep(delay)
-    front.closeGateway()
-    // For what no worker takes there is no waiting.
-    await Promise.race([distributor.flushed(), sleep(FLUSH_FOR)])
+    await front.closeGateway()
+    await distributor.flushed(PATIENCE, settings?.drain.timeout ?? 0)
     const isGentle = await pool.drain()
     front.close()
     return isGentle
@@ -187,4 +195,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 }
 
-export type { ReloadOutcome }
+/** Half of the descriptors stay for others: without any, no worker could be started that takes what waits. */
+function waitingPlaces(): number {
+  return Math.min(MAX_WAITING, Math.floor(maxDescriptors() / 2))
+}

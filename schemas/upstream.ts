@@ -32,7 +32,9 @@ export const BreakerOptions = Type.Object(
     /** Milliseconds from opening to the first trial. */
     resetTimeout: withDefault(Type.Integer({ minimum: 1 }), 30_000),
     /** Calls let through as trials; all of them must succeed for the breaker to close. */
-    trials: withDefault(Type.Integer({ minimum: 1 }), 3)
+    trials: withDefault(Type.Integer({ minimum: 1 }), 3),
+    /** It opens and closes in all workers when it does in one. */
+    shared: withDefault(Type.Boolean(), true)
   },
   { additionalProperties: false }
 )

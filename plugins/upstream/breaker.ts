@@ -15,6 +15,8 @@ export interface Breaker {
    * for ejection, and open nothing.
    */
   report(permit: Permit, outcome: Outcome, ms?: number, culprit?: object): void
+  /** Does what another process' breaker has done: opens as if at `openedAt` (of the same clock), or closes at 0. */
+  follow(openedAt: number): void
   /** Seconds until a refused call is worth repeating. */
   retryAfter(): number
   readonly state: BreakerState
@@ -49,8 +51,8 @@ export interface BreakerCounts {
 
 export function createBreaker(
   name: string,
-  options: BreakerOptions,
-  onChange: (state: BreakerState) => void,
+  options: Omit<BreakerOptions, 'shared'>,
+  onChange: (state: BreakerState, isFollowing: boolean) => void,
   now: () => number = Date.now
 ): Breaker {
   const { failures, rate, slow, resetTimeout, trials } = options
@@ -70,6 +72,7 @@ export function createBreaker(
   let started = 0
   let passed = 0
   let refused = 0
+  let isFollowing = false
   let slowTotal = 0
   const entered = { open: 0, 'half-open': 0, closed: 0 }
 
@@ -106,6 +109,18 @@ export function createBreaker(
       if (outcome === 'failure') count('failures')
       else if (outcome === 'success') count('successes')
     },
+    follow(since) {
+      isFollowing = true
+      if (since === 0) circuit.close()
+      else if (!circuit.opened) {
+        const { options } = circuit as unknown as { options: { resetTimeout: number } }
+        options.resetTimeout = Math.max(1, since + resetTimeout - now())
+        circuit.open()
+        options.resetTimeout = resetTimeout
+        openedAt = since
+      }
+      isFollowing = false
+    },
     retryAfter() {
       return circuit.opened ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
     },
@@ -140,7 +155,7 @@ export function createBreaker(
     epoch++
     entered[state]++
     consecutive = started = passed = 0
-    onChange(state)
+    onChange(state, isFollowing)
   }
 
   function settle(outcome: Outcome, isSlow: boolean, culprit?: object): void {

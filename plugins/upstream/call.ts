@@ -4,7 +4,7 @@ import { type Abortable, DetachedExchange, type Exchange, isBodyLate, Stopping }
 import { readGrpcStatus, toHttpStatus } from '../grpc-status.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
-import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
+import { isOwnWant, UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
 
@@ -223,6 +223,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     const isNeutral =
       status < 500 ||
       error instanceof Stopping ||
+      isOwnWant(error) ||
       this.#waitsForReader() ||
       (status === 504 && this.#waitsForBody()) ||
       this.#exchange.clientGone

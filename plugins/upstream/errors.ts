@@ -79,6 +79,13 @@ export function upstreamError(error: Error & { code?: string }): Error {
   }
 }
 
+/** This process, or its machine, has nothing left to make a connection with: nothing was learned of the service. */
+export function isOwnWant(error: Error): boolean {
+  return WANTS.has(String((error.cause as { code?: unknown } | undefined)?.code))
+}
+
+const WANTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'])
+
 const Answered = createError('SLUICE_UPSTREAM_STATUS', '%s', 500, Error, false)
 
 /** An upstream's status as the exchange's own: passed on, with nothing of the body, which is the service's to word. */

@@ -11,6 +11,7 @@ import { asItIs } from '../problem.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
 import { createAttemptDurations } from './durations.ts'
 import { mirrorUpstream } from './mirror.ts'
+import { type Channel, createSharing } from './shared.ts'
 import { splitUpstream } from './split.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 
@@ -37,17 +38,21 @@ export interface UpstreamsOptions {
   /** By name. */
   upstreams: Record<string, UpstreamOptions>
   create?: typeof createUpstream | undefined
+  /** To the supervisor, if this process is one of several workers. */
+  channel?: Channel | undefined
 }
 
 async function upstreams(
   fastify: FastifyInstance,
-  { upstreams: options, create = createUpstream }: UpstreamsOptions
+  { upstreams: options, create = createUpstream, channel }: UpstreamsOptions
 ) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
+  const { log } = fastify
   const durationsOf = fastify.metrics && createAttemptDurations(fastify.metrics)
+  const sharing = channel && createSharing(channel)
   const createOne = (name: string, options: UpstreamOptions) =>
-    create(name, options, fastify.log, durationsOf?.(name))
+    create(name, options, { log, durations: durationsOf?.(name), sharing })
   for (const upstream of createUpstreams(options, createOne)) {
     byName.set(upstream.name, upstream)
     byOrigin.set(`http://${upstream.name}`, upstream)
@@ -86,6 +91,7 @@ async function upstreams(
   await fastify.register(replyFrom, { undici: client as never, disableRequestLogging: true })
 
   fastify.addHook('onClose', async () => {
+    sharing?.close()
     await Promise.all(fastify.upstreams.map(upstream => upstream.close()))
   })
 }

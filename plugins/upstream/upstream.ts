@@ -11,6 +11,7 @@ import { overloaded } from './errors.ts'
 import { createRefusal } from './fallback.ts'
 import type { MirrorCounts } from './mirror.ts'
 import { createRetryPolicy } from './retry.ts'
+import type { Sharing } from './shared.ts'
 
 export type { UpstreamRequest }
 
@@ -39,16 +40,28 @@ export interface Upstream {
   close(): Promise<void>
 }
 
+/** What surrounds an upstream. */
+export interface UpstreamSurroundings {
+  log: FastifyBaseLogger
+  durations?: AttemptDurations | undefined
+  /** With the siblings of this process. */
+  sharing?: Sharing | undefined
+}
+
 export function createUpstream(
   name: string,
   options: UpstreamOptions,
-  log: FastifyBaseLogger,
-  durations?: AttemptDurations
+  { log, durations, sharing }: UpstreamSurroundings
 ): Upstream {
   const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
-  const breaker = createBreaker(name, options.breaker, state =>
-    log.warn({ upstream: name, breaker: state }, 'breaker changed')
-  )
+  const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
+    log.warn({ upstream: name, breaker: state, ...(isFollowing && { isFollowing }) }, 'breaker changed')
+    if (!isFollowing && state !== 'half-open') tell?.(state)
+  })
+  // One that a reload has moved elsewhere begins anew.
+  const tell = options.breaker.shared
+    ? sharing?.join(`${name} ${basesOf(options).join(' ')}`, breaker)
+    : undefined
   const endpoints = createEndpoints(name, options, log)
   const bulkhead = createBulkhead(
     () => concurrency.max ?? connections * Math.max(1, endpoints.size),

@@ -28,11 +28,13 @@ export interface ServerOptions {
   config: string
   workers?: number
   env?: Record<string, string>
+  /** As the shell's `ulimit` takes them: `-n 100`. */
+  limits?: string
 }
 
 export async function startServer(
   t: Ending,
-  { config, workers = 2, env = {} }: ServerOptions
+  { config, workers = 2, env = {}, limits = '' }: ServerOptions
 ): Promise<RunningServer> {
   const directory = mkdtempSync(join(root, '.test-'))
   const file = join(directory, 'gateway.config.ts')
@@ -41,7 +43,8 @@ export async function startServer(
   const write = (text: string) => writeFileSync(file, text)
   write(config)
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
-  const child = spawn(process.execPath, ['server.ts', '--config', file], {
+  const limited = `${limits && `ulimit ${limits};`} exec "$0" "$@"`
+  const child = spawn('sh', ['-c', limited, process.execPath, 'server.ts', '--config', file], {
     cwd: root,
     env: {
       PATH: process.env.PATH,

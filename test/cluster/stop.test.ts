@@ -4,9 +4,12 @@ import { Agent, request } from 'node:http'
 import t from 'tap'
 import { call } from '../harness.ts'
 import { until } from '../until.ts'
+import { ask } from './client.ts'
 import { configOf, startServer } from './rig.ts'
 
 const ROUTES = `
+// Nothing else is done meanwhile.
+app.get('/block', async () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300))
 app.get('/slow', () => new Promise(resolve => setTimeout(resolve, 1_000, { slow: true })))
 app.get('/events', { config: { deadline: 0 } }, (request, reply) => {
   reply.hijack()
@@ -41,6 +44,27 @@ t.test(
     t.equal(code, 0)
   }
 )
+
+for (const [path, count] of [
+  ['/api/edition', 300],
+  ['/api/block', 8]
+] as const)
+  t.test(`${count} connections that wait when the gateway stops are taken, and ${path} answered`, async t => {
+    const { child, url } = await startServer(t, {
+      config: configOf(1, 'drain: { timeout: 20_000, idle: 100 },', ROUTES),
+      workers: 1
+    })
+    // They come as far as the system takes them.
+    child.kill('SIGSTOP')
+    const clients = Array.from({ length: count }, () => ask(t, url, path))
+    await until(() => clients.every(({ isConnected }) => isConnected()))
+    child.kill('SIGTERM')
+    child.kill('SIGCONT')
+    t.same(await once(child, 'exit'), [0, null])
+    await until(() => clients.every(({ isClosed }) => isClosed()))
+    const answered = clients.filter(({ text }) => text().startsWith('HTTP/1.1 200'))
+    t.equal(answered.length, count)
+  })
 
 t.test('what need never end is ended before the time is over, and the process ends with 0', async t => {
   const { child, url, output } = await startServer(t, {

@@ -7,7 +7,7 @@ import {
 } from '../../../plugins/upstream/breaker.ts'
 import type { BreakerOptions } from '../../../schemas/upstream.ts'
 
-const options: BreakerOptions = { failures: 5, resetTimeout: 20, trials: 3 }
+const options: BreakerOptions = { failures: 5, resetTimeout: 20, trials: 3, shared: true }
 
 function start(t: Tap, overrides: Partial<BreakerOptions> = {}) {
   const changes: BreakerState[] = []
@@ -152,6 +152,44 @@ t.test('says in how many seconds a call is worth repeating', async t => {
   t.equal(breaker.retryAfter(), 18)
   now += 30_000
   t.equal(breaker.retryAfter(), 1)
+})
+
+t.test('opens and closes with another, to the same time, and does not say so twice', async t => {
+  let now = 1_000_000
+  const changes: [BreakerState, boolean][] = []
+  const breaker = createBreaker(
+    'orders',
+    { ...options, resetTimeout: 30_000 },
+    (...change) => changes.push(change),
+    () => now
+  )
+  t.teardown(() => breaker.close())
+  const before = breaker.admit() as Permit
+  breaker.follow(now - 20_000)
+  t.equal(breaker.admit(), undefined)
+  t.equal(breaker.retryAfter(), 10)
+  breaker.follow(now)
+  t.equal(breaker.retryAfter(), 10, 'it is open')
+  breaker.report(before, 'success')
+  t.equal(breaker.state, 'open')
+  breaker.follow(0)
+  t.not(breaker.admit(), undefined)
+  breaker.follow(0)
+  now += 1_000
+  fail(breaker, 5)
+  t.equal(breaker.retryAfter(), 30, 'by itself it opens for its own time')
+  t.same(changes, [
+    ['open', true],
+    ['closed', true],
+    ['open', false]
+  ])
+})
+
+t.test('one that has been open for long elsewhere is half-open at once', async t => {
+  const { breaker, change } = start(t, { resetTimeout: 30_000 })
+  breaker.follow(Date.now() - 40_000)
+  await change()
+  t.equal(breaker.state, 'half-open')
 })
 
 t.test('failures in a row of one endpoint of several open nothing, those of more do', t => {
