@@ -32,12 +32,12 @@ export interface BreakersAsked {
 export function createSharing(channel: Channel): Sharing {
   const joined = new Map<string, Breaker>()
   channel.on('message', receive)
-  // What has been asked is answered before any connection comes.
-  send({ type: 'breakers' })
 
   return {
     join(name, breaker) {
       const key = createHash('sha256').update(name).digest('base64url')
+      // What has been asked is answered before any connection comes.
+      if (joined.size === 0) send({ type: 'breakers' })
       joined.set(key, breaker)
       return state => send({ type: 'breaker', key, openedAt: state === 'open' ? Date.now() : 0 })
     },
