@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import { createServer as createHttpServer } from '../plugins/node-http.ts'
 
 /** Where a listener is to be: an address, or a socket that somebody else has opened. */
 export type Place = { host: string; port: number } | { fd: number }

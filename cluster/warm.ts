@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { createServer, request } from 'node:http'
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { buildGateway, resolveConfig } from '../gateway.ts'
 import compose from '../plugins/compose.ts'
 import forward from '../plugins/forward.ts'
+import { createServer, request } from '../plugins/node-http.ts'
 
 /**
  * Runs some exchanges through a gateway of its own, so that the code of those to come has been loaded and compiled: the

@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import createError from '@fastify/error'
@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from './client-error.ts'
 import { hasBody } from './exchange.ts'
+import { STATUS_CODES } from './node-http.ts'
 
 /**
  * What node's parser lets through and a gateway may not, since gateway and service could read it differently: refused

@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http'
 import createError from '@fastify/error'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay, { type HTTPMethod as HTTPMethods } from 'find-my-way'
+import { STATUS_CODES } from './node-http.ts'
 
 /**
  * Errors as problem details (RFC 9457), for every answer that is not a success: one error handler, 404 and 405

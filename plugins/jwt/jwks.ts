@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger } from 'fastify'
+import { fetch } from 'undici'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
 import { isTrustedUrl } from '../../schemas/url.ts'
 import type { ProblemError } from '../problem.ts'

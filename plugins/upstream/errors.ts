@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http'
 import createError from '@fastify/error'
+import { STATUS_CODES } from '../node-http.ts'
 import type { ProblemError } from '../problem.ts'
 import type { Headers } from './call.ts'
 
