@@ -54,7 +54,6 @@ export class Ring {
     const head = headOf(reply.raw)
     const answer = head === '' ? undefined : exchange.sent
 
-    if (this.#held === this.#size) this.#held--
     let end = this.#reserve(
       lead.length + headers.length + head.length + mostOf(exchange.received, limit) + mostOf(answer, limit)
     )
@@ -132,11 +131,13 @@ export class Ring {
    * are as many as there may be. The oldest make room.
    */
   #reserve(room: number): number {
+    const isFull = this.#held === this.#size
+    if (isFull) this.#held--
     while (this.#held > 0) {
       const oldest = this.#numbers[this.#placeOf(this.#held) * at.NUMBERS + at.START] as number
       if (this.#end > oldest) {
         if (this.#end + room <= this.#bytes.length) return this.#end
-        if (this.#held < this.#size && this.#end + room <= this.#memory) {
+        if (!isFull && this.#end + room <= this.#memory) {
           this.#grow(this.#end + room)
           return this.#end
         }

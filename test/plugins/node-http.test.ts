@@ -10,8 +10,8 @@ t.test('a gateway does without the undici that node has within', async t => {
     import { loadConfig } from './cluster/config.ts'
     import { buildGateway } from './gateway.ts'
     const service = 'http://127.0.0.1:1'
-    const env = { USERS_URL: service, ORDERS_URL: service, PRODUCTS_URL: service, JWT_ISSUER: service, JWT_AUDIENCE: 'x' }
-    const gateway = await buildGateway(await loadConfig('./fastify.config.ts', env), undefined)
+    const env = { USERS_URL: service, ORDERS_URL: service, PRODUCTS_URL: service, JWT_ISSUER: service, JWT_AUDIENCE: 'x', LOG_LEVEL: 'silent' }
+    const gateway = await buildGateway(await loadConfig('./fastify.config.ts', env))
     await gateway.inject('/api/v1/products/1')
     console.log(process.moduleLoadList.filter(name => name.includes('deps/undici')).join())
     process.exit()`

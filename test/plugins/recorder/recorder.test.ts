@@ -177,6 +177,20 @@ t.test('the memory of a ring is bounded by bytes, whatever its size', async t =>
   t.ok(held > 50 && held < 150, String(held))
 })
 
+t.test('a ring that is full takes no more memory', async t => {
+  const { url, gateway } = await startWatched(t, (_request, response) => void response.end('x'), {
+    recorder: { size: 20 }
+  })
+  const header = 'x'.repeat(1_000)
+  const heldAfter = async (count: number) => {
+    for (let i = 0; i < count; i++) await call(`${url}/things/${i}`, { headers: { 'x-long': header } })
+    return gateway.recorder?.counts() as { held: number; bytes: number }
+  }
+  const full = await heldAfter(60)
+  t.equal(full.held, 20)
+  t.same(await heldAfter(60), { ...full, recorded: 120 })
+})
+
 t.test('a place that is used again shows nothing of what it held before', async t => {
   const { url, admin } = await startWatched(t, (request, response) => void request.pipe(response), {
     recorder: { size: 1 }
