@@ -30,7 +30,7 @@ t.test(
     const service = await startService(t, (_request, response) => response.end())
     const { url, output } = await startServer(t, {
       config: configOf(1, upstreamOf(service), ROUTES),
-      limits: '-n 200'
+      before: 'ulimit -n 200;'
     })
     const filled = ask(t, url, '/api/fill')
     await until(() => pidOf(filled))
@@ -69,7 +69,7 @@ t.test(
     const { url, admin, status, output } = await startServer(t, {
       config: configOf(1),
       workers: 1,
-      limits: '-n 120'
+      before: 'ulimit -n 120;'
     })
     const [worker] = (await status()).workers
     process.kill(worker?.pid as number, 'SIGSTOP')

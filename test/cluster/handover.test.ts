@@ -1,11 +1,15 @@
 import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { createClients } from '../../bench/reload/requests.ts'
 import { Counter } from '../../bench/reload/tally.ts'
 import { inheritedSockets } from '../../cluster/sockets.ts'
-import { startService } from '../harness.ts'
+import { call, startService } from '../harness.ts'
 import { until } from '../until.ts'
-import { startServer } from './rig.ts'
+import { configOf, startServer } from './rig.ts'
+
+const CLOSE = { headers: { connection: 'close' } }
 
 t.test('SIGUSR2: another process takes over the sockets, and no request fails', async t => {
   const service = await startService(t, (_request, response) => response.end(JSON.stringify({ id: '1' })))
@@ -40,6 +44,29 @@ export default describe(${edition})
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, n) => sum + n, 0)
   await until(() => total(counter.tally.done) + total(counter.tally.failures) >= count)
   t.same(counter.tally.failures, {}, counter.tally.samples.join('\n'))
+})
+
+t.test('a successor whose starter is killed meanwhile serves', async t => {
+  const { child, url, file, status, write } = await startServer(t, { config: configOf(1), workers: 1 })
+  const [waits, go] = [join(dirname(file), 'waits'), join(dirname(file), 'go')]
+  write(`import { existsSync, writeFileSync } from 'node:fs'
+writeFileSync(${JSON.stringify(waits)}, '')
+while (!existsSync(${JSON.stringify(go)})) await new Promise(resolve => setTimeout(resolve, 20))
+${configOf(2)}`)
+  child.kill('SIGUSR2')
+  await until(() => existsSync(waits))
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  writeFileSync(go, '')
+  const successor = () =>
+    status().then(
+      ({ pid, state }) => state === 'ready' && pid !== child.pid,
+      () => false
+    )
+  await until(successor)
+  // By then it has said that it is ready, to nobody.
+  for (let i = 0; i < 20; i++) t.equal((await call(`${url}/api/edition`, CLOSE)).json.edition, '2')
+  t.ok(await successor())
 })
 
 t.test('sockets that systemd has opened are known by their names, or by their order', t => {

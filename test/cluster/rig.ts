@@ -28,13 +28,15 @@ export interface ServerOptions {
   config: string
   workers?: number
   env?: Record<string, string>
-  /** As the shell's `ulimit` takes them: `-n 100`. */
-  limits?: string
+  /** What the shell does first: `ulimit -n 100;`. */
+  before?: string
+  /** Of node. */
+  execPath?: string
 }
 
 export async function startServer(
   t: Ending,
-  { config, workers = 2, env = {}, limits = '' }: ServerOptions
+  { config, workers = 2, env = {}, before = '', execPath = process.execPath }: ServerOptions
 ): Promise<RunningServer> {
   const directory = mkdtempSync(join(root, '.test-'))
   const file = join(directory, 'gateway.config.ts')
@@ -43,8 +45,7 @@ export async function startServer(
   const write = (text: string) => writeFileSync(file, text)
   write(config)
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
-  const limited = `${limits && `ulimit ${limits};`} exec "$0" "$@"`
-  const child = spawn('sh', ['-c', limited, process.execPath, 'server.ts', '--config', file], {
+  const child = spawn('sh', ['-c', `${before} exec "$0" "$@"`, execPath, 'server.ts', '--config', file], {
     cwd: root,
     env: {
       PATH: process.env.PATH,

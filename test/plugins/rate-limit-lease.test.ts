@@ -119,6 +119,26 @@ t.test('a key that was refused is refused without asking, until its time is up',
   t.ok(allowed(ask(0, tier)))
 })
 
+t.test('permits are good although no more are to be had', async t => {
+  const { ask, turn } = start(2)
+  const tier = tierOf(10_000, 60_000)
+  let passed = 0
+  for (let i = 0; i < 3_000; i++) {
+    if (allowed(ask(0, tier))) passed++
+    turn(1)
+  }
+  // Somebody else takes all that is left.
+  while (allowed(ask(1, tierOf(10_000, 60_000, 'exact')))) passed++
+  let refused = 0
+  for (let i = 0; i < 200; i++)
+    if (!allowed(ask(0, tier))) refused++
+    else {
+      passed++
+      t.equal(refused, 0, 'not after a refusal') || t.bailout()
+    }
+  t.equal(passed, 10_000)
+})
+
 t.test('keys that come once push out no lease', async t => {
   const { ask, calls, turn } = start(1)
   const tier = tierOf(10_000, 60_000)
