@@ -5,9 +5,12 @@
  */
 export const WORKER_FLAGS: readonly string[] = [
   // MiB: what has just been made is looked through when there is this much of it.
-  '--max-semi-space-size=8',
+  '--max-semi-space-size=4',
   // The rest, when it has grown by this share.
-  '--heap-growing-percent=30',
+  '--heap-growing-percent=20',
+  // What compiling a function has taken is given back when it is done, not when a thread has time for that: under load none
+  // has, and glibc keeps what once was needed (docs/decisions/0025).
+  '--no-maglev-destroy-on-background',
   // What V8 has once seen to live long it makes old from then on: dead, it keeps all alive that it names. A gateway's
   // exchanges then outlive their answers, at a fifth of the floor's time for each (docs/decisions/0023).
   '--no-allocation-site-pretenuring'
