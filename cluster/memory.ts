@@ -9,7 +9,7 @@ export const WORKER_FLAGS: readonly string[] = [
   // The rest, when it has grown by this share.
   '--heap-growing-percent=20',
   // What compiling a function has taken is given back when it is done, not when a thread has time for that: under load none
-  // has, and glibc keeps what once was needed (docs/decisions/0025).
+  // has, and glibc keeps what once was needed (docs/decisions/0022).
   '--no-maglev-destroy-on-background',
   // What V8 has once seen to live long it makes old from then on: dead, it keeps all alive that it names. A gateway's
   // exchanges then outlive their answers, at a fifth of the floor's time for each (docs/decisions/0023).
