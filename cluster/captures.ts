@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { CaptureDescription } from '../plugins/recorder/admin.ts'
-import { shownMatch } from '../plugins/recorder/admin.ts'
+import { type CaptureDescription, shownMatch } from '../plugins/recorder/admin.ts'
 import type { CaptureOptions, CaptureState } from '../plugins/recorder/captures.ts'
 import { type Answer, ask, read } from './ask.ts'
 import type { Cluster, ClusterWorker } from './cluster.ts'

@@ -33,7 +33,7 @@ const gateway: Program = {
   probe: `${urlOf('admin')}/readyz`,
   env: {
     HOST: '127.0.0.1',
-    // Each worker has breakers of its own, and the tour counts the failures that open one.
+    // Each worker counts the failures that open a breaker by itself, and the tour counts with one.
     WORKERS: '1',
     PORT: `${ports.gateway.port}`,
     ADMIN_PORT: `${ports.admin.port}`,

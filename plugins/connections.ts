@@ -9,9 +9,9 @@ import type { HttpOptions } from '../schemas/http.ts'
 import { endGently, rawProblem } from './client-error.ts'
 
 /**
- * Connections: how many there may be, in all and an address (IPv6: a /64), and one exchange at a time on each. Pipelined requests
- * wait for the answer before theirs (RFC 9112, 9.3.2, allows no more for methods that are not safe), and none is
- * carried out behind an answer that ends its connection.
+ * Connections: how many there may be, in all and an address (IPv6: a /64), and one exchange at a time on each.
+ * Pipelined requests wait for the answer before theirs (RFC 9112, 9.3.2, allows no more for methods that are not safe),
+ * and none is carried out behind an answer that ends its connection.
  */
 export interface ConnectionsOptions
   extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket'> {

@@ -36,7 +36,8 @@ export function valuesOf(name: string, labels: object, series: Series): object[]
 
 /**
  * A histogram of exchanges that hashes no labels when it observes: prom-client's costs as much as a log line, so it only
- * gets to see the counts when it is asked for them. A series is one array. They are found by the route's config, which has all that a label may say of it.
+ * gets to see the counts when it is asked for them. A series is one array. They are found by the
+ * route's config, which has all that a label may say of it.
  */
 export class Durations {
   name = 'sluice_exchange_duration_seconds'

@@ -17,7 +17,8 @@ import { type ProblemError, problemOf, sendProblem } from './problem.ts'
  *
  * `grpc-timeout` is the call's deadline, the route's too if that is shorter. What the gateway itself says is a
  * `grpc-status`: UNAUTHENTICATED for 401, RESOURCE_EXHAUSTED for 429, UNAVAILABLE for 502 and 503, DEADLINE_EXCEEDED
- * for 408 and 504. Breaker, metrics and log go by the `grpc-status`, be it the service's or the gateway's. What is no gRPC is answered 415, over HTTP/1.1 505.
+ * for 408 and 504. Breaker, metrics and log go by the `grpc-status`, be it the service's or the gateway's.
+ * What is no gRPC is answered 415, over HTTP/1.1 505.
  */
 export type GrpcRoute = Omit<ForwardRoute, 'method' | 'prefix' | 'trailers'>
 

@@ -72,7 +72,9 @@ export default fp(problem, { name: 'sluice-problem', fastify: '5.x' })
 export function answerUnrouted(scope: FastifyInstance): void {
   try {
     scope.setNotFoundHandler(scope.sendUnrouted)
-  } catch {}
+  } catch (error) {
+    if (!(error as Error).message.startsWith('Not found handler already set')) throw error
+  }
 }
 
 /** Answers `error` as a problem. Also Fastify's `frameworkErrors`: a URL that cannot be read never reaches a hook. */

@@ -20,12 +20,13 @@ export class AttemptDurations {
 export function createAttemptDurations(registry: Registry): (upstream: string) => AttemptDurations {
   const name = 'sluice_upstream_duration_seconds'
   const all = new Map<string, AttemptDurations>()
+  const help = 'From an attempt to the head of its answer, or to its failure'
   registry.registerMetric({
     name,
-    help: 'From an attempt to the head of its answer, or to its failure',
+    help,
     get: () => ({
       name,
-      help: 'From an attempt to the head of its answer, or to its failure',
+      help,
       type: 'histogram',
       values: [...all].flatMap(([upstream, { series }]) =>
         Object.entries(series).flatMap(([outcome, each]) => valuesOf(name, { upstream, outcome }, each))

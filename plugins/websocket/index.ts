@@ -8,11 +8,9 @@ import findMyWay from 'find-my-way'
 import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
-
 import { expires } from '../jwt/index.ts'
 import { ServerResponse } from '../node-http.ts'
 import type { ProblemError } from '../problem.ts'
-
 import type { Headers, UpstreamResponse } from '../upstream/call.ts'
 import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
 import type { UpstreamName } from '../upstream/index.ts'

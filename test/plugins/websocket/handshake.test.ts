@@ -1,0 +1,197 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import pino from 'pino'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { buildGateway, resolveConfig } from '../../../gateway.ts'
+import forward from '../../../plugins/forward.ts'
+import { call, closedPort, startService } from '../../harness.ts'
+import { until } from '../../until.ts'
+import { dial, refused, start, startEcho } from './echo.ts'
+
+t.test('what is refused is refused over HTTP, before the service hears of it', async t => {
+  const { url: service, requests } = await startEcho(t)
+  let calls = 0
+  const { url } = await start(
+    t,
+    service,
+    { maxConnections: 1, allowOrigins: ['https://shop.example'] },
+    {
+      hook: app =>
+        app.addHook('onRequest', async request => {
+          calls++
+          if (request.headers.authorization === 'no') throw Object.assign(new Error(), { statusCode: 401 })
+        })
+    }
+  )
+  const problem = { 'content-type': 'application/problem+json', 'x-request-id': /./ }
+  t.match(await refused(dial(t, url, [], { headers: { authorization: 'no' } })), {
+    status: 401,
+    headers: problem
+  })
+  t.match(await refused(dial(t, url, [], { origin: 'https://evil.example' })), {
+    status: 403,
+    headers: problem,
+    json: { type: 'urn:sluice:origin-refused' }
+  })
+  t.match(await refused(dial(t, url, [], { protocolVersion: 8 })), {
+    status: 426,
+    headers: { ...problem, 'sec-websocket-version': '13' }
+  })
+  t.equal(requests.length, 0)
+  t.equal(calls, 3)
+
+  await once(dial(t, url, [], { origin: 'https://shop.example' }), 'open')
+  t.match(await refused(dial(t, url)), { status: 503, headers: { 'retry-after': '1' } })
+  for (const { socket } of requests) socket.destroy()
+  let again: WebSocket
+  for (;;) {
+    again = dial(t, url, [], { origin: url })
+    if (
+      await Promise.race([
+        once(again, 'open').then(() => true),
+        once(again, 'unexpected-response').then(() => false)
+      ])
+    )
+      break
+  }
+  t.pass('a place is free once a connection has ended')
+})
+
+t.test('a plain request is told to upgrade; another protocol is ignored', async t => {
+  const { url: service } = await startEcho(t)
+  const { url } = await start(t, service)
+  const answer = await call(`${url}/feed/live`)
+  t.equal(answer.status, 426)
+  t.equal(answer.headers.get('upgrade'), 'websocket')
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write('GET /feed/plain HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  t.match(text, /^HTTP\/1.1 200 OK[^]*plain/)
+})
+
+t.test(
+  'a handshake with another route, or with none, is a request like others, and has its line',
+  async t => {
+    const { url: service, requests } = await startEcho(t)
+    const lines: string[] = []
+    const config = resolveConfig(
+      {
+        default: {
+          upstreams: { products: { url: service } },
+          scopes: {
+            feed: {
+              prefix: '/feed',
+              routes: async (app: FastifyInstance) => {
+                app.websocket({ url: '/live', upstream: 'products', prefix: '/socket' })
+                await app.register(forward)
+                app.forward({ method: 'POST', url: '/plain', upstream: 'products', prefix: '' })
+              }
+            }
+          }
+        }
+      },
+      {}
+    )
+    const gateway = await buildGateway(
+      config,
+      pino({ level: 'info' }, { write: line => void lines.push(line) })
+    )
+    t.teardown(() => gateway.close())
+    const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+
+    const none = await refused(new WebSocket(`${url.replace('http', 'ws')}/nowhere`))
+    t.match(none, { status: 404, json: { type: 'urn:sluice:route-not-found' } })
+    const method = await refused(new WebSocket(`${url.replace('http', 'ws')}/feed/plain`))
+    t.match(method, { status: 405, headers: { allow: 'POST' } })
+    // Its body is read, and nothing behind it taken for a request.
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.write(
+      'POST /feed/plain HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\n\r\nbodyGET /feed/live HTTP/1.1\r\nHost: x\r\n\r\n'
+    )
+    let text = ''
+    for await (const chunk of socket) text += chunk
+    t.match(text, /^HTTP\/1.1 200 OK[^]*plain$/)
+    t.equal(requests.length, 0)
+
+    const told = () => lines.filter(line => line.includes('"msg":"exchange"')).map(line => JSON.parse(line))
+    await until(() => told().length === 3)
+    t.match(told(), [
+      { method: 'GET', status: 404, reqId: none.json.requestId },
+      { method: 'GET', status: 405 },
+      { method: 'POST', route: '/feed/plain', status: 200 }
+    ])
+  }
+)
+
+t.test('bytes before the answer end the connection', async t => {
+  let seen = 0
+  const service = await startService(t, () => {})
+  const { url, gateway } = await start(t, service)
+  gateway.onExchangeEnd(() => seen++)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(
+    'GET /feed/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+  )
+  setTimeout(() => socket.write('early'), 100)
+  await once(socket, 'close')
+  await until(() => seen === 1)
+  t.pass('it is closed, and the exchange has ended')
+})
+
+t.test('a service that refuses, breaks or lies is a problem, and the breaker counts it', async t => {
+  const refusing = await startService(t, (_request, response) => response.writeHead(403).end('no'))
+  const { url: forbidden, gateway } = await start(t, refusing)
+  t.match(await refused(dial(t, forbidden)), { status: 403, json: { title: 'Forbidden' } })
+  t.equal(gateway.upstream('products').state().breaker.failures, 0)
+
+  const away = await start(
+    t,
+    await closedPort(),
+    {},
+    { breaker: { failures: 1, resetTimeout: 30_000, trials: 1, shared: true } }
+  )
+  t.match(await refused(dial(t, away.url)), { status: 502 })
+  t.match(await refused(dial(t, away.url)), { status: 503 })
+
+  const service = await startService(t, () => {})
+  const slow = await start(t, service, { config: { deadline: 100 } })
+  t.match(await refused(dial(t, slow.url)), { status: 504 })
+
+  const lying = createServer()
+  lying.on('upgrade', (_request, socket) =>
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+    )
+  )
+  lying.listen(0, '127.0.0.1')
+  await once(lying, 'listening')
+  t.teardown(() => lying.close())
+  const lied = await start(t, `http://127.0.0.1:${(lying.address() as AddressInfo).port}`)
+  t.match(await refused(dial(t, lied.url)), { status: 502 })
+})
+
+t.test('a client that leaves before the answer cancels the handshake', async t => {
+  let closed = 0
+  const server = createServer()
+  let started = 0
+  server.on('upgrade', (_request, socket) => {
+    started++
+    socket.on('error', () => {})
+    socket.on('end', () => closed++)
+    socket.resume()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { url } = await start(t, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const socket = dial(t, url)
+  await until(() => started === 1)
+  socket.terminate()
+  await until(() => closed === 1)
+  t.pass('it is cancelled')
+})
