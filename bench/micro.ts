@@ -5,6 +5,7 @@ import { generateKeyPair, SignJWT } from 'jose'
 import { bench, do_not_optimize, group, run } from 'mitata'
 import { LruMap } from 'toad-cache'
 import { Compile } from 'typebox/compile'
+import { ExchangeLine } from '../plugins/access-log.ts'
 import exchanges, { type Exchange } from '../plugins/exchange.ts'
 import { createLogger } from '../plugins/log.ts'
 import { createLeasedLimiter } from '../plugins/rate-limit/lease.ts'
@@ -93,10 +94,9 @@ group('version', () => {
 
 const exchange = await exchangeOf('x'.repeat(500))
 group('an exchange that has ended', () => {
+  const line = new ExchangeLine(exchange, ',"route":"/api/v1/orders/:id","scope":"orders"', '')
   const logger = createLogger('info', '/dev/null')
-  const members =
-    '"reqId":"01234567-89ab-4def-00000000","trace":"0123456789abcdef0123456789abcdef","method":"GET","route":"/api/v1/orders/:id","scope":"orders","status":200,"consumer":"u-1","tier":"premium","limit":"allowed","upstream":"orders","endpoint":"http://127.0.0.1:4001","attempts":1,"in":1024,"out":512,"ms":1.234,"admit":0.123,"wait":1.056,"send":0.055,"msg":"exchange"'
-  bench('its line, to a destination', () => logger?.line?.(members))
+  bench('its line, to a destination', () => logger?.line?.(line))
   const ring = new Ring(1_000, 16_777_216, 4_096)
   let i = 0
   bench('recorded: a token of 700 octets, 500 of an answer', () => ring.add(++i, exchange, i))
