@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import pino from 'pino'
+import { Pages } from './pages.ts'
 import type { Redactor } from './redact/index.ts'
 
 /** pino, by the page: with lines that are put together when they are written, and how many were lost since the start. */
@@ -19,53 +20,33 @@ export interface Line {
 }
 
 /**
- * Logs to a file descriptor or a path, in the background: lines are written by the page or after `FLUSH` ms, and lost
- * rather than waited for once `BACKLOG` bytes wait already; the next one that is written says how many. Undefined if
- * nothing is to be logged: Fastify then does without what a line would need. `redactor` for what plugins log as
- * `headers` and `url`. `atOnce`: bytes of a write at most, where others write to the same place; a line that is longer
- * is written all the same.
+ * Logs to a file descriptor or a path, in the background, or loses lines rather than wait (see pages.ts); the next one that
+ * is written says how many. Undefined if nothing is to be logged: Fastify then does without what a line would need.
+ * `redactor` for what plugins log as `headers` and `url`. `atOnce`: bytes of a write at most, where others write to the same
+ * place.
  */
 export function createLogger(
   level: string,
-  dest: string | number = 1,
+  to: string | number = 1,
   redactor?: Redactor,
-  atOnce = BACKLOG
+  atOnce?: number
 ): GatewayLogger | undefined {
   if (level === 'silent') return undefined
-  let page = Buffer.alloc(0)
-  // Of the page, what is written and not yet handed on.
-  let start = 0
-  let end = 0
   let timer: NodeJS.Timeout | undefined
   let waiting: Line[] = []
-  // Before pino's own listener, which then writes what waits in the destination.
-  process.once('exit', flush)
-  // A page a write: it would join those that wait.
-  const destination = pino.destination({
-    dest,
-    sync: false,
-    maxLength: BACKLOG,
-    maxWrite: 1,
-    contentMode: 'buffer'
-  })
-  // A full disk, a terminal that has gone: lines wait and are lost, nothing else. Its flushSync would try for ever.
-  const { flushSync } = destination
-  destination.on('error', () => {
-    destination.flushSync = () => {}
-  })
-  destination.on('write', () => {
-    destination.flushSync = flushSync
-  })
-  const pages = {
+  const pages = new Pages(to, atOnce, dropped => logger.warn({ dropped }, 'lines were lost'))
+  const stream = {
     write(text: string) {
       writeLines()
-      write(text)
+      pages.write(text)
+      timer ??= setTimeout(flush, FLUSH).unref()
     },
     flushSync() {
-      flush()
-      destination.flushSync()
+      writeLines()
+      pages.flushSync()
     }
   }
+  process.once('exit', stream.flushSync)
   const serializers = {
     req: describeRequest,
     res: describeReply,
@@ -74,20 +55,8 @@ export function createLogger(
       url: (url: unknown) => (typeof url === 'string' ? redactor.url(url) : url)
     })
   }
-  const logger = pino({ level, serializers }, pages)
+  const logger = pino({ level, serializers }, stream)
   const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
-  let dropped = 0
-  let lost = 0
-  destination.on('drop', (bytes: Buffer) => {
-    const lines = bytes.toString('latin1').split('\n').length - 1
-    dropped += lines
-    lost += lines
-  })
-  destination.on('drain', () => {
-    if (dropped === 0) return
-    logger.warn({ dropped }, 'lines were lost')
-    dropped = 0
-  })
   return Object.assign(logger, {
     // By the batch: what puts a line together is then in the processor's caches, from which a request, which runs
     // through half of a megabyte of other code, has washed it away.
@@ -95,40 +64,20 @@ export function createLogger(
       if (waiting.push(line) === BATCH) writeLines()
       else timer ??= setTimeout(flush, FLUSH).unref()
     },
-    lost: () => lost
+    lost: () => pages.lost
   })
 
   function writeLines(): void {
     if (waiting.length === 0) return
     const lines = waiting
     waiting = []
-    for (const line of lines) write(`{"level":30,"time":${line.time}${tail}${line.members()}}\n`)
-  }
-
-  // Encoded here: sonic-boom would measure a page and node encode it, which costs more than to put it together.
-  function write(text: string): void {
-    const most = text.length * 3
-    if (most > page.length - end) {
-      turn()
-      page = Buffer.allocUnsafeSlow(Math.max(most, PAGE))
-      start = end = 0
-    }
-    const size = page.write(text, end)
-    if (end + size - start > atOnce) turn()
-    end += size
-    timer ??= setTimeout(flush, FLUSH).unref()
+    for (const line of lines) pages.write(`{"level":30,"time":${line.time}${tail}${line.members()}}\n`)
   }
 
   function flush(): void {
-    writeLines()
-    turn()
-  }
-
-  function turn(): void {
-    clearTimeout(timer)
     timer = undefined
-    if (end > start) destination.write(page.subarray(start, end) as unknown as string)
-    start = end
+    writeLines()
+    pages.flush()
   }
 }
 
@@ -149,9 +98,6 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
 
 /** Lines. */
 const BATCH = 32
-/** Bytes. */
-const PAGE = 65_536
-const BACKLOG = 4_194_304
 /** Milliseconds. */
 const FLUSH = 200
 

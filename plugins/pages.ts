@@ -1,0 +1,164 @@
+import { openSync, write, writeSync } from 'node:fs'
+
+/**
+ * Writes text to a file descriptor, or to the end of a file, in the background: by the page or when told to. What waits
+ * once `BACKLOG` bytes wait already is lost, by lines and counted. A destination that fails is tried again with each page.
+ *
+ * Not sonic-boom: it allocates and copies each page again before it writes it, which takes as long as putting the lines
+ * together does. These pages are used again.
+ */
+export class Pages {
+  /** Lines, since the start. */
+  lost = 0
+  #fd: number
+  #atOnce: number
+  /** Is called once nothing waits any more, with the number of lines that have been lost since it was called last. */
+  #onRecovered: (dropped: number) => void
+  #dropped = 0
+  #page = new Page(0)
+  /** Of the page, what is written and not yet handed on. */
+  #start = 0
+  #end = 0
+  #free: Page[] = []
+  #parts: Part[] = []
+  #waiting = 0
+  #isWriting = false
+
+  /** `atOnce`: bytes of a write at most; a line that is longer is written all the same. */
+  constructor(to: number | string, atOnce: number | undefined, onRecovered: (dropped: number) => void) {
+    this.#fd = typeof to === 'number' ? to : openSync(to, 'a')
+    this.#atOnce = atOnce ?? PAGE
+    this.#onRecovered = onRecovered
+  }
+
+  /** Whole lines. */
+  write(text: string): void {
+    const most = text.length * 3
+    if (most > this.#page.bytes.length - this.#end) this.#turn(most)
+    const size = this.#page.bytes.write(text, this.#end)
+    if (this.#end + size - this.#start > this.#atOnce) this.flush()
+    this.#end += size
+  }
+
+  /** Hands on what has been written. */
+  flush(): void {
+    const size = this.#end - this.#start
+    if (size > 0) {
+      const part = { page: this.#page, start: this.#start, end: this.#end }
+      if (this.#waiting + size > BACKLOG) this.#lose(part)
+      else {
+        this.#parts.push(part)
+        this.#waiting += size
+        this.#page.waiting++
+      }
+      this.#start = this.#end
+    }
+    this.#writeNext()
+  }
+
+  /** Waits for a destination that is slow, for `PATIENCE` at most, and for none that fails. */
+  flushSync(): void {
+    this.flush()
+    // The first is a thread's already, which the process waits for.
+    const parts = this.#parts.splice(this.#isWriting ? 1 : 0)
+    const until = Date.now() + PATIENCE
+    for (const part of parts) {
+      while (part.start < part.end)
+        try {
+          part.start += writeSync(this.#fd, part.page.bytes, part.start, part.end - part.start)
+        } catch (error) {
+          if (!isFull(error as NodeJS.ErrnoException) || Date.now() > until) break
+          Atomics.wait(CLOCK, 0, 0, RETRY)
+        }
+      if (part.start < part.end) this.#lose(part)
+      this.#waiting -= part.end - part.start
+      this.#leave(part.page)
+    }
+  }
+
+  #turn(most: number): void {
+    this.flush()
+    this.#page.isCurrent = false
+    this.#recycle(this.#page)
+    this.#page = (most <= PAGE ? this.#free.pop() : undefined) ?? new Page(Math.max(most, PAGE))
+    this.#page.isCurrent = true
+    this.#start = this.#end = 0
+  }
+
+  #writeNext(): void {
+    const [part] = this.#parts
+    if (part === undefined || this.#isWriting) return
+    this.#isWriting = true
+    write(this.#fd, part.page.bytes, part.start, part.end - part.start, null, this.#onWritten)
+  }
+
+  #onWritten = (error: NodeJS.ErrnoException | null, size: number): void => {
+    this.#isWriting = false
+    if (error !== null) {
+      if (isFull(error)) setTimeout(() => this.#writeNext(), RETRY)
+      return
+    }
+    const part = this.#parts[0] as Part
+    part.start += size
+    this.#waiting -= size
+    if (part.start === part.end) {
+      this.#parts.shift()
+      this.#leave(part.page)
+    }
+    if (this.#parts.length > 0) return this.#writeNext()
+    const dropped = this.#dropped
+    this.#dropped = 0
+    if (dropped > 0) this.#onRecovered(dropped)
+  }
+
+  #lose({ page, start, end }: Part): void {
+    const { bytes } = page
+    let lines = 0
+    for (let at = start; at < end && (at = bytes.indexOf(LINE_END, at)) !== -1 && at < end; at++) lines++
+    this.#dropped += lines
+    this.lost += lines
+  }
+
+  #leave(page: Page): void {
+    page.waiting--
+    this.#recycle(page)
+  }
+
+  #recycle(page: Page): void {
+    if (page.isCurrent || page.waiting > 0) return
+    if (page.bytes.length === PAGE && this.#free.length < SPARE) this.#free.push(page)
+  }
+}
+
+class Page {
+  bytes: Buffer
+  /** Parts of it that have not been written. */
+  waiting = 0
+  isCurrent = false
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size)
+  }
+}
+
+interface Part {
+  page: Page
+  start: number
+  end: number
+}
+
+/** Of a pipe that nobody empties fast enough. */
+function isFull({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EAGAIN' || code === 'EBUSY'
+}
+
+/** Bytes. */
+const PAGE = 65_536
+const BACKLOG = 4_194_304
+/** Pages that wait to be used again. */
+const SPARE = 4
+/** Milliseconds. */
+const RETRY = 100
+const PATIENCE = 1_000
+const LINE_END = 10
+const CLOCK = new Int32Array(new SharedArrayBuffer(4))
