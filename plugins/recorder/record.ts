@@ -122,13 +122,13 @@ export class Recorded {
   }
 
   heads(): Heads {
-    const [requestId = '', traceparent = '', url = '', remote] = this.#text(START, LEAD).split('\n')
+    const [requestId = '', traceparent = '', url = '', remote] = this.#lines(START, LEAD)
     return {
       requestId,
       traceparent,
       url,
       remote: remote || undefined,
-      requestHeaders: this.#text(LEAD, HEADERS).split('\n'),
+      requestHeaders: this.#lines(LEAD, HEADERS),
       responseHead: this.#text(HEADERS, HEAD)
     }
   }
@@ -146,6 +146,11 @@ export class Recorded {
     if (size <= 0) return undefined
     const content = this.#part(before, end)
     return { content, size, isCut: content.length < size }
+  }
+
+  /** Each of them has a line break at its end. */
+  #lines(before: number, end: number): string[] {
+    return this.#text(before, end).split('\n').slice(0, -1)
   }
 
   #text(before: number, end: number): string {

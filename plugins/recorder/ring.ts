@@ -18,7 +18,7 @@ export class Ring {
   #limit: number
   #numbers: Float64Array
   #names: unknown[]
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes = Buffer.alloc(0) as Bytes
   /** Where the bytes of the latest end. */
   #end = 0
   #next = 0
@@ -48,15 +48,19 @@ export class Ring {
     const { raw } = request
     exchange.countBytes()
     const limit = this.#limit
-    // No part of the first has a line break.
-    const lead = `${request.id}\n${exchange.traceparent}\n${raw.url}\n${socket.remoteAddress ?? ''}`
-    const headers = raw.rawHeaders.join('\n')
+    // None of these has a line break.
+    const { rawHeaders } = raw
+    const url = raw.url as string
+    const { traceparent } = exchange
+    const remote = socket.remoteAddress ?? ''
+    let room = request.id.length + traceparent.length + url.length + remote.length + 4 + rawHeaders.length
+    for (let i = 0; i < rawHeaders.length; i++) room += (rawHeaders[i] as string).length
     const head = headOf(reply.raw)
     const answer = head === '' ? undefined : exchange.sent
 
-    let end = this.#reserve(
-      lead.length + headers.length + head.length + mostOf(exchange.received, limit) + mostOf(answer, limit)
-    )
+    room += head.length + mostOf(exchange.received, limit) + mostOf(answer, limit)
+
+    let end = this.#reserve(room)
     const bytes = this.#bytes
     const numbers = this.#numbers
     const row = this.#next * at.NUMBERS
@@ -77,9 +81,14 @@ export class Ring {
     numbers[row + at.WAIT] = calledAt > 0 ? (answeredAt || endedAt) - calledAt : Number.NaN
     numbers[row + at.SEND] = answeredAt > 0 ? endedAt - answeredAt : Number.NaN
     numbers[row + at.START] = end
-    numbers[row + at.LEAD] = end += bytes.write(lead, end, 'latin1')
-    numbers[row + at.HEADERS] = end += bytes.write(headers, end, 'latin1')
-    numbers[row + at.HEAD] = end += bytes.write(head, end, 'latin1')
+    // One by one: to write each takes less than to join them.
+    end = writeLine(bytes, request.id, end)
+    end = writeLine(bytes, traceparent, end)
+    end = writeLine(bytes, url, end)
+    numbers[row + at.LEAD] = end = writeLine(bytes, remote, end)
+    for (let i = 0; i < rawHeaders.length; i++) end = writeLine(bytes, rawHeaders[i] as string, end)
+    numbers[row + at.HEADERS] = end
+    numbers[row + at.HEAD] = end += bytes.latin1Write(head, end)
     const received = keep(exchange.received, limit, bytes, end)
     numbers[row + at.RECEIVED] = end += received
     numbers[row + at.RECEIVED_SIZE] = sizeOf(exchange.received, received, limit)
@@ -153,7 +162,7 @@ export class Ring {
   #grow(needed: number): void {
     const larger = Buffer.allocUnsafeSlow(
       Math.max(needed, Math.min(this.#memory, Math.ceil(this.#bytes.length * GROWTH)))
-    )
+    ) as Bytes
     larger.set(this.#bytes.subarray(0, this.#end))
     this.#bytes = larger
   }
@@ -165,6 +174,18 @@ export class Ring {
 }
 
 const GROWTH = 1.5
+
+/** What `write` comes to with an encoding, which it would look at for each of twenty strings. */
+interface Bytes extends Buffer {
+  latin1Write(text: string, offset: number): number
+}
+
+/** Returns where the line ends. */
+function writeLine(bytes: Bytes, text: string, start: number): number {
+  const end = start + bytes.latin1Write(text, start)
+  bytes[end] = 10
+  return end + 1
+}
 
 /** Node's own text of the head, which there is once it has been written; HTTP/2 has no such thing. */
 function headOf(raw: ServerResponse): string {
