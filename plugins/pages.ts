@@ -153,7 +153,7 @@ function isFull({ code }: NodeJS.ErrnoException): boolean {
 }
 
 /** Bytes. */
-const PAGE = 65_536
+const PAGE = 131_072
 const BACKLOG = 4_194_304
 /** Pages that wait to be used again. */
 const SPARE = 4

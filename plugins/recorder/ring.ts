@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Exchange } from '../exchange.ts'
 import type { ProblemError } from '../problem.ts'
+import { MASK } from '../redact/index.ts'
 import { keep, mostOf, sizeOf } from './body.ts'
 import * as at from './record.ts'
 
@@ -10,7 +11,8 @@ import * as at from './record.ts'
  *
  * They lie one behind the other in memory that is walked through again and again, and nothing that a request has brought
  * with it is held on to: what is kept for as long as a ring is would have every string of a request moved into the old
- * generation, and collected there. Nothing is parsed, unpacked or redacted before somebody reads it (see show.ts).
+ * generation, and collected there. But for long credentials, nothing is parsed, unpacked or redacted before somebody reads
+ * it (see show.ts).
  */
 export class Ring {
   #size: number
@@ -86,7 +88,12 @@ export class Ring {
     end = writeLine(bytes, traceparent, end)
     end = writeLine(bytes, url, end)
     numbers[row + at.LEAD] = end = writeLine(bytes, remote, end)
-    for (let i = 0; i < rawHeaders.length; i++) end = writeLine(bytes, rawHeaders[i] as string, end)
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] as string
+      const value = rawHeaders[i + 1] as string
+      end = writeLine(bytes, name, end)
+      end = writeLine(bytes, value.length > LONG && NEVER_SHOWN.has(name) ? MASK : value, end)
+    }
     numbers[row + at.HEADERS] = end
     numbers[row + at.HEAD] = end += bytes.latin1Write(head, end)
     const received = keep(exchange.received, limit, bytes, end)
@@ -174,6 +181,9 @@ export class Ring {
 }
 
 const GROWTH = 1.5
+/** Most of what a head has in bytes, and masked for whoever reads it: it need not be in memory. */
+const NEVER_SHOWN = new Set(['authorization', 'Authorization', 'cookie', 'Cookie'])
+const LONG = 64
 
 /** What `write` comes to with an encoding, which it would look at for each of twenty strings. */
 interface Bytes extends Buffer {
