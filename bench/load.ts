@@ -43,6 +43,23 @@ export async function load(
   return { cpu: spent / done.total, rate: done.total / duration, p50: latency.p50, p99: latency.p99 }
 }
 
+/** Until the process of the subject ends. */
+export function loadAlways(
+  { requests, status = 200 }: Pick<Subject, 'requests' | 'status'>,
+  { url }: Pick<Measured, 'url'>,
+  connections: number
+): { answered: number; strange: number } {
+  const counts = { answered: 0, strange: 0 }
+  const setupClient = shareOut(requests, connections)
+  const options = { url, connections, duration: 86_400, timeout: 3_600, setupClient }
+  const instance = autocannon(options, () => {})
+  instance.on('response', (_client, code) => {
+    counts.answered++
+    if (code !== status) counts.strange++
+  })
+  return counts
+}
+
 /** So many requests, whatever is answered. */
 export async function loadRequests(
   { requests }: Pick<Subject, 'requests'>,

@@ -1,4 +1,4 @@
-import { measure } from './measure.ts'
+import { measureInSlices } from './measure.ts'
 import { cpuRatio } from './report.ts'
 
 /**
@@ -17,9 +17,10 @@ const PAIRS = [
 ] as const
 
 const wanted = new Set<string>(PAIRS.flat())
-const results = await measure({
-  rounds: Number(process.argv[2] ?? 31),
-  seconds: 0.4,
+const results = await measureInSlices({
+  rounds: Number(process.argv[2] ?? 15),
+  replicas: 3,
+  seconds: 0.6,
   connections: 64,
   isWanted: name => wanted.has(name)
 })
