@@ -16,19 +16,23 @@ const PAIRS = [
   ['seen POST, both', 'unseen POST']
 ] as const
 
-const wanted = new Set<string>(PAIRS.flat())
-const results = await measureInSlices({
-  rounds: Number(process.argv[2] ?? 15),
-  replicas: 3,
-  seconds: 0.6,
-  connections: 64,
-  isWanted: name => wanted.has(name)
-})
 let isOver = false
-for (const [subject, to] of PAIRS) {
-  const { median, low, high } = cpuRatio(results, subject, to) as NonNullable<ReturnType<typeof cpuRatio>>
-  console.log(`${subject}: ${median.toFixed(3)} x ${to} (quartiles ${low.toFixed(3)}-${high.toFixed(3)})`)
-  if (subject === PROMISED && !(median <= LIMIT)) isOver = true
+// Few processes at once: the more of them take turns, the less of what each needs is in the processor's caches.
+for (const base of new Set(PAIRS.map(([, to]) => to))) {
+  const pairs = PAIRS.filter(([, to]) => to === base)
+  const wanted = new Set<string>(pairs.flat())
+  const results = await measureInSlices({
+    rounds: Number(process.argv[2] ?? 15),
+    replicas: 3,
+    seconds: 0.6,
+    connections: 64,
+    isWanted: name => wanted.has(name)
+  })
+  for (const [subject, to] of pairs) {
+    const { median, low, high } = cpuRatio(results, subject, to) as NonNullable<ReturnType<typeof cpuRatio>>
+    console.log(`${subject}: ${median.toFixed(3)} x ${to} (quartiles ${low.toFixed(3)}-${high.toFixed(3)})`)
+    if (subject === PROMISED && !(median <= LIMIT)) isOver = true
+  }
 }
 console.log(isOver ? `both cost more than ${LIMIT}` : `both cost no more than ${LIMIT}`)
 process.exit(isOver ? 1 : 0)

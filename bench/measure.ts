@@ -95,7 +95,7 @@ export function measureInSlices(options: MeasureOptions): Promise<Result[]> {
 /** Seconds. */
 const WARM_UP = 3
 /** Milliseconds. */
-const SLICE = 60
+const SLICE = 100
 
 async function withSubjects(
   options: MeasureOptions,
