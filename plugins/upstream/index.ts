@@ -96,6 +96,16 @@ async function upstreams(
   })
 }
 
+/** An answer that fails before its head has been sent is the gateway's, and has none of the service's headers. */
+function forgetOnFailure(body: Readable, reply: FastifyReply): void {
+  const own = reply.getHeaders()
+  body.once('error', () => {
+    if (reply.raw.headersSent) return
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+    reply.headers(own)
+  })
+}
+
 export default fp(upstreams, { name: 'sluice-upstream', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 /**
@@ -131,6 +141,7 @@ const MAX_TEXT = 4_096
 function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
   if (!Buffer.isBuffer(body)) {
+    if (body instanceof Readable) forgetOnFailure(body, reply)
     const type = headers['content-type']
     if (body instanceof Readable && typeof type === 'string') {
       if (type.startsWith('text/event-stream')) reply.raw.once('pipe', flushHead)

@@ -67,3 +67,27 @@ t.test('an octet above 7F in a header stays one beside a small text', async t =>
   for await (const chunk of socket) answer += chunk.toString('latin1')
   t.match(answer, /\r\nx-case: \xab\r\n/i)
 })
+
+t.test('an answer that fails before its first byte leaves none of its headers on the 502', async t => {
+  const service = await startTcpService(t, socket =>
+    socket.end(
+      'HTTP/1.1 404 x\r\nSet-Cookie: a=b\r\nCache-Control: max-age=60\r\nETag: "a"\r\nVary: x\r\nX-Case: \xff\r\n' +
+        'Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\nno chunk',
+      'latin1'
+    )
+  )
+  const { url } = await startGateway(t, {
+    upstreams: { products: { url: service } },
+    scopes: {
+      products: { prefix: '/products', routes: products, cors: { origins: ['https://shop.example'] } }
+    }
+  })
+  const answer = await call(`${url}/products`, { headers: { origin: 'https://shop.example' } })
+  t.equal(answer.status, 502)
+  t.equal(answer.headers.get('content-type'), 'application/problem+json')
+  for (const name of ['set-cookie', 'cache-control', 'etag', 'x-case'])
+    t.equal(answer.headers.get(name), null, name)
+  t.match(answer.headers.get('x-request-id'), /./)
+  t.equal(answer.headers.get('access-control-allow-origin'), 'https://shop.example')
+  t.equal(answer.headers.get('vary'), 'Origin')
+})
