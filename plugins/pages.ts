@@ -23,6 +23,7 @@ export class Pages {
   #parts: Part[] = []
   #waiting = 0
   #isWriting = false
+  #retry: NodeJS.Timeout | undefined
 
   /** `atOnce`: bytes of a write at most; a line that is longer is written all the same. */
   constructor(to: number | string, atOnce: number | undefined, onRecovered: (dropped: number) => void) {
@@ -63,6 +64,7 @@ export class Pages {
     const parts = this.#parts.splice(this.#isWriting ? 1 : 0)
     const until = Date.now() + PATIENCE
     for (const part of parts) {
+      this.#waiting -= part.end - part.start
       while (part.start < part.end)
         try {
           part.start += writeSync(this.#fd, part.page.bytes, part.start, part.end - part.start)
@@ -71,7 +73,6 @@ export class Pages {
           Atomics.wait(CLOCK, 0, 0, RETRY)
         }
       if (part.start < part.end) this.#lose(part)
-      this.#waiting -= part.end - part.start
       this.#leave(part.page)
     }
   }
@@ -87,7 +88,7 @@ export class Pages {
 
   #writeNext(): void {
     const [part] = this.#parts
-    if (part === undefined || this.#isWriting) return
+    if (part === undefined || this.#isWriting || this.#retry !== undefined) return
     this.#isWriting = true
     write(this.#fd, part.page.bytes, part.start, part.end - part.start, null, this.#onWritten)
   }
@@ -95,7 +96,7 @@ export class Pages {
   #onWritten = (error: NodeJS.ErrnoException | null, size: number): void => {
     this.#isWriting = false
     if (error !== null) {
-      if (isFull(error)) setTimeout(() => this.#writeNext(), RETRY)
+      if (isFull(error)) this.#retry = setTimeout(this.#tryAgain, RETRY)
       return
     }
     const part = this.#parts[0] as Part
@@ -109,6 +110,11 @@ export class Pages {
     const dropped = this.#dropped
     this.#dropped = 0
     if (dropped > 0) this.#onRecovered(dropped)
+  }
+
+  #tryAgain = (): void => {
+    this.#retry = undefined
+    this.#writeNext()
   }
 
   #lose({ page, start, end }: Part): void {

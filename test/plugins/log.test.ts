@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, constants, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -54,4 +55,28 @@ t.test('lines of any length arrive whole and in order, whatever is written at on
     )
     t.equal(logger?.lost?.(), 0)
   }
+})
+
+t.test('what is written at once does not wait, and so is not counted as waiting', async t => {
+  const logger = createLogger('info', join(t.testdir(), 'log'))
+  // More than may wait.
+  for (let i = 0; i < 100; i++) logger?.fatal('x'.repeat(60_000))
+  t.equal(logger?.lost?.(), 0)
+})
+
+t.test('a pipe that is full is tried again, by one timer', async t => {
+  const pipe = join(t.testdir(), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  // Open at both ends, so that there is a reader, who does not read.
+  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+  const logger = createLogger('info', fd)
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const before = timers()
+  for (let i = 0; i < 30; i++) {
+    logger?.info('x'.repeat(130_000))
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  const during = timers()
+  closeSync(fd)
+  t.ok(during - before <= 3, `${before} before, ${during} while it is full`)
 })
