@@ -43,10 +43,10 @@ export async function load(
   return { cpu: spent / done.total, rate: done.total / duration, p50: latency.p50, p99: latency.p99 }
 }
 
-/** Until the process of the subject ends. */
+/** Until this process ends. */
 export function loadAlways(
   { requests, status = 200 }: Pick<Subject, 'requests' | 'status'>,
-  { url }: Pick<Measured, 'url'>,
+  url: string,
   connections: number
 ): { answered: number; strange: number } {
   const counts = { answered: 0, strange: 0 }

@@ -6,7 +6,8 @@ import { bench, do_not_optimize, group, run } from 'mitata'
 import { LruMap } from 'toad-cache'
 import { Compile } from 'typebox/compile'
 import { ExchangeLine } from '../plugins/access-log.ts'
-import exchanges, { type Exchange } from '../plugins/exchange.ts'
+import type { Ended } from '../plugins/ended.ts'
+import exchanges from '../plugins/exchange.ts'
 import { createLogger } from '../plugins/log.ts'
 import { createLeasedLimiter } from '../plugins/rate-limit/lease.ts'
 import { createTier } from '../plugins/rate-limit/limiter.ts'
@@ -92,33 +93,33 @@ group('version', () => {
   bench('count a consumer', () => usage.count(`user-${i++ % 500}`, i))
 })
 
-const exchange = await exchangeOf('x'.repeat(500))
+const ended = await endedOf('x'.repeat(500))
 group('an exchange that has ended', () => {
-  const line = new ExchangeLine(exchange, ',"route":"/api/v1/orders/:id","scope":"orders"', '')
+  const line = new ExchangeLine(ended, ',"route":"/api/v1/orders/:id","scope":"orders"', '')
   const logger = createLogger('info', '/dev/null')
   bench('its line, to a destination', () => logger?.line?.(line))
   const ring = new Ring(1_000, 16_777_216, 4_096)
   let i = 0
-  bench('recorded: a token of 700 octets, 500 of an answer', () => ring.add(++i, exchange, i))
+  bench('recorded: a token of 700 octets, 500 of an answer', () => ring.add(++i, ended))
 })
 
 /** One that a client has really had. */
-async function exchangeOf(answer: string): Promise<Exchange> {
+async function endedOf(answer: string): Promise<Ended> {
   const app = Fastify()
   await app.register(exchanges, { deadline: 10_000 })
-  const ended = new Promise<Exchange>(resolve => app.onExchangeEnd(resolve))
+  const ended = new Promise<Ended>(resolve => app.onExchangeEnd(exchange => resolve(exchange.ended)))
   app.get('/', request => {
     request.exchange.sent = answer
     return answer
   })
   const headers = { authorization: `Bearer ${'a'.repeat(700)}` }
   await (await fetch(await app.listen({ port: 0, host: '127.0.0.1' }), { headers })).text()
-  const exchange = await ended
+  await ended
   const closed = once(app.server, 'close')
   app.server.closeAllConnections()
   app.server.close()
   await closed
-  return exchange
+  return ended
 }
 
 await run()

@@ -10,6 +10,8 @@ import { WORKER_ENV, WORKER_FLAGS } from '../cluster/memory.ts'
 export interface Measured {
   child: ChildProcess
   url: string
+  /** Of each gateway, if it has several. */
+  urls: string[]
   /** Microseconds of CPU, user and system, since its start. */
   cpu(): number
   /** Bytes resident. */
@@ -35,7 +37,8 @@ export async function startNode(
     once(child, 'message'),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`${script} ended with ${code}`)))
   ])
-  return measured(child, (message as { port: number }).port)
+  const { port, ports } = message as { port: number; ports?: number[] }
+  return measured(child, port, ports)
 }
 
 /** A script of this folder; see `startNode`. */
@@ -63,11 +66,12 @@ export function startGateway(
   return startScript(script, { NODE_COMPILE_CACHE, ...WORKER_ENV, ...env }, 0, [...WORKER_FLAGS, ...flags])
 }
 
-export function measured(child: ChildProcess, port: number): Measured {
+export function measured(child: ChildProcess, port: number, ports = [port]): Measured {
   const { pid } = child
   return {
     child,
     url: `http://127.0.0.1:${port}`,
+    urls: ports.map(port => `http://127.0.0.1:${port}`),
     cpu: () => cpuOf(pid as number),
     memory: () => memoryOf(pid as number)
   }

@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Ended } from './ended.ts'
 import type { Exchange } from './exchange.ts'
 import { type GatewayLogger, type Line, RequestLogger } from './log.ts'
-import type { ProblemError } from './problem.ts'
 
 /**
  * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;
@@ -43,87 +43,45 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     if (!isKept && sample !== 1 && Math.random() >= sample) return
     let route = routes.get(exchange.config)
     if (route === undefined) routes.set(exchange.config, (route = describeRoute(exchange)))
-    write(new ExchangeLine(exchange, route, isKept ? '' : share))
+    write(new ExchangeLine(exchange.ended, route, isKept ? '' : share))
   })
 }
 
-/** What of an exchange its line needs, and no more: the rest goes as soon as it has ended. */
 export class ExchangeLine implements Line {
-  readonly time = Date.now()
-  #id: string
-  #traceparent: string
-  #method: string
+  readonly time: number
+  #ended: Ended
   #route: string
   #share: string
-  #status: number
-  #grpcStatus: number | undefined
-  #consumer: string | undefined
-  #decision: string | undefined
-  #tier: string | undefined
-  #upstream: string | undefined
-  #endpoint: string | undefined
-  #attempts: number
-  #cache: string | undefined
-  #in: number
-  #out: number
-  /** Microseconds, -1 for a stage that it has not come to. */
-  #elapsed: number
-  #admit = -1
-  #wait = -1
-  #send = -1
-  #cut: string | undefined
 
-  constructor(exchange: Exchange, route: string, share: string) {
-    const { reply, startedAt, calledAt, answeredAt, endedAt } = exchange
-    const { request } = reply
-    exchange.countBytes()
-    this.#id = request.id
-    this.#traceparent = exchange.traceparent
-    this.#method = request.method
+  /** `route` and `share`: members that are text already. */
+  constructor(ended: Ended, route: string, share: string) {
+    this.time = ended.time
+    this.#ended = ended
     this.#route = route
     this.#share = share
-    this.#status = reply.statusCode
-    this.#grpcStatus = exchange.grpcStatus
-    this.#consumer = request.user?.sub
-    this.#decision = exchange.decision
-    this.#tier = exchange.tier
-    this.#upstream = exchange.upstream
-    this.#endpoint = exchange.endpoint
-    this.#attempts = exchange.attempts
-    this.#cache = exchange.cache
-    this.#in = exchange.bytesIn ?? -1
-    this.#out = exchange.bytesOut ?? -1
-    this.#elapsed = toMicroseconds(exchange.elapsed)
-    if (calledAt > 0) {
-      this.#admit = toMicroseconds(calledAt - startedAt)
-      this.#wait = toMicroseconds((answeredAt || endedAt) - calledAt)
-      if (answeredAt > 0) this.#send = toMicroseconds(endedAt - answeredAt)
-    }
-    this.#cut = exchange.isWhole
-      ? undefined
-      : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
   }
 
   members(): string {
-    let line = `"reqId":"${this.#id}","trace":"${this.#traceparent.slice(3, 35)}","method":"${this.#method}"${this.#route},"status":${this.#status}`
-    if (this.#grpcStatus !== undefined) line += `,"grpc":${this.#grpcStatus}`
-    if (this.#consumer !== undefined) line += `,"consumer":${JSON.stringify(this.#consumer)}`
-    if (this.#decision !== undefined) line += `,"tier":"${this.#tier}","limit":"${this.#decision}"`
-    if (this.#upstream !== undefined) {
-      line += `,"upstream":"${this.#upstream}"`
-      if (this.#endpoint !== undefined) line += `,"endpoint":${JSON.stringify(this.#endpoint)}`
-      line += `,"attempts":${this.#attempts}`
+    const ended = this.#ended
+    let line = `"reqId":"${ended.id}","trace":"${ended.traceparent.slice(3, 35)}","method":"${ended.method}"${this.#route},"status":${ended.status}`
+    if (ended.grpcStatus !== undefined) line += `,"grpc":${ended.grpcStatus}`
+    if (ended.consumer !== undefined) line += `,"consumer":${JSON.stringify(ended.consumer)}`
+    if (ended.decision !== undefined) line += `,"tier":"${ended.tier}","limit":"${ended.decision}"`
+    if (ended.upstream !== undefined) {
+      line += `,"upstream":"${ended.upstream}"`
+      if (ended.endpoint !== undefined) line += `,"endpoint":${JSON.stringify(ended.endpoint)}`
+      line += `,"attempts":${ended.attempts}`
     }
-    if (this.#cache !== undefined) line += `,"cache":"${this.#cache}"`
-    if (this.#in >= 0) line += `,"in":${this.#in},"out":${this.#out}`
-    line += `,"ms":${inMilliseconds(this.#elapsed)}`
-    if (this.#admit >= 0)
-      line += `,"admit":${inMilliseconds(this.#admit)},"wait":${inMilliseconds(this.#wait)}`
-    if (this.#send >= 0) line += `,"send":${inMilliseconds(this.#send)}`
+    if (ended.cache !== undefined) line += `,"cache":"${ended.cache}"`
+    if (ended.bytesIn >= 0) line += `,"in":${ended.bytesIn},"out":${ended.bytesOut}`
+    line += `,"ms":${inMilliseconds(ended.elapsed)}`
+    if (ended.admit >= 0)
+      line += `,"admit":${inMilliseconds(ended.admit)},"wait":${inMilliseconds(ended.wait)}`
+    if (ended.send >= 0) line += `,"send":${inMilliseconds(ended.send)}`
     line +=
-      this.#cut === undefined
+      ended.cut === undefined
         ? ',"msg":"exchange"'
-        : `,"cut":${JSON.stringify(this.#cut)},"msg":"exchange cut short"`
+        : `,"cut":${JSON.stringify(ended.cut)},"msg":"exchange cut short"`
     return line + this.#share
   }
 }
@@ -144,10 +102,6 @@ function describeRoute({ route, config }: Exchange): string {
 }
 
 const THOUSANDTHS = Array.from({ length: 1_000 }, (_, i) => `.${String(i).padStart(3, '0')}`)
-
-function toMicroseconds(ms: number): number {
-  return Math.round(ms * 1_000)
-}
 
 /** To the microsecond, without printing a double. */
 function inMilliseconds(us: number): string {

@@ -4,6 +4,7 @@ import createError from '@fastify/error'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { Deadlines, Due } from './deadlines.ts'
+import { Ended } from './ended.ts'
 import { toHttpStatus } from './grpc-status.ts'
 import { createTraces, passedTraceparent } from './trace-context.ts'
 
@@ -93,6 +94,7 @@ export class Exchange extends Due {
   bytesIn: number | undefined = undefined
   bytesOut: number | undefined = undefined
   #traceparent: string | undefined
+  #ended: Ended | undefined
   /** Makes a new trace. */
   readonly begin: () => string
   #calls: Abortable[] = []
@@ -132,6 +134,11 @@ export class Exchange extends Due {
   /** As services get it: the client's, or one that begins here. */
   get traceparent(): string {
     return (this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.begin())
+  }
+
+  /** Once it is over: what it leaves. */
+  get ended(): Ended {
+    return (this.#ended ??= new Ended(this))
   }
 
   get traceId(): string {

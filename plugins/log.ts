@@ -71,7 +71,15 @@ export function createLogger(
     if (waiting.length === 0) return
     const lines = waiting
     waiting = []
-    for (const line of lines) pages.write(`{"level":30,"time":${line.time}${tail}${line.members()}}\n`)
+    let text = ''
+    for (const line of lines) {
+      text += `{"level":30,"time":${line.time}${tail}${line.members()}}\n`
+      // To write them as one takes less, but no write that is larger may be cut where others write.
+      if (atOnce === undefined) continue
+      pages.write(text)
+      text = ''
+    }
+    if (text !== '') pages.write(text)
   }
 
   function flush(): void {

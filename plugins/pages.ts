@@ -159,7 +159,7 @@ function isFull({ code }: NodeJS.ErrnoException): boolean {
 }
 
 /** Bytes. */
-const PAGE = 131_072
+const PAGE = 262_144
 const BACKLOG = 4_194_304
 /** Pages that wait to be used again. */
 const SPARE = 4

@@ -8,7 +8,7 @@ import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
-/** Of what an exchange leaves behind: all of it, or with QUIET only what SEEN names. */
+/** Of what an exchange leaves behind: all of it, or with QUIET only what SEEN names. By semicolons: one gateway for each. */
 const { SEEN = QUIET ? '' : 'line,recorder,metrics' } = process.env
 const url = UPSTREAM
 const reference = shop({
@@ -82,23 +82,29 @@ async function broken(app: FastifyInstance) {
   app.forward({ method: 'GET', url: '/:id', upstream: 'broken' as 'products', prefix: '' })
 }
 
-const level = SEEN.includes('line') ? 'info' : 'silent'
-const config = resolveConfig(
-  {
-    default: {
-      ...definition,
-      log: { level },
-      metrics: SEEN.includes('metrics'),
-      recorder: { size: SEEN.includes('recorder') ? 1_000 : 0 },
-      trustProxy: ['127.0.0.1'],
-      bodyLimit: 2 ** 30
-    }
-  },
-  {}
+const gateways = await Promise.all(
+  SEEN.split(';').map(async seen => {
+    const level = seen.includes('line') ? 'info' : 'silent'
+    const config = resolveConfig(
+      {
+        default: {
+          ...definition,
+          log: { level },
+          metrics: seen.includes('metrics'),
+          recorder: { size: seen.includes('recorder') ? 1_000 : 0 },
+          trustProxy: ['127.0.0.1'],
+          bodyLimit: 2 ** 30
+        }
+      },
+      {}
+    )
+    const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
+    await gateway.listen({ port: 0, host: '127.0.0.1' })
+    return gateway
+  })
 )
-const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
-await gateway.listen({ port: 0, host: '127.0.0.1' })
-process.send?.({ port: (gateway.server.address() as AddressInfo).port })
+const ports = gateways.map(({ server }) => (server.address() as AddressInfo).port)
+process.send?.({ port: ports[0], ports })
 process.on('SIGTERM', () => process.exit())
 process.on('message', ({ ask, collect }: { ask: number; collect?: boolean }) => {
   if (collect) (globalThis as { gc?(): void }).gc?.()

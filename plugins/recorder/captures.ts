@@ -127,7 +127,7 @@ export function createCaptures(memory: number, now: () => number): Captures {
       for (const capture of matching(exchange)) {
         const { options, records } = capture
         const ring = new Ring(1, memory, options.body)
-        ring.add(number, exchange, now())
+        ring.add(number, exchange.ended)
         const weight = OVERHEAD + ring.weight
         if (held + weight > memory) {
           end(capture, 'full')

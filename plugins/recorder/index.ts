@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RecorderOptions } from '../../schemas/recorder.ts'
+import type { Ended } from '../ended.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Redactor } from '../redact/index.ts'
 import { Tap } from './body.ts'
@@ -47,6 +48,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   const failures = new Ring(failed, memory, body)
   const live = createLive(show.summary)
   const captures = createCaptures(options.captures, now)
+  let waiting: Ended[] = []
   let recorded = 0
 
   // Not of a request that has been refused by then: its body is nobody's, and node reads to its end what is not touched.
@@ -63,11 +65,12 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     done()
   })
   fastify.onExchangeEnd(exchange => {
-    const ring = exchange.isFailed ? failures : recent
-    ring.add(++recorded, exchange, now())
-    if (live.isFollowed) live.publish(ring.latest)
-    if (captures.isWatching) captures.take(recorded, exchange)
+    const { ended } = exchange
     exchange.received = exchange.sent = undefined
+    const isFull = waiting.push(ended) === BATCH
+    if (captures.isWatching) captures.take(recorded + waiting.length, exchange)
+    if (isFull || live.isFollowed || isLarge(ended.sent)) record()
+    if (live.isFollowed) live.publish((ended.isFailed ? failures : recent).latest)
   })
   // Those who follow would otherwise hold the admin side open.
   fastify.addHook('preClose', done => {
@@ -87,13 +90,27 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     detail: show.detail,
     live,
     captures,
-    counts: () => ({
-      recorded,
-      held: recent.held + failures.held,
-      bytes: recent.weight + failures.weight,
-      dropped: live.dropped
-    })
+    counts() {
+      record()
+      return {
+        recorded,
+        held: recent.held + failures.held,
+        bytes: recent.weight + failures.weight,
+        dropped: live.dropped
+      }
+    }
   })
+
+  /** By the batch, as the log does with its lines, and for the same reason; and before anybody reads. */
+  function record(): void {
+    const exchanges = waiting
+    waiting = []
+    for (const ended of exchanges) {
+      const ring = ended.isFailed ? failures : recent
+      ring.add(++recorded, ended)
+      ended.received = ended.sent = undefined
+    }
+  }
 
   function limitOf(exchange: Exchange): number {
     return captures.isWatching ? captures.limitOf(exchange, body) : body
@@ -104,11 +121,22 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   }
 
   function all(): Recorded[] {
+    record()
     return [...recent, ...failures].sort((a, b) => b.number - a.number)
   }
 }
 
 export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+/** Exchanges. */
+const BATCH = 32
+/** Bytes, or characters, of an answer that is not kept until a batch is full. */
+const LARGE = 65_536
+
+function isLarge(payload: unknown): boolean {
+  const { length = 0 } = (payload ?? '') as { length?: number }
+  return length > LARGE
+}
 
 function isStream(payload: unknown): payload is Readable {
   return typeof (payload as Readable | null)?.pipe === 'function'

@@ -4,7 +4,7 @@ import type { Kept } from './body.ts'
 
 /**
  * An exchange is kept as a row of numbers, a row of names that the gateway has anyway, and bytes: what came and went as
- * text, then the bodies. These are the places in a row of numbers; of a stage that it has not come to, NaN.
+ * text, then the bodies. These are the places in a row of numbers, which are as `Ended` has them.
  */
 export const NUMBER = 0
 export const ENDED_AT = 1
@@ -15,7 +15,7 @@ export const STATUS = 5
 export const ATTEMPTS = 6
 export const BYTES_IN = 7
 export const BYTES_OUT = 8
-export const MS = 9
+export const ELAPSED = 9
 export const ADMIT = 10
 export const WAIT = 11
 export const SEND = 12
@@ -83,11 +83,11 @@ export class Recorded {
   readonly cache: string | undefined
   readonly bytesIn: number | undefined
   readonly bytesOut: number | undefined
-  /** Milliseconds; of a stage that it has not come to, NaN. */
+  /** Milliseconds. */
   readonly ms: number
-  readonly admit: number
-  readonly wait: number
-  readonly send: number
+  readonly admit: number | undefined
+  readonly wait: number | undefined
+  readonly send: number | undefined
   #row: Float64Array
   #bytes: Buffer
 
@@ -103,10 +103,10 @@ export class Recorded {
     this.attempts = this.#number(ATTEMPTS)
     this.bytesIn = this.#counted(BYTES_IN)
     this.bytesOut = this.#counted(BYTES_OUT)
-    this.ms = this.#number(MS)
-    this.admit = this.#number(ADMIT)
-    this.wait = this.#number(WAIT)
-    this.send = this.#number(SEND)
+    this.ms = this.#number(ELAPSED) / 1_000
+    this.admit = this.#stage(ADMIT)
+    this.wait = this.#stage(WAIT)
+    this.send = this.#stage(SEND)
     const [method, route, config, cut, consumer, tier, limit, upstream, endpoint, cache] = names
     this.method = method
     this.route = route
@@ -164,7 +164,12 @@ export class Recorded {
 
   #counted(place: number): number | undefined {
     const count = this.#number(place)
-    return Number.isNaN(count) ? undefined : count
+    return count < 0 ? undefined : count
+  }
+
+  #stage(place: number): number | undefined {
+    const us = this.#counted(place)
+    return us === undefined ? undefined : us / 1_000
   }
 
   #number(place: number): number {

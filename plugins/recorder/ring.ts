@@ -1,6 +1,4 @@
-import type { ServerResponse } from 'node:http'
-import type { Exchange } from '../exchange.ts'
-import type { ProblemError } from '../problem.ts'
+import type { Ended } from '../ended.ts'
 import { MASK } from '../redact/index.ts'
 import { keep, mostOf, sizeOf } from './body.ts'
 import * as at from './record.ts'
@@ -43,48 +41,35 @@ export class Ring {
     return this.#held
   }
 
-  /** `now`: epoch milliseconds. */
-  add(number: number, exchange: Exchange, now: number): void {
-    const { reply, socket, startedAt, calledAt, answeredAt, endedAt } = exchange
-    const { request } = reply
-    const { raw } = request
-    exchange.countBytes()
+  add(number: number, ended: Ended): void {
     const limit = this.#limit
+    const { id, traceparent, url, remote, rawHeaders, head, sent } = ended
     // None of these has a line break.
-    const { rawHeaders } = raw
-    const url = raw.url as string
-    const { traceparent } = exchange
-    const remote = socket.remoteAddress ?? ''
-    let room = request.id.length + traceparent.length + url.length + remote.length + 4 + rawHeaders.length
+    let room = id.length + traceparent.length + url.length + remote.length + 4 + rawHeaders.length
     for (let i = 0; i < rawHeaders.length; i++) room += (rawHeaders[i] as string).length
-    const head = headOf(reply.raw)
-    const answer = head === '' ? undefined : exchange.sent
-
-    room += head.length + mostOf(exchange.received, limit) + mostOf(answer, limit)
+    room += head.length + mostOf(ended.received, limit) + mostOf(sent, limit)
 
     let end = this.#reserve(room)
     const bytes = this.#bytes
     const numbers = this.#numbers
     const row = this.#next * at.NUMBERS
     numbers[row + at.NUMBER] = number
-    numbers[row + at.ENDED_AT] = now
-    numbers[row + at.MAJOR] = raw.httpVersionMajor
-    numbers[row + at.MINOR] = raw.httpVersionMinor
-    // HTTP/2 is over TLS only, and its sockets do not say.
-    numbers[row + at.IS_SECURE] =
-      raw.httpVersionMajor > 1 || (socket as { encrypted?: boolean }).encrypted === true ? 1 : 0
-    numbers[row + at.STATUS] = head === '' ? 0 : reply.statusCode
-    numbers[row + at.IS_FAILED] = exchange.isFailed ? 1 : 0
-    numbers[row + at.ATTEMPTS] = exchange.attempts
-    numbers[row + at.BYTES_IN] = exchange.bytesIn ?? Number.NaN
-    numbers[row + at.BYTES_OUT] = exchange.bytesOut ?? Number.NaN
-    numbers[row + at.MS] = exchange.elapsed
-    numbers[row + at.ADMIT] = calledAt > 0 ? calledAt - startedAt : Number.NaN
-    numbers[row + at.WAIT] = calledAt > 0 ? (answeredAt || endedAt) - calledAt : Number.NaN
-    numbers[row + at.SEND] = answeredAt > 0 ? endedAt - answeredAt : Number.NaN
+    numbers[row + at.ENDED_AT] = ended.time
+    numbers[row + at.MAJOR] = ended.major
+    numbers[row + at.MINOR] = ended.minor
+    numbers[row + at.IS_SECURE] = ended.isSecure ? 1 : 0
+    numbers[row + at.STATUS] = head === '' ? 0 : ended.status
+    numbers[row + at.IS_FAILED] = ended.isFailed ? 1 : 0
+    numbers[row + at.ATTEMPTS] = ended.attempts
+    numbers[row + at.BYTES_IN] = ended.bytesIn
+    numbers[row + at.BYTES_OUT] = ended.bytesOut
+    numbers[row + at.ELAPSED] = ended.elapsed
+    numbers[row + at.ADMIT] = ended.admit
+    numbers[row + at.WAIT] = ended.wait
+    numbers[row + at.SEND] = ended.send
     numbers[row + at.START] = end
     // One by one: to write each takes less than to join them.
-    end = writeLine(bytes, request.id, end)
+    end = writeLine(bytes, id, end)
     end = writeLine(bytes, traceparent, end)
     end = writeLine(bytes, url, end)
     numbers[row + at.LEAD] = end = writeLine(bytes, remote, end)
@@ -96,24 +81,24 @@ export class Ring {
     }
     numbers[row + at.HEADERS] = end
     numbers[row + at.HEAD] = end += bytes.latin1Write(head, end)
-    const received = keep(exchange.received, limit, bytes, end)
+    const received = keep(ended.received, limit, bytes, end)
     numbers[row + at.RECEIVED] = end += received
-    numbers[row + at.RECEIVED_SIZE] = sizeOf(exchange.received, received, limit)
-    const sent = keep(answer, limit, bytes, end)
-    numbers[row + at.SENT] = end += sent
-    numbers[row + at.SENT_SIZE] = sizeOf(answer, sent, limit)
+    numbers[row + at.RECEIVED_SIZE] = sizeOf(ended.received, received, limit)
+    const kept = keep(sent, limit, bytes, end)
+    numbers[row + at.SENT] = end += kept
+    numbers[row + at.SENT_SIZE] = sizeOf(sent, kept, limit)
 
     const names: at.Names = [
-      raw.method as string,
-      exchange.route,
-      exchange.config,
-      exchange.isWhole ? undefined : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown'),
-      request.user?.sub,
-      exchange.tier,
-      exchange.decision,
-      exchange.upstream,
-      exchange.endpoint,
-      exchange.cache
+      ended.method,
+      ended.route,
+      ended.config,
+      ended.cut,
+      ended.consumer,
+      ended.tier,
+      ended.decision,
+      ended.upstream,
+      ended.endpoint,
+      ended.cache
     ]
     const first = this.#next * at.NAMES
     for (let i = 0; i < at.NAMES; i++) this.#names[first + i] = names[i]
@@ -195,15 +180,4 @@ function writeLine(bytes: Bytes, text: string, start: number): number {
   const end = start + bytes.latin1Write(text, start)
   bytes[end] = 10
   return end + 1
-}
-
-/** Node's own text of the head, which there is once it has been written; HTTP/2 has no such thing. */
-function headOf(raw: ServerResponse): string {
-  const head = (raw as unknown as { _header?: string | null })._header
-  if (typeof head === 'string') return head
-  if (!raw.headersSent) return ''
-  const lines = Object.entries(raw.getHeaders()).flatMap(([name, value]) =>
-    name.startsWith(':') ? [] : [value].flat().map(one => `${name}: ${one}\r\n`)
-  )
-  return `HTTP/2 ${raw.statusCode}\r\n${lines.join('')}\r\n`
 }

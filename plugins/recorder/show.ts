@@ -76,11 +76,11 @@ export function createShow(redactor: Redactor, prefix: string) {
       remote,
       in: record.bytesIn,
       out: record.bytesOut,
-      ms: round(ms),
+      ms,
       stages:
-        Number.isNaN(admit) || Number.isNaN(wait)
+        admit === undefined || wait === undefined
           ? undefined
-          : { admit: round(admit), wait: round(wait), ...(!Number.isNaN(send) && { send: round(send) }) }
+          : { admit, wait, ...(send !== undefined && { send }) }
     }
   }
 
@@ -138,8 +138,4 @@ function readHead(head: string): { statusText: string; headers: Header[] } {
     return colon === -1 ? [] : [[line.slice(0, colon), line.slice(colon + 1).trim()]]
   })
   return { statusText: status.split(' ').slice(2).join(' '), headers }
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 1_000) / 1_000
 }

@@ -11,7 +11,7 @@ t.test('heads are kept to the octet, but for long credentials, which are not in 
   const ring = new Ring(10, 1_048_576, 4_096)
   const ended = new Promise<void>(resolve =>
     app.onExchangeEnd(exchange => {
-      ring.add(1, exchange, 0)
+      ring.add(1, exchange.ended)
       resolve()
     })
   )

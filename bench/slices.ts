@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoaderTask } from './loader.ts'
+import { type Measured, startScript, stop } from './process.ts'
+import type { Subject } from './subjects.ts'
+
+/**
+ * For differences of a few per cent: microseconds of CPU a request, a list for each gateway of `process`, with a figure a
+ * round.
+ *
+ * Two processes of the very same gateway differ by more than that for as long as they live, so what is compared is in one; and
+ * a machine that others use too changes its speed many times a second, so each is loaded for `SLICE` ms at a time, in an order
+ * that is drawn anew each time. Each has a process that loads it, stopped (SIGSTOP) when it is not its turn.
+ */
+export async function measureInSlices(
+  subject: Subject,
+  process: Measured,
+  { rounds, connections }: { rounds: number; connections: number }
+): Promise<number[][]> {
+  const loaders = await Promise.all(process.urls.map(() => startScript('loader.ts', {}, 1)))
+  try {
+    const runs = loaders.map(({ child }, i) => {
+      child.send({ subject, url: process.urls[i] as string, connections } satisfies LoaderTask)
+      child.kill('SIGSTOP')
+      return { child, answered: 0, samples: [] as number[] }
+    })
+    for (let round = -WARM_UP; round < rounds; round++)
+      for (const run of shuffled(runs)) {
+        const start = process.cpu()
+        run.child.kill('SIGCONT')
+        await sleep(SLICE)
+        run.child.send('count')
+        const [{ answered, strange }] = await once(run.child, 'message')
+        run.child.kill('SIGSTOP')
+        // What it has been sent it still answers.
+        await sleep(SLICE / 10)
+        if (strange > 0) throw new Error(`${subject.name}: ${strange} answers were others`)
+        if (round >= 0) run.samples.push((process.cpu() - start) / (answered - run.answered))
+        run.answered = answered
+      }
+    return runs.map(({ samples }) => samples)
+  } finally {
+    for (const { child } of loaders) child.kill('SIGCONT')
+    await Promise.all(loaders.map(stop))
+  }
+}
+
+function shuffled<T>(items: T[]): T[] {
+  const drawn = items.map(item => ({ item, at: Math.random() }))
+  return drawn.sort((a, b) => a.at - b.at).map(({ item }) => item)
+}
+
+/** Milliseconds. */
+const SLICE = 100
+/** Rounds, for the compiler and the caches. */
+const WARM_UP = 20

@@ -1,0 +1,109 @@
+import type { ServerResponse } from 'node:http'
+import type { FastifyContextConfig } from 'fastify'
+import type { Exchange, LimitDecision } from './exchange.ts'
+import type { ProblemError } from './problem.ts'
+
+/**
+ * What an exchange leaves when it has ended, for whoever writes it down: the log, the recorder. They do so by the batch
+ * later, and of the exchange itself nothing is kept until then.
+ */
+export class Ended {
+  /** Epoch milliseconds. */
+  readonly time = Date.now()
+  readonly id: string
+  readonly traceparent: string
+  readonly route: string | undefined
+  readonly config: FastifyContextConfig
+  readonly isFailed: boolean
+  /** Why it was cut short: an error's code. */
+  readonly cut: string | undefined
+  readonly consumer: string | undefined
+  readonly tier: string | undefined
+  readonly decision: LimitDecision | undefined
+  readonly upstream: string | undefined
+  readonly endpoint: string | undefined
+  readonly attempts: number
+  readonly cache: string | undefined
+  /** Bytes on the connection, -1 if there is no telling. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Microseconds, -1 for a stage that it has not come to. */
+  readonly elapsed: number
+  readonly admit: number = -1
+  readonly wait: number = -1
+  readonly send: number = -1
+
+  readonly method: string
+  readonly url: string
+  readonly major: number
+  readonly minor: number
+  readonly isSecure: boolean
+  readonly remote: string
+  /** Names and values in turn. */
+  readonly rawHeaders: string[]
+  readonly status: number
+  readonly grpcStatus: number | undefined
+  /** As it was sent, or as it would have been in HTTP/1.1. Empty if no answer was begun. */
+  readonly head: string
+  /** What the recorder has seen of its bodies, until it has kept what it keeps. */
+  received: unknown
+  sent: unknown
+
+  constructor(exchange: Exchange) {
+    const { reply, socket, startedAt, calledAt, answeredAt, endedAt } = exchange
+    const { request } = reply
+    const { raw } = request
+    exchange.countBytes()
+    this.id = request.id
+    this.traceparent = exchange.traceparent
+    this.route = exchange.route
+    this.config = exchange.config
+    this.isFailed = exchange.isFailed
+    this.cut = exchange.isWhole
+      ? undefined
+      : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
+    this.consumer = request.user?.sub
+    this.tier = exchange.tier
+    this.decision = exchange.decision
+    this.upstream = exchange.upstream
+    this.endpoint = exchange.endpoint
+    this.attempts = exchange.attempts
+    this.cache = exchange.cache
+    this.bytesIn = exchange.bytesIn ?? -1
+    this.bytesOut = exchange.bytesOut ?? -1
+    this.elapsed = toMicroseconds(exchange.elapsed)
+    if (calledAt > 0) {
+      this.admit = toMicroseconds(calledAt - startedAt)
+      this.wait = toMicroseconds((answeredAt || endedAt) - calledAt)
+      if (answeredAt > 0) this.send = toMicroseconds(endedAt - answeredAt)
+    }
+    this.method = raw.method as string
+    this.url = raw.url as string
+    this.major = raw.httpVersionMajor
+    this.minor = raw.httpVersionMinor
+    // HTTP/2 is over TLS only, and its sockets do not say.
+    this.isSecure = raw.httpVersionMajor > 1 || (socket as { encrypted?: boolean }).encrypted === true
+    this.remote = socket.remoteAddress ?? ''
+    this.rawHeaders = raw.rawHeaders
+    this.status = reply.statusCode
+    this.grpcStatus = exchange.grpcStatus
+    this.head = headOf(reply.raw)
+    this.received = exchange.received
+    this.sent = this.head === '' ? undefined : exchange.sent
+  }
+}
+
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1_000)
+}
+
+/** Node's own text of the head, which there is once it has been written; HTTP/2 has no such thing. */
+function headOf(raw: ServerResponse): string {
+  const head = (raw as unknown as { _header?: string | null })._header
+  if (typeof head === 'string') return head
+  if (!raw.headersSent) return ''
+  const lines = Object.entries(raw.getHeaders()).flatMap(([name, value]) =>
+    name.startsWith(':') ? [] : [value].flat().map(one => `${name}: ${one}\r\n`)
+  )
+  return `HTTP/2 ${raw.statusCode}\r\n${lines.join('')}\r\n`
+}
