@@ -39,8 +39,8 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
 
   fastify.onExchangeEnd(exchange => {
     if (isLevelEnabled?.call(logger, 'info') === false) return
-    const isKept = exchange.isFailed || exchange.elapsed >= slow
-    if (!isKept && sample !== 1 && Math.random() >= sample) return
+    const isKept = sample === 1 || exchange.isFailed || exchange.elapsed >= slow
+    if (!isKept && Math.random() >= sample) return
     let route = routes.get(exchange.config)
     if (route === undefined) routes.set(exchange.config, (route = describeRoute(exchange)))
     write(new ExchangeLine(exchange.ended, route, isKept ? '' : share))
