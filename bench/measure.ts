@@ -24,37 +24,12 @@ export interface MeasureOptions extends LoadOptions {
   onProgress?: (text: string) => void
 }
 
-type Running = [subject: Pick<Subject, 'name' | 'requests' | 'status'>, process: Measured, samples: Sample[]]
-
 /**
  * Loads each subject in short rounds that take turns, so that what the machine does besides falls on all of them. A
  * first round, for the compiler and the caches, is longer and not counted.
  */
-export function measure(options: MeasureOptions): Promise<Result[]> {
-  return withSubjects(options, async running => {
-    const { rounds, onProgress = () => {} } = options
-    for (let round = 0; round <= rounds; round++) {
-      for (const [subject, process, samples] of running) {
-        const sample = await load(
-          subject,
-          process,
-          round > 0 ? options : { ...options, seconds: Math.max(WARM_UP, options.seconds) }
-        )
-        if (round > 0) samples.push(sample)
-      }
-      onProgress(round === 0 ? 'warmed up' : `round ${round} of ${rounds}`)
-    }
-  })
-}
-
-/** Seconds. */
-const WARM_UP = 3
-
-async function withSubjects(
-  options: MeasureOptions,
-  run: (running: Running[]) => Promise<void>
-): Promise<Result[]> {
-  const { isWanted = () => true, flags } = options
+export async function measure(options: MeasureOptions): Promise<Result[]> {
+  const { rounds, isWanted = () => true, flags, onProgress = () => {} } = options
   const endings: (() => unknown)[] = []
   try {
     const issuer = await startIssuer(1_000)
@@ -63,7 +38,7 @@ async function withSubjects(
     const upstream = await start('upstream.ts', {}, 1)
     const env = { UPSTREAM: upstream.url, ISSUER: issuer.issuer, REDIS_URL: redis.url }
 
-    const running: Running[] = []
+    const running: [Pick<Subject, 'name' | 'requests' | 'status'>, Measured, Sample[]][] = []
     for (const subject of createSubjects(issuer).filter(({ name }) => isWanted(name)))
       running.push([subject, await start(`subjects/${subject.script}`, { ...env, ...subject.env }, 0), []])
     for (const peer of options.peers
@@ -74,7 +49,17 @@ async function withSubjects(
       running.push([{ name: peer.name, requests: [{ path: '/products/1' }] }, process, []])
     }
 
-    await run(running)
+    for (let round = 0; round <= rounds; round++) {
+      for (const [subject, process, samples] of running) {
+        const sample = await load(
+          subject,
+          process,
+          round > 0 ? options : { ...options, seconds: Math.max(3, options.seconds) }
+        )
+        if (round > 0) samples.push(sample)
+      }
+      onProgress(round === 0 ? 'warmed up' : `round ${round} of ${rounds}`)
+    }
     return running.map(([{ name }, process, samples]) => ({ name, samples, memory: process.memory() }))
   } finally {
     await Promise.all(endings.map(end => end()))

@@ -6,7 +6,7 @@ import type { RecorderOptions } from '../../schemas/recorder.ts'
 import type { Ended } from '../ended.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Redactor } from '../redact/index.ts'
-import { Tap } from './body.ts'
+import { heldBy, Tap } from './body.ts'
 import { type Captures, createCaptures } from './captures.ts'
 import { createFilter, type Filter } from './filter.ts'
 import { toHar } from './har.ts'
@@ -69,7 +69,8 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     exchange.received = exchange.sent = undefined
     const isFull = waiting.push(ended) === BATCH
     if (captures.isWatching) captures.take(recorded + waiting.length, exchange)
-    if (isFull || live.isFollowed || isLarge(ended.sent)) record()
+    const isLarge = heldBy(ended.received) + heldBy(ended.sent) > LARGE
+    if (isFull || isLarge || live.isFollowed) record()
     if (live.isFollowed) live.publish((ended.isFailed ? failures : recent).latest)
   })
   // Those who follow would otherwise hold the admin side open.
@@ -130,13 +131,8 @@ export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependenc
 
 /** Exchanges. */
 const BATCH = 32
-/** Bytes, or characters, of an answer that is not kept until a batch is full. */
+/** Bytes, or characters, of bodies that do not wait until a batch is full. */
 const LARGE = 65_536
-
-function isLarge(payload: unknown): boolean {
-  const { length = 0 } = (payload ?? '') as { length?: number }
-  return length > LARGE
-}
 
 function isStream(payload: unknown): payload is Readable {
   return typeof (payload as Readable | null)?.pipe === 'function'
