@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance } from 'f
 import fp from 'fastify-plugin'
 import type { Ended } from './ended.ts'
 import type { Exchange } from './exchange.ts'
-import { type GatewayLogger, type Line, RequestLogger } from './log.ts'
+import { type GatewayLogger, type Line, type Part, RequestLogger } from './log.ts'
 
 /**
  * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;
@@ -32,7 +32,7 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     done()
   })
 
-  const write = logger.line ?? (line => logger.info(JSON.parse(`{${line.members()}}`)))
+  const write = logger.line ?? (line => logger.info(membersOf(line)))
   const { isLevelEnabled } = logger as { isLevelEnabled?(level: string): boolean }
   const routes = new Map<FastifyContextConfig, string>()
   const share = sample === 1 ? '' : `,"sample":${sample}`
@@ -61,32 +61,39 @@ export class ExchangeLine implements Line {
     this.#share = share
   }
 
-  members(): string {
+  addMembers(parts: Part[]): void {
     const ended = this.#ended
-    let line = `"reqId":"${ended.id}","trace":"${ended.traceparent.slice(3, 35)}","method":"${ended.method}"${this.#route},"status":${ended.status}`
-    if (ended.grpcStatus !== undefined) line += `,"grpc":${ended.grpcStatus}`
-    if (ended.consumer !== undefined) line += `,"consumer":${JSON.stringify(ended.consumer)}`
-    if (ended.decision !== undefined) line += `,"tier":"${ended.tier}","limit":"${ended.decision}"`
+    parts.push('"reqId":"', ended.id, '","trace":"', ended.traceparent.slice(3, 35))
+    parts.push('","method":"', ended.method, '"', this.#route, ',"status":', ended.status)
+    if (ended.grpcStatus !== undefined) parts.push(',"grpc":', ended.grpcStatus)
+    if (ended.consumer !== undefined) parts.push(',"consumer":', JSON.stringify(ended.consumer))
+    if (ended.decision !== undefined)
+      parts.push(',"tier":"', ended.tier as string, '","limit":"', ended.decision, '"')
     if (ended.upstream !== undefined) {
-      line += `,"upstream":"${ended.upstream}"`
-      if (ended.endpoint !== undefined) line += `,"endpoint":${JSON.stringify(ended.endpoint)}`
-      line += `,"attempts":${ended.attempts}`
+      parts.push(',"upstream":"', ended.upstream, '"')
+      if (ended.endpoint !== undefined) parts.push(',"endpoint":', JSON.stringify(ended.endpoint))
+      parts.push(',"attempts":', ended.attempts)
     }
-    if (ended.cache !== undefined) line += `,"cache":"${ended.cache}"`
-    if (ended.bytesIn >= 0) line += `,"in":${ended.bytesIn},"out":${ended.bytesOut}`
-    line += `,"ms":${inMilliseconds(ended.elapsed)}`
-    if (ended.admit >= 0)
-      line += `,"admit":${inMilliseconds(ended.admit)},"wait":${inMilliseconds(ended.wait)}`
-    if (ended.send >= 0) line += `,"send":${inMilliseconds(ended.send)}`
-    line +=
-      ended.cut === undefined
-        ? ',"msg":"exchange"'
-        : `,"cut":${JSON.stringify(ended.cut)},"msg":"exchange cut short"`
-    return line + this.#share
+    if (ended.cache !== undefined) parts.push(',"cache":"', ended.cache, '"')
+    if (ended.bytesIn >= 0) parts.push(',"in":', ended.bytesIn, ',"out":', ended.bytesOut)
+    addMilliseconds(parts, ',"ms":', ended.elapsed)
+    if (ended.admit >= 0) {
+      addMilliseconds(parts, ',"admit":', ended.admit)
+      addMilliseconds(parts, ',"wait":', ended.wait)
+    }
+    if (ended.send >= 0) addMilliseconds(parts, ',"send":', ended.send)
+    if (ended.cut === undefined) parts.push(',"msg":"exchange"', this.#share)
+    else parts.push(',"cut":', JSON.stringify(ended.cut), ',"msg":"exchange cut short"', this.#share)
   }
 }
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
+
+function membersOf(line: Line): object {
+  const parts: Part[] = ['{']
+  line.addMembers(parts)
+  return JSON.parse(`${parts.join('')}}`)
+}
 
 /** The config's own words, so once a route. Where no route was found there is none. */
 function describeRoute({ route, config }: Exchange): string {
@@ -104,9 +111,9 @@ function describeRoute({ route, config }: Exchange): string {
 const THOUSANDTHS = Array.from({ length: 1_000 }, (_, i) => `.${String(i).padStart(3, '0')}`)
 
 /** To the microsecond, without printing a double. */
-function inMilliseconds(us: number): string {
+function addMilliseconds(parts: Part[], name: string, us: number): void {
   const whole = Math.floor(us / 1_000)
-  return whole + (THOUSANDTHS[us - whole * 1_000] as string)
+  parts.push(name, whole, THOUSANDTHS[us - whole * 1_000] as string)
 }
 
 declare module 'fastify' {

@@ -11,12 +11,15 @@ export interface GatewayLogger extends FastifyBaseLogger {
   lost?(): number
 }
 
+/** Joined to a text that is written at once; what is added up piece by piece leaves a string for each piece. */
+export type Part = string | number
+
 /** At level info. */
 export interface Line {
   /** Epoch milliseconds. */
   readonly time: number
-  /** As JSON without braces. */
-  members(): string
+  /** As JSON without braces, in parts. */
+  addMembers(parts: Part[]): void
 }
 
 /**
@@ -71,15 +74,17 @@ export function createLogger(
     if (waiting.length === 0) return
     const lines = waiting
     waiting = []
-    let text = ''
+    let parts: Part[] = []
     for (const line of lines) {
-      text += `{"level":30,"time":${line.time}${tail}${line.members()}}\n`
+      parts.push('{"level":30,"time":', line.time, tail)
+      line.addMembers(parts)
+      parts.push('}\n')
       // To write them as one takes less, but no write that is larger may be cut where others write.
       if (atOnce === undefined) continue
-      pages.write(text)
-      text = ''
+      pages.write(parts.join(''))
+      parts = []
     }
-    if (text !== '') pages.write(text)
+    if (parts.length > 0) pages.write(parts.join(''))
   }
 
   function flush(): void {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RecorderOptions } from '../../schemas/recorder.ts'
 import type { Ended } from '../ended.ts'
@@ -52,12 +52,9 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   let recorded = 0
 
   // Not of a request that has been refused by then: its body is nobody's, and node reads to its end what is not touched.
-  fastify.addHook('preParsing', (request, _reply, payload, done) => {
-    const { exchange, raw } = request
-    const { headers } = raw
-    if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
-      exchange.received = new Tap(raw, exchange, limitOf)
-    done(null, payload)
+  fastify.addHook('onRoute', route => {
+    if ([route.method].flat().every(method => BODILESS.has(method))) return
+    route.preParsing = [tapBody, ...[route.preParsing ?? []].flat()]
   })
   fastify.addHook('onSend', (request, _reply, payload, done) => {
     const { exchange } = request
@@ -102,6 +99,18 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     }
   })
 
+  function tapBody(
+    { exchange, raw }: FastifyRequest,
+    _reply: FastifyReply,
+    payload: RequestPayload,
+    done: (error: null, payload: RequestPayload) => void
+  ): void {
+    const { headers } = raw
+    if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+      exchange.received = new Tap(raw, exchange, limitOf)
+    done(null, payload)
+  }
+
   /** By the batch, as the log does with its lines, and for the same reason; and before anybody reads. */
   function record(): void {
     const exchanges = waiting
@@ -129,6 +138,8 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
 
 export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
+/** Methods of which a body is refused. */
+const BODILESS = new Set(['GET', 'HEAD'])
 /** Exchanges. */
 const BATCH = 32
 /** Bytes, or characters, of bodies that do not wait until a batch is full. */
