@@ -6,9 +6,12 @@ import { median, round } from './statistics.ts'
 /**
  * Bodies of 100 MiB both ways, through the gateway and through a bare stream pipe: `npm run bench:bodies`. Prints how
  * fast each is, the ratio (the median of rounds that take turns), and by how much the gateway's memory grows at most.
+ * Fails below `SPEED` of the pipe, or if it grows by `GROWTH` MiB.
  */
 const BYTES = 100 * 2 ** 20
 const ROUNDS = 10
+const SPEED = 0.9
+const GROWTH = 32
 
 const upstream = await startScript('upstream.ts', {}, 1)
 const env = { UPSTREAM: upstream.url, QUIET: '1' }
@@ -41,10 +44,12 @@ for (const [name, run] of ways) {
       speeds.pipe.push(speed.pipe)
     }
   }
-  const ratios = speeds.sluice.map((speed, i) => speed / (speeds.pipe[i] as number))
+  const speed = median(speeds.sluice.map((speed, i) => speed / (speeds.pipe[i] as number)))
+  const isShort = !(speed >= SPEED && growth < GROWTH * 2 ** 20)
+  if (isShort) process.exitCode = 1
   console.log(
-    `${name}: sluice ${round(median(speeds.sluice), 0)} MiB/s, pipe ${round(median(speeds.pipe), 0)} MiB/s, ` +
-      `ratio ${round(median(ratios), 2)}, memory grows by ${round(growth / 2 ** 20, 1)} MiB at most`
+    `${isShort ? 'short' : 'ok   '} ${name}: sluice ${round(median(speeds.sluice), 0)} MiB/s, pipe ${round(median(speeds.pipe), 0)} MiB/s, ` +
+      `ratio ${round(speed, 2)}, memory grows by ${round(growth / 2 ** 20, 1)} MiB at most`
   )
 }
 await Promise.all([stop(sluice), stop(pipe), stop(upstream)])

@@ -13,7 +13,10 @@ export const WORKER_FLAGS: readonly string[] = [
   '--no-maglev-destroy-on-background',
   // What V8 has once seen to live long it makes old from then on: dead, it keeps all alive that it names. A gateway's
   // exchanges then outlive their answers, at a fifth of the floor's time for each (docs/decisions/0023).
-  '--no-allocation-site-pretenuring'
+  '--no-allocation-site-pretenuring',
+  // Buffers count as what is alive does, so that the young that hold them are looked through when there are many. By
+  // themselves, 64 MiB of them had all of the heap marked, for each large body that came by (docs/decisions/0027).
+  '--external-memory-accounted-in-global-limit'
 ]
 
 /** glibc keeps what has been given back apart for each thread; there is one that does the work. */
