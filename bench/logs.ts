@@ -8,7 +8,7 @@ import { createSubjects } from './subjects.ts'
 /**
  * What a gateway pays for being looked into: `npm run bench:logs`. CPU a request with the log line, with the recorder and
  * with both, as ratios to a gateway with neither, of the same rounds: of all patterns together, where the promise is no
- * more than `LIMIT`, and of a route that only forwards. `-- 40` for another number of rounds.
+ * more than `LIMIT`, and of a route that only forwards. `-- 90` for another number of rounds.
  *
  * The gateways that are compared are in one process, of which there are several, one after the other: see slices.ts.
  */
@@ -18,7 +18,8 @@ const SUBJECTS = [PROMISED, 'plain', 'unseen POST']
 /** The last is the first again: it tells how far apart two of the same are, and what is compared with is the mean of both. */
 const SEEN = ['', 'line', 'recorder', 'line,recorder', '']
 const PROCESSES = 6
-const rounds = Number(process.argv[2] ?? 20)
+/** Of what is promised; of the others, a third. */
+const ROUNDS = Number(process.argv[2] ?? 60)
 
 const endings: (() => unknown)[] = []
 const issuer = await startIssuer(1_000)
@@ -35,6 +36,7 @@ try {
   for (let i = 1; i <= PROCESSES; i++) {
     const process = await startSubject('subjects/sluice.ts', env)
     for (const subject of subjects) {
+      const rounds = subject.name === PROMISED ? ROUNDS : Math.ceil(ROUNDS / 3)
       const samples = await measureInSlices(subject, process, { rounds, connections: 64 })
       for (const [j, cpu] of samples.entries()) results.get(subject.name)?.[j]?.push(...cpu)
     }

@@ -33,7 +33,7 @@ export async function measureInSlices(
         const [{ answered, strange }] = await once(run.child, 'message')
         run.child.kill('SIGSTOP')
         // What it has been sent it still answers.
-        await sleep(SLICE / 10)
+        await sleep(REST)
         if (strange > 0) throw new Error(`${subject.name}: ${strange} answers were others`)
         if (round >= 0) run.samples.push((process.cpu() - start) / (answered - run.answered))
         run.answered = answered
@@ -51,6 +51,7 @@ function shuffled<T>(items: T[]): T[] {
 }
 
 /** Milliseconds. */
-const SLICE = 100
+const SLICE = 50
+const REST = 10
 /** Rounds, for the compiler and the caches. */
 const WARM_UP = 20

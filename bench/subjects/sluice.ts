@@ -47,7 +47,7 @@ const definition = {
   },
   scopes: {
     ...reference.scopes,
-    plain: { prefix: '/plain', routes: plain },
+    plain: { prefix: '/plain', routes: many },
     jwt: { prefix: '/jwt', routes: plain, jwt: 'shop' as const },
     limit: { prefix: '/limit', routes: plain, rateLimit: { address: 'premium' as const } },
     'limit-exact': { prefix: '/limit-exact', routes: plain, rateLimit: { address: 'exact' as const } },
@@ -73,6 +73,11 @@ const definition = {
 async function plain(app: FastifyInstance) {
   await app.register(forward)
   app.forward({ method: ['GET', 'POST'], url: '/:id', upstream: 'products', prefix: '/products' })
+}
+
+/** With as many more as ROUTES says. */
+async function many(app: FastifyInstance) {
+  await plain(app)
   for (let i = 0; i < Number(ROUTES); i++)
     app.forward({ method: 'GET', url: `/route-${i}/:id/items`, upstream: 'products', prefix: '/products' })
 }
