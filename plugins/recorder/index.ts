@@ -138,7 +138,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
 
 export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
-/** Methods of which a body is refused. */
+/** Methods of which a body is refused, or in HTTP/2 read by nobody. */
 const BODILESS = new Set(['GET', 'HEAD'])
 /** Exchanges. */
 const BATCH = 32
