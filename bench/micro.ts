@@ -5,7 +5,7 @@ import { generateKeyPair, SignJWT } from 'jose'
 import { bench, do_not_optimize, group, run } from 'mitata'
 import { LruMap } from 'toad-cache'
 import { Compile } from 'typebox/compile'
-import { ExchangeLine } from '../plugins/access-log.ts'
+import { ExchangeLine, RouteTexts } from '../plugins/access-log.ts'
 import type { Ended } from '../plugins/ended.ts'
 import exchanges from '../plugins/exchange.ts'
 import { createLogger } from '../plugins/log.ts'
@@ -95,7 +95,7 @@ group('version', () => {
 
 const ended = await endedOf('x'.repeat(500))
 group('an exchange that has ended', () => {
-  const line = new ExchangeLine(ended, ',"route":"/api/v1/orders/:id","scope":"orders"', '')
+  const line = new ExchangeLine(ended, new RouteTexts(ended), '')
   const logger = createLogger('info', '/dev/null')
   bench('its line, to a destination', () => logger?.line?.(line))
   const ring = new Ring(1_000, 16_777_216, 4_096)

@@ -41,6 +41,11 @@ export async function startNode(
   return measured(child, port, ports)
 }
 
+/** This process too, where the system can. */
+export function pinSelf(core: number): void {
+  if (canPin) execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)])
+}
+
 /** A script of this folder; see `startNode`. */
 export function startScript(
   script: string,

@@ -4,9 +4,19 @@ export function median(values: number[]): number {
 }
 
 /** The middle of `a[i] / b[i]`, each pair from one round, and the quartiles around it. */
-export function ratio(a: number[], b: number[]): { median: number; low: number; high: number } {
-  const ratios = a.map((value, i) => value / (b[i] as number)).toSorted((x, y) => x - y)
-  const at = (share: number) => ratios[Math.floor((ratios.length - 1) * share)] ?? Number.NaN
+export function ratio(a: number[], b: number[]): Quartiles {
+  return quartiles(a.map((value, i) => value / (b[i] as number)))
+}
+
+export interface Quartiles {
+  median: number
+  low: number
+  high: number
+}
+
+export function quartiles(values: number[]): Quartiles {
+  const sorted = values.toSorted((x, y) => x - y)
+  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN
   return { median: at(0.5), low: at(0.25), high: at(0.75) }
 }
 

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance } from 'f
 import fp from 'fastify-plugin'
 import type { Ended } from './ended.ts'
 import type { Exchange } from './exchange.ts'
-import { type GatewayLogger, type Line, type Part, RequestLogger } from './log.ts'
+import { type GatewayLogger, type Line, Parts, RequestLogger } from './log.ts'
 
 /**
  * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;
@@ -34,7 +34,7 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
 
   const write = logger.line ?? (line => logger.info(membersOf(line)))
   const { isLevelEnabled } = logger as { isLevelEnabled?(level: string): boolean }
-  const routes = new Map<FastifyContextConfig, string>()
+  const routes = new Map<FastifyContextConfig, RouteTexts>()
   const share = sample === 1 ? '' : `,"sample":${sample}`
 
   fastify.onExchangeEnd(exchange => {
@@ -42,7 +42,7 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     const isKept = sample === 1 || exchange.isFailed || exchange.elapsed >= slow
     if (!isKept && Math.random() >= sample) return
     let route = routes.get(exchange.config)
-    if (route === undefined) routes.set(exchange.config, (route = describeRoute(exchange)))
+    if (route === undefined) routes.set(exchange.config, (route = new RouteTexts(exchange)))
     write(new ExchangeLine(exchange.ended, route, isKept ? '' : share))
   })
 }
@@ -50,70 +50,149 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
 export class ExchangeLine implements Line {
   readonly time: number
   #ended: Ended
-  #route: string
+  #route: RouteTexts
   #share: string
 
-  /** `route` and `share`: members that are text already. */
-  constructor(ended: Ended, route: string, share: string) {
+  /** `share`: a member that is text already, or none. */
+  constructor(ended: Ended, route: RouteTexts, share: string) {
     this.time = ended.time
     this.#ended = ended
     this.#route = route
     this.#share = share
   }
 
-  addMembers(parts: Part[]): void {
+  addMembers(parts: Parts): void {
     const ended = this.#ended
-    parts.push('"reqId":"', ended.id, '","trace":"', ended.traceparent.slice(3, 35))
-    parts.push('","method":"', ended.method, '"', this.#route, ',"status":', ended.status)
-    if (ended.grpcStatus !== undefined) parts.push(',"grpc":', ended.grpcStatus)
-    if (ended.consumer !== undefined) parts.push(',"consumer":', JSON.stringify(ended.consumer))
-    if (ended.decision !== undefined)
-      parts.push(',"tier":"', ended.tier as string, '","limit":"', ended.decision, '"')
-    if (ended.upstream !== undefined) {
-      parts.push(',"upstream":"', ended.upstream, '"')
-      if (ended.endpoint !== undefined) parts.push(',"endpoint":', JSON.stringify(ended.endpoint))
-      parts.push(',"attempts":', ended.attempts)
+    parts.push('"reqId":"')
+    parts.push(ended.id)
+    parts.push('","trace":"')
+    parts.push(ended.traceparent.slice(3, 35))
+    parts.push(this.#route.textOf(ended))
+    if (ended.consumer !== undefined) {
+      parts.push(',"consumer":')
+      parts.push(JSON.stringify(ended.consumer))
     }
-    if (ended.cache !== undefined) parts.push(',"cache":"', ended.cache, '"')
-    if (ended.bytesIn >= 0) parts.push(',"in":', ended.bytesIn, ',"out":', ended.bytesOut)
-    addMilliseconds(parts, ',"ms":', ended.elapsed)
+    if (ended.bytesIn >= 0) {
+      parts.push(',"in":')
+      parts.push(ended.bytesIn)
+      parts.push(',"out":')
+      parts.push(ended.bytesOut)
+    }
+    addMilliseconds(parts, MS, ended.elapsed)
     if (ended.admit >= 0) {
-      addMilliseconds(parts, ',"admit":', ended.admit)
-      addMilliseconds(parts, ',"wait":', ended.wait)
+      addMilliseconds(parts, ADMIT, ended.admit)
+      addMilliseconds(parts, WAIT, ended.wait)
     }
-    if (ended.send >= 0) addMilliseconds(parts, ',"send":', ended.send)
-    if (ended.cut === undefined) parts.push(',"msg":"exchange"', this.#share)
-    else parts.push(',"cut":', JSON.stringify(ended.cut), ',"msg":"exchange cut short"', this.#share)
+    if (ended.send >= 0) addMilliseconds(parts, SEND, ended.send)
+    if (ended.cut === undefined) parts.push(',"msg":"exchange"')
+    else {
+      parts.push(',"cut":')
+      parts.push(JSON.stringify(ended.cut))
+      parts.push(',"msg":"exchange cut short"')
+    }
+    if (this.#share !== '') parts.push(this.#share)
   }
 }
+
+/** What the lines of a route say again and again, as text: its name, and how it went, in a few variants. */
+export class RouteTexts {
+  #route: string
+  #variants: Variant[] = []
+
+  /** The config's own words; where no route was found there is none. */
+  constructor({ route, config }: Pick<Exchange, 'route' | 'config'>) {
+    const members = { route, scope: config.scope, version: config.version }
+    this.#route = Object.entries(members)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
+      .join('')
+  }
+
+  textOf(ended: Ended): string {
+    for (const variant of this.#variants) if (variant.isOf(ended)) return variant.text
+    const variant = new Variant(ended, this.#route)
+    if (this.#variants.push(variant) > VARIANTS) this.#variants.shift()
+    return variant.text
+  }
+}
+
+class Variant {
+  readonly text: string
+  #method: string
+  #status: number
+  #grpcStatus: number | undefined
+  #tier: string | undefined
+  #decision: string | undefined
+  #upstream: string | undefined
+  #endpoint: string | undefined
+  #attempts: number
+  #cache: string | undefined
+
+  constructor(ended: Ended, route: string) {
+    this.#method = ended.method
+    this.#status = ended.status
+    this.#grpcStatus = ended.grpcStatus
+    this.#tier = ended.tier
+    this.#decision = ended.decision
+    this.#upstream = ended.upstream
+    this.#endpoint = ended.endpoint
+    this.#attempts = ended.attempts
+    this.#cache = ended.cache
+    const parts = new Parts()
+    parts.push(`","method":"${ended.method}"${route},"status":${ended.status}`)
+    if (ended.grpcStatus !== undefined) parts.push(`,"grpc":${ended.grpcStatus}`)
+    if (ended.decision !== undefined) parts.push(`,"tier":"${ended.tier}","limit":"${ended.decision}"`)
+    if (ended.upstream !== undefined) {
+      parts.push(`,"upstream":"${ended.upstream}"`)
+      if (ended.endpoint !== undefined) parts.push(`,"endpoint":${JSON.stringify(ended.endpoint)}`)
+      parts.push(`,"attempts":${ended.attempts}`)
+    }
+    if (ended.cache !== undefined) parts.push(`,"cache":"${ended.cache}"`)
+    this.text = parts.take()
+  }
+
+  isOf(ended: Ended): boolean {
+    return (
+      this.#status === ended.status &&
+      this.#endpoint === ended.endpoint &&
+      this.#attempts === ended.attempts &&
+      this.#method === ended.method &&
+      this.#decision === ended.decision &&
+      this.#tier === ended.tier &&
+      this.#cache === ended.cache &&
+      this.#upstream === ended.upstream &&
+      this.#grpcStatus === ended.grpcStatus
+    )
+  }
+}
+
+/** Texts of a route that are kept; a line of one that is not makes it anew. */
+const VARIANTS = 16
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 function membersOf(line: Line): object {
-  const parts: Part[] = ['{']
+  const parts = new Parts()
+  parts.push('{')
   line.addMembers(parts)
-  return JSON.parse(`${parts.join('')}}`)
-}
-
-/** The config's own words, so once a route. Where no route was found there is none. */
-function describeRoute({ route, config }: Exchange): string {
-  const members = [
-    ['route', route],
-    ['scope', config.scope],
-    ['version', config.version]
-  ]
-  return members
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
-    .join('')
+  parts.push('}')
+  return JSON.parse(parts.take())
 }
 
 const THOUSANDTHS = Array.from({ length: 1_000 }, (_, i) => `.${String(i).padStart(3, '0')}`)
+const [MS, ADMIT, WAIT, SEND] = ['ms', 'admit', 'wait', 'send'].map(name =>
+  Array.from({ length: 256 }, (_, i) => `,"${name}":${i}`)
+) as [string[], string[], string[], string[]]
 
-/** To the microsecond, without printing a double. */
-function addMilliseconds(parts: Part[], name: string, us: number): void {
+/** To the microsecond, without printing a double. `wholes`: a member up to its point, by whole milliseconds. */
+function addMilliseconds(parts: Parts, wholes: string[], us: number): void {
   const whole = Math.floor(us / 1_000)
-  parts.push(name, whole, THOUSANDTHS[us - whole * 1_000] as string)
+  if (whole < wholes.length) parts.push(wholes[whole] as string)
+  else {
+    parts.push((wholes[0] as string).slice(0, -1))
+    parts.push(whole)
+  }
+  parts.push(THOUSANDTHS[us - whole * 1_000] as string)
 }
 
 declare module 'fastify' {

@@ -11,15 +11,34 @@ export interface GatewayLogger extends FastifyBaseLogger {
   lost?(): number
 }
 
-/** Joined to a text that is written at once; what is added up piece by piece leaves a string for each piece. */
-export type Part = string | number
+/**
+ * Pieces of a text that is joined at once; what is added up piece by piece leaves a string for each. They lie in an array
+ * that is used again: one that grows for each text takes as much memory as the text.
+ */
+export class Parts {
+  #parts: (string | number)[] = []
+  #length = 0
+
+  push(part: string | number): void {
+    this.#parts[this.#length++] = part
+  }
+
+  /** All of them as text, and none is left. */
+  take(): string {
+    if (this.#length === 0) return ''
+    const text = this.#parts.join('')
+    this.#parts.fill('', 0, this.#length)
+    this.#length = 0
+    return text
+  }
+}
 
 /** At level info. */
 export interface Line {
   /** Epoch milliseconds. */
   readonly time: number
   /** As JSON without braces, in parts. */
-  addMembers(parts: Part[]): void
+  addMembers(parts: Parts): void
 }
 
 /**
@@ -59,6 +78,7 @@ export function createLogger(
     })
   }
   const logger = pino({ level, serializers }, stream)
+  const parts = new Parts()
   const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
   return Object.assign(logger, {
     // By the batch: what puts a line together is then in the processor's caches, from which a request, which runs
@@ -74,17 +94,20 @@ export function createLogger(
     if (waiting.length === 0) return
     const lines = waiting
     waiting = []
-    let parts: Part[] = []
+    let time = Number.NaN
+    let head = ''
     for (const line of lines) {
-      parts.push('{"level":30,"time":', line.time, tail)
+      if (line.time !== time) {
+        time = line.time
+        head = `{"level":30,"time":${time}${tail}`
+      }
+      parts.push(head)
       line.addMembers(parts)
       parts.push('}\n')
       // To write them as one takes less, but no write that is larger may be cut where others write.
-      if (atOnce === undefined) continue
-      pages.write(parts.join(''))
-      parts = []
+      if (atOnce !== undefined) pages.write(parts.take())
     }
-    if (parts.length > 0) pages.write(parts.join(''))
+    pages.write(parts.take())
   }
 
   function flush(): void {

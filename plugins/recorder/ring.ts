@@ -19,6 +19,8 @@ export class Ring {
   #numbers: Float64Array
   #names: unknown[]
   #bytes = Buffer.alloc(0) as Bytes
+  /** Of the latest: an array that is used again. */
+  #lines: string[] = []
   /** Where the bytes of the latest end. */
   #end = 0
   #next = 0
@@ -68,19 +70,24 @@ export class Ring {
     numbers[row + at.WAIT] = ended.wait
     numbers[row + at.SEND] = ended.send
     numbers[row + at.START] = end
-    // One by one: to write each takes less than to join them.
-    end = writeLine(bytes, id, end)
-    end = writeLine(bytes, traceparent, end)
-    end = writeLine(bytes, url, end)
-    numbers[row + at.LEAD] = end = writeLine(bytes, remote, end)
+    const lines = this.#lines
+    lines[0] = id
+    lines[1] = traceparent
+    lines[2] = url
+    lines[3] = remote
+    numbers[row + at.LEAD] = end + id.length + traceparent.length + url.length + remote.length + 4
+    let length = 4
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
       const value = rawHeaders[i + 1] as string
-      end = writeLine(bytes, name, end)
-      end = writeLine(bytes, value.length > LONG && NEVER_SHOWN.has(name) ? MASK : value, end)
+      lines[length++] = name
+      lines[length++] = value.length > LONG && NEVER_SHOWN.has(name) ? MASK : value
     }
-    numbers[row + at.HEADERS] = end
-    numbers[row + at.HEAD] = end += bytes.latin1Write(head, end)
+    lines[length++] = head
+    lines.length = length
+    end += bytes.latin1Write(lines.join('\n'), end)
+    numbers[row + at.HEADERS] = end - head.length
+    numbers[row + at.HEAD] = end
     const received = keep(ended.received, limit, bytes, end)
     numbers[row + at.RECEIVED] = end += received
     numbers[row + at.RECEIVED_SIZE] = sizeOf(ended.received, received, limit)
@@ -88,20 +95,18 @@ export class Ring {
     numbers[row + at.SENT] = end += kept
     numbers[row + at.SENT_SIZE] = sizeOf(sent, kept, limit)
 
-    const names: at.Names = [
-      ended.method,
-      ended.route,
-      ended.config,
-      ended.cut,
-      ended.consumer,
-      ended.tier,
-      ended.decision,
-      ended.upstream,
-      ended.endpoint,
-      ended.cache
-    ]
-    const first = this.#next * at.NAMES
-    for (let i = 0; i < at.NAMES; i++) this.#names[first + i] = names[i]
+    const names = this.#names
+    let place = this.#next * at.NAMES
+    names[place++] = ended.method
+    names[place++] = ended.route
+    names[place++] = ended.config
+    names[place++] = ended.cut
+    names[place++] = ended.consumer
+    names[place++] = ended.tier
+    names[place++] = ended.decision
+    names[place++] = ended.upstream
+    names[place++] = ended.endpoint
+    names[place++] = ended.cache
 
     this.#end = end
     this.#next = (this.#next + 1) % this.#size
@@ -170,14 +175,7 @@ const GROWTH = 1.5
 const NEVER_SHOWN = new Set(['authorization', 'Authorization', 'cookie', 'Cookie'])
 const LONG = 64
 
-/** What `write` comes to with an encoding, which it would look at for each of twenty strings. */
+/** What `write` comes to with an encoding. */
 interface Bytes extends Buffer {
   latin1Write(text: string, offset: number): number
-}
-
-/** Returns where the line ends. */
-function writeLine(bytes: Bytes, text: string, start: number): number {
-  const end = start + bytes.latin1Write(text, start)
-  bytes[end] = 10
-  return end + 1
 }
