@@ -167,7 +167,7 @@ class Variant {
 }
 
 /** Texts of a route that are kept; a line of one that is not makes it anew. */
-const VARIANTS = 16
+const VARIANTS = 8
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 

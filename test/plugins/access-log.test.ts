@@ -212,3 +212,33 @@ t.test('of many exchanges a share has a line; failed and slow ones all do', asyn
   const share = some.filter(({ sample }) => sample === 0.5).length
   t.ok(share > 50 && share < 150, `${share} of 200`)
 })
+
+t.test('a line says its own exchange, however many ways those of its route have gone', async t => {
+  const service = await startService(t, (request, response) => {
+    response.writeHead(Number((request.url as string).slice(-3))).end()
+  })
+  const file = join(t.testdir(), 'log')
+  const definition = {
+    upstreams: { products: { url: service } },
+    tiers: { few: { limits: [{ limit: 30, window: 60_000 }] } },
+    scopes: { products: { prefix: '/products', routes: products, rateLimit: { address: 'few' } } }
+  }
+  const gateway = await buildGateway(resolveConfig({ default: definition }, {}), createLogger('info', file))
+  t.teardown(() => gateway.close())
+  const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+  // More than are kept as text, each of them again once it has been forgotten.
+  const statuses = Array.from({ length: 12 }, (_, i) => 440 + i)
+  const sent = [...statuses, 200, 200, ...statuses, 200, 200, 404, 404, 200]
+  for (const status of sent) await call(`${url}/products/${status}`)
+  const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1)
+  await until(() => lines().length >= sent.length)
+  t.same(
+    lines()
+      .map(line => JSON.parse(line))
+      .filter(({ msg }) => msg === 'exchange')
+      .map(({ status, limit, upstream, attempts }) => [status, limit, upstream, attempts]),
+    sent.map((status, i) =>
+      i < 30 ? [status, 'allowed', 'products', 1] : [429, 'refused', undefined, undefined]
+    )
+  )
+})
