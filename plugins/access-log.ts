@@ -138,6 +138,7 @@ class Variant {
     this.#endpoint = ended.endpoint
     this.#attempts = ended.attempts
     this.#cache = ended.cache
+    // Joined, since what is added up is walked through again by each line.
     const parts = new Parts()
     parts.push(`","method":"${ended.method}"${route},"status":${ended.status}`)
     if (ended.grpcStatus !== undefined) parts.push(`,"grpc":${ended.grpcStatus}`)

@@ -214,8 +214,11 @@ t.test('of many exchanges a share has a line; failed and slow ones all do', asyn
 })
 
 t.test('a line says its own exchange, however many ways those of its route have gone', async t => {
+  const SLOW = 451
   const service = await startService(t, (request, response) => {
-    response.writeHead(Number((request.url as string).slice(-3))).end()
+    const status = Number((request.url as string).slice(-3))
+    response.writeHead(status)
+    setTimeout(() => response.end(), status === SLOW ? 300 : 0)
   })
   const file = join(t.testdir(), 'log')
   const definition = {
@@ -232,13 +235,19 @@ t.test('a line says its own exchange, however many ways those of its route have 
   for (const status of sent) await call(`${url}/products/${status}`)
   const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1)
   await until(() => lines().length >= sent.length)
+  const exchanges = lines()
+    .map(line => JSON.parse(line))
+    .filter(({ msg }) => msg === 'exchange')
   t.same(
-    lines()
-      .map(line => JSON.parse(line))
-      .filter(({ msg }) => msg === 'exchange')
-      .map(({ status, limit, upstream, attempts }) => [status, limit, upstream, attempts]),
+    exchanges.map(({ status, limit, upstream, attempts }) => [status, limit, upstream, attempts]),
     sent.map((status, i) =>
       i < 30 ? [status, 'allowed', 'products', 1] : [429, 'refused', undefined, undefined]
     )
   )
+  const slow = exchanges.filter(({ status }) => status === SLOW)
+  t.equal(slow.length, 2)
+  for (const { ms, admit, wait, send } of slow) {
+    t.ok(ms >= 290 && ms < 5_000, `${ms} ms`)
+    t.ok(Math.abs(admit + wait + send - ms) < 0.01, `${admit} + ${wait} + ${send}`)
+  }
 })
