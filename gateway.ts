@@ -27,6 +27,7 @@ import overload, { shedding } from './plugins/overload.ts'
 import problem, { answerUnrouted, sendProblem } from './plugins/problem.ts'
 import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit/index.ts'
 import recorder from './plugins/recorder/index.ts'
+import { RecordedResponse } from './plugins/recorder/response.ts'
 import { createRedactor } from './plugins/redact/index.ts'
 import redis from './plugins/redis.ts'
 import scopeName from './plugins/scope.ts'
@@ -72,7 +73,8 @@ export async function buildGateway(
       // Of two lines node would drop the second; joined, what may not be there twice is seen to be.
       joinDuplicateHeaders: true,
       // Refused by the http plugin: node would carry on with what comes behind it.
-      requireHostHeader: false
+      requireHostHeader: false,
+      ...(config.recorder.size > 0 && { ServerResponse: RecordedResponse })
     },
     return503OnClosing: false,
     forceCloseConnections: 'idle',

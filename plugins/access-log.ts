@@ -1,8 +1,7 @@
 import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Ended } from './ended.ts'
-import type { Exchange } from './exchange.ts'
-import { type GatewayLogger, type Line, Parts, RequestLogger } from './log.ts'
+import { type AddMembers, type GatewayLogger, Parts, RequestLogger } from './log.ts'
 
 /**
  * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;
@@ -32,42 +31,36 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     done()
   })
 
-  const write = logger.line ?? (line => logger.info(membersOf(line)))
-  const { isLevelEnabled } = logger as { isLevelEnabled?(level: string): boolean }
-  const routes = new Map<FastifyContextConfig, RouteTexts>()
-  const share = sample === 1 ? '' : `,"sample":${sample}`
-
-  fastify.onExchangeEnd(exchange => {
-    if (isLevelEnabled?.call(logger, 'info') === false) return
-    const isKept = sample === 1 || exchange.isFailed || exchange.elapsed >= slow
-    if (!isKept && Math.random() >= sample) return
-    let route = routes.get(exchange.config)
-    if (route === undefined) routes.set(exchange.config, (route = new RouteTexts(exchange)))
-    write(new ExchangeLine(exchange.ended, route, isKept ? '' : share))
-  })
-}
-
-export class ExchangeLine implements Line {
-  readonly time: number
-  #ended: Ended
-  #route: RouteTexts
-  #share: string
-
-  /** `share`: a member that is text already, or none. */
-  constructor(ended: Ended, route: RouteTexts, share: string) {
-    this.time = ended.time
-    this.#ended = ended
-    this.#route = route
-    this.#share = share
+  const addMembers = createMembers()
+  const share = `,"sample":${sample}`
+  const addSampled: AddMembers<Ended> = (ended, parts) => {
+    addMembers(ended, parts)
+    parts.push(share)
   }
 
-  addMembers(parts: Parts): void {
-    const ended = this.#ended
+  fastify.onExchangeEnd(exchange => {
+    if (sample === 1 || exchange.isFailed || exchange.elapsed >= slow) write(exchange.ended, addMembers)
+    else if (Math.random() < sample) write(exchange.ended, addSampled)
+  })
+
+  function write(ended: Ended, add: AddMembers<Ended>): void {
+    if (logger.line) logger.line(ended, add)
+    else logger.info(membersOf(ended, add))
+  }
+}
+
+/** What a line says of an exchange. */
+export function createMembers(): AddMembers<Ended> {
+  const routes = new Map<FastifyContextConfig, RouteTexts>()
+
+  return function addMembers(ended, parts) {
+    let route = routes.get(ended.config)
+    if (route === undefined) routes.set(ended.config, (route = new RouteTexts(ended)))
     parts.push('"reqId":"')
     parts.push(ended.id)
     parts.push('","trace":"')
     parts.push(ended.traceparent.slice(3, 35))
-    parts.push(this.#route.textOf(ended))
+    parts.push(route.textOf(ended))
     if (ended.consumer !== undefined) {
       parts.push(',"consumer":')
       parts.push(JSON.stringify(ended.consumer))
@@ -90,17 +83,16 @@ export class ExchangeLine implements Line {
       parts.push(JSON.stringify(ended.cut))
       parts.push(',"msg":"exchange cut short"')
     }
-    if (this.#share !== '') parts.push(this.#share)
   }
 }
 
 /** What the lines of a route say again and again, as text: its name, and how it went, in a few variants. */
-export class RouteTexts {
+class RouteTexts {
   #route: string
   #variants: Variant[] = []
 
   /** The config's own words; where no route was found there is none. */
-  constructor({ route, config }: Pick<Exchange, 'route' | 'config'>) {
+  constructor({ route, config }: Ended) {
     const members = { route, scope: config.scope, version: config.version }
     this.#route = Object.entries(members)
       .filter(([, value]) => value !== undefined)
@@ -172,10 +164,10 @@ const VARIANTS = 8
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
-function membersOf(line: Line): object {
+function membersOf(ended: Ended, addMembers: AddMembers<Ended>): object {
   const parts = new Parts()
   parts.push('{')
-  line.addMembers(parts)
+  addMembers(ended, parts)
   parts.push('}')
   return JSON.parse(parts.take())
 }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyContextConfig } from 'fastify'
 import type { Exchange, LimitDecision } from './exchange.ts'
 import type { ProblemError } from './problem.ts'
+import type { SendingResponse } from './recorder/response.ts'
 
 /**
  * What an exchange leaves when it has ended, for whoever writes it down: the log, the recorder. They do so by the batch
@@ -9,7 +10,7 @@ import type { ProblemError } from './problem.ts'
  */
 export class Ended {
   /** Epoch milliseconds. */
-  readonly time = Date.now()
+  readonly time: number
   readonly id: string
   readonly traceparent: string
   readonly route: string | undefined
@@ -54,6 +55,7 @@ export class Ended {
     const { request } = reply
     const { raw } = request
     exchange.countBytes()
+    this.time = toEpoch(endedAt)
     this.id = request.id
     this.traceparent = exchange.traceparent
     this.route = exchange.route
@@ -89,8 +91,23 @@ export class Ended {
     this.grpcStatus = exchange.grpcStatus
     this.head = headOf(reply.raw)
     this.received = exchange.received
-    this.sent = this.head === '' ? undefined : exchange.sent
+    const response = reply.raw as Partial<SendingResponse>
+    this.sent = this.head === '' ? undefined : response.sent
+    response.sent = undefined
   }
+}
+
+/** Between the clock that measures and the one that dates: asked for again by the second, since the latter is set at times. */
+let offset = 0
+let askedAt = Number.NEGATIVE_INFINITY
+
+/** Of a time by `performance.now()` just now. To ask the system for the date takes longer. */
+function toEpoch(now: number): number {
+  if (now - askedAt >= 1_000) {
+    askedAt = now
+    offset = Date.now() - performance.now()
+  }
+  return Math.floor(now + offset)
 }
 
 function toMicroseconds(ms: number): number {

@@ -77,9 +77,8 @@ export class Exchange extends Due {
   /** What it comes to is not in its HTTP status, but in `grpcStatus`, once that is known. */
   isGrpc = false
   grpcStatus: number | undefined = undefined
-  /** What the recorder has seen of its bodies. */
+  /** What the recorder has seen of its request's body. */
   received: unknown = undefined
-  sent: unknown = undefined
   /**
    * By `performance.now()`; 0 while it has not come to that: the head of the request, the first call of an upstream, the
    * head of the last answer, the end.
@@ -118,6 +117,7 @@ export class Exchange extends Due {
     this.#deadlines = deadlines
     if (listeners === undefined) return
     if (hasBody(reply.request.raw)) this.#time()
+    ;(reply.raw as { exchange?: Exchange }).exchange = this
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
       this.end()

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { Server, ServerOptions } from 'node:http'
 import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { FastifyServerFactory, FastifyServerOptions } from 'fastify'
@@ -6,6 +6,7 @@ import type { HttpOptions } from '../schemas/http.ts'
 import type { Http2Options, ListenOptions } from '../schemas/listen.ts'
 import { readCertificates } from './certificates.ts'
 import { Http2Response } from './http2.ts'
+import { RecordedHttp2Response } from './recorder/response.ts'
 
 /**
  * The server under the gateway: nothing of its own without `tls` (Fastify's is right), else https, with HTTP/2 beside
@@ -19,8 +20,8 @@ export function listenerOptions(
   if (tls === undefined) return {}
   const certificates = { ...readCertificates(tls), handshakeTimeout: HANDSHAKE_TIMEOUT }
   const serverFactory: FastifyServerFactory = (handler, options) => {
-    const http1 = {
-      ...(options.http as object),
+    const http1: ServerOptions = {
+      ...(options.http as ServerOptions),
       keepAliveTimeout: options.keepAliveTimeout as number,
       requestTimeout: options.requestTimeout as number
     }
@@ -30,6 +31,7 @@ export function listenerOptions(
         : createHttp2Server(
             { ...certificates, maxHeaderListPairs: maxHeadersCount },
             http1,
+            http1.ServerResponse ? RecordedHttp2Response : Http2Response,
             { maxHeaderListSize: maxHeaderSize, ...(http2 === true ? HTTP2_DEFAULTS : http2) },
             handler as never
           )
@@ -52,7 +54,8 @@ const HTTP2_DEFAULTS: Http2Options = { streams: 128, idleTimeout: 72_000 }
  */
 function createHttp2Server(
   options: object,
-  http1: object,
+  http1: ServerOptions,
+  Http2ServerResponse: unknown,
   { streams, idleTimeout, maxHeaderListSize }: Http2Options & { maxHeaderListSize: number },
   handler: () => void
 ): Server {
@@ -62,7 +65,7 @@ function createHttp2Server(
       ...http1,
       allowHTTP1: true,
       http1Options: http1,
-      Http2ServerResponse: Http2Response as never,
+      Http2ServerResponse: Http2ServerResponse as never,
       settings: { maxConcurrentStreams: streams, maxHeaderListSize, enablePush: false },
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: 100,

@@ -7,7 +7,8 @@ import type { Redactor } from './redact/index.ts'
 
 /** pino, by the page: with lines that are put together when they are written, and how many were lost since the start. */
 export interface GatewayLogger extends FastifyBaseLogger {
-  line?(line: Line): void
+  /** At level info. */
+  line?<T extends Timed>(of: T, addMembers: AddMembers<T>): void
   lost?(): number
 }
 
@@ -33,13 +34,14 @@ export class Parts {
   }
 }
 
-/** At level info. */
-export interface Line {
+/** What a line is of. */
+export interface Timed {
   /** Epoch milliseconds. */
   readonly time: number
-  /** As JSON without braces, in parts. */
-  addMembers(parts: Parts): void
 }
+
+/** As JSON without braces, in parts. */
+export type AddMembers<T extends Timed> = (of: T, parts: Parts) => void
 
 /**
  * Logs to a file descriptor or a path, in the background, or loses lines rather than wait (see pages.ts); the next one that
@@ -55,7 +57,8 @@ export function createLogger(
 ): GatewayLogger | undefined {
   if (level === 'silent') return undefined
   let timer: NodeJS.Timeout | undefined
-  let waiting: Line[] = []
+  let waiting: Timed[] = []
+  let adders: AddMembers<any>[] = []
   const pages = new Pages(to, atOnce, dropped => logger.warn({ dropped }, 'lines were lost'))
   const stream = {
     write(text: string) {
@@ -83,8 +86,9 @@ export function createLogger(
   return Object.assign(logger, {
     // By the batch: what puts a line together is then in the processor's caches, from which a request, which runs
     // through half of a megabyte of other code, has washed it away.
-    line(line: Line) {
-      if (waiting.push(line) === BATCH) writeLines()
+    line<T extends Timed>(of: T, addMembers: AddMembers<T>) {
+      adders.push(addMembers)
+      if (waiting.push(of) === BATCH) writeLines()
       else timer ??= setTimeout(flush, FLUSH).unref()
     },
     lost: () => pages.lost
@@ -93,16 +97,20 @@ export function createLogger(
   function writeLines(): void {
     if (waiting.length === 0) return
     const lines = waiting
+    const addMembers = adders
     waiting = []
+    adders = []
+    if (!logger.isLevelEnabled('info')) return
     let time = Number.NaN
     let head = ''
-    for (const line of lines) {
-      if (line.time !== time) {
-        time = line.time
+    for (let i = 0; i < lines.length; i++) {
+      const of = lines[i] as Timed
+      if (of.time !== time) {
+        time = of.time
         head = `{"level":30,"time":${time}${tail}`
       }
       parts.push(head)
-      line.addMembers(parts)
+      addMembers[i]?.(of, parts)
       parts.push('}\n')
       // To write them as one takes less, but no write that is larger may be cut where others write.
       if (atOnce !== undefined) pages.write(parts.take())

@@ -1,30 +1,22 @@
-import type { Readable } from 'node:stream'
-import type { Exchange } from '../exchange.ts'
-
-/**
- * The beginning of a body that streams by: its chunks, as they are, up to a limit that is asked for with the first of
- * them, when it is known who calls. The stream stays as it was: whoever is to read it starts it.
- */
-export class Tap {
+/** The beginning of a body that goes by in chunks: they are kept as they are, up to a limit. */
+export class Beginning {
   chunks: Buffer[] = []
   /** Bytes that went by, and that are kept. */
   size = 0
   kept = 0
-  #limit = -1
+  #limit: number
 
-  constructor(stream: Readable, exchange: Exchange, limitOf: (exchange: Exchange) => number) {
-    // Otherwise a listener would set it going.
-    stream.pause()
-    stream.on('data', (chunk: Buffer | string) => {
-      if (this.#limit === -1) this.#limit = limitOf(exchange)
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-      this.size += bytes.length
-      const room = this.#limit - this.kept
-      if (room <= 0) return
-      const part = ownBytes(bytes, room)
-      this.kept += part.length
-      this.chunks.push(part)
-    })
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  add(bytes: Buffer): void {
+    this.size += bytes.length
+    const room = this.#limit - this.kept
+    if (room <= 0) return
+    const part = ownBytes(bytes, room)
+    this.kept += part.length
+    this.chunks.push(part)
   }
 }
 
@@ -38,14 +30,14 @@ export interface Kept {
 
 /** Bytes, or characters, of a payload that are there for as long as it is. */
 export function heldBy(payload: unknown): number {
-  if (payload instanceof Tap) return payload.kept
+  if (payload instanceof Beginning) return payload.kept
   return typeof payload === 'string' || payload instanceof Uint8Array ? payload.length : 0
 }
 
 /** Bytes that keeping a payload may take at most. */
 export function mostOf(payload: unknown, limit: number): number {
   if (typeof payload === 'string') return Math.min(payload.length * 3, limit)
-  if (payload instanceof Tap) return Math.min(payload.kept, limit)
+  if (payload instanceof Beginning) return Math.min(payload.kept, limit)
   return payload instanceof Uint8Array ? Math.min(payload.length, limit) : 0
 }
 
@@ -53,7 +45,7 @@ export function mostOf(payload: unknown, limit: number): number {
 export function keep(payload: unknown, limit: number, bytes: Buffer, start: number): number {
   if (typeof payload === 'string') return bytes.write(payload, start, Math.min(payload.length * 3, limit))
   if (payload instanceof Uint8Array) return copy(payload, limit, bytes, start)
-  if (!(payload instanceof Tap)) return 0
+  if (!(payload instanceof Beginning)) return 0
   let kept = 0
   for (const chunk of payload.chunks) kept += copy(chunk, limit - kept, bytes, start + kept)
   return kept
@@ -63,7 +55,7 @@ export function keep(payload: unknown, limit: number, bytes: Buffer, start: numb
 export function sizeOf(payload: unknown, kept: number, limit: number): number {
   // A character has four at most: one more would have been kept.
   if (typeof payload === 'string') return kept <= limit - 4 ? kept : Buffer.byteLength(payload)
-  if (payload instanceof Tap) return payload.size
+  if (payload instanceof Beginning) return payload.size
   return payload instanceof Uint8Array ? payload.length : -1
 }
 

@@ -6,7 +6,7 @@ import type { RecorderOptions } from '../../schemas/recorder.ts'
 import type { Ended } from '../ended.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Redactor } from '../redact/index.ts'
-import { heldBy, Tap } from './body.ts'
+import { Beginning, heldBy } from './body.ts'
 import { type Captures, createCaptures } from './captures.ts'
 import { createFilter, type Filter } from './filter.ts'
 import { toHar } from './har.ts'
@@ -31,6 +31,8 @@ export interface Recorder {
   readonly live: Live
   readonly captures: Captures
   detail(record: Recorded): Detail
+  /** Bytes to keep of a body of it that begins to come, or to go. */
+  limitOf(exchange: Exchange): number
   counts(): { recorded: number; held: number; bytes: number; dropped: number }
 }
 
@@ -56,14 +58,9 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     if ([route.method].flat().every(method => BODILESS.has(method))) return
     route.preParsing = [tapBody, ...[route.preParsing ?? []].flat()]
   })
-  fastify.addHook('onSend', (request, _reply, payload, done) => {
-    const { exchange } = request
-    exchange.sent = isStream(payload) ? new Tap(payload, exchange, limitOf) : payload
-    done()
-  })
   fastify.onExchangeEnd(exchange => {
     const { ended } = exchange
-    exchange.received = exchange.sent = undefined
+    exchange.received = undefined
     const isFull = waiting.push(ended) === BATCH
     if (captures.isWatching) captures.take(recorded + waiting.length, exchange)
     const isLarge = heldBy(ended.received) + heldBy(ended.sent) > LARGE
@@ -86,6 +83,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     har: filter => toHar(select(filter).map(show.detail), version),
     harOf: records => toHar(records, version),
     detail: show.detail,
+    limitOf,
     live,
     captures,
     counts() {
@@ -107,7 +105,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   ): void {
     const { headers } = raw
     if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
-      exchange.received = new Tap(raw, exchange, limitOf)
+      tap(exchange, raw)
     done(null, payload)
   }
 
@@ -120,6 +118,18 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
       ring.add(++recorded, ended)
       ended.received = ended.sent = undefined
     }
+  }
+
+  /** The stream stays as it was: whoever is to read it starts it. */
+  function tap(exchange: Exchange, stream: Readable): void {
+    let received: Beginning | undefined
+    // Otherwise a listener would set it going.
+    stream.pause()
+    stream.on('data', (chunk: Buffer) => {
+      // Not before the first: by then it is known who calls.
+      if (received === undefined) exchange.received = received = new Beginning(limitOf(exchange))
+      received.add(chunk)
+    })
   }
 
   function limitOf(exchange: Exchange): number {
@@ -144,10 +154,6 @@ const BODILESS = new Set(['GET', 'HEAD'])
 const BATCH = 32
 /** Bytes, or characters, of bodies that do not wait until a batch is full. */
 const LARGE = 65_536
-
-function isStream(payload: unknown): payload is Readable {
-  return typeof (payload as Readable | null)?.pipe === 'function'
-}
 
 declare module 'fastify' {
   interface FastifyInstance {

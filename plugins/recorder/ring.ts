@@ -81,7 +81,7 @@ export class Ring {
       const name = rawHeaders[i] as string
       const value = rawHeaders[i + 1] as string
       lines[length++] = name
-      lines[length++] = value.length > LONG && NEVER_SHOWN.has(name) ? MASK : value
+      lines[length++] = value.length > LONG && isNeverShown(name) ? MASK : value
     }
     lines[length++] = head
     lines.length = length
@@ -172,8 +172,10 @@ export class Ring {
 
 const GROWTH = 1.5
 /** Most of what a head has in bytes, and masked for whoever reads it: it need not be in memory. */
-const NEVER_SHOWN = new Set(['authorization', 'Authorization', 'cookie', 'Cookie'])
 const LONG = 64
+function isNeverShown(name: string): boolean {
+  return name === 'authorization' || name === 'Authorization' || name === 'cookie' || name === 'Cookie'
+}
 
 /** What `write` comes to with an encoding. */
 interface Bytes extends Buffer {

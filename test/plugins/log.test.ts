@@ -15,7 +15,7 @@ t.test('a destination that takes nothing any more costs lines, not the process',
     import { setTimeout as sleep } from 'node:timers/promises'
     const logger = createLogger('info', '/dev/full')
     for (let i = 0; i < 20; i++) {
-      logger.line({ time: i, addMembers: parts => parts.push('"msg":"lost"') })
+      logger.line({ time: i }, (_, parts) => parts.push('"msg":"lost"'))
       await sleep(20)
     }
     logger.fatal('flushed at once')
@@ -43,7 +43,7 @@ t.test('lines of any length arrive whole and in order, whatever is written at on
     sent.splice(200, 0, 'é'.repeat(100_000))
     for (const [i, text] of sent.entries())
       if (i % 7 === 0) logger?.info({ text })
-      else logger?.line?.({ time: i, addMembers: parts => parts.push(`"text":"${text}"`) })
+      else logger?.line?.({ time: i }, (_, parts) => parts.push(`"text":"${text}"`))
     let written: string[] = []
     await until(async () => {
       written = (await readFile(file, 'utf8')).split('\n')
