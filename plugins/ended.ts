@@ -5,8 +5,8 @@ import type { ProblemError } from './problem.ts'
 import type { SendingResponse } from './recorder/response.ts'
 
 /**
- * What an exchange leaves when it has ended, for whoever writes it down: the log, the recorder. They do so by the batch
- * later, and of the exchange itself nothing is kept until then.
+ * What an exchange leaves when it has ended, for whoever writes it down: the log, the recorder. They do so at the end
+ * of the turn, and of the exchange itself nothing is kept until then.
  */
 export class Ended {
   /** Epoch milliseconds. */

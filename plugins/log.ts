@@ -84,12 +84,12 @@ export function createLogger(
   const parts = new Parts()
   const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
   return Object.assign(logger, {
-    // By the batch: what puts a line together is then in the processor's caches, from which a request, which runs
-    // through half of a megabyte of other code, has washed it away.
+    // Those of one turn of the event loop together: what puts a line together is then in the processor's caches, from
+    // which a request, which runs through half of a megabyte of other code, has washed it away. No longer than that: what
+    // they are of would be moved by the collector.
     line<T extends Timed>(of: T, addMembers: AddMembers<T>) {
       adders.push(addMembers)
-      if (waiting.push(of) === BATCH) writeLines()
-      else timer ??= setTimeout(flush, FLUSH).unref()
+      if (waiting.push(of) === 1) setImmediate(writeLines)
     },
     lost: () => pages.lost
   })
@@ -116,11 +116,12 @@ export function createLogger(
       if (atOnce !== undefined) pages.write(parts.take())
     }
     pages.write(parts.take())
+    timer ??= setTimeout(flush, FLUSH).unref()
   }
 
   function flush(): void {
-    timer = undefined
     writeLines()
+    timer = undefined
     pages.flush()
   }
 }
@@ -140,8 +141,6 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
   )
 }
 
-/** Lines. */
-const BATCH = 32
 /** Milliseconds. */
 const FLUSH = 200
 

@@ -28,12 +28,6 @@ export interface Kept {
   isCut: boolean
 }
 
-/** Bytes, or characters, of a payload that are there for as long as it is. */
-export function heldBy(payload: unknown): number {
-  if (payload instanceof Beginning) return payload.kept
-  return typeof payload === 'string' || payload instanceof Uint8Array ? payload.length : 0
-}
-
 /** Bytes that keeping a payload may take at most. */
 export function mostOf(payload: unknown, limit: number): number {
   if (typeof payload === 'string') return Math.min(payload.length * 3, limit)

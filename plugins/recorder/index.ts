@@ -6,7 +6,7 @@ import type { RecorderOptions } from '../../schemas/recorder.ts'
 import type { Ended } from '../ended.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Redactor } from '../redact/index.ts'
-import { Beginning, heldBy } from './body.ts'
+import { Beginning } from './body.ts'
 import { type Captures, createCaptures } from './captures.ts'
 import { createFilter, type Filter } from './filter.ts'
 import { toHar } from './har.ts'
@@ -61,11 +61,8 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   fastify.onExchangeEnd(exchange => {
     const { ended } = exchange
     exchange.received = undefined
-    const isFull = waiting.push(ended) === BATCH
+    if (waiting.push(ended) === 1) setImmediate(record)
     if (captures.isWatching) captures.take(recorded + waiting.length, exchange)
-    const isLarge = heldBy(ended.received) + heldBy(ended.sent) > LARGE
-    if (isFull || isLarge || live.isFollowed) record()
-    if (live.isFollowed) live.publish((ended.isFailed ? failures : recent).latest)
   })
   // Those who follow would otherwise hold the admin side open.
   fastify.addHook('preClose', done => {
@@ -109,7 +106,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     done(null, payload)
   }
 
-  /** By the batch, as the log does with its lines, and for the same reason; and before anybody reads. */
+  /** Those of one turn of the event loop together, as the log does with its lines, and for the same reason. */
   function record(): void {
     const exchanges = waiting
     waiting = []
@@ -117,6 +114,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
       const ring = ended.isFailed ? failures : recent
       ring.add(++recorded, ended)
       ended.received = ended.sent = undefined
+      if (live.isFollowed) live.publish(ring.latest)
     }
   }
 
@@ -150,10 +148,6 @@ export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependenc
 
 /** Methods of which a body is refused, or in HTTP/2 read by nobody. */
 const BODILESS = new Set(['GET', 'HEAD'])
-/** Exchanges. */
-const BATCH = 32
-/** Bytes, or characters, of bodies that do not wait until a batch is full. */
-const LARGE = 65_536
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -23,7 +23,8 @@ export class RecordedResponse extends ServerResponse implements SendingResponse 
   }
 
   override end(chunk?: any, encoding?: any, callback?: any): this {
-    if (this.sent === undefined && (typeof chunk === 'string' || chunk instanceof Uint8Array)) {
+    const isWhole = typeof chunk === 'string' || chunk instanceof Uint8Array
+    if (isWhole && this.sent === undefined && (encoding === null || encoding === undefined)) {
       // The head is a rope of parts until it is read: in one piece, it need not be walked through by node and then again
       // by the recorder.
       const head = (this as unknown as { _header: string | null })._header
@@ -48,12 +49,13 @@ function see(response: SendingResponse, chunk: unknown, encoding: unknown): void
   if (exchange === undefined) return
   const bytes = bytesOf(chunk, encoding)
   if (bytes === undefined) return
-  if (!(response.sent instanceof Beginning))
-    response.sent = new Beginning(exchange.reply.server.recorder?.limitOf(exchange) ?? 0)
-  response.sent.add(bytes)
+  response.sent ??= new Beginning(exchange.reply.server.recorder?.limitOf(exchange) ?? 0)
+  // Not of what comes behind a whole answer: it is not sent.
+  if (response.sent instanceof Beginning) response.sent.add(bytes)
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Buffer | undefined {
+  if (Buffer.isBuffer(chunk)) return chunk
   if (typeof chunk === 'string')
     return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
   return chunk instanceof Uint8Array

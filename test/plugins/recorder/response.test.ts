@@ -24,6 +24,10 @@ async function answers(app: FastifyInstance) {
     reply.raw.write(Buffer.from('route'))
     reply.raw.end('616c6f6e65', 'hex')
   })
+  app.get('/coded', (_request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200, { 'content-type': 'text/plain' }).end('616c6f6e65', 'hex')
+  })
 }
 
 for (const [over, listen] of [
@@ -43,7 +47,7 @@ for (const [over, listen] of [
     })
     const get = over === 'HTTP/2' ? overHttp2(await startSession(t, url)) : overHttp1(url)
     for (const prefix of ['/a', '/packed'])
-      for (const path of ['text', 'json', 'bytes', 'stream', 'web', 'empty', 'refused', 'own']) {
+      for (const path of ['text', 'json', 'bytes', 'stream', 'web', 'empty', 'refused', 'own', 'coded']) {
         const sent = await get(`${prefix}/${path}`)
         const { response } = await latest(`${prefix}/${path}`)
         const { body } = response
