@@ -57,6 +57,30 @@ t.test('lines of any length arrive whole and in order, whatever is written at on
   }
 })
 
+t.test('lines are at level info, by the level of the moment', async t => {
+  const file = join(t.testdir(), 'log')
+  const logger = createLogger('warn', file)
+  if (logger === undefined) throw new Error('no logger')
+  const write = async (text: string) => {
+    logger.line?.({ time: 1 }, (_, parts) => parts.push(`"msg":"${text}"`))
+    logger.warn(text)
+    await until(async () => (await readFile(file, 'utf8').catch(() => '')).includes(`"${text}"`))
+  }
+  await write('quiet')
+  logger.level = 'info'
+  await write('loud')
+  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n')
+  t.match(
+    lines.map(line => JSON.parse(line)),
+    [
+      { level: 40, msg: 'quiet' },
+      { level: 30, msg: 'loud' },
+      { level: 40, msg: 'loud' }
+    ]
+  )
+  t.equal(lines.length, 3)
+})
+
 t.test('what is written at once does not wait, and so is not counted as waiting', async t => {
   const logger = createLogger('info', join(t.testdir(), 'log'))
   // More than may wait.
