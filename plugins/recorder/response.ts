@@ -1,6 +1,6 @@
-import { ServerResponse } from 'node:http'
 import type { Exchange } from '../exchange.ts'
 import { Http2Response } from '../http2.ts'
+import { ServerResponse } from '../node-http.ts'
 import { Beginning } from './body.ts'
 
 /**
