@@ -85,7 +85,7 @@ export async function buildGateway(
       sendProblem(error, request, reply.header('connection', 'close')) as never,
     clientErrorHandler: createClientErrorHandler(),
     schemaController: { compilersFactory: { buildValidator } },
-    ...listenerOptions(config.listen, config.http)
+    ...listenerOptions(config.listen, config.http, config.recorder.size > 0)
   } as FastifyServerOptions)
 
   if (outside) gateway.addHook('onRoute', outside.onRoute)

@@ -38,7 +38,9 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     parts.push(share)
   }
 
+  const { isLevelEnabled } = logger as { isLevelEnabled?(level: string): boolean }
   fastify.onExchangeEnd(exchange => {
+    if (isLevelEnabled?.call(logger, 'info') === false) return
     if (sample === 1 || exchange.isFailed || exchange.elapsed >= slow) write(exchange.ended, addMembers)
     else if (Math.random() < sample) write(exchange.ended, addSampled)
   })

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { CompressOptions } from '../schemas/scope.ts'
 import { addVary } from './cors.ts'
+import type { SendingResponse } from './recorder/response.ts'
 
 /**
  * Compresses the JSON of a scope, by @fastify/compress: what is whole in memory, and not encoded already. Streams pass
@@ -22,6 +23,9 @@ async function compress(fastify: FastifyInstance, { threshold, encodings }: Comp
         const etag = reply.getHeader('etag')
         if (typeof etag === 'string' && etag.startsWith('"')) reply.header('etag', `W/${etag}`)
         for (const name of DIGESTS) reply.removeHeader(name)
+        // For the recorder, which shows what is read.
+        const response = reply.raw as Partial<SendingResponse>
+        if ('sent' in response) response.sent = payload
         return done()
       }
     }

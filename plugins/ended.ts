@@ -91,10 +91,14 @@ export class Ended {
     this.grpcStatus = exchange.grpcStatus
     this.head = headOf(reply.raw)
     this.received = exchange.received
-    const response = reply.raw as Partial<SendingResponse>
-    this.sent = this.head === '' ? undefined : response.sent
-    response.sent = undefined
+    const { sent } = reply.raw as Partial<SendingResponse>
+    this.sent = this.head === '' || isBodiless(this) ? undefined : sent
   }
+}
+
+/** What it may have been given is not sent (RFC 9110, 6.4.1). */
+function isBodiless({ method, status }: Ended): boolean {
+  return method === 'HEAD' || status === 204 || status === 304
 }
 
 /** Between the clock that measures and the one that dates: asked for again by the second, since the latter is set at times. */

@@ -15,7 +15,8 @@ import { RecordedHttp2Response } from './recorder/response.ts'
  */
 export function listenerOptions(
   { tls, http2 }: ListenOptions,
-  { maxHeaderSize, maxHeadersCount }: HttpOptions
+  { maxHeaderSize, maxHeadersCount }: HttpOptions,
+  isRecorded: boolean
 ): FastifyServerOptions {
   if (tls === undefined) return {}
   const certificates = { ...readCertificates(tls), handshakeTimeout: HANDSHAKE_TIMEOUT }
@@ -31,7 +32,7 @@ export function listenerOptions(
         : createHttp2Server(
             { ...certificates, maxHeaderListPairs: maxHeadersCount },
             http1,
-            http1.ServerResponse ? RecordedHttp2Response : Http2Response,
+            isRecorded ? RecordedHttp2Response : Http2Response,
             { maxHeaderListSize: maxHeaderSize, ...(http2 === true ? HTTP2_DEFAULTS : http2) },
             handler as never
           )

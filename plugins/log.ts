@@ -110,7 +110,7 @@ export function createLogger(
         head = `{"level":30,"time":${time}${tail}`
       }
       parts.push(head)
-      addMembers[i]?.(of, parts)
+      ;(addMembers[i] as AddMembers<Timed>)(of, parts)
       parts.push('}\n')
       // To write them as one takes less, but no write that is larger may be cut where others write.
       if (atOnce !== undefined) pages.write(parts.take())

@@ -1,4 +1,4 @@
-/** The beginning of a body that goes by in chunks: they are kept as they are, up to a limit. */
+/** The beginning of a body that goes by in chunks, up to a limit. Copied: whoever wrote a chunk may use it again. */
 export class Beginning {
   chunks: Buffer[] = []
   /** Bytes that went by, and that are kept. */
@@ -10,13 +10,19 @@ export class Beginning {
     this.#limit = limit
   }
 
-  add(bytes: Buffer): void {
-    this.size += bytes.length
+  add(chunk: string | Uint8Array, encoding: BufferEncoding = 'utf8'): void {
     const room = this.#limit - this.kept
-    if (room <= 0) return
-    const part = ownBytes(bytes, room)
-    this.kept += part.length
-    this.chunks.push(part)
+    if (room <= 0) {
+      this.size += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
+      return
+    }
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    this.size += bytes.length
+    // Not of the pool, all of which it would hold on to.
+    const own = Buffer.allocUnsafeSlow(Math.min(bytes.length, room))
+    own.set(bytes.subarray(0, own.length))
+    this.kept += own.length
+    this.chunks.push(own)
   }
 }
 
@@ -57,15 +63,3 @@ function copy(from: Uint8Array, limit: number, to: Buffer, start: number): numbe
   to.set(from.length > limit ? from.subarray(0, limit) : from, start)
   return Math.min(from.length, limit)
 }
-
-/** A small part of a large buffer would keep all of it while the rest streams by. */
-function ownBytes(bytes: Buffer, limit: number): Buffer {
-  const part = bytes.length > limit ? bytes.subarray(0, limit) : bytes
-  if (part.buffer.byteLength <= part.length * 2 + SLACK) return part
-  const own = Buffer.allocUnsafeSlow(part.length)
-  part.copy(own)
-  return own
-}
-
-/** Bytes: the head of an answer that came in one piece with its body. */
-const SLACK = 2_048

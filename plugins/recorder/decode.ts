@@ -49,7 +49,7 @@ export function showBody(
   return { ...shown, base64: bytes.toString('base64') }
 }
 
-/** What is said to be packed may not be; packed bytes are hardly ever UTF-8. */
+/** What the gateway packs is recorded before that; packed bytes are hardly ever UTF-8. */
 function unpack(bytes: Buffer, encoding: string): Buffer | undefined {
   const coding = encoding.trim().toLowerCase()
   if (coding === '' || coding === 'identity' || isWhole(bytes)) return bytes

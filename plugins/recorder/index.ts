@@ -12,6 +12,7 @@ import { createFilter, type Filter } from './filter.ts'
 import { toHar } from './har.ts'
 import { createLive, type Live } from './live.ts'
 import type { Recorded } from './record.ts'
+import type { SendingResponse } from './response.ts'
 import { Ring } from './ring.ts'
 import { createShow, type Detail, type Summary } from './show.ts'
 
@@ -61,11 +62,13 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   fastify.onExchangeEnd(exchange => {
     const { ended } = exchange
     exchange.received = undefined
+    ;(exchange.reply.raw as Partial<SendingResponse>).sent = undefined
     if (waiting.push(ended) === 1) setImmediate(record)
     if (captures.isWatching) captures.take(recorded + waiting.length, exchange)
   })
   // Those who follow would otherwise hold the admin side open.
   fastify.addHook('preClose', done => {
+    record()
     live.close()
     captures.close()
     done()

@@ -9,8 +9,9 @@ import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
 import { expires } from '../jwt/index.ts'
-import { ServerResponse } from '../node-http.ts'
+import type { ServerResponse } from '../node-http.ts'
 import type { ProblemError } from '../problem.ts'
+import { RecordedResponse } from '../recorder/response.ts'
 import type { Headers, UpstreamResponse } from '../upstream/call.ts'
 import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
 import type { UpstreamName } from '../upstream/index.ts'
@@ -194,7 +195,7 @@ export default fp(websocket, {
 
 /** Node leaves a request that wants another protocol without a response. */
 function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {
-  const response = new ServerResponse(request)
+  const response = new RecordedResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as never)
   socket.on('error', ignore)

@@ -14,7 +14,7 @@ import { dial, refused, start, startEcho } from './echo.ts'
 t.test('what is refused is refused over HTTP, before the service hears of it', async t => {
   const { url: service, requests } = await startEcho(t)
   let calls = 0
-  const { url } = await start(
+  const { url, gateway } = await start(
     t,
     service,
     { maxConnections: 1, allowOrigins: ['https://shop.example'] },
@@ -42,6 +42,9 @@ t.test('what is refused is refused over HTTP, before the service hears of it', a
   })
   t.equal(requests.length, 0)
   t.equal(calls, 3)
+  const { recorder } = gateway
+  const shown = recorder?.list({ limit: 3 }).map(({ id }) => recorder.find(id)?.response.body?.text)
+  t.match(shown, [/"status":426/, /"status":403/, /"status":401/], 'and recorded with what it was told')
 
   await once(dial(t, url, [], { origin: 'https://shop.example' }), 'open')
   t.match(await refused(dial(t, url)), { status: 503, headers: { 'retry-after': '1' } })

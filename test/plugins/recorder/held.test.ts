@@ -4,7 +4,7 @@ import t from 'tap'
 import { createLogger } from '../../../plugins/log.ts'
 import { call, startGateway } from '../../../testing.ts'
 
-t.test('what waits to be recorded is there for who asks, and holds no large answer', async t => {
+t.test('what has ended is there for who asks, and nothing of it is held', async t => {
   const size = 4_194_304
   const logger = createLogger('info', '/dev/null')
   const { url, gateway } = await startGateway(
