@@ -6,6 +6,7 @@ import fp from 'fastify-plugin'
 import { Deadlines, Due } from './deadlines.ts'
 import { Ended } from './ended.ts'
 import { toHttpStatus } from './grpc-status.ts'
+import type { SendingResponse } from './recorder/response.ts'
 import { createTraces, passedTraceparent } from './trace-context.ts'
 
 /**
@@ -117,7 +118,7 @@ export class Exchange extends Due {
     this.#deadlines = deadlines
     if (listeners === undefined) return
     if (hasBody(reply.request.raw)) this.#time()
-    ;(reply.raw as { exchange?: Exchange }).exchange = this
+    if ('sent' in reply.raw) (reply.raw as Partial<SendingResponse>).exchange = this
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
       this.end()

@@ -9,12 +9,13 @@ import { Beginning } from './body.ts'
  */
 export interface SendingResponse {
   /** Set when the exchange begins. */
-  exchange?: Exchange
+  exchange: Exchange | undefined
   /** Handed to `end` as a whole, or in chunks. What is given before that stands: an answer that is packed on its way. */
   sent: string | Uint8Array | Beginning | undefined
 }
 
 export class RecordedResponse extends ServerResponse implements SendingResponse {
+  exchange: Exchange | undefined = undefined
   sent: SendingResponse['sent'] = undefined
 
   override write(chunk: any, encoding?: any, callback?: any): boolean {
@@ -34,6 +35,7 @@ export class RecordedResponse extends ServerResponse implements SendingResponse 
 }
 
 export class RecordedHttp2Response extends Http2Response implements SendingResponse {
+  exchange: Exchange | undefined = undefined
   sent: SendingResponse['sent'] = undefined
 
   override write(chunk: any, encoding?: any, callback?: any): boolean {
