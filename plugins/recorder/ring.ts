@@ -171,8 +171,9 @@ export class Ring {
 }
 
 const GROWTH = 1.5
-/** Most of what a head has in bytes, and masked for whoever reads it: it need not be in memory. */
 const LONG = 64
+
+/** If long, most of what a head has in bytes, and masked for whoever reads it: it need not be in memory. */
 function isNeverShown(name: string): boolean {
   return name === 'authorization' || name === 'Authorization' || name === 'cookie' || name === 'Cookie'
 }
