@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Ended } from './ended.ts'
 import { type AddMembers, type GatewayLogger, Parts, RequestLogger } from './log.ts'
@@ -32,15 +32,11 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
   })
 
   const addMembers = createMembers()
-  const share = `,"sample":${sample}`
-  const addSampled: AddMembers<Ended> = (ended, parts) => {
-    addMembers(ended, parts)
-    parts.push(share)
-  }
+  const addSampled = createMembers(sample)
 
-  const { isLevelEnabled } = logger as { isLevelEnabled?(level: string): boolean }
   fastify.onExchangeEnd(exchange => {
-    if (isLevelEnabled?.call(logger, 'info') === false) return
+    // Of a line that nobody would see nothing is made.
+    if ((logger.levelVal ?? INFO) > INFO) return
     if (sample === 1 || exchange.isFailed || exchange.elapsed >= slow) write(exchange.ended, addMembers)
     else if (Math.random() < sample) write(exchange.ended, addSampled)
   })
@@ -51,24 +47,27 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
   }
 }
 
-/** What a line says of an exchange. */
-export function createMembers(): AddMembers<Ended> {
-  const routes = new Map<FastifyContextConfig, RouteTexts>()
+const INFO = 30
+
+/** What a line says of an exchange; of one that was drawn, also the share that is. */
+export function createMembers(sample?: number): AddMembers<Ended> {
+  const share = sample === undefined ? '' : `,"sample":${sample}`
+  const whole = `${share},"msg":"exchange"`
+  const short = `${share},"msg":"exchange cut short"`
 
   return function addMembers(ended, parts) {
-    let route = routes.get(ended.config)
-    if (route === undefined) routes.set(ended.config, (route = new RouteTexts(ended)))
-    parts.push('"reqId":"')
+    parts.push(ended.outcome.members)
+    parts.push(',"reqId":"')
     parts.push(ended.id)
     parts.push('","trace":"')
     parts.push(ended.traceparent.slice(3, 35))
-    parts.push(route.textOf(ended))
     if (ended.consumer !== undefined) {
-      parts.push(',"consumer":')
-      parts.push(JSON.stringify(ended.consumer))
+      parts.push('","consumer":"')
+      parts.push(escape(ended.consumer))
     }
-    if (ended.bytesIn >= 0) {
-      parts.push(',"in":')
+    if (ended.bytesIn < 0) parts.push('"')
+    else {
+      parts.push('","in":')
       parts.push(ended.bytesIn)
       parts.push(',"out":')
       parts.push(ended.bytesOut)
@@ -79,100 +78,38 @@ export function createMembers(): AddMembers<Ended> {
       addMilliseconds(parts, WAIT, ended.wait)
     }
     if (ended.send >= 0) addMilliseconds(parts, SEND, ended.send)
-    if (ended.cut === undefined) parts.push(',"msg":"exchange"')
+    if (ended.cut === undefined) parts.push(whole)
     else {
-      parts.push(',"cut":')
-      parts.push(JSON.stringify(ended.cut))
-      parts.push(',"msg":"exchange cut short"')
+      parts.push(',"cut":"')
+      parts.push(escape(ended.cut))
+      parts.push('"')
+      parts.push(short)
     }
   }
 }
-
-/** What the lines of a route say again and again, as text: its name, and how it went, in a few variants. */
-class RouteTexts {
-  #route: string
-  #variants: Variant[] = []
-
-  /** The config's own words; where no route was found there is none. */
-  constructor({ route, config }: Ended) {
-    const members = { route, scope: config.scope, version: config.version }
-    this.#route = Object.entries(members)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => `,"${name}":${JSON.stringify(value)}`)
-      .join('')
-  }
-
-  textOf(ended: Ended): string {
-    for (const variant of this.#variants) if (variant.isOf(ended)) return variant.text
-    const variant = new Variant(ended, this.#route)
-    if (this.#variants.push(variant) > VARIANTS) this.#variants.shift()
-    return variant.text
-  }
-}
-
-class Variant {
-  readonly text: string
-  #method: string
-  #status: number
-  #grpcStatus: number | undefined
-  #tier: string | undefined
-  #decision: string | undefined
-  #upstream: string | undefined
-  #endpoint: string | undefined
-  #attempts: number
-  #cache: string | undefined
-
-  constructor(ended: Ended, route: string) {
-    this.#method = ended.method
-    this.#status = ended.status
-    this.#grpcStatus = ended.grpcStatus
-    this.#tier = ended.tier
-    this.#decision = ended.decision
-    this.#upstream = ended.upstream
-    this.#endpoint = ended.endpoint
-    this.#attempts = ended.attempts
-    this.#cache = ended.cache
-    // Joined, since what is added up is walked through again by each line.
-    const parts = new Parts()
-    parts.push(`","method":"${ended.method}"${route},"status":${ended.status}`)
-    if (ended.grpcStatus !== undefined) parts.push(`,"grpc":${ended.grpcStatus}`)
-    if (ended.decision !== undefined) parts.push(`,"tier":"${ended.tier}","limit":"${ended.decision}"`)
-    if (ended.upstream !== undefined) {
-      parts.push(`,"upstream":"${ended.upstream}"`)
-      if (ended.endpoint !== undefined) parts.push(`,"endpoint":${JSON.stringify(ended.endpoint)}`)
-      parts.push(`,"attempts":${ended.attempts}`)
-    }
-    if (ended.cache !== undefined) parts.push(`,"cache":"${ended.cache}"`)
-    this.text = parts.take()
-  }
-
-  isOf(ended: Ended): boolean {
-    return (
-      this.#status === ended.status &&
-      this.#endpoint === ended.endpoint &&
-      this.#attempts === ended.attempts &&
-      this.#method === ended.method &&
-      this.#decision === ended.decision &&
-      this.#tier === ended.tier &&
-      this.#cache === ended.cache &&
-      this.#upstream === ended.upstream &&
-      this.#grpcStatus === ended.grpcStatus
-    )
-  }
-}
-
-/** Texts of a route that are kept; a line of one that is not makes it anew. */
-const VARIANTS = 8
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 function membersOf(ended: Ended, addMembers: AddMembers<Ended>): object {
-  const parts = new Parts()
-  parts.push('{')
+  const parts = new Parts(0)
   addMembers(ended, parts)
-  parts.push('}')
-  return JSON.parse(parts.take())
+  return JSON.parse(`{${parts}}`)
 }
+
+/** As it is within a string of JSON. Without a call of what is native, for what needs no escape. */
+function escape(text: string): string {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH || i === PLAIN)
+      return JSON.stringify(text).slice(1, -1)
+  }
+  return text
+}
+
+/** Characters that are looked at one by one, at most. */
+const PLAIN = 64
+const QUOTE = 34
+const BACKSLASH = 92
 
 const THOUSANDTHS = Array.from({ length: 1_000 }, (_, i) => `.${String(i).padStart(3, '0')}`)
 const [MS, ADMIT, WAIT, SEND] = ['ms', 'admit', 'wait', 'send'].map(name =>

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { FastifyContextConfig } from 'fastify'
-import type { Exchange, LimitDecision } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { type Outcome, outcomeOf } from './outcome.ts'
 import type { ProblemError } from './problem.ts'
 import type { SendingResponse } from './recorder/response.ts'
 
@@ -13,18 +13,11 @@ export class Ended {
   readonly time: number
   readonly id: string
   readonly traceparent: string
-  readonly route: string | undefined
-  readonly config: FastifyContextConfig
+  readonly outcome: Outcome
   readonly isFailed: boolean
   /** Why it was cut short: an error's code. */
   readonly cut: string | undefined
   readonly consumer: string | undefined
-  readonly tier: string | undefined
-  readonly decision: LimitDecision | undefined
-  readonly upstream: string | undefined
-  readonly endpoint: string | undefined
-  readonly attempts: number
-  readonly cache: string | undefined
   /** Bytes on the connection, -1 if there is no telling. */
   readonly bytesIn: number
   readonly bytesOut: number
@@ -34,7 +27,6 @@ export class Ended {
   readonly wait: number = -1
   readonly send: number = -1
 
-  readonly method: string
   readonly url: string
   readonly major: number
   readonly minor: number
@@ -42,8 +34,6 @@ export class Ended {
   readonly remote: string
   /** Names and values in turn. */
   readonly rawHeaders: string[]
-  readonly status: number
-  readonly grpcStatus: number | undefined
   /** As it was sent, or as it would have been in HTTP/1.1. Empty if no answer was begun. */
   readonly head: string
   /** What the recorder has seen of its bodies, until it has kept what it keeps. */
@@ -52,34 +42,27 @@ export class Ended {
 
   constructor(exchange: Exchange) {
     const { reply, socket, startedAt, calledAt, answeredAt, endedAt } = exchange
-    const { request } = reply
-    const { raw } = request
-    exchange.countBytes()
+    // Each context has a class of requests and one of replies, so what is read of them is looked up: as little as will do.
+    const { request, raw: response } = reply
+    const { raw, id, user } = request
+    const { statusCode } = response
+    const isWhole = response.writableFinished
+    exchange.countBytes(raw)
     this.time = toEpoch(endedAt)
-    this.id = request.id
+    this.id = id
     this.traceparent = exchange.traceparent
-    this.route = exchange.route
-    this.config = exchange.config
-    this.isFailed = exchange.isFailed
-    this.cut = exchange.isWhole
-      ? undefined
-      : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
-    this.consumer = request.user?.sub
-    this.tier = exchange.tier
-    this.decision = exchange.decision
-    this.upstream = exchange.upstream
-    this.endpoint = exchange.endpoint
-    this.attempts = exchange.attempts
-    this.cache = exchange.cache
+    this.outcome = outcomeOf(exchange, raw.method as string, statusCode)
+    this.isFailed = !isWhole || exchange.statusOf(statusCode) >= 500
+    this.cut = isWhole ? undefined : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
+    this.consumer = user?.sub
     this.bytesIn = exchange.bytesIn ?? -1
     this.bytesOut = exchange.bytesOut ?? -1
-    this.elapsed = toMicroseconds(exchange.elapsed)
+    this.elapsed = toMicroseconds(endedAt - startedAt)
     if (calledAt > 0) {
       this.admit = toMicroseconds(calledAt - startedAt)
       this.wait = toMicroseconds((answeredAt || endedAt) - calledAt)
       if (answeredAt > 0) this.send = toMicroseconds(endedAt - answeredAt)
     }
-    this.method = raw.method as string
     this.url = raw.url as string
     this.major = raw.httpVersionMajor
     this.minor = raw.httpVersionMinor
@@ -87,17 +70,15 @@ export class Ended {
     this.isSecure = raw.httpVersionMajor > 1 || (socket as { encrypted?: boolean }).encrypted === true
     this.remote = socket.remoteAddress ?? ''
     this.rawHeaders = raw.rawHeaders
-    this.status = reply.statusCode
-    this.grpcStatus = exchange.grpcStatus
-    this.head = headOf(reply.raw)
+    this.head = headOf(response)
     this.received = exchange.received
-    const { sent } = reply.raw as Partial<SendingResponse>
-    this.sent = this.head === '' || isBodiless(this) ? undefined : sent
+    const { sent } = response as Partial<SendingResponse>
+    this.sent = this.head === '' || isBodiless(this.outcome) ? undefined : sent
   }
 }
 
 /** What it may have been given is not sent (RFC 9110, 6.4.1). */
-function isBodiless({ method, status }: Ended): boolean {
+function isBodiless({ method, status }: Outcome): boolean {
   return method === 'HEAD' || status === 204 || status === 304
 }
 

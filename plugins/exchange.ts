@@ -148,7 +148,12 @@ export class Exchange extends Due {
 
   /** Of HTTP, or what a gRPC status would be there. */
   get status(): number {
-    return this.grpcStatus === undefined ? this.reply.statusCode : toHttpStatus(this.grpcStatus)
+    return this.statusOf(this.reply.statusCode)
+  }
+
+  /** The same, for whoever knows that of HTTP. */
+  statusOf(statusCode: number): number {
+    return this.grpcStatus === undefined ? statusCode : toHttpStatus(this.grpcStatus)
   }
 
   /** True for what an operator is to see: it ended badly, or not at all. */
@@ -164,8 +169,7 @@ export class Exchange extends Due {
   }
 
   /** At the end: what the connection has carried since the last exchange on it. In HTTP/2 there is no telling. */
-  countBytes(): void {
-    const { raw } = this.reply.request
+  countBytes(raw: IncomingMessage): void {
     const socket = this.socket as Counted
     if (this.bytesIn !== undefined || raw.httpVersionMajor > 1) return
     const { bytesRead, bytesWritten } = socket

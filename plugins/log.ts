@@ -7,30 +7,33 @@ import type { Redactor } from './redact/index.ts'
 
 /** pino, by the page: with lines that are put together when they are written, and how many were lost since the start. */
 export interface GatewayLogger extends FastifyBaseLogger {
+  /** pino's number of its level. */
+  readonly levelVal?: number
   /** At level info. */
   line?<T extends Timed>(of: T, addMembers: AddMembers<T>): void
   lost?(): number
 }
 
 /**
- * Pieces of a text that is joined at once; what is added up piece by piece leaves a string for each. They lie in an array
- * that is used again: one that grows for each text takes as much memory as the text.
+ * Pieces of a text that is joined at once; what is added up piece by piece leaves a string for each. In an array of their own,
+ * with room for all of them: each string that is put into one that has grown old has to be noted for the collector, and
+ * one that grows takes as much memory as the text.
  */
 export class Parts {
-  #parts: (string | number)[] = []
+  #parts: (string | number)[]
   #length = 0
+
+  /** As many as there will be, or about that. */
+  constructor(count: number) {
+    this.#parts = new Array(count)
+  }
 
   push(part: string | number): void {
     this.#parts[this.#length++] = part
   }
 
-  /** All of them as text, and none is left. */
-  take(): string {
-    if (this.#length === 0) return ''
-    const text = this.#parts.join('')
-    this.#parts.fill('', 0, this.#length)
-    this.#length = 0
-    return text
+  toString(): string {
+    return this.#parts.join('')
   }
 }
 
@@ -81,8 +84,9 @@ export function createLogger(
     })
   }
   const logger = pino({ level, serializers }, stream)
-  const parts = new Parts()
-  const tail = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`
+  const lead = `{"level":30,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},"time":`
+  let second = Number.NaN
+  let leadOfSecond = ''
   return Object.assign(logger, {
     // Those of one turn of the event loop together: what puts a line together is then in the processor's caches, from
     // which a request, which runs through half of a megabyte of other code, has washed it away. No longer than that: what
@@ -101,21 +105,21 @@ export function createLogger(
     waiting = []
     adders = []
     if (!logger.isLevelEnabled('info')) return
-    let time = Number.NaN
-    let head = ''
+    let parts = new Parts(lines.length * PARTS)
     for (let i = 0; i < lines.length; i++) {
       const of = lines[i] as Timed
-      if (of.time !== time) {
-        time = of.time
-        head = `{"level":30,"time":${time}${tail}`
-      }
-      parts.push(head)
+      if (second !== (second = Math.floor(of.time / 1_000))) leadOfSecond = [lead, second].join('')
+      parts.push(leadOfSecond)
+      parts.push(MILLISECONDS[of.time - second * 1_000] as string)
       ;(addMembers[i] as AddMembers<Timed>)(of, parts)
       parts.push('}\n')
       // To write them as one takes less, but no write that is larger may be cut where others write.
-      if (atOnce !== undefined) pages.write(parts.take())
+      if (atOnce !== undefined && i < lines.length - 1) {
+        pages.write(parts.toString())
+        parts = new Parts(PARTS)
+      }
     }
-    pages.write(parts.take())
+    pages.write(parts.toString())
     timer ??= setTimeout(flush, FLUSH).unref()
   }
 
@@ -141,8 +145,14 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
   )
 }
 
+/** Of a line, or some more. */
+const PARTS = 24
+
 /** Milliseconds. */
 const FLUSH = 200
+
+/** Of a second, as they follow it; to print such a number for each line takes as long as five parts of it. */
+const MILLISECONDS = Array.from({ length: 1_000 }, (_, i) => `${String(i).padStart(3, '0')},`)
 
 /** Makes ids that nobody else makes: a client's, if it is one, or random for the process and counted from there. */
 export function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {

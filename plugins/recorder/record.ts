@@ -1,5 +1,5 @@
-import type { FastifyContextConfig } from 'fastify'
 import type { LimitDecision } from '../exchange.ts'
+import type { Outcome } from '../outcome.ts'
 import type { Kept } from './body.ts'
 
 /**
@@ -11,39 +11,26 @@ export const ENDED_AT = 1
 export const MAJOR = 2
 export const MINOR = 3
 export const IS_SECURE = 4
-export const STATUS = 5
-export const ATTEMPTS = 6
-export const BYTES_IN = 7
-export const BYTES_OUT = 8
-export const ELAPSED = 9
-export const ADMIT = 10
-export const WAIT = 11
-export const SEND = 12
+export const BYTES_IN = 5
+export const BYTES_OUT = 6
+export const ELAPSED = 7
+export const ADMIT = 8
+export const WAIT = 9
+export const SEND = 10
 /** Where its bytes begin, and where each part ends; of bodies also how many bytes there were, -1 for none. */
-export const START = 13
-export const LEAD = 14
-export const HEADERS = 15
-export const HEAD = 16
-export const RECEIVED = 17
-export const SENT = 18
-export const RECEIVED_SIZE = 19
-export const SENT_SIZE = 20
-export const IS_FAILED = 21
-export const NUMBERS = 22
+export const START = 11
+export const LEAD = 12
+export const HEADERS = 13
+export const HEAD = 14
+export const RECEIVED = 15
+export const SENT = 16
+export const RECEIVED_SIZE = 17
+export const SENT_SIZE = 18
+export const IS_FAILED = 19
+export const NUMBERS = 20
 
-export type Names = [
-  method: string,
-  route: string | undefined,
-  config: FastifyContextConfig,
-  cut: string | undefined,
-  consumer: string | undefined,
-  tier: string | undefined,
-  limit: LimitDecision | undefined,
-  upstream: string | undefined,
-  endpoint: string | undefined,
-  cache: string | undefined
-]
-export const NAMES = 10
+export type Names = [outcome: Outcome, consumer: string | undefined, cut: string | undefined]
+export const NAMES = 3
 
 /** What came and went as text. */
 export interface Heads {
@@ -98,27 +85,28 @@ export class Recorded {
     this.endedAt = this.#number(ENDED_AT)
     this.httpVersion = `${this.#number(MAJOR)}.${this.#number(MINOR)}`
     this.isSecure = this.#number(IS_SECURE) === 1
-    this.status = this.#number(STATUS)
     this.isFailed = this.#number(IS_FAILED) === 1
-    this.attempts = this.#number(ATTEMPTS)
     this.bytesIn = this.#counted(BYTES_IN)
     this.bytesOut = this.#counted(BYTES_OUT)
     this.ms = this.#number(ELAPSED) / 1_000
     this.admit = this.#stage(ADMIT)
     this.wait = this.#stage(WAIT)
     this.send = this.#stage(SEND)
-    const [method, route, config, cut, consumer, tier, limit, upstream, endpoint, cache] = names
-    this.method = method
-    this.route = route
+    const [outcome, consumer, cut] = names
+    const { config } = outcome
+    this.status = this.#number(HEAD) > this.#number(HEADERS) ? outcome.status : 0
+    this.attempts = outcome.attempts
+    this.method = outcome.method
+    this.route = outcome.route
     this.scope = config.scope
     this.version = config.version
     this.cut = cut
     this.consumer = consumer
-    this.tier = tier
-    this.limit = limit
-    this.upstream = upstream
-    this.endpoint = endpoint
-    this.cache = cache
+    this.tier = outcome.tier
+    this.limit = outcome.decision
+    this.upstream = outcome.upstream
+    this.endpoint = outcome.endpoint
+    this.cache = outcome.cache
   }
 
   heads(): Heads {

@@ -27,6 +27,7 @@ export class RecordedResponse extends ServerResponse implements SendingResponse 
     if (!this.writableEnded && !this.destroyed) {
       if (this.sent === undefined && isWhole(chunk, encoding)) {
         this.sent = chunk
+        if (typeof chunk === 'string') flatten(chunk)
         flatten((this as unknown as { _header: string | null })._header ?? '')
       } else see(this, chunk, encoding)
     }
@@ -72,8 +73,8 @@ function see(response: SendingResponse, chunk: unknown, encoding: unknown): void
 let lastRead = 0
 
 /**
- * Makes one piece of what was added up from many, as a head is by node: it is then walked through once, not by node to
- * send it and by the recorder again.
+ * Makes one piece of what was added up from many, as a head is by node, and a body by its serializer: it is then walked
+ * through once, not by node to send it and by the recorder again.
  */
 function flatten(text: string): void {
   lastRead ^= text.charCodeAt(0)

@@ -19,8 +19,6 @@ export class Ring {
   #numbers: Float64Array
   #names: unknown[]
   #bytes = Buffer.alloc(0) as Bytes
-  /** Of the latest: an array that is used again. */
-  #lines: string[] = []
   /** Where the bytes of the latest end. */
   #end = 0
   #next = 0
@@ -60,9 +58,7 @@ export class Ring {
     numbers[row + at.MAJOR] = ended.major
     numbers[row + at.MINOR] = ended.minor
     numbers[row + at.IS_SECURE] = ended.isSecure ? 1 : 0
-    numbers[row + at.STATUS] = head === '' ? 0 : ended.status
     numbers[row + at.IS_FAILED] = ended.isFailed ? 1 : 0
-    numbers[row + at.ATTEMPTS] = ended.attempts
     numbers[row + at.BYTES_IN] = ended.bytesIn
     numbers[row + at.BYTES_OUT] = ended.bytesOut
     numbers[row + at.ELAPSED] = ended.elapsed
@@ -70,7 +66,7 @@ export class Ring {
     numbers[row + at.WAIT] = ended.wait
     numbers[row + at.SEND] = ended.send
     numbers[row + at.START] = end
-    const lines = this.#lines
+    const lines: string[] = new Array(5 + rawHeaders.length)
     lines[0] = id
     lines[1] = traceparent
     lines[2] = url
@@ -83,10 +79,12 @@ export class Ring {
       lines[length++] = name
       lines[length++] = value.length > LONG && isNeverShown(name) ? MASK : value
     }
-    lines[length++] = head
-    lines.length = length
+    // For a line break at the end.
+    lines[length] = ''
     end += bytes.latin1Write(lines.join('\n'), end)
-    numbers[row + at.HEADERS] = end - head.length
+    numbers[row + at.HEADERS] = end
+    // Not joined with the others, which would be one more copy of it.
+    end += bytes.latin1Write(head, end)
     numbers[row + at.HEAD] = end
     const received = keep(ended.received, limit, bytes, end)
     numbers[row + at.RECEIVED] = end += received
@@ -97,16 +95,9 @@ export class Ring {
 
     const names = this.#names
     let place = this.#next * at.NAMES
-    names[place++] = ended.method
-    names[place++] = ended.route
-    names[place++] = ended.config
-    names[place++] = ended.cut
+    names[place++] = ended.outcome
     names[place++] = ended.consumer
-    names[place++] = ended.tier
-    names[place++] = ended.decision
-    names[place++] = ended.upstream
-    names[place++] = ended.endpoint
-    names[place++] = ended.cache
+    names[place++] = ended.cut
 
     this.#end = end
     this.#next = (this.#next + 1) % this.#size
