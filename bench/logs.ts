@@ -18,9 +18,10 @@ const SUBJECTS = [PROMISED, 'plain', 'unseen POST']
 const BOTH = 'line,recorder'
 /** What is there twice counts by the mean of the two; the first and the last tell how far apart two of the same are. */
 const SEEN = ['', BOTH, 'line', 'recorder', BOTH, '']
-const PROCESSES = 6
-/** Of what is promised; of the others, a third. */
-const ROUNDS = Number(process.argv[2] ?? 60)
+/** Two of the same differ by more than their rounds do. The others than what is promised are in the first of them only. */
+const PROCESSES = 10
+const FIRST = 3
+const ROUNDS = Number(process.argv[2] ?? 40)
 
 const endings: (() => unknown)[] = []
 const issuer = await startIssuer(1_000)
@@ -33,28 +34,39 @@ const env = { UPSTREAM: upstream.url, ISSUER: issuer.issuer, REDIS_URL: redis.ur
 let isOver = false
 try {
   const subjects = createSubjects(issuer).filter(({ name }) => SUBJECTS.includes(name))
-  const results = new Map<string, number[][]>(SUBJECTS.map(name => [name, SEEN.map(() => [])]))
+  /** By process, and the gateway in it. */
+  const results = new Map<string, number[][][]>(SUBJECTS.map(name => [name, []]))
   for (let i = 1; i <= PROCESSES; i++) {
     const process = await startSubject('subjects/sluice.ts', env)
     for (const subject of subjects) {
-      const rounds = subject.name === PROMISED ? ROUNDS : Math.ceil(ROUNDS / 3)
-      const samples = await measureInSlices(subject, process, { rounds, connections: 64 })
-      for (const [j, cpu] of samples.entries()) results.get(subject.name)?.[j]?.push(...cpu)
+      if (subject.name !== PROMISED && i > FIRST) continue
+      const samples = await measureInSlices(subject, process, { rounds: ROUNDS, connections: 64 })
+      results.get(subject.name)?.push(samples)
     }
     await stop(process)
     console.log(`process ${i} of ${PROCESSES}`)
   }
-  for (const [name, samples] of results) {
-    const unseen = meanOf(samples, '')
-    console.log(`${name}: ${median(unseen).toFixed(1)} us`)
-    const say = (what: string, cpu: number[], to: number[]): number => {
-      const { median, low, high } = ratio(cpu, to)
-      console.log(`  ${what}: ${median.toFixed(3)} x (quartiles ${low.toFixed(3)}-${high.toFixed(3)})`)
+  for (const [name, processes] of results) {
+    const unseen = processes.map(samples => meanOf(samples, ''))
+    console.log(`${name}: ${median(unseen.flat()).toFixed(1)} us`)
+    const say = (what: string, cpu: number[][], to: number[][]): number => {
+      const { median, low, high } = ratio(cpu.flat(), to.flat())
+      const error = errorOf(cpu.map((rounds, i) => ratio(rounds, to[i] as number[]).median))
+      console.log(
+        `  ${what}: ${median.toFixed(3)} x (quartiles ${low.toFixed(3)}-${high.toFixed(3)}, standard error ${error.toFixed(3)})`
+      )
       return median
     }
-    for (const seen of ['line', 'recorder']) say(seen, meanOf(samples, seen), unseen)
-    const cost = say(BOTH, meanOf(samples, BOTH), unseen)
-    say('the first again', samples.at(-1) as number[], samples[0] as number[])
+    for (const seen of ['line', 'recorder'])
+      say(
+        seen,
+        processes.map(samples => meanOf(samples, seen)),
+        unseen
+      )
+    const both = processes.map(samples => meanOf(samples, BOTH))
+    const cost = say(BOTH, both, unseen)
+    const ends = [SEEN.length - 1, 0].map(place => processes.map(samples => samples[place] as number[]))
+    say('the first again', ...(ends as [number[][], number[][]]))
     if (name === PROMISED && !(cost <= LIMIT)) isOver = true
   }
 } finally {
@@ -69,4 +81,11 @@ function meanOf(samples: number[][], seen: string): number[] {
   return (those[0] as number[]).map(
     (_, round) => those.reduce((sum, cpu) => sum + (cpu[round] as number), 0) / those.length
   )
+}
+
+/** Of the mean of what several processes came to. */
+function errorOf(values: number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return Math.sqrt(squares / (values.length - 1) / values.length)
 }

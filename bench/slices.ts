@@ -4,6 +4,24 @@ import type { LoaderTask } from './loader.ts'
 import { type Measured, startScript, stop } from './process.ts'
 import type { Subject } from './subjects.ts'
 
+export interface SliceOptions {
+  rounds: number
+  connections: number
+  /** After the warm-up. */
+  onBegin?(): Promise<unknown>
+  onTurn?(turn: Turn): void
+}
+
+export interface Turn {
+  gateway: number
+  /** By `performance.now()`. */
+  from: number
+  to: number
+  /** Microseconds. */
+  cpu: number
+  answered: number
+}
+
 /**
  * For differences of a few per cent: microseconds of CPU a request, a list for each gateway of `process`, with a figure a
  * round.
@@ -15,7 +33,7 @@ import type { Subject } from './subjects.ts'
 export async function measureInSlices(
   subject: Subject,
   process: Measured,
-  { rounds, connections }: { rounds: number; connections: number }
+  { rounds, connections, onBegin, onTurn }: SliceOptions
 ): Promise<number[][]> {
   const loaders = await Promise.all(process.urls.map(() => startScript('loader.ts', {}, 1)))
   try {
@@ -24,9 +42,11 @@ export async function measureInSlices(
       child.kill('SIGSTOP')
       return { child, answered: 0, samples: [] as number[] }
     })
-    for (let round = -WARM_UP; round < rounds; round++)
+    for (let round = -WARM_UP; round < rounds; round++) {
+      if (round === 0) await onBegin?.()
       for (const run of shuffled(runs)) {
         const start = process.cpu()
+        const from = performance.now()
         run.child.kill('SIGCONT')
         await sleep(SLICE)
         run.child.send('count')
@@ -35,9 +55,13 @@ export async function measureInSlices(
         // What it has been sent it still answers.
         await sleep(REST)
         if (strange > 0) throw new Error(`${subject.name}: ${strange} answers were others`)
-        if (round >= 0) run.samples.push((process.cpu() - start) / (answered - run.answered))
+        const turn = { cpu: process.cpu() - start, answered: answered - run.answered }
         run.answered = answered
+        if (round < 0) continue
+        run.samples.push(turn.cpu / turn.answered)
+        onTurn?.({ gateway: runs.indexOf(run), from, to: performance.now(), ...turn })
       }
+    }
     return runs.map(({ samples }) => samples)
   } finally {
     for (const { child } of loaders) child.kill('SIGCONT')

@@ -26,9 +26,8 @@ async function accessLog(fastify: FastifyInstance, { logger, sample, slow }: Acc
     const { logSerializers } = route
     if (logSerializers) route.config = { ...route.config, logSerializers }
   })
-  fastify.addHook('onRequest', (request, reply, done) => {
+  fastify.onExchangeBegin((request, reply) => {
     request.log = reply.log = new RequestLogger(logger, request) as unknown as FastifyBaseLogger
-    done()
   })
 
   const addMembers = createMembers()

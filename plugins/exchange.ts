@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import createError from '@fastify/error'
-import type { FastifyContextConfig, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Deadlines, Due } from './deadlines.ts'
 import { Ended } from './ended.ts'
@@ -26,6 +26,7 @@ export interface ExchangeOptions {
 }
 
 export type ExchangeListener = (exchange: Exchange) => void
+export type BeginningListener = (request: FastifyRequest, reply: FastifyReply) => void
 
 /** What an exchange can cancel. */
 export interface Abortable {
@@ -296,6 +297,7 @@ export function isBodyLate(raw: IncomingMessage): boolean {
 }
 
 async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
+  const beginnings: BeginningListener[] = []
   const listeners: ExchangeListener[] = []
   const begin = createTraces(options.sample ?? 1)
   const endless = new Set<Exchange>()
@@ -306,6 +308,7 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
     for (const exchange of endless)
       setTimeout(() => exchange.abort(new Stopping()), (turn++ * spread) / endless.size)
   })
+  fastify.decorate('onExchangeBegin', listener => void beginnings.push(listener))
   fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -314,6 +317,7 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
     request.exchange = new Exchange(url, config, deadlines, reply, begin, listeners)
     if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)
+    for (const listener of beginnings) listener(request, reply)
     done()
   })
 
@@ -341,6 +345,8 @@ export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Is called with each exchange once it stands: a hook in all but its price, which is that of going on to the next. */
+    onExchangeBegin(listener: BeginningListener): void
     onExchangeEnd(listener: ExchangeListener): void
     /** Aborts the exchanges that have no deadline, one after the other. `spread`: milliseconds for all of them. */
     endStreams(spread: number): void

@@ -108,7 +108,11 @@ export function createLogger(
     let parts = new Parts(lines.length * PARTS)
     for (let i = 0; i < lines.length; i++) {
       const of = lines[i] as Timed
-      if (second !== (second = Math.floor(of.time / 1_000))) leadOfSecond = [lead, second].join('')
+      const itsSecond = Math.floor(of.time / 1_000)
+      if (itsSecond !== second) {
+        second = itsSecond
+        leadOfSecond = [lead, second].join('')
+      }
       parts.push(leadOfSecond)
       parts.push(MILLISECONDS[of.time - second * 1_000] as string)
       ;(addMembers[i] as AddMembers<Timed>)(of, parts)

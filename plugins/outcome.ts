@@ -33,7 +33,7 @@ export class Outcome {
     this.cache = exchange.cache
   }
 
-  /** Of one of its route. */
+  /** Of one with its config. */
   isOf(exchange: Exchange, method: string, status: number): boolean {
     return (
       this.status === status &&
@@ -44,7 +44,8 @@ export class Outcome {
       this.tier === exchange.tier &&
       this.cache === exchange.cache &&
       this.upstream === exchange.upstream &&
-      this.grpcStatus === exchange.grpcStatus
+      this.grpcStatus === exchange.grpcStatus &&
+      this.route === exchange.route
     )
   }
 

@@ -32,7 +32,7 @@ export class Ring {
     this.#names = new Array(size * at.NAMES).fill(undefined)
   }
 
-  /** Bytes that heads and bodies take up; a row is 250 more. */
+  /** Bytes that heads and bodies take up; a row is 190 more. */
   get weight(): number {
     return this.#bytes.length
   }
