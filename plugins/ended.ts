@@ -45,15 +45,15 @@ export class Ended {
     // Each context has a class of requests and one of replies, so what is read of them is looked up: as little as will do.
     const { request, raw: response } = reply
     const { raw, id, user } = request
-    const { statusCode } = response
-    const isWhole = response.writableFinished
     exchange.countBytes(raw)
     this.time = toEpoch(endedAt)
     this.id = id
     this.traceparent = exchange.traceparent
-    this.outcome = outcomeOf(exchange, raw.method as string, statusCode)
-    this.isFailed = !isWhole || exchange.statusOf(statusCode) >= 500
-    this.cut = isWhole ? undefined : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
+    this.outcome = outcomeOf(exchange, raw.method as string, response.statusCode)
+    this.isFailed = exchange.isFailed
+    this.cut = exchange.isWhole
+      ? undefined
+      : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
     this.consumer = user?.sub
     this.bytesIn = exchange.bytesIn ?? -1
     this.bytesOut = exchange.bytesOut ?? -1

@@ -149,12 +149,7 @@ export class Exchange extends Due {
 
   /** Of HTTP, or what a gRPC status would be there. */
   get status(): number {
-    return this.statusOf(this.reply.statusCode)
-  }
-
-  /** The same, for whoever knows that of HTTP. */
-  statusOf(statusCode: number): number {
-    return this.grpcStatus === undefined ? statusCode : toHttpStatus(this.grpcStatus)
+    return this.grpcStatus === undefined ? this.reply.statusCode : toHttpStatus(this.grpcStatus)
   }
 
   /** True for what an operator is to see: it ended badly, or not at all. */

@@ -73,8 +73,8 @@ function see(response: SendingResponse, chunk: unknown, encoding: unknown): void
 let lastRead = 0
 
 /**
- * Makes one piece of what was added up from many, as a head is by node, and a body by its serializer: it is then walked
- * through once, not by node to send it and by the recorder again.
+ * Makes one piece of what was added up from many, as a head is by node, and a body by its serializer: its pieces are then
+ * walked through once, not by node to send it and by the recorder again.
  */
 function flatten(text: string): void {
   lastRead ^= text.charCodeAt(0)
