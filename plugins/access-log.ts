@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Ended } from './ended.ts'
-import { type AddMembers, type GatewayLogger, Parts, RequestLogger } from './log.ts'
+import { type AddMembers, type GatewayLogger, RequestLogger } from './log.ts'
+import { Octets, writeNumber, writeThreeDigits } from './octets.ts'
 
 /**
  * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;
@@ -50,59 +51,110 @@ const INFO = 30
 
 /** What a line says of an exchange; of one that was drawn, also the share that is. */
 export function createMembers(sample?: number): AddMembers<Ended> {
-  const share = sample === undefined ? '' : `,"sample":${sample}`
-  const whole = `${share},"msg":"exchange"`
-  const short = `${share},"msg":"exchange cut short"`
-
-  return function addMembers(ended, parts) {
-    parts.push(ended.outcome.members)
-    parts.push(',"reqId":"')
-    parts.push(ended.id)
-    parts.push('","trace":"')
-    parts.push(ended.traceparent.slice(3, 35))
-    if (ended.consumer !== undefined) {
-      parts.push('","consumer":"')
-      parts.push(escape(ended.consumer))
-    }
-    if (ended.bytesIn < 0) parts.push('"')
-    else {
-      parts.push('","in":')
-      parts.push(ended.bytesIn)
-      parts.push(',"out":')
-      parts.push(ended.bytesOut)
-    }
-    addMilliseconds(parts, MS, ended.elapsed)
-    if (ended.admit >= 0) {
-      addMilliseconds(parts, ADMIT, ended.admit)
-      addMilliseconds(parts, WAIT, ended.wait)
-    }
-    if (ended.send >= 0) addMilliseconds(parts, SEND, ended.send)
-    if (ended.cut === undefined) parts.push(whole)
-    else {
-      parts.push(',"cut":"')
-      parts.push(escape(ended.cut))
-      parts.push('"')
-      parts.push(short)
-    }
+  return function addMembers(ended, line) {
+    const shape = shapeOf(ended) + (sample === undefined ? 0 : SAMPLED)
+    ;(ended.outcome.lines[shape] ??= new Line(ended, shape, sample)).write(ended, line)
   }
 }
+
+/**
+ * What the lines of an outcome have in common, with blanks for the rest: to write one takes a copy, and its figures, which
+ * end where the blanks do. A blank is wider than most of them; JSON has white space there.
+ */
+export class Line {
+  #octets: Uint8Array
+  /** Where the trace begins, and where the blanks end; 0 for none. */
+  #trace: number
+  #bytesIn: number
+  #bytesOut: number
+  #elapsed: number
+  #admit: number
+  #wait: number
+  #send: number
+
+  constructor({ outcome }: Ended, shape: number, sample: number | undefined) {
+    const blank = ' '.repeat(shape & WIDE ? 16 : 7)
+    let text = `${outcome.describe()},"trace":"`
+    this.#trace = Buffer.byteLength(text)
+    text += `${'0'.repeat(32)}"`
+    const add = (name: string): number => {
+      text += `,"${name}":${blank}`
+      return Buffer.byteLength(text)
+    }
+    this.#bytesIn = shape & COUNTED ? add('in') : 0
+    this.#bytesOut = shape & COUNTED ? add('out') : 0
+    this.#elapsed = add('ms')
+    this.#admit = shape & CALLED ? add('admit') : 0
+    this.#wait = shape & CALLED ? add('wait') : 0
+    this.#send = shape & ANSWERED ? add('send') : 0
+    if (sample !== undefined) text += `,"sample":${sample}`
+    text += `,"msg":"exchange${shape & CUT ? ' cut short' : ''}","reqId":"`
+    this.#octets = Buffer.from(text)
+  }
+
+  write(ended: Ended, line: Octets): void {
+    line.copy(this.#octets)
+    const { bytes } = line
+    const start = line.end - this.#octets.length
+    const { traceparent } = ended
+    for (let i = 0; i < 32; i++) bytes[start + this.#trace + i] = traceparent.charCodeAt(3 + i)
+    if (this.#bytesIn > 0) {
+      writeNumber(bytes, start + this.#bytesIn, ended.bytesIn)
+      writeNumber(bytes, start + this.#bytesOut, ended.bytesOut)
+    }
+    writeMilliseconds(bytes, start + this.#elapsed, ended.elapsed)
+    if (this.#admit > 0) {
+      writeMilliseconds(bytes, start + this.#admit, ended.admit)
+      writeMilliseconds(bytes, start + this.#wait, ended.wait)
+    }
+    if (this.#send > 0) writeMilliseconds(bytes, start + this.#send, ended.send)
+    line.ascii(ended.id)
+    if (ended.consumer !== undefined) {
+      line.ascii('","consumer":"')
+      addEscaped(line, ended.consumer)
+    }
+    if (ended.cut !== undefined) {
+      line.ascii('","cut":"')
+      addEscaped(line, ended.cut)
+    }
+    line.ascii('"')
+  }
+}
+
+/** Which members a line has, and whether the figures are too long for narrow blanks. */
+function shapeOf({ bytesIn, bytesOut, elapsed, admit, send, cut }: Ended): number {
+  return (
+    (bytesIn >= 0 ? COUNTED : 0) |
+    (admit >= 0 ? CALLED : 0) |
+    (send >= 0 ? ANSWERED : 0) |
+    (cut === undefined ? 0 : CUT) |
+    (elapsed < 1e6 && bytesIn < 1e7 && bytesOut < 1e7 ? 0 : WIDE)
+  )
+}
+
+const COUNTED = 1
+const CALLED = 2
+const ANSWERED = 4
+const CUT = 8
+const WIDE = 16
+const SAMPLED = 32
 
 export default fp(accessLog, { name: 'sluice-access-log', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
 function membersOf(ended: Ended, addMembers: AddMembers<Ended>): object {
-  const parts = new Parts(0)
-  addMembers(ended, parts)
-  return JSON.parse(`{${parts}}`)
+  const octets = new Octets(Buffer.allocUnsafe(1_024))
+  addMembers(ended, octets)
+  return JSON.parse(`{${octets}}`)
 }
 
 /** As it is within a string of JSON. Without a call of what is native, for what needs no escape. */
-function escape(text: string): string {
+function addEscaped(line: Octets, text: string): void {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH || i === PLAIN)
-      return JSON.stringify(text).slice(1, -1)
+      return line.text(JSON.stringify(text).slice(1, -1))
   }
-  return text
+  line.ascii(text)
 }
 
 /** Characters that are looked at one by one, at most. */
@@ -110,21 +162,15 @@ const PLAIN = 64
 const QUOTE = 34
 const BACKSLASH = 92
 
-const THOUSANDTHS = Array.from({ length: 1_000 }, (_, i) => `.${String(i).padStart(3, '0')}`)
-const [MS, ADMIT, WAIT, SEND] = ['ms', 'admit', 'wait', 'send'].map(name =>
-  Array.from({ length: 256 }, (_, i) => `,"${name}":${i}`)
-) as [string[], string[], string[], string[]]
-
-/** To the microsecond, without printing a double. `wholes`: a member up to its point, by whole milliseconds. */
-function addMilliseconds(parts: Parts, wholes: string[], us: number): void {
+/** To the microsecond. */
+function writeMilliseconds(bytes: Uint8Array, end: number, us: number): void {
   const whole = Math.floor(us / 1_000)
-  if (whole < wholes.length) parts.push(wholes[whole] as string)
-  else {
-    parts.push((wholes[0] as string).slice(0, -1))
-    parts.push(whole)
-  }
-  parts.push(THOUSANDTHS[us - whole * 1_000] as string)
+  writeThreeDigits(bytes, end, us - whole * 1_000)
+  bytes[end - 4] = POINT
+  writeNumber(bytes, end - 4, whole)
 }
+
+const POINT = 46
 
 declare module 'fastify' {
   interface FastifyInstance {

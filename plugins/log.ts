@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import pino from 'pino'
+import { type Octets, writeThreeDigits } from './octets.ts'
 import { Pages } from './pages.ts'
 import type { Redactor } from './redact/index.ts'
 
@@ -14,37 +15,14 @@ export interface GatewayLogger extends FastifyBaseLogger {
   lost?(): number
 }
 
-/**
- * Pieces of a text that is joined at once; what is added up piece by piece leaves a string for each. In an array of their own,
- * with room for all of them: each string that is put into one that has grown old has to be noted for the collector, and
- * one that grows takes as much memory as the text.
- */
-export class Parts {
-  #parts: (string | number)[]
-  #length = 0
-
-  /** As many as there will be, or about that. */
-  constructor(count: number) {
-    this.#parts = new Array(count)
-  }
-
-  push(part: string | number): void {
-    this.#parts[this.#length++] = part
-  }
-
-  toString(): string {
-    return this.#parts.join('')
-  }
-}
-
 /** What a line is of. */
 export interface Timed {
   /** Epoch milliseconds. */
   readonly time: number
 }
 
-/** As JSON without braces, in parts. */
-export type AddMembers<T extends Timed> = (of: T, parts: Parts) => void
+/** Adds them to a line: JSON without braces. */
+export type AddMembers<T extends Timed> = (of: T, line: Octets) => void
 
 /**
  * Logs to a file descriptor or a path, in the background, or loses lines rather than wait (see pages.ts); the next one that
@@ -66,7 +44,8 @@ export function createLogger(
   const stream = {
     write(text: string) {
       writeLines()
-      pages.write(text)
+      pages.text(text)
+      pages.endLine()
       timer ??= setTimeout(flush, FLUSH).unref()
     },
     flushSync() {
@@ -86,7 +65,7 @@ export function createLogger(
   const logger = pino({ level, serializers }, stream)
   const lead = `{"level":30,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},"time":`
   let second = Number.NaN
-  let leadOfSecond = ''
+  let leadOfSecond: Uint8Array = Buffer.alloc(0)
   return Object.assign(logger, {
     // Those of one turn of the event loop together: what puts a line together is then in the processor's caches, from
     // which a request, which runs through half of a megabyte of other code, has washed it away. No longer than that: what
@@ -105,25 +84,19 @@ export function createLogger(
     waiting = []
     adders = []
     if (!logger.isLevelEnabled('info')) return
-    let parts = new Parts(lines.length * PARTS)
     for (let i = 0; i < lines.length; i++) {
       const of = lines[i] as Timed
       const itsSecond = Math.floor(of.time / 1_000)
       if (itsSecond !== second) {
         second = itsSecond
-        leadOfSecond = [lead, second].join('')
+        leadOfSecond = Buffer.from(`${lead}${second}000,`)
       }
-      parts.push(leadOfSecond)
-      parts.push(MILLISECONDS[of.time - second * 1_000] as string)
-      ;(addMembers[i] as AddMembers<Timed>)(of, parts)
-      parts.push('}\n')
-      // To write them as one takes less, but no write that is larger may be cut where others write.
-      if (atOnce !== undefined && i < lines.length - 1) {
-        pages.write(parts.toString())
-        parts = new Parts(PARTS)
-      }
+      pages.copy(leadOfSecond)
+      writeThreeDigits(pages.bytes, pages.end - 1, of.time - second * 1_000)
+      ;(addMembers[i] as AddMembers<Timed>)(of, pages)
+      pages.copy(LINE_END)
+      pages.endLine()
     }
-    pages.write(parts.toString())
     timer ??= setTimeout(flush, FLUSH).unref()
   }
 
@@ -149,14 +122,10 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
   )
 }
 
-/** Of a line, or some more. */
-const PARTS = 24
-
 /** Milliseconds. */
 const FLUSH = 200
 
-/** Of a second, as they follow it; to print such a number for each line takes as long as five parts of it. */
-const MILLISECONDS = Array.from({ length: 1_000 }, (_, i) => `${String(i).padStart(3, '0')},`)
+const LINE_END = Buffer.from('}\n')
 
 /** Makes ids that nobody else makes: a client's, if it is one, or random for the process and counted from there. */
 export function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {

@@ -1,4 +1,5 @@
 import type { FastifyContextConfig } from 'fastify'
+import type { Line } from './access-log.ts'
 import type { Exchange, LimitDecision } from './exchange.ts'
 
 /**
@@ -17,7 +18,8 @@ export class Outcome {
   readonly endpoint: string | undefined
   readonly attempts: number
   readonly cache: string | undefined
-  #members: string | undefined = undefined
+  /** The access log's, by their shape. */
+  readonly lines: (Line | undefined)[] = []
 
   constructor(exchange: Exchange, method: string, status: number) {
     this.method = method
@@ -50,11 +52,7 @@ export class Outcome {
   }
 
   /** As JSON without braces, for the log. */
-  get members(): string {
-    return (this.#members ??= this.#describe())
-  }
-
-  #describe(): string {
+  describe(): string {
     const { scope, version } = this.config
     const members = {
       method: this.method,

@@ -1,13 +1,14 @@
 import { openSync, write, writeSync } from 'node:fs'
+import { Octets } from './octets.ts'
 
 /**
- * Writes text to a file descriptor, or to the end of a file, in the background: by the page or when told to. What waits
+ * Lines for a file descriptor, or for the end of a file, written in the background: by the page or when told to. What waits
  * once `BACKLOG` bytes wait already is lost, by lines and counted. A destination that fails is tried again with each page.
  *
  * Not sonic-boom: it allocates and copies each page again before it writes it, which takes as long as putting the lines
  * together does. These pages are used again.
  */
-export class Pages {
+export class Pages extends Octets {
   /** Lines, since the start. */
   lost = 0
   #fd: number
@@ -15,10 +16,10 @@ export class Pages {
   /** Is called once nothing waits any more, with the number of lines that have been lost since it was called last. */
   #onRecovered: (dropped: number) => void
   #dropped = 0
-  #page = new Page(0)
-  /** Of the page, what is written and not yet handed on. */
+  #page: Page
+  /** Of the page, where what has not been handed on yet begins, and the line that is not ended yet. */
   #start = 0
-  #end = 0
+  #line = 0
   #free: Page[] = []
   #parts: Part[] = []
   #waiting = 0
@@ -27,32 +28,32 @@ export class Pages {
 
   /** `atOnce`: bytes of a write at most; a line that is longer is written all the same. */
   constructor(to: number | string, atOnce: number | undefined, onRecovered: (dropped: number) => void) {
+    const page = new Page(PAGE)
+    super(page.bytes)
+    this.#page = page
+    page.isCurrent = true
     this.#fd = typeof to === 'number' ? to : openSync(to, 'a')
     this.#atOnce = atOnce ?? PAGE
     this.#onRecovered = onRecovered
   }
 
-  /** Whole lines. */
-  write(text: string): void {
-    const most = text.length * 3
-    if (most > this.#page.bytes.length - this.#end) this.#turn(most)
-    const size = this.#page.bytes.write(text, this.#end)
-    if (this.#end + size - this.#start > this.#atOnce) this.flush()
-    this.#end += size
+  endLine(): void {
+    if (this.end - this.#start > this.#atOnce) this.flush()
+    this.#line = this.end
   }
 
-  /** Hands on what has been written. */
+  /** Hands on the lines that have been ended. */
   flush(): void {
-    const size = this.#end - this.#start
+    const size = this.#line - this.#start
     if (size > 0) {
-      const part = { page: this.#page, start: this.#start, end: this.#end }
+      const part = { page: this.#page, start: this.#start, end: this.#line }
       if (this.#waiting + size > BACKLOG) this.#lose(part)
       else {
         this.#parts.push(part)
         this.#waiting += size
         this.#page.waiting++
       }
-      this.#start = this.#end
+      this.#start = this.#line
     }
     this.#writeNext()
   }
@@ -77,13 +78,21 @@ export class Pages {
     }
   }
 
-  #turn(most: number): void {
+  /** The line goes on on another page. */
+  protected override makeRoom(size: number): void {
     this.flush()
-    this.#page.isCurrent = false
-    this.#recycle(this.#page)
-    this.#page = (most <= PAGE ? this.#free.pop() : undefined) ?? new Page(Math.max(most, PAGE))
-    this.#page.isCurrent = true
-    this.#start = this.#end = 0
+    const before = this.#page
+    const begun = this.end - this.#line
+    const needed = begun + size
+    const page = (needed <= PAGE ? this.#free.pop() : undefined) ?? new Page(Math.max(needed, PAGE))
+    page.bytes.set(before.bytes.subarray(this.#line, this.end))
+    before.isCurrent = false
+    this.#recycle(before)
+    page.isCurrent = true
+    this.#page = page
+    this.bytes = page.bytes
+    this.#start = this.#line = 0
+    this.end = begun
   }
 
   #writeNext(): void {
@@ -137,13 +146,13 @@ export class Pages {
 }
 
 class Page {
-  bytes: Buffer
+  readonly bytes: Octets['bytes']
   /** Parts of it that have not been written. */
   waiting = 0
   isCurrent = false
 
   constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size)
+    this.bytes = Buffer.allocUnsafeSlow(size) as Octets['bytes']
   }
 }
 

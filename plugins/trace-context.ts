@@ -39,19 +39,36 @@ export function passedTracestate({ traceparent, tracestate }: IncomingHttpHeader
     : undefined
 }
 
-/** Ids by the page: asking for few random bytes, or printing them, costs as much as doing so for many. */
+/**
+ * By the page: asking for few random bytes, or printing them, costs as much as doing so for many. And a header that is cut
+ * out of one text is one piece, which whoever writes it down need not put together first.
+ */
 export function createTraces(sample: number): () => string {
   let page = ''
   let used = 0
   return function begin(): string {
     if (used === page.length) {
-      page = randomBytes(24 * 256).toString('hex')
+      page = createPage(sample)
       used = 0
     }
-    const trace = page.slice(used, used + 32)
-    const span = page.slice(used + 32, used + 48)
-    used += 48
-    if (trace === NO_TRACE || span === NO_SPAN) return begin()
-    return `00-${trace}-${span}-${sample === 1 || Math.random() < sample ? '01' : '00'}`
+    return page.slice(used, (used += LENGTH))
   }
 }
+
+function createPage(sample: number): string {
+  const random = randomBytes(24 * TRACES).toString('hex')
+  const headers: string[] = []
+  for (let at = 0; at < random.length; at += 48) {
+    const trace = random.slice(at, at + 32)
+    const span = random.slice(at + 32, at + 48)
+    // None is as good as never drawn.
+    if (trace === NO_TRACE || span === NO_SPAN) continue
+    headers.push(`00-${trace}-${span}-${sample === 1 || Math.random() < sample ? '01' : '00'}`)
+  }
+  return headers.join('')
+}
+
+/** Of a page. */
+const TRACES = 256
+/** Characters of a header. */
+const LENGTH = 55

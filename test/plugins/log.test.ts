@@ -17,7 +17,7 @@ t.test('a destination that takes nothing any more costs lines, not the process',
     import { setTimeout as sleep } from 'node:timers/promises'
     const logger = createLogger('info', '/dev/full')
     for (let i = 0; i < 20; i++) {
-      logger.line({ time: Date.now() }, (_, parts) => parts.push('"msg":"lost"'))
+      logger.line({ time: Date.now() }, (_, line) => line.text('"msg":"lost"'))
       await sleep(20)
     }
     logger.fatal('flushed at once')
@@ -45,7 +45,7 @@ t.test('lines of any length arrive whole and in order, whatever is written at on
     sent.splice(200, 0, 'é'.repeat(100_000))
     for (const [i, text] of sent.entries())
       if (i % 7 === 0) logger?.info({ text })
-      else logger?.line?.({ time: TIME + i }, (_, parts) => parts.push(`"text":"${text}"`))
+      else logger?.line?.({ time: TIME + i }, (_, line) => line.text(`"text":"${text}"`))
     let written: string[] = []
     await until(async () => {
       written = (await readFile(file, 'utf8')).split('\n')
@@ -69,7 +69,7 @@ t.test('lines are at level info, by the level of the moment', async t => {
   const logger = createLogger('warn', file)
   if (logger === undefined) throw new Error('no logger')
   const write = async (text: string) => {
-    logger.line?.({ time: TIME }, (_, parts) => parts.push(`"msg":"${text}"`))
+    logger.line?.({ time: TIME }, (_, line) => line.text(`"msg":"${text}"`))
     logger.warn(text)
     await until(async () => (await readFile(file, 'utf8').catch(() => '')).includes(`"${text}"`))
   }
