@@ -94,7 +94,7 @@ export function createLogger(
       pages.copy(leadOfSecond)
       writeThreeDigits(pages.bytes, pages.end - 1, of.time - second * 1_000)
       ;(addMembers[i] as AddMembers<Timed>)(of, pages)
-      pages.copy(LINE_END)
+      pages.ascii('}\n')
       pages.endLine()
     }
     timer ??= setTimeout(flush, FLUSH).unref()
@@ -124,8 +124,6 @@ function describeHeaders(headers: unknown, redactor: Redactor): unknown {
 
 /** Milliseconds. */
 const FLUSH = 200
-
-const LINE_END = Buffer.from('}\n')
 
 /** Makes ids that nobody else makes: a client's, if it is one, or random for the process and counted from there. */
 export function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {

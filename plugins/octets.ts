@@ -17,8 +17,12 @@ export class Octets {
   }
 
   ascii(text: string): void {
-    this.reserve(text.length)
-    this.end += this.bytes.latin1Write(text, this.end)
+    const { length } = text
+    this.reserve(length)
+    const { bytes, end } = this
+    if (length > SHORT) bytes.latin1Write(text, end)
+    else for (let i = 0; i < length; i++) bytes[end + i] = text.charCodeAt(i)
+    this.end = end + length
   }
 
   copy(octets: Uint8Array): void {
@@ -72,6 +76,8 @@ interface Bytes extends Buffer {
   utf8Write(text: string, offset: number): number
 }
 
+/** Characters that are sooner written one by one than handed to what is native. */
+const SHORT = 16
 /** As what is shifted by bits. */
 const MOST = 2 ** 31 - 1
 const ZERO = 48
