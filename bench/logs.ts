@@ -8,20 +8,22 @@ import { createSubjects } from './subjects.ts'
 /**
  * What a gateway pays for being looked into: `npm run bench:logs`. CPU a request with the log line, with the recorder and
  * with both, as ratios to a gateway with neither, of the same rounds: of all patterns together, where the promise is no
- * more than `LIMIT`, and of a route that only forwards. `-- 90` for another number of rounds.
+ * more than `LIMIT`, and of a route that only forwards. `-- 20` for another number of sets.
  *
- * The gateways that are compared are in one process, of which there are several, one after the other: see slices.ts.
+ * Each gateway is in a process of its own, as it is where it is at work; those of a set take turns (see slices.ts). Two of
+ * the very same differ by some per cent for as long as they live, so there are several sets, one after the other.
  */
 const LIMIT = 1.08
 const PROMISED = 'stack, unseen'
 const SUBJECTS = [PROMISED, 'plain', 'unseen POST']
 const BOTH = 'line,recorder'
-/** What is there twice counts by the mean of the two; the first and the last tell how far apart two of the same are. */
-const SEEN = ['', BOTH, 'line', 'recorder', BOTH, '']
-/** Two of the same differ by more than their rounds do. The others than what is promised are in the first of them only. */
-const PROCESSES = 10
-const FIRST = 3
-const ROUNDS = Number(process.argv[2] ?? 40)
+/** The last is the first again, and tells how far apart two of the same are. */
+const SEEN = ['', BOTH, 'line', 'recorder', '']
+/** The first sets have all of these, and the other subjects with the first two of them; the rest only what is promised. */
+const SETS = Number(process.argv[2] ?? 16)
+const FIRST = 2
+const ROUNDS = 60
+const WARM_UP = 60
 
 const endings: (() => unknown)[] = []
 const issuer = await startIssuer(1_000)
@@ -29,45 +31,42 @@ endings.push(issuer.close)
 const redis = await startRedis({ teardown: end => void endings.push(end) })
 const upstream = await startScript('upstream.ts', {}, 1)
 endings.push(() => stop(upstream))
-const env = { UPSTREAM: upstream.url, ISSUER: issuer.issuer, REDIS_URL: redis.url, SEEN: SEEN.join(';') }
+const env = { UPSTREAM: upstream.url, ISSUER: issuer.issuer, REDIS_URL: redis.url }
 
 let isOver = false
 try {
   const subjects = createSubjects(issuer).filter(({ name }) => SUBJECTS.includes(name))
-  /** By process, and the gateway in it. */
+  /** By set, then of each gateway by the round. */
   const results = new Map<string, number[][][]>(SUBJECTS.map(name => [name, []]))
-  for (let i = 1; i <= PROCESSES; i++) {
-    const process = await startSubject('subjects/sluice.ts', env)
+  for (let i = 1; i <= SETS; i++) {
+    const seen = i <= FIRST ? SEEN : SEEN.slice(0, 2)
+    const processes = await Promise.all(
+      seen.map(what => startSubject('subjects/sluice.ts', { ...env, SEEN: what }))
+    )
+    const gateways = processes.map(process => ({ process, url: process.url }))
     for (const subject of subjects) {
-      if (subject.name !== PROMISED && i > FIRST) continue
-      const samples = await measureInSlices(subject, process, { rounds: ROUNDS, connections: 64 })
-      results.get(subject.name)?.push(samples)
+      const isPromised = subject.name === PROMISED
+      if (!isPromised && i > FIRST) continue
+      const options = { rounds: ROUNDS, warmUp: WARM_UP, connections: 64 }
+      const those = isPromised ? gateways : gateways.slice(0, 2)
+      results.get(subject.name)?.push(await measureInSlices(subject, those, options))
     }
-    await stop(process)
-    console.log(`process ${i} of ${PROCESSES}`)
+    await Promise.all(processes.map(stop))
+    console.log(`set ${i} of ${SETS}`)
   }
-  for (const [name, processes] of results) {
-    const unseen = processes.map(samples => meanOf(samples, ''))
-    console.log(`${name}: ${median(unseen.flat()).toFixed(1)} us`)
-    const say = (what: string, cpu: number[][], to: number[][]): number => {
-      const { median, low, high } = ratio(cpu.flat(), to.flat())
-      const error = errorOf(cpu.map((rounds, i) => ratio(rounds, to[i] as number[]).median))
+  for (const [name, sets] of results) {
+    console.log(`${name}: ${median(sets.flatMap(([unseen]) => unseen as number[])).toFixed(1)} us`)
+    for (const [place, seen] of SEEN.entries()) {
+      if (place === 0) continue
+      const those = sets.filter(samples => samples[place] !== undefined)
+      if (those.length === 0) continue
+      const ratios = those.map(samples => ratio(samples[place] as number[], samples[0] as number[]).median)
+      const { mean, error } = meanOf(ratios)
       console.log(
-        `  ${what}: ${median.toFixed(3)} x (quartiles ${low.toFixed(3)}-${high.toFixed(3)}, standard error ${error.toFixed(3)})`
+        `  ${seen || 'the first again'}: ${mean.toFixed(3)} x (standard error ${error.toFixed(3)}, ${ratios.length} sets)`
       )
-      return median
+      if (name === PROMISED && seen === BOTH && !(mean <= LIMIT)) isOver = true
     }
-    for (const seen of ['line', 'recorder'])
-      say(
-        seen,
-        processes.map(samples => meanOf(samples, seen)),
-        unseen
-      )
-    const both = processes.map(samples => meanOf(samples, BOTH))
-    const cost = say(BOTH, both, unseen)
-    const ends = [SEEN.length - 1, 0].map(place => processes.map(samples => samples[place] as number[]))
-    say('the first again', ...(ends as [number[][], number[][]]))
-    if (name === PROMISED && !(cost <= LIMIT)) isOver = true
   }
 } finally {
   await Promise.all(endings.map(end => end()))
@@ -75,17 +74,8 @@ try {
 console.log(isOver ? `both cost more than ${LIMIT}` : `both cost no more than ${LIMIT}`)
 process.exit(isOver ? 1 : 0)
 
-/** Of the gateways with that, by the round. */
-function meanOf(samples: number[][], seen: string): number[] {
-  const those = samples.filter((_, i) => SEEN[i] === seen)
-  return (those[0] as number[]).map(
-    (_, round) => those.reduce((sum, cpu) => sum + (cpu[round] as number), 0) / those.length
-  )
-}
-
-/** Of the mean of what several processes came to. */
-function errorOf(values: number[]): number {
+function meanOf(values: number[]): { mean: number; error: number } {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return Math.sqrt(squares / (values.length - 1) / values.length)
+  return { mean, error: Math.sqrt(squares / (values.length - 1) / values.length) }
 }

@@ -6,6 +6,8 @@ import type { Subject } from './subjects.ts'
 
 export interface SliceOptions {
   rounds: number
+  /** Rounds before them, for the compiler and the caches; 20 if not given. */
+  warmUp?: number
   connections: number
   /** After the warm-up. */
   onBegin?(): Promise<unknown>
@@ -22,30 +24,34 @@ export interface Turn {
   answered: number
 }
 
+export interface Gateway {
+  process: Measured
+  url: string
+}
+
 /**
- * For differences of a few per cent: microseconds of CPU a request, a list for each gateway of `process`, with a figure a
- * round.
+ * For differences of a few per cent: microseconds of CPU a request, a list for each gateway, with a figure a round.
  *
- * Two processes of the very same gateway differ by more than that for as long as they live, so what is compared is in one; and
- * a machine that others use too changes its speed many times a second, so each is loaded for `SLICE` ms at a time, in an order
+ * A machine that others use too changes its speed many times a second, so each is loaded for `SLICE` ms at a time, in an order
  * that is drawn anew each time. Each has a process that loads it, stopped (SIGSTOP) when it is not its turn.
  */
 export async function measureInSlices(
   subject: Subject,
-  process: Measured,
-  { rounds, connections, onBegin, onTurn }: SliceOptions
+  gateways: Gateway[],
+  { rounds, warmUp = 20, connections, onBegin, onTurn }: SliceOptions
 ): Promise<number[][]> {
-  const loaders = await Promise.all(process.urls.map(() => startScript('loader.ts', {}, 1)))
+  const loaders = await Promise.all(gateways.map(() => startScript('loader.ts', {}, 1)))
   try {
-    const runs = loaders.map(({ child }, i) => {
-      child.send({ subject, url: process.urls[i] as string, connections } satisfies LoaderTask)
+    const runs = gateways.map(({ process, url }, i) => {
+      const { child } = loaders[i] as Measured
+      child.send({ subject, url, connections } satisfies LoaderTask)
       child.kill('SIGSTOP')
-      return { child, answered: 0, samples: [] as number[] }
+      return { process, child, answered: 0, samples: [] as number[] }
     })
-    for (let round = -WARM_UP; round < rounds; round++) {
+    for (let round = -warmUp; round < rounds; round++) {
       if (round === 0) await onBegin?.()
       for (const run of shuffled(runs)) {
-        const start = process.cpu()
+        const start = run.process.cpu()
         const from = performance.now()
         run.child.kill('SIGCONT')
         await sleep(SLICE)
@@ -55,7 +61,7 @@ export async function measureInSlices(
         // What it has been sent it still answers.
         await sleep(REST)
         if (strange > 0) throw new Error(`${subject.name}: ${strange} answers were others`)
-        const turn = { cpu: process.cpu() - start, answered: answered - run.answered }
+        const turn = { cpu: run.process.cpu() - start, answered: answered - run.answered }
         run.answered = answered
         if (round < 0) continue
         run.samples.push(turn.cpu / turn.answered)
@@ -75,7 +81,5 @@ function shuffled<T>(items: T[]): T[] {
 }
 
 /** Milliseconds. */
-const SLICE = 50
+const SLICE = 100
 const REST = 10
-/** Rounds, for the compiler and the caches. */
-const WARM_UP = 20

@@ -21,7 +21,7 @@ import { createSubjects } from './subjects.ts'
  */
 const [, , SEEN = 'line,recorder', COUNT = '60'] = process.argv
 const GATEWAYS = ['', SEEN, '', SEEN]
-const ROUNDS = 240
+const ROUNDS = 120
 /** Of `performance.now()`, by the clock that perf is told to use, in milliseconds. */
 const ORIGIN = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 
@@ -49,7 +49,8 @@ try {
   const turns: Turn[] = []
   const perf = ['record', '-k', 'CLOCK_MONOTONIC', '-F', '4000', '-g', '-o', data]
   let recording: ReturnType<typeof spawn> | undefined
-  await measureInSlices(subject, measured, {
+  const gateways = measured.urls.map(url => ({ process: measured, url }))
+  await measureInSlices(subject, gateways, {
     rounds: ROUNDS,
     connections: 64,
     async onBegin() {
