@@ -1,6 +1,6 @@
-/** The beginning of a body that goes by in chunks, up to a limit. Copied: whoever wrote a chunk may use it again. */
+/** The beginning of a body that goes by in chunks, up to a limit. */
 export class Beginning {
-  chunks: Buffer[] = []
+  chunks: Uint8Array[] = []
   /** Bytes that went by, and that are kept. */
   size = 0
   kept = 0
@@ -10,14 +10,25 @@ export class Beginning {
     this.#limit = limit
   }
 
+  /** Copied: whoever wrote it may use it again. */
   add(chunk: string | Uint8Array, encoding: BufferEncoding = 'utf8'): void {
     const room = this.#limit - this.kept
-    if (room <= 0) {
-      this.size += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
-      return
-    }
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    if (room <= 0) this.size += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
+    else this.#copy(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk, room)
+  }
+
+  /** What has come over the network, which nobody writes to: as it is, unless it holds on to more than there is in it. */
+  addReceived(chunk: Buffer): void {
+    const room = this.#limit - this.kept
+    if (chunk.length > room || chunk.length * 2 < chunk.buffer.byteLength) return this.#copy(chunk, room)
+    this.size += chunk.length
+    this.kept += chunk.length
+    this.chunks.push(chunk)
+  }
+
+  #copy(bytes: Uint8Array, room: number): void {
     this.size += bytes.length
+    if (room <= 0) return
     // Not of the pool, all of which it would hold on to.
     const own = Buffer.allocUnsafeSlow(Math.min(bytes.length, room))
     own.set(bytes.subarray(0, own.length))

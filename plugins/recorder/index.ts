@@ -129,7 +129,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     stream.on('data', (chunk: Buffer) => {
       // Not before the first: by then it is known who calls.
       if (received === undefined) exchange.received = received = new Beginning(limitOf(exchange))
-      received.add(chunk)
+      received.addReceived(chunk)
     })
   }
 

@@ -44,12 +44,25 @@ export class Ring {
   add(number: number, ended: Ended): void {
     const limit = this.#limit
     const { id, traceparent, url, remote, rawHeaders, head, sent } = ended
-    // None of these has a line break.
-    let room = id.length + traceparent.length + url.length + remote.length + 4 + rawHeaders.length
-    for (let i = 0; i < rawHeaders.length; i++) room += (rawHeaders[i] as string).length
-    room += head.length + mostOf(ended.received, limit) + mostOf(sent, limit)
+    // None of these has a line break. The last is for one at the end.
+    const lines: string[] = new Array(5 + rawHeaders.length)
+    lines[0] = id
+    lines[1] = traceparent
+    lines[2] = url
+    lines[3] = remote
+    const lead = id.length + traceparent.length + url.length + remote.length + 4
+    let most = lead + rawHeaders.length
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] as string
+      const given = rawHeaders[i + 1] as string
+      const value = given.length > LONG && isNeverShown(name) ? MASK : given
+      lines[i + 4] = name
+      lines[i + 5] = value
+      most += name.length + value.length
+    }
+    lines[lines.length - 1] = ''
 
-    let end = this.#reserve(room)
+    let end = this.#reserve(most + head.length + mostOf(ended.received, limit) + mostOf(sent, limit))
     const bytes = this.#bytes
     const numbers = this.#numbers
     const row = this.#next * at.NUMBERS
@@ -66,21 +79,7 @@ export class Ring {
     numbers[row + at.WAIT] = ended.wait
     numbers[row + at.SEND] = ended.send
     numbers[row + at.START] = end
-    const lines: string[] = new Array(5 + rawHeaders.length)
-    lines[0] = id
-    lines[1] = traceparent
-    lines[2] = url
-    lines[3] = remote
-    numbers[row + at.LEAD] = end + id.length + traceparent.length + url.length + remote.length + 4
-    let length = 4
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      const name = rawHeaders[i] as string
-      const value = rawHeaders[i + 1] as string
-      lines[length++] = name
-      lines[length++] = value.length > LONG && isNeverShown(name) ? MASK : value
-    }
-    // For a line break at the end.
-    lines[length] = ''
+    numbers[row + at.LEAD] = end + lead
     end += bytes.latin1Write(lines.join('\n'), end)
     numbers[row + at.HEADERS] = end
     // Not joined with the others, which would be one more copy of it.
