@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
 
 /** What a process that starts yields to those that serve, in the system's terms. */
-const YIELD = 10
+const YIELD = 19
 
 /**
  * Has a process yield to the others until `restore` is called; undefined where the system would not let us take that

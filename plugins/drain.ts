@@ -122,7 +122,7 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
 }
 
 /** Of the time: until when all that may be told to end has been told; when to end what would not end by itself. */
-const SPREAD = 0.25
+const SPREAD = 0.5
 const STREAMS_END = 0.8
 const IDLE_END = 0.95
 /** Milliseconds between two looks. */

@@ -89,7 +89,7 @@ t.test('a connection is told that the next answer is its last; one that is new m
   const drained = gateway.drain()
   const first = await fresh.get('/api/x')
   t.match(first, /^HTTP\/1\.1 200 OK\r\n/)
-  // Each has its turn within the first quarter.
+  // Each has its turn within the first half.
   let answer = ''
   while (!kept.hasEnded && !/connection: close/i.test(answer)) {
     answer = await kept.get('/api/x')
