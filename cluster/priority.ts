@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
-import { getPriority, setPriority } from 'node:os'
+import { constants, getPriority, setPriority } from 'node:os'
 
-/** What a process that starts yields to those that serve, in the system's terms. */
-const YIELD = 19
+/** The lowest there is. */
+const { PRIORITY_LOW } = constants.priority
 
 /**
  * Has a process yield to the others until `restore` is called; undefined where the system would not let us take that
@@ -12,7 +12,7 @@ export function lowerPriority(pid: number): { restore(): void } | undefined {
   const own = getPriority()
   try {
     setPriority(pid, own - 1)
-    setPriority(pid, own + YIELD)
+    setPriority(pid, PRIORITY_LOW)
   } catch {
     return undefined
   }
