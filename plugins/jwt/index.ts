@@ -71,6 +71,15 @@ interface VerifiedToken {
   key: Key
 }
 
+interface Refusal {
+  error: ProblemError
+  /**
+   * By `performance.now()`. LruMap's own time to live uses the wall clock: setting that back would refuse a good token
+   * for longer.
+   */
+  until: number
+}
+
 interface Decoded {
   header: { alg: string; kid?: unknown; typ?: unknown; crit?: unknown }
 }
@@ -129,7 +138,7 @@ async function createGuard(
 ): Promise<onRequestHookHandler> {
   const jwks = createKeys(options, fastify.log)
   // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
-  const refused = new LruMap<ProblemError>(MAX_REFUSED, REFUSED_TTL)
+  const refused = new LruMap<Refusal>(MAX_REFUSED)
   const sets = new LruMap<readonly string[]>(MAX_SETS)
   // LruMap takes 0 for no limit.
   const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
@@ -179,7 +188,7 @@ async function createGuard(
       tokens?.delete(digest)
     }
     const refusal = refused.get(digest)
-    if (refusal !== undefined) return done(refusal)
+    if (refusal !== undefined && performance.now() < refusal.until) return done(refusal.error)
     // Of a token that is known this has been seen, and it takes as long as the digest.
     if (!JWS.test(token)) return done(invalid)
     verifyToken(request, digest).then(claims => {
@@ -202,7 +211,8 @@ async function createGuard(
       if (statusCode === 503) throw error
       request.log.debug({ err: error }, 'token refused')
       const refusal = code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? expired : invalid
-      if (code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_')) refused.set(digest, refusal)
+      if (code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_'))
+        refused.set(digest, { error: refusal, until: performance.now() + REFUSED_TTL })
       throw refusal
     }
   }

@@ -69,7 +69,8 @@ export const ALGORITHMS: readonly string[] = [...new Set([...ALGORITHMS_OF.value
 export function createJwks(
   options: IssuerOptions,
   log: FastifyBaseLogger,
-  now: () => number = Date.now
+  // Monotonic: ages are intervals, and the wall clock may be set back.
+  now: () => number = () => performance.now()
 ): Jwks {
   const { issuer, jwks: timing } = options
   let keys: Key[] = []

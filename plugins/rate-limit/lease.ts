@@ -14,8 +14,10 @@ import { createSeen } from './seen.ts'
  * taken in an earlier window, and not used in it, can come on top. L is at most a hundredth of the limit.
  *
  * A key that was refused is refused here, until its time is up. Nothing is kept of a key that has come once.
+ *
+ * `now`: milliseconds of a monotonic clock.
  */
-export function createLeasedLimiter(limiter: Limiter, now: () => number = Date.now): Limiter {
+export function createLeasedLimiter(limiter: Limiter, now: () => number = () => performance.now()): Limiter {
   const leases = new LruMap<Lease>(MAX_LEASES)
   const isSeen = createSeen()
 
