@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { compileEdit, type EditDefinition } from './edit.ts'
 import { toClientHeaders, toUpstreamHeaders } from './headers.ts'
+import { hasDotSegment, isSafeTarget } from './path.ts'
 import type { Headers } from './upstream/call.ts'
 import { UnsafePath } from './upstream/errors.ts'
 import { carried, type UpstreamName } from './upstream/index.ts'
@@ -141,26 +142,11 @@ function never(): null {
 
 /** The raw URL without `prefix`. The router matched a decoded path; what is sent is not decoded, so it must not differ. */
 export function remainder(url: string, prefix: string): string {
-  if (!url.startsWith(prefix)) throw new UnsafePath()
-  const query = url.indexOf('?')
-  if (hasDotSegment(query === -1 ? url : url.slice(0, query))) throw new UnsafePath()
+  if (!url.startsWith(prefix) || !isSafeTarget(url)) throw new UnsafePath()
   return url.slice(prefix.length)
 }
 
-/** Times that servers have been seen to decode a path. */
-const DECODINGS = 3
-
-/**
- * RFC 3986, 5.2.4, in every way in which servers differ: decoded more than once, `\` for `/`, and what some take for
- * the end of a segment (`;`, NUL, tab, space).
- */
-export function hasDotSegment(path: string): boolean {
-  if (!path.includes('.') && !path.includes('%')) return false
-  let plain = path
-  for (let i = 0; i < DECODINGS && plain.includes('%'); i++)
-    plain = plain.replace(/%(?:25)*([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return /(^|[/\\])\.{1,2}([;\0\t ][^/\\]*)?([/\\]|$)/.test(plain)
-}
+export { hasDotSegment }
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -7,6 +7,8 @@ import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from './client-error.ts'
 import { hasBody } from './exchange.ts'
 import { STATUS_CODES } from './node-http.ts'
+import { readingsOf } from './path.ts'
+import { UnsafePath } from './upstream/errors.ts'
 
 /**
  * What node's parser lets through and a gateway may not, since gateway and service could read it differently: refused
@@ -80,6 +82,7 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
       reply.header('connection', 'close')
       return done(new Fault())
     }
+    if (leadsElsewhere(request)) return done(new UnsafePath())
     const { upgrade, 'max-forwards': maxForwards } = raw.headers
     // Node's parser stops at an upgrade; what was sent behind it may be lost.
     if (upgrade !== undefined) reply.raw.shouldKeepAlive = false
@@ -141,6 +144,24 @@ function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
   if (!url.includes('#') && !url.includes('\\')) return true
   // The router ends the path at a fragment; some services take a backslash for a slash.
   return !/^[^?]*\\|#/.test(url)
+}
+
+/**
+ * True if a server could read the path as one of another route, so that this route's checks are not the ones it should
+ * have met. Routes that call no service are free to read a path as they like.
+ */
+function leadsElsewhere({ routeOptions, method, server, raw }: FastifyRequest): boolean {
+  const { url, config } = routeOptions
+  if (config.calls === undefined) return false
+  const own = withoutLastSlash(url as string)
+  return readingsOf(raw.url as string).some(path => {
+    const found = server.patternAt(method, path)
+    return found !== undefined && withoutLastSlash(found) !== own
+  })
+}
+
+function withoutLastSlash(pattern: string): string {
+  return pattern.endsWith('/') ? pattern.slice(0, -1) : pattern
 }
 
 /** RFC 9110, 7.6.2: one hop less, or none. */

@@ -50,7 +50,7 @@ async function problem(fastify: FastifyInstance) {
     if (config?.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) return
     for (const one of [method].flat() as HTTPMethods[]) {
       methods.add(one)
-      if (!routes.hasRoute(one, url)) routes.on(one, url, () => {})
+      if (!routes.hasRoute(one, url)) routes.on(one, url, () => {}, url)
     }
   })
 
@@ -64,6 +64,7 @@ async function problem(fastify: FastifyInstance) {
     return sendProblem(new MethodNotAllowed(), request, reply)
   })
   fastify.setNotFoundHandler(fastify.sendUnrouted)
+  fastify.decorate('patternAt', (method, path) => routes.find(method as HTTPMethods, path)?.store as string)
 }
 
 export default fp(problem, { name: 'sluice-problem', fastify: '5.x' })
@@ -157,5 +158,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Answers what has no route: 404, or 405 with `Allow`. */
     sendUnrouted(request: FastifyRequest, reply: FastifyReply): FastifyReply
+    /** Returns the pattern of the route that takes `path`, whatever its version. */
+    patternAt(method: string, path: string): string | undefined
   }
 }

@@ -1,13 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import type { Abortable, Exchange } from '../exchange.ts'
+import { isSafeTarget } from '../path.ts'
 import { Attempts, type Guards, type RetryCounts, type UpstreamRequest } from './attempts.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
 import type { UpstreamCallback } from './call.ts'
 import type { AttemptDurations } from './durations.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints.ts'
-import { overloaded } from './errors.ts'
+import { overloaded, UnsafePath } from './errors.ts'
 import { createRefusal } from './fallback.ts'
 import type { MirrorCounts } from './mirror.ts'
 import { createRetryPolicy } from './retry.ts'
@@ -91,6 +92,10 @@ export function createUpstream(
       const { reason } = request.exchange
       if (reason !== undefined) {
         callback(reason)
+        return undefined
+      }
+      if (!isSafeTarget(request.path)) {
+        callback(new UnsafePath())
         return undefined
       }
       request.exchange.called(name)

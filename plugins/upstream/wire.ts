@@ -1,5 +1,6 @@
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { isSafeTarget } from '../path.ts'
 import type { UpstreamResponse } from './call.ts'
 import { UnsafePath, UpstreamNonsense, upstreamStatus } from './errors.ts'
 
@@ -58,15 +59,16 @@ function withoutZeros(source: string): string {
 }
 
 /**
- * A path with its values encoded as single segments or query values: path`/users/${id}/orders?limit=${10}`.
- * @throws UnsafePath for a value that would be read as no segment of its own: empty, `.` or `..`.
+ * Returns a path with its values encoded as single segments or query values: path`/users/${id}/orders?limit=${10}`.
+ * @throws UnsafePath if a segment is empty, or if some server would read a dot segment in it (see ../path.ts).
  */
 export function path(literals: TemplateStringsArray, ...values: (string | number)[]): string {
   let result = literals[0] as string
   values.forEach((value, index) => {
-    const segment = encodeURIComponent(String(value).toWellFormed())
-    if (segment === '' || segment === '.' || segment === '..') throw new UnsafePath()
-    result += segment + literals[index + 1]
+    const encoded = encodeURIComponent(String(value).toWellFormed())
+    if (encoded === '' && !result.includes('?')) throw new UnsafePath()
+    result += encoded + literals[index + 1]
   })
+  if (!isSafeTarget(result)) throw new UnsafePath()
   return result
 }

@@ -1,0 +1,114 @@
+/**
+ * Whether a path means the same to the gateway and to every server behind it. Used by forwarding, WebSocket and gRPC
+ * routes, by the `path` template and by each call of an upstream.
+ *
+ * Servers disagree on how often a path is decoded, whether `\` is a slash, where a segment ends and what is dropped from
+ * it. nginx, for one, decodes `..%2f` and resolves it before it passes the path on.
+ */
+
+/** Encodings on top of each other, beyond which nobody means a path. */
+const MAX_DECODINGS = 8
+/** `%2e`, and the same encoded again as `%252e`, at any depth. */
+const ESCAPE = /%(?:25)*([\da-f]{2})/gi
+/** IIS: `%u002e`. */
+const UNICODE_ESCAPE = /%(?:25)*u([\da-f]{4})/gi
+/** ASCII in more bytes than UTF-8 allows (RFC 3629, 3), as lenient decoders take it: `c0 ae` for a dot. */
+const OVERLONG =
+  /[\xc0\xc1][^]|\xe0[\x80\x81][^]|\xf0\x80[\x80\x81][^]|\xf8\x80\x80[\x80\x81][^]|\xfc\x80\x80\x80[\x80\x81][^]/g
+/** Characters that Unicode normalization leaves, and that code pages map to slashes. */
+const SLASH_LIKE = /[\u2044\u2215\u29f8]/g
+const BACKSLASH_LIKE = /[\u2216\u29f5]/g
+
+const CONTROL = /[\0-\x1f\x7f]/g
+/**
+ * A segment ends at a slash of either kind, or where a decoded `?` or `#` ends the path. Parameters (`..;a`), spaces and
+ * controls at its end do not make it another one.
+ */
+const DOT_SEGMENT = /(?:^|[/\\?#])[\0-\x20]*\.{1,2}(?:[\0-\x20;\x7f][^/\\?#]*)?(?:[/\\?#]|$)/
+
+/** True if some server reads a segment of `path` as `.` or `..` (RFC 3986, 5.2.4). `path`: without its query. */
+export function hasDotSegment(path: string): boolean {
+  if (!path.includes('.') && !path.includes('%')) return false
+  const plain = decodeFully(path)
+  if (plain === undefined) return true
+  return isDotted(plain) || (hasHighBytes(plain) && isDotted(normalize(plain)))
+}
+
+/**
+ * True if `target`, a path with or without a query, can be sent as it is: no dot segments, nothing that some servers take
+ * for a slash or for the end of the path.
+ */
+export function isSafeTarget(target: string): boolean {
+  const query = target.indexOf('?')
+  return !(/#|^[^?]*\\/.test(target) || hasDotSegment(query === -1 ? target : target.slice(0, query)))
+}
+
+/** WHATWG URL parsers drop tabs and line breaks, also from within dots. */
+function isDotted(plain: string): boolean {
+  return DOT_SEGMENT.test(plain) || DOT_SEGMENT.test(plain.replace(CONTROL, ''))
+}
+
+/**
+ * Returns the paths that servers may make of the one in `target`, where that can be another: decoded, with slashes merged,
+ * without parameters, cut at NUL, `?` or `#`.
+ */
+export function readingsOf(target: string): string[] {
+  if (!AMBIGUOUS.test(target)) return []
+  const plain = decodeFully(target.split('?', 1)[0] as string)
+  if (plain === undefined) return []
+  const readings = [plain, untilEnd(plain), untilEnd(plain.replace(CONTROL, ''))]
+  return [...new Set(readings.flatMap(one => [one, one.replace(/;[^/\\]*/g, '')]).map(mergeSlashes))].map(
+    toText
+  )
+}
+
+function untilEnd(plain: string): string {
+  return plain.split(/[\0?#]/, 1)[0] as string
+}
+
+/** As the router takes it: what is left of escapes and delimiters is not read again. */
+function toText(plain: string): string {
+  return Buffer.from(plain.replace(/[%?#]/g, encodeURIComponent), 'latin1').toString('utf8')
+}
+
+const AMBIGUOUS = /%|\/\/|;/
+
+/** Bytes as latin1. Undefined for a path that is encoded more often than anybody decodes. */
+function decodeFully(path: string): string | undefined {
+  let plain = path
+  for (let i = 0; i < MAX_DECODINGS; i++) {
+    const decoded = plain
+      .replace(UNICODE_ESCAPE, (_, hex) => utf8(String.fromCharCode(Number.parseInt(hex, 16))))
+      .replace(ESCAPE, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+      .replace(OVERLONG, toAscii)
+    if (decoded === plain) return plain
+    plain = decoded
+  }
+  return undefined
+}
+
+function toAscii(bytes: string): string {
+  const lead = bytes.charCodeAt(bytes.length - 2)
+  return String.fromCharCode(((lead & 1) << 6) | (bytes.charCodeAt(bytes.length - 1) & 0x3f))
+}
+
+function utf8(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
+
+function hasHighBytes(plain: string): boolean {
+  return /[\x80-\xff]/.test(plain)
+}
+
+/** Full-width dots, dot leaders and characters that look like slashes become ASCII. */
+function normalize(plain: string): string {
+  return Buffer.from(plain, 'latin1')
+    .toString('utf8')
+    .replace(SLASH_LIKE, '/')
+    .replace(BACKSLASH_LIKE, '\\')
+    .normalize('NFKC')
+}
+
+function mergeSlashes(path: string): string {
+  return path.replace(/[/\\]+/g, '/')
+}
