@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { STATUS_CODES } from './node-http.ts'
 
@@ -24,8 +24,11 @@ const UNKNOWN_METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e]+ HTTP\/1\.[01]\
 const UNKNOWN_VERSION = /^[A-Z]+ [\x21-\x7e]+ HTTP\/\d+\.\d+\r\n/
 
 type ParserError = Error & { code?: string; rawPacket?: unknown; bytesParsed?: number }
-/** The answer that is being sent; node's own handler asks for it too. */
-type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
+/** The response that is being sent, and the request that is being read; node's own handlers read them too. */
+type HttpSocket = Socket & {
+  _httpMessage?: ServerResponse | null
+  parser?: { incoming?: IncomingMessage | null } | null
+}
 
 /** Fastify's `clientErrorHandler`. Answers keep their order: one that is under way is finished first, or cut. */
 export function createClientErrorHandler(): (error: ParserError, socket: Socket) => void {
@@ -48,8 +51,14 @@ export function createClientErrorHandler(): (error: ParserError, socket: Socket)
       if (response.headersSent) socket.destroy()
       else endGently(socket, rawProblem(statusOf(error)))
     } else if (response) response.once('finish', () => refuseInOrder(socket, error))
+    // A request that has been answered gets no second response for what is wrong with the rest of it.
+    else if (isWithinRequest(socket)) endGently(socket)
     else endGently(socket, rawProblem(statusOf(error)))
   }
+}
+
+function isWithinRequest({ parser }: HttpSocket): boolean {
+  return parser?.incoming?.complete === false
 }
 
 /** Says `text` once every answer under way has been sent, and ends the connection. */
