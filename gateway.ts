@@ -9,6 +9,7 @@ import packageJson from './package.json' with { type: 'json' }
 import accessLog from './plugins/access-log.ts'
 import addresses from './plugins/addresses.ts'
 import certificates from './plugins/certificates.ts'
+import clientAddresses from './plugins/client-address.ts'
 import { createClientErrorHandler } from './plugins/client-error.ts'
 import compress from './plugins/compress.ts'
 import connections from './plugins/connections.ts'
@@ -99,6 +100,7 @@ export async function buildGateway(
   // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
   // and one in the recorder, an end of its connection when the gateway stops, and a form that only one reading has.
   await gateway.register(problem)
+  if (config.trustProxy.length > 0) await gateway.register(clientAddresses)
   await gateway.register(connections, {
     ...config.http,
     trustProxy: config.trustProxy,

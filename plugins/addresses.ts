@@ -3,23 +3,28 @@ import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AddressesOptions } from '../schemas/scope.ts'
+import { clientAddress } from './client-address.ts'
 
 /**
  * Lets a scope be reached from some addresses only: 403 before any route is looked at. The address is the client's,
- * as `trustProxy` has it.
+ * as `trustProxy` has it. A client without one is refused: neither list can say anything about it.
  */
 const AddressRefused = createError('SLUICE_ADDRESS_REFUSED', 'Not allowed from here', 403, Error, false)
 
 async function addresses(fastify: FastifyInstance, { allow, deny }: AddressesOptions) {
   const allowed = createList(allow)
   const denied = createList(deny)
+  if (allowed === undefined && denied === undefined) return
+
   fastify.addHook('onRequest', (request, _reply, done) => {
-    // A client that has gone already has no address any more.
-    const ip = request.ip ?? ''
-    const family = isIPv6(ip) ? 'ipv6' : 'ipv4'
-    const isRefused = denied?.check(ip, family) || (allowed !== undefined && !allowed.check(ip, family))
-    done(isRefused ? new AddressRefused() : undefined)
+    const address = clientAddress(request)
+    done(address === undefined || isRefused(address) ? new AddressRefused() : undefined)
   })
+
+  function isRefused(address: string): boolean {
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    return denied?.check(address, family) || (allowed !== undefined && !allowed.check(address, family))
+  }
 }
 
 export default fp(addresses, { name: 'sluice-addresses', fastify: '5.x' })

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { clientAddress, NO_ADDRESS, toAddress } from './client-address.ts'
 import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
 
@@ -214,12 +214,11 @@ function hostOf(request: FastifyRequest): string {
 function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
   const ips = request.ips
   if (ips === undefined || ips.length < 2) {
-    // A client that has gone has no address any more: not over HTTP/2.
-    const address = request.ip ?? 'unknown'
+    const address = clientAddress(request) ?? NO_ADDRESS
     return { chain: address, forwarded: `for=${node(address)}` }
   }
   // What comes first was never checked: a trusted proxy may have passed on anything.
-  const hops = ips.filter(ip => isIP(ip) !== 0).reverse()
+  const hops = ips.flatMap(ip => toAddress(ip) ?? []).reverse()
   return { chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
 }
 

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
+import { clientAddress, NO_ADDRESS } from '../client-address.ts'
 import { describeRoutes } from '../described.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
@@ -108,7 +109,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   describeRoutes(fastify, { limit: { by, tier: name } })
   const addresses = new LruMap<string>(10_000)
   const keyGenerator = (request: FastifyRequest): Admission => {
-    if (by === 'address') return { key: addressKey(request.ip, addresses), tier: own, decision: undefined }
+    if (by === 'address') return { key: addressKey(request, addresses), tier: own, decision: undefined }
     const { sub, tier } = request.user
     return { key: `consumer:${sub}`, tier: fastify.tier(tier) ?? own, decision: undefined }
   }
@@ -148,11 +149,12 @@ function settle(
   return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
 }
 
-/** IPv6 by /64, which costs some 10 us, so it is remembered. A client that has gone has no address any more. */
-function addressKey(ip: string | undefined, known: LruMap<string>): string {
-  if (ip === undefined || !ip.includes(':')) return `address:${ip}`
-  let key = known.get(ip)
-  if (key === undefined) known.set(ip, (key = `address:${normalizeIP(ip, 64)}`))
+/** IPv6 by /64, which costs some 10 us, so it is remembered. Clients without an address are counted as one. */
+function addressKey(request: FastifyRequest, known: LruMap<string>): string {
+  const address = clientAddress(request) ?? NO_ADDRESS
+  if (!address.includes(':')) return `address:${address}`
+  let key = known.get(address)
+  if (key === undefined) known.set(address, (key = `address:${normalizeIP(address, 64)}`))
   return key
 }
 

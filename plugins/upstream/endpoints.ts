@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { EndpointsOptions } from '../../schemas/endpoints.ts'
+import { clientAddress } from '../client-address.ts'
 import { DetachedExchange, type Exchange } from '../exchange.ts'
 import { hashOf } from './balance/hash.ts'
 import { createPolicy } from './balance/index.ts'
@@ -126,8 +127,7 @@ export function createEndpoints(
         : cookie !== undefined
           ? cookieOf(request.headers.cookie, cookie)
           : undefined
-    // A client that has gone has no address any more: not over HTTP/2.
-    return String(own ?? request.user?.sub ?? request.ip)
+    return String(own ?? request.user?.sub ?? clientAddress(request))
   }
 
   function without(tried: readonly Endpoint[]): readonly PooledEndpoint[] {

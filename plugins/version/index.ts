@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Routes } from '../../schemas/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../../schemas/version.ts'
+import { clientAddress, NO_ADDRESS } from '../client-address.ts'
 import { CONFLICT, createChoice, type ReadChoice, refusal, UNKNOWN } from './choice.ts'
 import { createLifecycle, type Lifecycle, type VersionState } from './lifecycle.ts'
 import { everythingElse, linkOf, placesOf } from './places.ts'
@@ -208,7 +209,7 @@ export const useVersion = fp(
     const { usage, lifecycle } = served
     fastify.addHook('onRequest', (request, _reply, done) => {
       const time = now()
-      usage.count(request.user?.sub ?? normalizeIP(request.ip ?? '', 64), time)
+      usage.count(request.user?.sub ?? normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64), time)
       done(lifecycle.ends ? lifecycle.refusalAt(time) : undefined)
     })
   },
