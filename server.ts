@@ -34,6 +34,7 @@ export async function start({ config: file }: { config: string }): Promise<void>
     file,
     workers: numberOf('WORKERS', availableParallelism(), 1),
     startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1),
+    warmUp: numberOf('WORKER_WARM_UP', 5_000, 0),
     inherited: inheritedSockets(process.env)
   })
   if (isReloadDue) supervisor.reload()

@@ -46,6 +46,8 @@ export interface WorkerOptions {
   workers: number
   /** It starts beside others that serve. */
   isYielding: boolean
+  /** Milliseconds that the warm-up of such a worker may take. */
+  warmUp: number
   onTaken(id: number): void
   onMissed(id: number): void
   /** True if it was a message for somebody else. */
@@ -57,10 +59,11 @@ export interface WorkerOptions {
 const SCRIPT = join(import.meta.dirname, 'worker.ts')
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
-  const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding } = options
+  const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding, warmUp } =
+    options
   const { onTaken, onMissed, onMessage, onFailing } = options
   const socket = join(directory, `${id}.sock`)
-  const child = fork(SCRIPT, [file, socket, `${workers}`, ...(isYielding ? ['warm'] : [])], {
+  const child = fork(SCRIPT, [file, socket, `${workers}`, `${isYielding ? warmUp : 0}`], {
     execArgv: [...process.execArgv, ...execArgv],
     // A third of the time that a start takes is for what has been compiled before.
     env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...env, ...process.env }

@@ -18,8 +18,8 @@ export interface ServeOptions {
   socket: string
   /** How many there are at a time. */
   workers: number
-  /** There is time to warm up. */
-  isYielding: boolean
+  /** Milliseconds that the warm-up may take; 0 skips it. */
+  warmUp: number
   edition(): Edition
 }
 
@@ -42,7 +42,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-async function start({ file, socket, workers, isYielding, edition }: ServeOptions, leave: () => void) {
+async function start(
+  { file, socket, workers, warmUp: warmUpTime, edition }: ServeOptions,
+  leave: () => void
+) {
   const config = await loadConfig(file, process.env)
   const { listen, admin: guard, drain: times, log, redact, rateLimit } = config
   const atOnce = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
@@ -61,7 +64,7 @@ async function start({ file, socket, workers, isYielding, edition }: ServeOption
   let lastId = 0
   let told: NodeJS.Timeout | undefined
   const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
-  if (isYielding) await warmUp(socket)
+  if (warmUpTime > 0) await warmUp(socket, warmUpTime)
   await admin.listen({ path: socket, listenTextResolver: () => `worker ${process.pid} is up` })
 
   // What starts node's watch over slow heads and bodies.

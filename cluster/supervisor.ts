@@ -26,6 +26,8 @@ export interface SupervisorOptions {
   workers: number
   /** Milliseconds for a worker to get ready. */
   startTimeout: number
+  /** Milliseconds that the warm-up of a worker may take that starts beside others; 0 skips it. */
+  warmUp: number
   inherited?: Inherited
   backoff?: BackoffOptions
   /** Milliseconds that a worker has to run for its crash to be the first in a row. */
@@ -59,7 +61,7 @@ const MAX_WAITING = 4_096
  * @throws what keeps it from starting, for people; nothing is left running then.
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { file, workers: size, startTimeout, inherited = {} } = options
+  const { file, workers: size, startTimeout, warmUp, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
   // For its owner alone; a socket's path has to be short (unix(7)).
   const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
@@ -88,6 +90,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         env: WORKER_ENV,
         startTimeout,
         workers: size,
+        warmUp,
         isYielding: settings !== undefined || inherited.gateway !== undefined,
         onTaken: id => distributor.taken(id),
         onMissed: id => distributor.missed(id),

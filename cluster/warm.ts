@@ -11,9 +11,10 @@ import { createServer, request } from '../plugins/node-http.ts'
  * Runs exchanges through a gateway of its own, so that the code of those to come has been loaded and most of it compiled:
  * the first one otherwise takes some 40 ms, and the next hundreds share the machine with the compilers. Nothing of it is
  * seen from outside, logged or counted. `path`: how the paths of two Unix sockets begin, which are gone afterwards.
+ * `time`: milliseconds after which it stops; where others need the machine, that is enough.
  */
-export async function warmUp(path: string): Promise<void> {
-  const endsAt = performance.now() + MOST
+export async function warmUp(path: string, time: number): Promise<void> {
+  const endsAt = performance.now() + time
   const answer = JSON.stringify({ id: '1' })
   const service = createServer((incoming, response) => {
     incoming.resume()
@@ -40,8 +41,6 @@ export async function warmUp(path: string): Promise<void> {
 
 /** Of either kind. With 30, the 99th percentile of a reload was half as much again (docs/decisions/0019). */
 const EXCHANGES = 1_000
-/** Milliseconds: where others need the machine, that is enough. */
-const MOST = 5_000
 
 function get(socketPath: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {

@@ -55,6 +55,15 @@ export async function startTcpService(t: Ending, talk: (socket: Socket) => void)
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+/**
+ * The environment of programs that tests start: nothing of this process's own but the PATH and the compile cache, which
+ * halves the time a gateway takes to start.
+ */
+export function environmentOf(env: Record<string, string> = {}): Record<string, string> {
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env
+  return { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }), ...env }
+}
+
 /** A URL at which nobody listens. */
 export async function closedPort(): Promise<string> {
   const server = createTcpServer()

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { call, closedPort, type Ending, startService } from './harness.ts'
+import { call, closedPort, type Ending, environmentOf, startService } from './harness.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -14,7 +14,7 @@ function run(
 ): ChildProcess & { output: () => string } {
   const child = spawn(process.execPath, ['server.ts', ...args], {
     cwd: root,
-    env: { PATH: process.env.PATH, ...env }
+    env: environmentOf(env)
   })
   let output = ''
   child.stdout.on('data', chunk => {

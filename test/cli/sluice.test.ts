@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { call, closedPort, type Ending } from '../harness.ts'
+import { call, closedPort, type Ending, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
 import { golden, type Outcome, sluice } from './golden.ts'
 
@@ -11,7 +11,7 @@ import { golden, type Outcome, sluice } from './golden.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 function start(t: Ending, args: string[], env: Record<string, string> = {}): ChildProcess {
-  const child = spawn(process.execPath, args, { cwd: root, env: { PATH: process.env.PATH, ...env } })
+  const child = spawn(process.execPath, args, { cwd: root, env: environmentOf(env) })
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }

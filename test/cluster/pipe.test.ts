@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { call, closedPort } from '../harness.ts'
+import { call, closedPort, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
 
 t.test('lines that several workers write to one pipe stay lines', async t => {
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
-  const env = { PATH: process.env.PATH, PORT: port, ADMIN_PORT: adminPort, WORKERS: '2' }
+  const env = environmentOf({ PORT: port, ADMIN_PORT: adminPort, WORKERS: '2' })
   const shell = spawn('sh', ['-c', `'${process.execPath}' server.ts | cat`], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env,

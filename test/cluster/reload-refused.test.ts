@@ -43,11 +43,11 @@ t.test('a worker that never gets ready is given up', async t => {
   const { url, status, reload, write } = await startServer(t, {
     config: configOf(1, DRAIN),
     workers: 1,
-    env: { WORKER_START_TIMEOUT: '12000' }
+    env: { WORKER_START_TIMEOUT: '8000' }
   })
   const [before] = (await status()).workers
   write('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')
-  t.match(await reload(), { outcome: 'failed', reason: 'the worker was not ready within 12 s' })
+  t.match(await reload(), { outcome: 'failed', reason: 'the worker was not ready within 8 s' })
   t.match((await status()).workers, [{ pid: before?.pid, state: 'ready' }])
   t.equal((await call(`${url}/api/edition`)).json.edition, '1')
 })

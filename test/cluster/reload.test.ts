@@ -20,7 +20,7 @@ export default describe(${edition})
 `
   const { url, status, reload, write } = await startServer(t, {
     config: config(1),
-    env: { SERVICE_URL: service, DRAIN: '1500' }
+    env: { SERVICE_URL: service, DRAIN: '1500', WORKER_WARM_UP: '1000' }
   })
   const counter = new Counter()
   const ask = createClients(`${url}/api`, 20, counter)

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster.ts'
-import { call, closedPort, type Ending } from '../harness.ts'
+import { call, closedPort, type Ending, environmentOf } from '../harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -47,14 +47,14 @@ export async function startServer(
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
   const child = spawn('sh', ['-c', `${before} exec "$0" "$@"`, execPath, 'server.ts', '--config', file], {
     cwd: root,
-    env: {
-      PATH: process.env.PATH,
+    env: environmentOf({
       WORKERS: String(workers),
+      WORKER_WARM_UP: '0',
       TMPDIR: temporary,
       PORT: port,
       ADMIN_PORT: adminPort,
       ...env
-    },
+    }),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   let output = ''

@@ -54,6 +54,7 @@ for (const way of ['ends before it serves', 'cannot be started in its place']) {
           startTimeout: 30_000,
           workers: 1,
           isYielding: false,
+          warmUp: 0,
           onTaken() {},
           onMissed() {},
           onMessage: () => false,

@@ -51,7 +51,7 @@ for (const [path, count] of [
 ] as const)
   t.test(`${count} connections that wait when the gateway stops are taken, and ${path} answered`, async t => {
     const { child, url } = await startServer(t, {
-      config: configOf(1, 'drain: { timeout: 20_000, idle: 100 },', ROUTES),
+      config: configOf(1, 'drain: { timeout: 6_000, idle: 100 },', ROUTES),
       workers: 1
     })
     // They come as far as the system takes them.

@@ -19,7 +19,7 @@ t.test('a gateway does without the undici that node has within, and without what
     const service = 'http://127.0.0.1:1'
     const env = { USERS_URL: service, ORDERS_URL: service, PRODUCTS_URL: service, JWT_ISSUER: service, JWT_AUDIENCE: 'x', LOG_LEVEL: 'silent' }
     const gateway = await buildGateway(await loadConfig('./fastify.config.ts', env))
-    await warmUp(${JSON.stringify(join(directory, 'w'))})
+    await warmUp(${JSON.stringify(join(directory, 'w'))}, 1_000)
     await gateway.inject('/api/v1/products/1')
     // The issuer is asked for its keys.
     const [head, claims] = [{ alg: 'RS256', kid: '1' }, { sub: '1' }].map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
