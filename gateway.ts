@@ -17,6 +17,7 @@ import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import http from './plugins/http.ts'
+import { Http1Response } from './plugins/http1.ts'
 import http2 from './plugins/http2.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 import lastCounts from './plugins/last-counts.ts'
@@ -75,7 +76,7 @@ export async function buildGateway(
       joinDuplicateHeaders: true,
       // Refused by the http plugin: node would carry on with what comes behind it.
       requireHostHeader: false,
-      ...(config.recorder.size > 0 && { ServerResponse: RecordedResponse })
+      ServerResponse: config.recorder.size > 0 ? RecordedResponse : Http1Response
     },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -124,6 +125,7 @@ export async function buildGateway(
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, {
     upstreams: config.upstreams,
+    maxHeaderSize: config.http.maxHeaderSize,
     create: outside?.createUpstream,
     channel: supervisor?.channel
   })

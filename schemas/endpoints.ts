@@ -183,6 +183,8 @@ export const endpointsMembers = {
   connections: withDefault(Type.Integer({ minimum: 1 }), 256),
   /** Milliseconds to get a connection. */
   connectTimeout: withDefault(Type.Integer({ minimum: 1 }), 2_000),
+  /** Bytes of the names and values of a response's headers; by default `http.maxHeaderSize` of the gateway. */
+  maxHeaderSize: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 1_048_576 })),
   /** HTTP/2: over https if the service offers it (ALPN), over http without asking. */
   http2: withDefault(Type.Boolean(), false),
   tls: Type.Optional(TlsOptions)

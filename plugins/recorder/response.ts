@@ -1,6 +1,6 @@
 import type { Exchange } from '../exchange.ts'
+import { Http1Response } from '../http1.ts'
 import { Http2Response } from '../http2.ts'
-import { ServerResponse } from '../node-http.ts'
 import { Beginning } from './body.ts'
 
 /**
@@ -14,7 +14,7 @@ export interface SendingResponse {
   sent: string | Uint8Array | Beginning | undefined
 }
 
-export class RecordedResponse extends ServerResponse implements SendingResponse {
+export class RecordedResponse extends Http1Response implements SendingResponse {
   exchange: Exchange | undefined = undefined
   sent: SendingResponse['sent'] = undefined
 

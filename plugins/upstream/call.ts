@@ -102,7 +102,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#stopTimer()
     // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
     const coding = headers['transfer-encoding']
-    if (statusCode > 599 || (coding !== undefined && String(coding).toLowerCase() !== 'chunked')) {
+    if (statusCode > 599 || (coding !== undefined && String(coding).trim().toLowerCase() !== 'chunked')) {
       this.abort(new UpstreamNonsense())
       return
     }
@@ -119,8 +119,13 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#headers = headers
     if (this.#collectAll || this.#isSmall()) {
       this.#chunks = []
+      if (!this.#collectAll) this.#timer = setTimeout(Call.#streamLateBody, COLLECT_TIME, this)
       return
     }
+    this.#startStream(controller)
+  }
+
+  #startStream(controller: Dispatcher.DispatchController): Readable {
     const stream = new Readable({
       read: () => controller.resume(),
       destroy: (error, done) => {
@@ -130,7 +135,17 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       }
     })
     this.#stream = stream
-    this.#owner.onResponse({ statusCode, headers, body: stream })
+    this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body: stream })
+    return stream
+  }
+
+  /** Passes on the headers of a small response whose body does not come with them. */
+  static #streamLateBody(call: Call): void {
+    const chunks = call.#chunks
+    if (call.#isSettled || chunks === undefined) return
+    call.#chunks = undefined
+    const stream = call.#startStream(call.#controller as Dispatcher.DispatchController)
+    for (const chunk of chunks) stream.push(chunk)
   }
 
   /** Only called if an upgrade was asked for. The connection is no longer the pool's. */
@@ -261,6 +276,9 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#owner.onSettled(outcome, error)
   }
 }
+
+/** Milliseconds that the headers of a small response wait for its body. Until then it can still be retried, or be a 502. */
+const COLLECT_TIME = 500
 
 /** Bytes and milliseconds of an answer that nobody wants. */
 const DRAIN_SIZE = 16_384

@@ -37,6 +37,8 @@ interface ReplyFromRequest extends Omit<UpstreamRequest, 'exchange' | 'headers'>
 export interface UpstreamsOptions {
   /** By name. */
   upstreams: Record<string, UpstreamOptions>
+  /** Bytes of a response's headers, for upstreams that do not say. */
+  maxHeaderSize?: number
   create?: typeof createUpstream | undefined
   /** To the supervisor, if this process is one of several workers. */
   channel?: Channel | undefined
@@ -44,7 +46,7 @@ export interface UpstreamsOptions {
 
 async function upstreams(
   fastify: FastifyInstance,
-  { upstreams: options, create = createUpstream, channel }: UpstreamsOptions
+  { upstreams: options, maxHeaderSize, create = createUpstream, channel }: UpstreamsOptions
 ) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
@@ -52,7 +54,11 @@ async function upstreams(
   const durationsOf = fastify.metrics && createAttemptDurations(fastify.metrics)
   const sharing = channel && createSharing(channel)
   const createOne = (name: string, options: UpstreamOptions) =>
-    create(name, options, { log, durations: durationsOf?.(name), sharing })
+    create(
+      name,
+      { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...options },
+      { log, durations: durationsOf?.(name), sharing }
+    )
   for (const upstream of createUpstreams(options, createOne)) {
     byName.set(upstream.name, upstream)
     byOrigin.set(`http://${upstream.name}`, upstream)
@@ -141,13 +147,12 @@ const MAX_TEXT = 4_096
 function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
   if (!Buffer.isBuffer(body)) {
-    if (body instanceof Readable) forgetOnFailure(body, reply)
+    if (!(body instanceof Readable)) return response
+    forgetOnFailure(body, reply)
+    reply.raw.once('pipe', flushLater)
     const type = headers['content-type']
-    if (body instanceof Readable && typeof type === 'string') {
-      if (type.startsWith('text/event-stream')) reply.raw.once('pipe', flushHead)
-      else if (type.startsWith('application/grpc')) return withTrailers(response, reply)
-    }
-    return response
+    const isGrpc = typeof type === 'string' && type.startsWith('application/grpc')
+    return isGrpc ? withTrailers(response, reply) : response
   }
   if (body.length === 0) return { ...response, body: undefined }
   if (headers['content-type'] === undefined)
@@ -170,9 +175,18 @@ function withTrailers(response: UpstreamResponse, reply: FastifyReply): Upstream
   return { ...response, headers }
 }
 
-/** Whose first event, or message, may be long in coming, while its reader waits for the head. */
+/** Whose first message may be long in coming, or not come at all before the trailers. */
 function flushHead(this: ServerResponse): void {
   this.flushHeaders()
+}
+
+/** Sends the headers, whose body may be long in coming, unless it comes in this turn and leaves in one piece with them. */
+function flushLater(this: ServerResponse): void {
+  setImmediate(flushUnsent, this)
+}
+
+function flushUnsent(response: ServerResponse): void {
+  if (!response.headersSent && !response.destroyed) response.flushHeaders()
 }
 
 /** Of text node makes one string with the head, and writes both as UTF-8: octets above 7F would become two. */

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net'
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import type { EndpointsOptions } from '../../schemas/endpoints.ts'
+import { Http1Client } from './http1.ts'
 
 /** Where connections go, and as what. */
 export interface Target {
@@ -35,27 +36,39 @@ function withoutSecrets(url: string): string {
 }
 
 export function createPool(target: Target, options: EndpointsOptions): Pool {
-  const { tls, http2 } = options
-  return new Pool(target.origin, {
+  const { tls, http2, maxHeaderSize } = options
+  const connect = {
+    timeout: options.connectTimeout,
+    ca: tls?.ca,
+    cert: tls?.cert,
+    key: tls?.key,
+    servername: tls?.servername,
+    rejectUnauthorized: true,
+    ...(target.socketPath !== undefined && { socketPath: target.socketPath }),
+    ...(target.address !== undefined && { lookup: answerWith(target.address) })
+  }
+  const common = {
     connections: options.connections,
-    // In HTTP/2 a connection carries as many as the service allows.
-    ...(!http2 && { pipelining: 1 }),
-    allowH2: http2,
-    // (Of the pool too, whatever its types say.)
-    ...{ useH2c: http2 && target.origin.startsWith('http:') },
+    ...(maxHeaderSize !== undefined && { maxHeaderSize }),
     // The exchange's deadline covers both, to the last byte.
     headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: {
-      timeout: options.connectTimeout,
-      ca: tls?.ca,
-      cert: tls?.cert,
-      key: tls?.key,
-      servername: tls?.servername,
-      rejectUnauthorized: true,
-      ...(target.socketPath !== undefined && { socketPath: target.socketPath }),
-      ...(target.address !== undefined && { lookup: answerWith(target.address) })
-    }
+    bodyTimeout: 0
+  }
+  if (!http2)
+    return new Pool(target.origin, {
+      ...common,
+      pipelining: 1,
+      allowH2: false,
+      connect: buildConnector({ ...connect, allowH2: false }),
+      factory: (origin, options) => new Http1Client(origin, options as never)
+    })
+  return new Pool(target.origin, {
+    ...common,
+    // In HTTP/2 a connection carries as many as the service allows.
+    allowH2: true,
+    // (Of the pool too, whatever its types say.)
+    ...{ useH2c: target.origin.startsWith('http:') },
+    connect
   })
 }
 

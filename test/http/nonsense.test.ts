@@ -51,7 +51,6 @@ const REFUSED: Case[] = [
   ['HTTP/1.2', `HTTP/1.2 200 OK\r\n${ONE}`],
   ['101 unasked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nEVIL'],
   ['101 without a protocol', 'HTTP/1.1 101 Switching Protocols\r\n\r\nEVIL'],
-  ['100 unasked for', `HTTP/1.1 100 Continue\r\n\r\n${OK}${ONE}`],
   ['100 interim answers', `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(100)}${OK}${ONE}`],
   ['an interim answer with a body', `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nabcde${OK}${ONE}`]
 ]
