@@ -25,8 +25,8 @@ export function createKeys(): StandInKeys {
 
   return {
     jwks: {
-      async find(kid, algorithm): Promise<Key | undefined> {
-        if (!ALGORITHMS.includes(algorithm)) return undefined
+      async find(kid, algorithm, { tried = [] } = {}): Promise<Key | undefined> {
+        if (!ALGORITHMS.includes(algorithm) || tried.length > 0) return undefined
         return { kid, algorithms: [algorithm], pem: pairOf(algorithm).pem, revoked: false }
       },
       touch() {}
@@ -46,7 +46,7 @@ export function createKeys(): StandInKeys {
 
   function signed(text: string, algorithm: string): string {
     const { privateKey } = pairOf(algorithm)
-    const hash = algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
+    const hash = algorithm.startsWith('Ed') ? null : `sha${algorithm.slice(2)}`
     const signature = sign(hash, Buffer.from(text), {
       key: privateKey,
       ...(algorithm.startsWith('PS') && {
@@ -59,7 +59,7 @@ export function createKeys(): StandInKeys {
   }
 
   function pairOf(algorithm: string): Pair {
-    const kind = CURVES[algorithm] ?? (algorithm === 'EdDSA' ? 'ed25519' : 'rsa')
+    const kind = CURVES[algorithm] ?? (algorithm.startsWith('Ed') ? 'ed25519' : 'rsa')
     let pair = pairs.get(kind)
     if (pair === undefined) {
       const { privateKey, publicKey } =

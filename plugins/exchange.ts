@@ -198,9 +198,14 @@ export class Exchange extends Due {
   attach(call: Abortable): number {
     const now = performance.now()
     if (this.calledAt === 0) this.calledAt = now
-    if (this.dueAt === 0 && this.endedAt === 0) this.#time()
-    this.#calls.push(call)
+    this.hold(call)
     return now
+  }
+
+  /** As `attach`, for a wait that is no call of an upstream, such as for an issuer's keys. */
+  hold(wait: Abortable): void {
+    if (this.dueAt === 0 && this.endedAt === 0) this.#time()
+    this.#calls.push(wait)
   }
 
   /** For a body of which the head says nothing. */

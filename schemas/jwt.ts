@@ -2,6 +2,27 @@ import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 import { TrustedUrl } from './url.ts'
 
+/** A claim, or several of which the first that a token has counts. Members of objects with dots: `realm_access.roles`. */
+const ClaimNames = Type.Union([
+  Type.String({ minLength: 1 }),
+  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 8 })
+])
+
+/**
+ * The claims that a user's members are read from. Lists may also be strings with spaces between. Defaults: the claim of
+ * that name; for `permissions`: `permissions`, `scope`, `scp`.
+ */
+export const ClaimOptions = Type.Object(
+  {
+    email: Type.Optional(ClaimNames),
+    roles: Type.Optional(ClaimNames),
+    permissions: Type.Optional(ClaimNames),
+    tier: Type.Optional(ClaimNames)
+  },
+  { additionalProperties: false }
+)
+export type ClaimOptions = Type.Static<typeof ClaimOptions>
+
 export const IssuerOptions = Type.Object(
   {
     /** The `iss` that tokens must carry. */
@@ -14,6 +35,7 @@ export const IssuerOptions = Type.Object(
     clockTolerance: withDefault(Type.Integer({ minimum: 0 }), 1_000),
     /** Verified tokens remembered at most; 0: none, each is verified every time. */
     cache: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    claims: Type.Optional(ClaimOptions),
     jwks: withDefault(
       Type.Object(
         {
@@ -21,7 +43,7 @@ export const IssuerOptions = Type.Object(
           refreshAfter: withDefault(Type.Integer({ minimum: 1 }), 300_000),
           /** Milliseconds for which keys are used while the issuer cannot be reached. */
           maxStale: withDefault(Type.Integer({ minimum: 1 }), 3_600_000),
-          /** Milliseconds between two fetches for keys that are not known. */
+          /** Milliseconds between two fetches for keys that are not known. An address may cause three more, all together twelve. */
           cooldown: withDefault(Type.Integer({ minimum: 1 }), 5_000),
           /** Milliseconds for one fetch. */
           timeout: withDefault(Type.Integer({ minimum: 1 }), 5_000)

@@ -139,6 +139,8 @@ const failures = {
   garbage: response => response.end('<html>keys?</html>'),
   'not a set': response => response.end('[]'),
   null: response => response.end('null'),
+  /** Not a failure to a reader that drops the mark. */
+  'byte order mark': (response, document) => response.end(`\ufeff${document}`),
   empty: response => response.end(),
   cut: (response, document) => {
     response.setHeader('content-length', document.length)

@@ -1,13 +1,19 @@
 import { hash } from 'node:crypto'
 import createError from '@fastify/error'
 import fastifyJwt from '@fastify/jwt'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
+import { clientAddress, NO_ADDRESS } from '../client-address.ts'
 import { describeRoutes } from '../described.ts'
+import { DeadlineExceeded } from '../exchange.ts'
 import { type ProblemError, typeOf } from '../problem.ts'
-import { ALGORITHMS, createJwks, type Key } from './jwks.ts'
+import { ALGORITHMS, createJwks, type Key, unavailable } from './jwks.ts'
+import { type Claims, isHeaderSafe, listNames, toUser, type User, type UserOptions } from './user.ts'
+
+export { expires, type User } from './user.ts'
 
 /**
  * JWT validation (RFC 7519, 8725, 9068). `issuers` makes the issuers of the config known to the gateway; `jwt` guards
@@ -18,26 +24,11 @@ import { ALGORITHMS, createJwks, type Key } from './jwks.ts'
  * ```
  *
  * A token is verified once, by @fastify/jwt, and remembered until it expires or its key is gone.
- * Errors: 401 with `WWW-Authenticate` (RFC 6750) as missing, expired or invalid; 503 if no keys can be had.
+ * Errors: 401 with `WWW-Authenticate` (RFC 6750) as missing, expired or invalid; 503 if the key cannot be fetched.
  */
 export interface JwtOptions {
   /** A name from the config's `issuers`. */
   issuer: string
-}
-
-/** What is for the gateway alone is no member that a route could show by mistake. */
-export const expires = Symbol('sluice.expires')
-
-/** Frozen: every request with the same token has the same one. */
-export interface User {
-  readonly sub: string
-  readonly email?: string
-  readonly roles: readonly string[]
-  readonly permissions: readonly string[]
-  /** As the token says it; the rate limit takes an unknown one for the scope's own. */
-  readonly tier: string
-  /** Milliseconds since the epoch up to which the token is good, `clockTolerance` included. */
-  readonly [expires]?: number
 }
 
 const TokenMissing = createError('SLUICE_TOKEN_MISSING', 'Missing authorization token', 401, Error, false)
@@ -82,12 +73,16 @@ interface Refusal {
 
 interface Decoded {
   header: { alg: string; kid?: unknown; typ?: unknown; crit?: unknown }
+  payload: Record<string, unknown>
 }
 
-/** What @fastify/jwt has seen to; the rest is of any type. */
-interface Claims extends Record<string, unknown> {
-  sub: string
-  exp: number
+/** The keys that a token has been verified with so far. */
+interface Trial {
+  /** By `performance.now()`. */
+  since: number
+  keys: Key[]
+  /** The token names one of them. */
+  isNamed: boolean
 }
 
 export interface IssuersOptions {
@@ -96,7 +91,7 @@ export interface IssuersOptions {
   createKeys?: typeof createJwks | undefined
 }
 
-const tokenKey = Symbol('sluice.tokenKey')
+const trialOf = Symbol('sluice.trial')
 
 export const issuers = fp(
   async function issuers(
@@ -104,9 +99,14 @@ export const issuers = fp(
     { issuers: options, createKeys = createJwks }: IssuersOptions
   ) {
     const guards = new Map<string, onRequestHookHandler>()
-    fastify.decorateRequest(tokenKey)
-    for (const [name, issuer] of Object.entries(options))
-      guards.set(name, await createGuard(fastify, name, issuer, createKeys))
+    fastify.decorateRequest(trialOf)
+    const entries = Object.entries(options)
+    const hasSeveral = new Set(entries.map(([, { issuer }]) => issuer)).size > 1
+    for (const [name, issuer] of entries) {
+      const [first] = entries.find(([, other]) => other.issuer === issuer.issuer) as [string, IssuerOptions]
+      const qualifier = hasSeveral ? { name: first, url: issuer.issuer } : undefined
+      guards.set(name, await createGuard(fastify, name, issuer, createKeys, qualifier))
+    }
 
     fastify.decorate('authenticate', (name: string) => {
       const guard = guards.get(name)
@@ -134,12 +134,17 @@ async function createGuard(
   fastify: FastifyInstance,
   name: string,
   options: IssuerOptions,
-  createKeys: typeof createJwks
+  createKeys: typeof createJwks,
+  qualifier: UserOptions['issuer']
 ): Promise<onRequestHookHandler> {
   const jwks = createKeys(options, fastify.log)
   // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
   const refused = new LruMap<Refusal>(MAX_REFUSED)
-  const sets = new LruMap<readonly string[]>(MAX_SETS)
+  const userOptions: UserOptions = {
+    claims: listNames(options.claims),
+    issuer: qualifier,
+    sets: new LruMap(MAX_SETS)
+  }
   // LruMap takes 0 for no limit.
   const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
   const verify = `${name}JwtVerify` as 'jwtVerify'
@@ -150,14 +155,23 @@ async function createGuard(
     jwtDecode: `${name}JwtDecode`,
     jwtSign: `${name}JwtSign`,
     decode: { complete: true },
-    secret: (async (request: FastifyRequest, { header: { alg, kid, typ, crit } }: Decoded) => {
+    secret: (async (request: FastifyRequest, { header: { alg, kid, typ, crit }, payload }: Decoded) => {
       if (kid !== undefined && typeof kid !== 'string') throw new TokenInvalid()
       if (typ !== undefined && !(typeof typ === 'string' && TYPE.test(typ))) throw new TokenInvalid()
       // No extension is understood here (RFC 7515, 4.1.11).
       if (crit !== undefined) throw new TokenInvalid()
-      const key = await jwks.find(kid, alg)
+      const trial = request[trialOf] as Trial
+      const isPlausible = hasGoodClaims(payload, options)
+      const key = await jwks.find(kid, alg, {
+        tried: trial.keys,
+        ...(isPlausible && {
+          from: normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64),
+          since: trial.since
+        })
+      })
       if (key === undefined) throw new TokenInvalid()
-      request[tokenKey] = key
+      trial.keys.push(key)
+      trial.isNamed = kid !== undefined && key.kid === kid
       return key.pem
     }) as never,
     verify: {
@@ -191,31 +205,83 @@ async function createGuard(
     if (refusal !== undefined && performance.now() < refusal.until) return done(refusal.error)
     // Of a token that is known this has been seen, and it takes as long as the digest.
     if (!JWS.test(token)) return done(invalid)
-    verifyToken(request, digest).then(claims => {
+    const { exchange } = request
+    let isSettled = false
+    const settle = (error?: Error) => {
+      if (isSettled) return
+      isSettled = true
+      exchange?.detach(wait)
+      done(error)
+    }
+    const wait = {
+      abort: (reason: Error) => settle(reason instanceof DeadlineExceeded ? unavailable() : reason)
+    }
+    exchange?.hold(wait)
+    verifyToken(request, digest).then(({ claims, key }) => {
+      if (isSettled) return
       const end = claims.exp * 1000 + options.clockTolerance
-      request.user = toUser(claims, sets, end)
-      tokens?.set(digest, {
-        user: request.user,
-        expires: end,
-        key: request[tokenKey] as Key
-      })
-      done()
-    }, done)
+      request.user = toUser(claims, userOptions, end)
+      tokens?.set(digest, { user: request.user, expires: end, key })
+      settle()
+    }, settle)
   }
 
-  async function verifyToken(request: FastifyRequest, digest: string): Promise<Claims> {
-    try {
-      return await request[verify]()
-    } catch (error) {
-      const { code, statusCode } = error as ProblemError
-      if (statusCode === 503) throw error
-      request.log.debug({ err: error }, 'token refused')
-      const refusal = code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? expired : invalid
-      if (code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_'))
-        refused.set(digest, { error: refusal, until: performance.now() + REFUSED_TTL })
-      throw refusal
+  /** Tries every key that may have signed the token: a `kid` may be missing, or belong to several keys. */
+  async function verifyToken(request: FastifyRequest, digest: string): Promise<{ claims: Claims; key: Key }> {
+    const trial: Trial = { since: performance.now(), keys: [], isNamed: false }
+    request[trialOf] = trial
+    let fault: ProblemError | undefined
+    for (;;) {
+      const tried = trial.keys.length
+      try {
+        return { claims: await request[verify](), key: trial.keys.at(-1) as Key }
+      } catch (error) {
+        const { code, statusCode } = error as ProblemError
+        if (statusCode === 503) throw error
+        if (trial.keys.length > tried && code !== EXPIRED && code !== UNTRUSTED) {
+          fault = error as ProblemError
+          continue
+        }
+        // Without another key the fault is what the last one said.
+        const own = error as ProblemError
+        throw refuse(request, digest, code === EXPIRED ? own : (fault ?? own), trial)
+      }
     }
   }
+
+  function refuse(
+    request: FastifyRequest,
+    digest: string,
+    error: ProblemError,
+    { keys, isNamed }: Trial
+  ): ProblemError {
+    request.log.debug({ err: error }, 'token refused')
+    const refusal = error.code === EXPIRED ? expired : invalid
+    // Without a named key the one that signed it may yet be published.
+    if (error.code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_') && (isNamed || keys.length === 0))
+      refused.set(digest, { error: refusal, until: performance.now() + REFUSED_TTL })
+    return refusal
+  }
+}
+
+const EXPIRED = 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED'
+const UNTRUSTED = 'FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED'
+
+/**
+ * True if the claims would pass, were the signature good. Only for such a token a key is looked for beyond the cooldown.
+ */
+function hasGoodClaims(claims: Record<string, unknown>, options: IssuerOptions): boolean {
+  const { iss, aud, exp, nbf, sub } = claims
+  const now = Date.now()
+  const tolerance = options.clockTolerance
+  return (
+    iss === options.issuer &&
+    [aud].flat().includes(options.audience) &&
+    typeof exp === 'number' &&
+    exp * 1000 + tolerance >= now &&
+    (nbf === undefined || (typeof nbf === 'number' && nbf * 1000 - tolerance <= now)) &&
+    isHeaderSafe(sub)
+  )
 }
 
 /**
@@ -244,37 +310,6 @@ export function forbidden(): ProblemError {
   return unauthorized(new Forbidden(), 'Bearer error="insufficient_scope"')
 }
 
-/** Claims are the issuer's, so they are read as they should be and dropped where they are not. */
-function toUser(
-  { sub, email, roles, permissions, scope, tier }: Claims,
-  sets: LruMap<readonly string[]>,
-  end: number
-): User {
-  return Object.freeze({
-    sub,
-    [expires]: end,
-    ...(isHeaderSafe(email) && { email }),
-    roles: names(roles, sets),
-    permissions: names(permissions ?? (typeof scope === 'string' ? scope.split(' ') : undefined), sets),
-    tier: isHeaderSafe(tier) ? tier : 'free'
-  })
-}
-
-/** The same list for the same names. */
-function names(value: unknown, sets: LruMap<readonly string[]>): readonly string[] {
-  const values = Array.isArray(value) ? value.slice(0, 100) : []
-  const names = values.filter(name => isHeaderSafe(name) && !name.includes(','))
-  const key = names.join()
-  let set = sets.get(key)
-  if (set === undefined) sets.set(key, (set = Object.freeze(names)))
-  return set
-}
-
-/** Printable ASCII with nothing to trim, so that it means the same in every header parser. */
-function isHeaderSafe(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(value)
-}
-
 declare module '@fastify/jwt' {
   interface FastifyJWT {
     user: User
@@ -287,6 +322,6 @@ declare module 'fastify' {
     authenticate(issuer: string): onRequestHookHandler
   }
   interface FastifyRequest {
-    [tokenKey]?: Key
+    [trialOf]?: Trial
   }
 }

@@ -1,45 +1,41 @@
-import { createPublicKey } from 'node:crypto'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger } from 'fastify'
 import { fetch } from 'undici'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
 import { isTrustedUrl } from '../../schemas/url.ts'
 import type { ProblemError } from '../problem.ts'
+import { ALGORITHMS, isSame, type Key, toKey } from './key.ts'
+
+export { ALGORITHMS, type Key } from './key.ts'
 
 /**
- * An issuer's public keys (RFC 7517), fetched when first needed and kept as one set: a key that is gone from the set
- * is revoked, and with it every token it verified.
+ * An issuer's public keys (RFC 7517), fetched on first use and kept as one set: a key that leaves the set is revoked, and
+ * with it every token that it verified. A set without a usable key counts as a failed fetch.
  *
- * One fetch at a time. Keys are refreshed in the background once `refreshAfter` has passed, used on while the issuer
- * is away, up to `maxStale`, and a key id that is not known causes a fetch at most once a `cooldown`.
+ * One fetch at a time. Keys are refreshed in the background after `refreshAfter` and used up to `maxStale` while the
+ * issuer is unavailable. Unknown keys cause one fetch a `cooldown`, and a few more for each address that asks for one.
  */
 export interface Jwks {
   /**
-   * Undefined for a key that is not there.
-   * @throws Unavailable, a 503, without keys that may be used, and for an unknown one while the issuer cannot be asked.
+   * Returns the first key that may have signed a token: with its `kid`, else without one; for a token without `kid` any
+   * key of the algorithm. Undefined if there is none.
+   * @throws Unavailable (503) without usable keys, and for an unknown one if the issuer cannot be asked.
    */
-  find(kid: string | undefined, algorithm: string): Promise<Key | undefined>
-  /** To be told of use, so that the keys are refreshed also while every token comes from a cache. */
+  find(kid: string | undefined, algorithm: string, asker?: Asker): Promise<Key | undefined>
+  /** Refreshes the keys if they are due, also while every token comes from a cache. */
   touch(): void
 }
 
-export interface Key {
-  kid: string | undefined
-  algorithms: readonly string[]
-  /** SPKI, for @fastify/jwt, which keeps a verifier a PEM. */
-  pem: string
-  /** Set once the key is gone from the set, or the set itself is too old to be trusted. */
-  revoked: boolean
-}
-
-interface Jwk {
-  kty?: string
-  crv?: string
-  kid?: string
-  alg?: string
-  use?: string
-  key_ops?: string[]
-  d?: string
+export interface Asker {
+  /** Keys that have not signed the token. */
+  tried?: readonly Key[]
+  /** Address of the client. */
+  from?: string | undefined
+  /**
+   * When the token came, by `performance.now()`. If given, `find` throws Unavailable instead of returning undefined unless
+   * the keys have been fetched since: a key that was published meanwhile is not called unknown.
+   */
+  since?: number | undefined
 }
 
 const Unavailable = createError(
@@ -52,19 +48,13 @@ const Unavailable = createError(
 
 const MAX_BYTES = 1_048_576
 const MAX_KEYS = 100
+/** Members of a set that are looked at. */
+const MAX_MEMBERS = 1_000
 /** Milliseconds to wait after a fetch that failed. */
 const BACKOFF = 1_000
-
-const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
-const ALGORITHMS_OF = new Map([
-  ['RSA', RSA],
-  ['EC P-256', ['ES256']],
-  ['EC P-384', ['ES384']],
-  ['EC P-521', ['ES512']],
-  ['OKP Ed25519', ['EdDSA']],
-  ['OKP Ed448', ['EdDSA']]
-])
-export const ALGORITHMS: readonly string[] = [...new Set([...ALGORITHMS_OF.values()].flat())]
+/** Further fetches in a cooldown: for one address, and for all. */
+const MAX_EXTRA_OF_ONE = 3
+const MAX_EXTRA = 12
 
 export function createJwks(
   options: IssuerOptions,
@@ -76,19 +66,25 @@ export function createJwks(
   let keys: Key[] = []
   let fetchedAt = Number.NEGATIVE_INFINITY
   let failedAt = Number.NEGATIVE_INFINITY
+  /** Start of the last fetch that succeeded. */
+  let startedAt = Number.NEGATIVE_INFINITY
   let missedAt = Number.NEGATIVE_INFINITY
+  let extra: { from: string; at: number }[] = []
   let pending: Promise<void> | undefined
 
   return {
-    async find(kid, algorithm) {
+    async find(kid, algorithm, asker = {}) {
       if (!ALGORITHMS.includes(algorithm)) return undefined
+      const { tried = [] } = asker
       const isFirst = fetchedAt === Number.NEGATIVE_INFINITY
       await freshen()
       if (now() - fetchedAt > timing.maxStale) throw unavailable()
-      const key = pick(kid, algorithm)
+      const key = pick(kid, algorithm, tried)
       if (key !== undefined) return key
+      // The key that the token names is known, and has not signed it.
+      if (kid !== undefined && tried.some(key => key.kid === kid)) return undefined
       if (isFirst) missedAt = now()
-      return search(kid, algorithm)
+      return search(kid, algorithm, asker)
     },
     touch() {
       void freshen()
@@ -109,34 +105,61 @@ export function createJwks(
     return age > timing.refreshAfter * 2 && failedAt < fetchedAt ? refreshed : undefined
   }
 
-  /** A key that is not known may be new. If it is, that is no miss: the next new one need not wait for a cooldown. */
-  async function search(kid: string | undefined, algorithm: string): Promise<Key | undefined> {
+  /** A key that is not known may be new. If it is, the next new one need not wait for the cooldown. */
+  async function search(
+    kid: string | undefined,
+    algorithm: string,
+    { tried = [], from, since }: Asker
+  ): Promise<Key | undefined> {
     await pending
-    let key = pick(kid, algorithm)
-    if (key === undefined && now() - missedAt >= timing.cooldown) {
-      missedAt = now()
+    let key = pick(kid, algorithm, tried)
+    const isKnown = since !== undefined && startedAt >= since
+    if (key === undefined && !isKnown && mayFetch(from)) {
       await refresh()
-      key = pick(kid, algorithm)
-      if (key !== undefined) missedAt = Number.NEGATIVE_INFINITY
+      key = pick(kid, algorithm, tried)
+      if (key !== undefined) giveBack(from)
     }
-    if (key === undefined && failedAt > fetchedAt) throw unavailable()
-    return key
+    if (key !== undefined) return key
+    if (failedAt > fetchedAt) throw unavailable()
+    if (since !== undefined && startedAt < since) throw unavailable(missedAt + timing.cooldown - now())
+    return undefined
   }
 
-  /** A token without `kid` is served by the one key that could have signed it, if there is just one. */
-  function pick(kid: string | undefined, algorithm: string): Key | undefined {
-    const fitting = keys.filter(
-      key => key.algorithms.includes(algorithm) && (kid === undefined || key.kid === kid)
-    )
-    return fitting.length === 1 || kid !== undefined ? fitting[0] : undefined
+  /** Without the further fetches, made-up key ids of one client would hide a new key from all others. */
+  function mayFetch(from: string | undefined): boolean {
+    const time = now()
+    if (time - missedAt >= timing.cooldown) {
+      missedAt = time
+      return true
+    }
+    extra = extra.filter(({ at }) => time - at < timing.cooldown)
+    if (from === undefined || extra.length >= MAX_EXTRA) return false
+    if (extra.filter(fetch => fetch.from === from).length >= MAX_EXTRA_OF_ONE) return false
+    extra.push({ from, at: time })
+    return true
+  }
+
+  function giveBack(from: string | undefined): void {
+    missedAt = Number.NEGATIVE_INFINITY
+    extra = extra.filter(fetch => fetch.from !== from)
+  }
+
+  function pick(kid: string | undefined, algorithm: string, tried: readonly Key[]): Key | undefined {
+    const fitting = keys.filter(key => key.algorithms.includes(algorithm) && !tried.includes(key))
+    if (kid === undefined) return fitting[0]
+    const named = fitting.find(key => key.kid === kid)
+    if (named !== undefined || keys.some(key => key.kid === kid)) return named
+    return fitting.find(key => key.kid === undefined)
   }
 
   /** Never rejects: the keys at hand stand, and their age says what they are worth. */
   function refresh(): Promise<void> {
     if (pending === undefined && now() - failedAt < BACKOFF) return Promise.resolve()
+    const began = now()
     pending ??= fetchKeys(options)
       .then(fetched => {
         replace(fetched)
+        startedAt = began
         fetchedAt = now()
       })
       .catch(error => {
@@ -162,13 +185,10 @@ export function createJwks(
   }
 }
 
-function isSame(one: Key, other: Key): boolean {
-  return one.kid === other.kid && one.pem === other.pem && `${one.algorithms}` === `${other.algorithms}`
-}
-
-function unavailable(): ProblemError {
+/** `retryAfter`: milliseconds. */
+export function unavailable(retryAfter = 1_000): ProblemError {
   const error: ProblemError = new Unavailable()
-  error.headers = { 'retry-after': '1' }
+  error.headers = { 'retry-after': String(Math.max(1, Math.ceil(retryAfter / 1_000))) }
   return error
 }
 
@@ -177,7 +197,11 @@ async function fetchKeys({ issuer, jwksUri, jwks: { timeout } }: IssuerOptions):
   const uri = jwksUri ?? (await discover(issuer, signal))
   const { keys } = (await fetchJson(uri, signal)) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new Error(`${uri} is no JWK Set`)
-  return keys.slice(0, MAX_KEYS).flatMap(jwk => toKey(jwk) ?? [])
+  const usable = keys.slice(0, MAX_MEMBERS).flatMap(jwk => toKey(jwk) ?? [])
+  const distinct = usable.filter((key, i) => usable.findIndex(other => isSame(other, key)) === i)
+  // Nobody publishes such a set on purpose: it would refuse every token.
+  if (distinct.length === 0) throw new Error(`${uri} has no key that can verify a token`)
+  return distinct.slice(0, MAX_KEYS)
 }
 
 /** OpenID Connect Discovery 1.0, 4.3: the document must be about the issuer that was asked for. */
@@ -200,25 +224,8 @@ async function fetchJson(uri: string, signal: AbortSignal): Promise<object> {
     chunks.push(chunk)
   }
   if (response.status !== 200) throw new Error(`${uri} answered ${response.status}`)
-  const json: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  // Drops a byte order mark.
+  const json: unknown = JSON.parse(new TextDecoder().decode(Buffer.concat(chunks)))
   if (typeof json !== 'object' || json === null) throw new Error(`${uri} answered no JSON object`)
   return json
-}
-
-/** Undefined for what is no key to verify with: symmetric, private, weak, for encryption, or malformed. */
-function toKey(jwk: Jwk): Key | undefined {
-  try {
-    const { kty, crv, kid, alg, use = 'sig', key_ops: operations = ['verify'], d } = jwk
-    const algorithms = ALGORITHMS_OF.get(kty === 'RSA' ? kty : `${kty} ${crv}`)?.filter(
-      algorithm => alg === undefined || alg === algorithm
-    )
-    if (!algorithms?.length || use !== 'sig' || !operations.includes('verify') || d !== undefined)
-      return undefined
-    const key = createPublicKey({ key: jwk as never, format: 'jwk' })
-    // RFC 7518, 3.3
-    if (kty === 'RSA' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) return undefined
-    return { kid, algorithms, pem: key.export({ type: 'spki', format: 'pem' }).toString(), revoked: false }
-  } catch {
-    return undefined
-  }
 }

@@ -75,7 +75,7 @@ t.test(
       { sub: 'ada', ...both },
       { sub: 'bob', ...both },
       { sub: 'cyd', roles: ['admin,customer', 'admin'], permissions: ['orders:read', 'x'.repeat(300)] },
-      { sub: 'dan', roles: [], permissions: 'orders:read' }
+      { sub: 'dan', roles: [], permissions: 7 }
     ]
     for (const claim of claims) await ask(await issuer.sign(claim))
     const [ada, bob, cyd, dan] = users

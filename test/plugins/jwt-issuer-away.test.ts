@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
-import type { Answer } from '../harness.ts'
+import { type Answer, call, startGateway, startService } from '../harness.ts'
 import { type Failure, type Issuer, makeKey, openJwks, startGuarded, startIssuer, until } from '../issuer.ts'
+import { forwarding } from './upstream/service.ts'
 
 const UNAVAILABLE = { code: 'SLUICE_KEYS_UNAVAILABLE', statusCode: 503 }
 
@@ -73,6 +74,22 @@ t.test('a kid that is unknown while the issuer is away is no bad token: it may b
   isUnavailable(t, await ask(token), 'within the cooldown')
   t.equal(issuer.fetches, 2)
   t.equal((await ask(good)).status, 200, 'a known one still passes')
+})
+
+t.test('the deadline covers the wait for keys, and blames no service', async t => {
+  const issuer = await startIssuer(t)
+  issuer.fail('hang')
+  const service = await startService(t, (_request, response) => response.end('{}'))
+  const { gateway, url } = await startGateway(t, {
+    deadline: 200,
+    issuers: { test: { issuer: issuer.issuer, audience: 'api://gateway', jwks: { timeout: 3_600_000 } } },
+    upstreams: { orders: { url: service } },
+    scopes: { things: { prefix: '/things', jwt: 'test', routes: forwarding } }
+  })
+  const headers = { authorization: `Bearer ${await issuer.sign()}` }
+  isUnavailable(t, await call(`${url}/things`, { headers }))
+  t.match(gateway.upstreams[0]?.state().breaker, { state: 'closed', calls: 0, failures: 0 })
+  t.equal((await call(`${url}/things`)).status, 401, 'what needs no key is answered as ever')
 })
 
 t.test('a gateway starts without its issuer, says so, and recovers when it comes', async t => {

@@ -175,7 +175,7 @@ t.test('a key verifies no other algorithm than its own', async t => {
     makeKey('ES384')
   ])
   const issuer = await startIssuer(t, [rs, any, p256, p384])
-  const { ask } = await startGuarded(t, { issuer: issuer.issuer })
+  const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: 1 } })
   const kidOf = (key: typeof rs) => ({ kid: key.jwk.kid })
   const cases: Record<string, Promise<string>> = {
     'PS256 by an RS256 key': issuer.sign({}, { alg: 'PS256' }, rs),
@@ -234,7 +234,7 @@ t.test('a header that is not understood in full is refused', async t => {
 
 t.test('keys that a token brings along, or points at, are neither used nor fetched', async t => {
   const issuer = await startIssuer(t)
-  const { ask } = await startGuarded(t, { issuer: issuer.issuer })
+  const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: 1 } })
   const attacker = await makeKey()
   const asked: unknown[] = []
   const url = await startService(t, (request, response) => {
@@ -302,7 +302,7 @@ t.test('keys in the set that none should verify with are left out, and spoil non
     curve,
     good
   )
-  const { ask } = await startGuarded(t, { issuer: issuer.issuer })
+  const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: 1 } })
   t.equal((await ask(await issuer.sign())).status, 200, 'a good key among them')
 
   const refused = async (what: string, token: string) => isRefused(t, await ask(token), INVALID, what)
@@ -325,19 +325,6 @@ t.test('keys in the set that none should verify with are left out, and spoil non
       await new CompactSign(Buffer.from(JSON.stringify(claims)))
         .setProtectedHeader({ alg: 'HS256', kid })
         .sign(base64url.decode(secret))
-    )
-})
-
-t.test('keys that the token does not choose among are not guessed', async t => {
-  const keys = await Promise.all([makeKey('RS256'), makeKey('RS256')])
-  const issuer = await startIssuer(t, keys)
-  const { ask } = await startGuarded(t, { issuer: issuer.issuer })
-  for (const key of keys)
-    isRefused(
-      t,
-      await ask(await issuer.sign({}, { kid: undefined }, key)),
-      INVALID,
-      'two could have signed it'
     )
 })
 

@@ -37,7 +37,8 @@ t.test('RS, PS, ES and EdDSA tokens pass, each by a key of its kind', async t =>
     'ES256',
     'ES384',
     'ES512',
-    'EdDSA'
+    'EdDSA',
+    'Ed25519'
   ]
   const keys = await Promise.all(algorithms.map(alg => makeKey(alg)))
   const issuer = await startIssuer(t, keys)
@@ -64,7 +65,7 @@ t.test('an RSA key that names no algorithm serves RS and PS', async t => {
   for (const alg of ['RS256', 'PS512']) t.equal((await ask(await issuer.sign({}, { alg }))).status, 200, alg)
 })
 
-t.test('a token without a kid is verified by the one key that fits', async t => {
+t.test('a token without a kid is verified by the key that fits', async t => {
   const [rsa, ec] = await Promise.all([makeKey('RS256'), makeKey('ES256')])
   const issuer = await startIssuer(t, [rsa, ec])
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
@@ -112,7 +113,10 @@ t.test('claims are typed: what is not of its type is dropped', async t => {
       { roles: ['admin', 7, null, ['root'], { a: 1 }] },
       { ...bare, roles: ['admin'] }
     ],
-    ['roles that are no list', { roles: 'admin' }, bare],
+    ['roles that are neither list nor string', { roles: { admin: true } }, bare],
+    ['one role as a string', { roles: 'admin' }, { ...bare, roles: ['admin'] }],
+    ['roles as a string', { roles: ' admin  editor ' }, { ...bare, roles: ['admin', 'editor'] }],
+    ['roles that are null', { roles: null }, bare],
     [
       'roles that would be two, or another header',
       { roles: ['a,admin', 'b\r\nX-User-Id: root', ' c', ''] },
@@ -125,7 +129,12 @@ t.test('claims are typed: what is not of its type is dropped', async t => {
     ],
     ['scope, beside permissions', { scope: 'a b', permissions: ['c'] }, { ...bare, permissions: ['c'] }],
     ['scope, beside no permissions', { scope: 'a b', permissions: [] }, bare],
-    ['a scope that is no string', { scope: ['a'] }, bare],
+    ['a scope that is a list', { scope: ['a', 'b c'] }, { ...bare, permissions: ['a', 'b c'] }],
+    ['a scope that is neither', { scope: { a: 1 } }, bare],
+    ['scp as a string', { scp: 'a b' }, { ...bare, permissions: ['a', 'b'] }],
+    ['scp as a list', { scp: ['a', 'b'] }, { ...bare, permissions: ['a', 'b'] }],
+    ['scp, beside scope', { scp: ['a'], scope: 'b' }, { ...bare, permissions: ['b'] }],
+    ['permissions that are null', { permissions: null, scope: 'b' }, { ...bare, permissions: ['b'] }],
     ['a tier that nobody knows', { tier: 'gold' }, { ...bare, tier: 'gold' }],
     ['a tier that is no string', { tier: 1 }, bare],
     ['a tier that is no header value', { tier: 'gold\n' }, bare],
@@ -137,6 +146,37 @@ t.test('claims are typed: what is not of its type is dropped', async t => {
   for (const [what, claims, user] of cases) {
     const answer = await ask(await issuer.sign(claims))
     t.strictSame([answer.status, answer.json], [200, user], what)
+  }
+})
+
+t.test('the claims of roles, permissions, tier and email can be named', async t => {
+  const issuer = await startIssuer(t)
+  const { ask } = await startGuarded(t, {
+    issuer: issuer.issuer,
+    claims: {
+      roles: 'realm_access.roles',
+      permissions: ['https://shop.example/permissions', 'scope'],
+      tier: 'plan.name',
+      email: ['constructor', 'toString.name', 'mail']
+    }
+  })
+  const bare = { sub: 'ada', roles: [], permissions: [], tier: 'free' }
+  const cases: [object, object][] = [
+    [{ roles: ['admin'], tier: 'gold', email: 'ada@example.com' }, {}],
+    [{ realm_access: { roles: ['admin'] } }, { roles: ['admin'] }],
+    [{ 'realm_access.roles': 'admin', realm_access: { roles: ['editor'] } }, { roles: ['admin'] }],
+    [{ realm_access: 'roles' }, {}],
+    [{ realm_access: null }, {}],
+    [{ 'https://shop.example/permissions': ['a'], scope: 'b' }, { permissions: ['a'] }],
+    [{ scope: 'b' }, { permissions: ['b'] }],
+    [{ plan: { name: 'gold' } }, { tier: 'gold' }],
+    [{ plan: [] }, {}],
+    [{ mail: 'ada@example.com' }, { email: 'ada@example.com' }],
+    [{ constructor: 'ada@example.org', mail: 'ada@example.com' }, { email: 'ada@example.org' }]
+  ]
+  for (const [claims, members] of cases) {
+    const { json } = await ask(await issuer.sign(claims))
+    t.strictSame(json, { ...bare, ...members }, JSON.stringify(claims))
   }
 })
 
