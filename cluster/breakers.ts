@@ -1,34 +1,85 @@
 import { Compile } from 'typebox/compile'
-import { BreakerChange, type BreakersAsked } from '../plugins/upstream/shared.ts'
+import { FailureRun } from '../plugins/upstream/failure-run.ts'
+import {
+  BreakerChange,
+  type BreakerMessage,
+  BreakerOutcomes,
+  type BreakersAsked,
+  BreakerTrials
+} from '../plugins/upstream/shared.ts'
 
-/** The supervisor's end of plugins/upstream/shared.ts: which breakers are open, by what workers have said. */
+/**
+ * The supervisor's end of plugins/upstream/shared.ts. Passes on what workers tell each other of their breakers, and keeps
+ * as much of it as a worker has to know that starts.
+ */
 export interface Breakers {
-  /** `reply` goes to the worker that has sent the message. False if it is another message. */
-  take(message: unknown, reply: (message: BreakerChange) => void): boolean
+  /** `reply` goes to the worker that sent the message, which is `from`. False if the message is another's. */
+  take(message: unknown, reply: (message: BreakerMessage) => void, from?: number): boolean
 }
 
-/** What is open beyond is forgotten, the oldest first. */
-const MAX_OPEN = 1_024
+interface KnownBreaker {
+  /** 0: closed. */
+  openedAt: number
+  changedAt: number
+  run: FailureRun
+}
 
-/** `tellAll`: all workers. */
-export function createBreakers(tellAll: (message: BreakerChange) => void): Breakers {
-  const open = new Map<string, BreakerChange>()
+/** Breakers that are kept; of more, the oldest is forgotten. */
+const MAX_KNOWN = 1_024
+
+/** `tell`: all workers but `except`. */
+export function createBreakers(tell: (message: BreakerMessage, except?: number) => void): Breakers {
+  const known = new Map<string, KnownBreaker>()
 
   return {
-    take(message, reply) {
-      const { type } = (message ?? {}) as Partial<BreakerChange | BreakersAsked>
+    take(message, reply, from) {
+      const { type } = (message ?? {}) as Partial<BreakerMessage | BreakersAsked>
       if (type === 'breakers') {
-        for (const change of open.values()) reply(change)
+        for (const [key, breaker] of known) describe(key, breaker).forEach(reply)
         return true
       }
-      if (type !== 'breaker' || !checker.Check(message)) return false
-      open.delete(message.key)
-      if (message.openedAt > 0) open.set(message.key, message)
-      if (open.size > MAX_OPEN) open.delete(open.keys().next().value as string)
-      tellAll(message)
+      if (type === 'breaker' && changes.Check(message)) {
+        learn(message.key, message.openedAt, message.at)
+        tell(message, from)
+        if (from !== undefined) reply({ ...message, isOwn: true })
+        return true
+      }
+      if (type === 'outcomes' && outcomes.Check(message)) {
+        count(message)
+        tell(message, from)
+        return true
+      }
+      if (type !== 'trials' || !trials.Check(message)) return false
+      tell(message, from)
       return true
     }
   }
+
+  function count({ key, since, failures, successAt }: BreakerOutcomes): void {
+    const breaker = known.get(key) ?? learn(key, 0, Number.NEGATIVE_INFINITY)
+    if (breaker.openedAt > 0 || since < breaker.changedAt) return
+    for (const [at, endpoint] of failures) breaker.run.fail(at, endpoint)
+    if (successAt > 0) breaker.run.succeed(successAt)
+  }
+
+  function learn(key: string, openedAt: number, changedAt: number): KnownBreaker {
+    const breaker = { openedAt, changedAt, run: new FailureRun() }
+    known.delete(key)
+    known.set(key, breaker)
+    if (known.size > MAX_KNOWN) known.delete(known.keys().next().value as string)
+    return breaker
+  }
 }
 
-const checker = Compile(BreakerChange)
+/** What a worker that starts has to hear of it. */
+function describe(key: string, { openedAt, changedAt, run }: KnownBreaker): BreakerMessage[] {
+  if (openedAt > 0) return [{ type: 'breaker', key, openedAt, at: changedAt }]
+  if (run.isEmpty) return []
+  const failures = run.failures.map(([at, endpoint]): [number, string] => [at, String(endpoint)])
+  const counts = { calls: 0, successes: 0, failures: 0, slow: 0 }
+  return [{ type: 'outcomes', key, since: failures[0]?.[0] ?? 0, failures, successAt: 0, counts }]
+}
+
+const changes = Compile(BreakerChange)
+const outcomes = Compile(BreakerOutcomes)
+const trials = Compile(BreakerTrials)

@@ -95,15 +95,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         onTaken: id => distributor.taken(id),
         onMissed: id => distributor.missed(id),
         onMessage: (message, reply) =>
-          counters?.answer(message, reply) || breakers.take(message, reply) || kept.take(id, message),
+          counters?.answer(message, reply) || breakers.take(message, reply, id) || kept.take(id, message),
         onFailing
       })
     },
     onChange: () => distributor.changed(),
     log: () => log
   })
-  const breakers = createBreakers(message => {
-    for (const worker of pool.workers()) worker.tell(message)
+  const breakers = createBreakers((message, except) => {
+    for (const worker of pool.workers()) if (worker.id !== except) worker.tell(message)
   })
   const distributor = createDistributor(pool.workers, waitingPlaces(), () => log)
   const reload = createReload({

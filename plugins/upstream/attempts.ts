@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { RetryReason } from '../../schemas/upstream.ts'
 import { type Abortable, type Exchange, Stopping } from '../exchange.ts'
@@ -70,6 +70,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   /** Milliseconds to the head of the attempt's answer, or to its failure. */
   #ms: number | undefined
   #backoff: NodeJS.Timeout | undefined
+  #passing: NodeJS.Timeout | undefined
+  #hasPassed = false
   #isAborted = false
   #isAnswered = false
   #isEnded = false
@@ -134,6 +136,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
 
   onResponse(response: UpstreamResponse): void {
     this.#isAnswered = true
+    if (response.body instanceof Readable && response.statusCode < 400) this.#judgeStream(response)
     this.#callback(null, response)
   }
 
@@ -224,13 +227,38 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     return this.#guards.endpoints.hasOther([...(this.#tried ?? []), this.#endpoint as Endpoint])
   }
 
+  /**
+   * A response that may never end is a success from its headers on, and a failure later if it breaks. A trial that goes
+   * on streaming is too, after a moment in which most responses end; gRPC's status comes at the end of one that is short.
+   */
+  #judgeStream({ headers }: UpstreamResponse): void {
+    const { exchange } = this.#request
+    const isEndless = exchange.remaining === Number.POSITIVE_INFINITY
+    const isEvents = String(headers['content-type']).startsWith('text/event-stream')
+    if ((isEndless || isEvents) && !exchange.isGrpc) this.#pass()
+    else if (isEndless || this.#guards.breaker.isTrial(this.#permit))
+      this.#passing = setTimeout(() => this.#pass(), STREAM_PASSES)
+  }
+
+  #pass(): void {
+    this.#hasPassed = true
+    this.#guards.breaker.pass(this.#permit, this.#ms)
+    this.#record('success')
+  }
+
+  #record(outcome: Outcome): void {
+    const ms = this.#ms ?? performance.now() - this.#startedAt
+    this.#endpoint?.report(outcome, ms)
+    this.#guards.durations?.observe(outcome, ms)
+  }
+
   /** The endpoint has done what it could. */
   #leave(outcome: Outcome): void {
     const endpoint = this.#endpoint as Endpoint
     this.#ms ??= performance.now() - this.#startedAt
+    clearTimeout(this.#passing)
     endpoint.inFlight--
-    endpoint.report(outcome, this.#ms)
-    this.#guards.durations?.observe(outcome, this.#ms)
+    if (!this.#hasPassed || outcome === 'failure') this.#record(outcome)
     this.#call = undefined
     if (outcome !== 'failure' && outcome !== 'answered') return
     if (this.#tried === undefined) this.#tried = [endpoint]
@@ -243,11 +271,15 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#isEnded = true
     this.#request.exchange.detach(this)
     const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther([endpoint])
-    breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? endpoint : undefined)
+    if (!this.#hasPassed || outcome === 'failure')
+      breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? endpoint.url : undefined)
     bulkhead.done()
     if (error !== undefined && !this.#isAnswered) this.#callback(error)
   }
 }
+
+/** Milliseconds. */
+const STREAM_PASSES = 1_000
 
 function isStream(body: UpstreamRequest['body']): body is Readable {
   return typeof body === 'object' && body !== null && !Buffer.isBuffer(body)

@@ -1,23 +1,39 @@
 import CircuitBreaker from 'opossum'
 import type { BreakerOptions } from '../../schemas/upstream.ts'
+import { machineNow } from './clock.ts'
+import { FailureRun } from './failure-run.ts'
+import { addCounts, type OutcomeCounts, OutcomeWindow } from './outcome-window.ts'
+import type { BreakerPeers, HeardOutcomes, HeardTrials } from './shared.ts'
 
 /**
- * A breaker an upstream. opossum keeps the state, the reset timer and the rolling counts; what counts as a success or
- * a failure is settled here before opossum hears of it, since `fire()` would decide that by itself (and counts own
- * refusals as failures, filtered errors as successes, and closes on one answer that began before it opened).
+ * Circuit breaker for one upstream.
+ *
+ * opossum keeps the state and the reset timer. Sluice decides what counts, and counts it, together with the breakers of
+ * other workers: `circuit.fire()` would count rejected calls as failures and filtered errors as successes, and would
+ * close on a success that started before the breaker opened.
  */
 export interface Breaker {
-  /** A permit to call, or undefined while calls are refused. Every permit must be reported exactly once. */
+  /** Returns a permit, or undefined while calls are rejected. Report every permit exactly once. */
   admit(): Permit | undefined
-  /** `ms`: how long the answer's head took, for a breaker that minds slow calls. */
   /**
-   * `ms` to the head of the answer. `culprit`: the endpoint of several that failed; failures in a row of one alone are
-   * for ejection, and open nothing.
+   * Records the outcome of a call.
+   * @param ms milliseconds to the response's headers, for `slow`
+   * @param endpoint the one of several that failed, such as its URL; failures in a row of one alone eject it instead
    */
-  report(permit: Permit, outcome: Outcome, ms?: number, culprit?: object): void
-  /** Does what another process' breaker has done: opens as if at `openedAt` (of the same clock), or closes at 0. */
-  follow(openedAt: number): void
-  /** Seconds until a refused call is worth repeating. */
+  report(permit: Permit, outcome: Outcome, ms?: number, endpoint?: unknown): void
+  /** Records the success of a response that may never end. Report its permit afterwards only if it fails. */
+  pass(permit: Permit, ms?: number): void
+  /** True if the permit is of a trial that can still pass. */
+  isTrial(permit: Permit): boolean
+  /** Opens as another process' breaker did at `openedAt` (of the same clock), or closes at 0. `at`: when that changed. */
+  follow(openedAt: number, at?: number): void
+  /** Counts together with the breakers of other processes from here on. */
+  share(peers: BreakerPeers): void
+  /** Counts outcomes of other processes. */
+  hear(outcomes: HeardOutcomes): void
+  /** Counts trials of other processes. */
+  hearTrials(trials: HeardTrials): void
+  /** Seconds until a rejected call is worth repeating. */
   retryAfter(): number
   readonly state: BreakerState
   counts(): BreakerCounts
@@ -25,23 +41,18 @@ export interface Breaker {
 }
 
 /**
- * - `success`, `failure`: the service did, or did not do, its work.
- * - `answered`: the service refused the request (4xx). Says nothing of its health while closed; as a trial it passes,
- *   or a service that is only ever asked for what it lacks would stay half-open for good.
- * - `neutral`: nothing was learned (the client left, the request was refused here). A trial's place is given back.
+ * - `success`, `failure`: the upstream did, or did not do, its work.
+ * - `answered`: a 4xx. Changes nothing while closed; a trial passes by it, or a service that is only asked for what it
+ *   lacks would stay half-open.
+ * - `neutral`: the upstream is not to blame (client gone, rejected here, too little time). Frees the trial's place.
  */
 export type Outcome = 'success' | 'failure' | 'answered' | 'neutral'
 export type BreakerState = 'closed' | 'open' | 'half-open'
-/** The number of the state that the call began in: a result from an earlier one is counted but changes nothing. */
+/** Grows with each change of state and each round of trials: results of calls from before a change are not settled. */
 export type Permit = number
 
-export interface BreakerCounts {
-  /** Within the rolling window; calls that were answered with a 4xx are neither successes nor failures. */
-  calls: number
-  successes: number
-  failures: number
-  slow: number
-  /** Since the start. */
+/** `calls`, `successes`, `failures`, `slow`: within the rolling window. All others: since the start. */
+export interface BreakerCounts extends OutcomeCounts {
   refused: number
   opened: number
   halfOpened: number
@@ -49,28 +60,43 @@ export interface BreakerCounts {
   slowTotal: number
 }
 
+/** Milliseconds after which trials without a result give their places to others, unless `resetTimeout` is shorter. */
+const MAX_TRIAL_TIME = 10_000
+/** Milliseconds by which two processes may read the same clock differently. */
+const MAX_SKEW = 1_000
+
+/** `now`: milliseconds, of a monotonic clock that all processes share. */
 export function createBreaker(
   name: string,
   options: Omit<BreakerOptions, 'shared'>,
   onChange: (state: BreakerState, isFollowing: boolean) => void,
-  now: () => number = Date.now
+  now: () => number = machineNow
 ): Breaker {
   const { failures, rate, slow, resetTimeout, trials } = options
   const circuit = new CircuitBreaker(async () => {}, {
     name,
     timeout: false,
     resetTimeout,
-    rollingCountTimeout: rate?.window ?? 10_000,
     rollingPercentilesEnabled: false,
     enableSnapshots: false
   })
-  let epoch: Permit = 0
-  let consecutive = 0
-  /** Of the failures in a row: the only endpoint that they come from, or undefined if it is not one alone. */
-  let suspect: object | undefined
+  const trialTime = Math.min(resetTimeout, MAX_TRIAL_TIME)
+  const window = rate?.window ?? 10_000
+  /** What this process has seen, for operators. */
+  const seen = new OutcomeWindow(window)
+  /** What all processes have seen since the breaker closed, for the decision. */
+  const counted = rate || slow ? new OutcomeWindow(window) : undefined
+  const run = new FailureRun()
+  let peers: BreakerPeers | undefined
+  let permit: Permit = 0
+  let firstPermit: Permit = 0
+  let changedAt = Number.NEGATIVE_INFINITY
   let openedAt = 0
+  let succeededAt = 0
+  /** Trials of all processes, since the breaker opened: in the current round, and passed in all rounds. */
   let started = 0
   let passed = 0
+  let startedAt = 0
   let refused = 0
   let isFollowing = false
   let slowTotal = 0
@@ -78,6 +104,7 @@ export function createBreaker(
 
   circuit.on('open', () => {
     openedAt = now()
+    started = passed = 0
     enter('open')
   })
   circuit.on('halfOpen', () => enter('half-open'))
@@ -85,41 +112,61 @@ export function createBreaker(
 
   return {
     admit() {
-      if (circuit.closed) return epoch
-      if (circuit.halfOpen && started < trials) {
-        started++
-        return epoch
+      if (circuit.closed) return permit
+      if (circuit.halfOpen) {
+        if (started >= trials && now() - startedAt >= trialTime) {
+          permit++
+          started = 0
+        }
+        if (started < trials) {
+          started++
+          startedAt = now()
+          peers?.tried(openedAt, 1, 0)
+          return permit
+        }
       }
       refused++
       return undefined
     },
-    report(permit, outcome, ms = 0, culprit) {
-      if (outcome === 'neutral') {
-        if (permit === epoch && circuit.halfOpen) started--
-        return
-      }
-      count('fires')
-      const isSlow = slow !== undefined && ms >= slow.threshold
-      if (permit === epoch) settle(outcome, isSlow, culprit)
-      // opossum's own timeouts are off; their place in the window is for slow calls.
-      if (isSlow) {
-        slowTotal++
-        count('timeouts')
-      }
-      if (outcome === 'failure') count('failures')
-      else if (outcome === 'success') count('successes')
+    report(of, outcome, ms = 0, endpoint) {
+      if (outcome !== 'neutral') return record(of, outcome, ms, endpoint)
+      if (of !== permit || !circuit.halfOpen) return
+      started--
+      peers?.tried(openedAt, -1, 0)
     },
-    follow(since) {
+    pass(of, ms = 0) {
+      record(of, 'success', ms)
+    },
+    isTrial: of => circuit.halfOpen && of >= firstPermit,
+    follow(since, at = now()) {
+      const before = permit
       isFollowing = true
       if (since === 0) circuit.close()
-      else if (!circuit.opened) {
-        const { options } = circuit as unknown as { options: { resetTimeout: number } }
-        options.resetTimeout = Math.max(1, since + resetTimeout - now())
-        circuit.open()
-        options.resetTimeout = resetTimeout
-        openedAt = since
-      }
+      else if (!circuit.opened) openAsOf(since)
       isFollowing = false
+      if (permit !== before) changedAt = Math.min(changedAt, at)
+    },
+    share(others) {
+      peers = others
+    },
+    hear({ since, failures: heard, successAt, counts }) {
+      if (!circuit.closed || since < changedAt) return
+      for (const [at, endpoint] of heard) run.fail(at, endpoint === '' ? undefined : endpoint)
+      if (successAt > 0) run.succeed(successAt)
+      // The others do not know of this process' success unless they are told: no call is reported while all is well.
+      if (heard.some(([at]) => at <= succeededAt)) {
+        run.succeed(succeededAt)
+        peers?.succeeded(succeededAt)
+      }
+      if (counted) addCounts(counted.at(now()), counts)
+      if (heard.length > 0 || counts.slow > 0) openIfDue(heard.length > 0, counts.slow > 0)
+    },
+    hearTrials({ openedAt: of, started: more, passed: good }) {
+      if (circuit.closed || of !== openedAt) return
+      started = Math.max(0, started + more)
+      if (more > 0) startedAt = now()
+      passed += good
+      if (circuit.halfOpen && passed >= trials) circuit.close()
     },
     retryAfter() {
       return circuit.opened ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
@@ -128,12 +175,8 @@ export function createBreaker(
       return circuit.closed ? 'closed' : circuit.opened ? 'open' : 'half-open'
     },
     counts() {
-      const stats = circuit.stats
       return {
-        calls: stats.fires,
-        successes: stats.successes,
-        failures: stats.failures,
-        slow: stats.timeouts,
+        ...seen.total(now()),
         refused,
         opened: entered.open,
         halfOpened: entered['half-open'],
@@ -146,48 +189,83 @@ export function createBreaker(
     }
   }
 
-  /** Not by the events of these names: on the first success that it hears of, opossum closes a half-open circuit. */
-  function count(what: 'fires' | 'successes' | 'failures' | 'timeouts'): void {
-    ;(circuit.status as unknown as { increment(property: string): void }).increment(what)
+  /** For what is left of the time. Of a time far ahead, which is of another clock, nothing is left. */
+  function openAsOf(since: number): void {
+    const { options } = circuit as unknown as { options: { resetTimeout: number } }
+    const left = since + resetTimeout - now()
+    options.resetTimeout = left > resetTimeout + MAX_SKEW ? 1 : Math.min(resetTimeout, Math.max(1, left))
+    circuit.open()
+    options.resetTimeout = resetTimeout
+    openedAt = since
   }
 
   function enter(state: BreakerState): void {
-    epoch++
+    firstPermit = ++permit
+    changedAt = now()
     entered[state]++
-    consecutive = started = passed = 0
+    run.clear()
+    // What failed before it opened must not open it again.
+    counted?.clear()
+    peers?.forget()
+    if (!isFollowing && state !== 'half-open') peers?.changed(state === 'open' ? openedAt : 0, changedAt)
     onChange(state, isFollowing)
   }
 
-  function settle(outcome: Outcome, isSlow: boolean, culprit?: object): void {
-    if (circuit.halfOpen) {
-      if (outcome === 'failure' || isSlow) circuit.open()
-      else if (++passed === trials) circuit.close()
-      return
+  function record(of: Permit, outcome: 'success' | 'failure' | 'answered', ms: number, endpoint?: unknown) {
+    const at = now()
+    const isSlow = slow !== undefined && ms >= slow.threshold
+    if (isSlow) slowTotal++
+    add(seen.at(at), outcome, isSlow)
+    if (of < firstPermit) return
+    if (circuit.halfOpen) settleTrial(outcome, isSlow)
+    else if (circuit.closed) settle(at, outcome, isSlow, endpoint)
+  }
+
+  function settleTrial(outcome: Outcome, isSlow: boolean): void {
+    if (outcome === 'failure' || isSlow) circuit.open()
+    else {
+      peers?.tried(openedAt, 0, 1)
+      if (++passed >= trials) circuit.close()
     }
-    if (outcome === 'success') consecutive = 0
-    else if (outcome === 'failure') {
-      if (consecutive++ === 0) suspect = culprit
-      else if (suspect !== culprit) suspect = undefined
+  }
+
+  function settle(at: number, outcome: Outcome, isSlow: boolean, endpoint?: unknown): void {
+    const endsRun = outcome === 'success' && !run.isEmpty
+    const isFailure = outcome === 'failure'
+    if (counted) add(counted.at(at), outcome, isSlow)
+    if (isFailure) run.fail(at, endpoint)
+    else if (outcome === 'success') {
+      succeededAt = at
+      run.succeed(at)
     }
-    if (
-      (outcome === 'failure' && ((consecutive >= failures && suspect === undefined) || rateExceeded())) ||
-      (isSlow && slowExceeded())
-    )
+    if (isFailure || isSlow) openIfDue(isFailure, isSlow)
+    if (circuit.closed && (isFailure || isSlow || endsRun || counted))
+      peers?.settled(at, outcome, isSlow, endpoint, isFailure || isSlow || endsRun)
+  }
+
+  function openIfDue(hasFailed: boolean, hasBeenSlow: boolean): void {
+    if ((hasFailed && (run.reaches(failures) || rateExceeded())) || (hasBeenSlow && slowExceeded()))
       circuit.open()
   }
 
-  /** Asked before the failure at hand reaches opossum's counts, hence the ones. */
   function rateExceeded(): boolean {
-    if (rate === undefined) return false
-    const stats = circuit.stats
-    const total = stats.successes + stats.failures + 1
-    return total >= rate.volume && (stats.failures + 1) / total >= rate.share
+    if (rate === undefined || counted === undefined) return false
+    const { successes, failures } = counted.total(now())
+    const total = successes + failures
+    return total >= rate.volume && failures / total >= rate.share
   }
 
-  /** Of all calls that were settled, refused requests too: a slow 404 is slow. The one at hand is not counted yet. */
+  /** Of all calls that were settled, refused requests too: a slow 404 is slow. */
   function slowExceeded(): boolean {
-    if (slow === undefined) return false
-    const stats = circuit.stats
-    return stats.fires >= slow.volume && (stats.timeouts + 1) / stats.fires >= slow.share
+    if (slow === undefined || counted === undefined) return false
+    const { calls, slow: late } = counted.total(now())
+    return calls >= slow.volume && late / calls >= slow.share
   }
+}
+
+function add(counts: OutcomeCounts, outcome: Outcome, isSlow: boolean): void {
+  counts.calls++
+  if (outcome === 'success') counts.successes++
+  else if (outcome === 'failure') counts.failures++
+  if (isSlow) counts.slow++
 }

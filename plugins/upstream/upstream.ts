@@ -57,12 +57,9 @@ export function createUpstream(
   const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
     log.warn({ upstream: name, breaker: state, ...(isFollowing && { isFollowing }) }, 'breaker changed')
-    if (!isFollowing && state !== 'half-open') tell?.(state)
   })
-  // One that a reload has moved elsewhere begins anew.
-  const tell = options.breaker.shared
-    ? sharing?.join(`${name} ${basesOf(options).join(' ')}`, breaker)
-    : undefined
+  // With its URLs, so that one that a reload has moved elsewhere starts closed.
+  if (options.breaker.shared) sharing?.join(`${name} ${basesOf(options).join(' ')}`, breaker)
   const endpoints = createEndpoints(name, options, log)
   const bulkhead = createBulkhead(
     () => concurrency.max ?? connections * Math.max(1, endpoints.size),

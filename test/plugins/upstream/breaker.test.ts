@@ -5,17 +5,20 @@ import {
   createBreaker,
   type Permit
 } from '../../../plugins/upstream/breaker.ts'
+import { machineNow } from '../../../plugins/upstream/clock.ts'
 import type { BreakerOptions } from '../../../schemas/upstream.ts'
+import { createClock } from '../../../testing.ts'
 
 const options: BreakerOptions = { failures: 5, resetTimeout: 20, trials: 3, shared: true }
 
-function start(t: Tap, overrides: Partial<BreakerOptions> = {}) {
+function start(t: Tap, overrides: Partial<BreakerOptions> = {}, now?: () => number) {
   const changes: BreakerState[] = []
   const waiting: (() => void)[] = []
-  const breaker = createBreaker('orders', { ...options, ...overrides }, state => {
+  const onChange = (state: BreakerState) => {
     changes.push(state)
     for (const resolve of waiting.splice(0)) resolve()
-  })
+  }
+  const breaker = createBreaker('orders', { ...options, ...overrides }, onChange, now)
   // opossum's reset timer does not keep a process up.
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => {
@@ -124,6 +127,75 @@ t.test('a trial that the service answers with a 4xx passes: it is up', async t =
   t.equal(breaker.state, 'closed')
 })
 
+t.test('trials that hang give their places to others, and count when they end', async t => {
+  const { now, turn } = createClock(1_000_000)
+  const { breaker, change } = start(t, { trials: 2 }, now)
+  fail(breaker, 5)
+  await change()
+  const hanging = [breaker.admit(), breaker.admit()] as Permit[]
+  turn(19)
+  t.equal(breaker.admit(), undefined)
+  turn(1)
+  const next = breaker.admit() as Permit
+  breaker.report(hanging[0] as Permit, 'neutral')
+  t.not(breaker.admit(), undefined)
+  t.equal(breaker.admit(), undefined, 'a place that was given away is not given back')
+  breaker.report(next, 'success')
+  t.equal(breaker.state, 'half-open')
+  breaker.report(hanging[1] as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('a trial passes by a response that may never end, once', async t => {
+  const { breaker, change } = start(t, { trials: 2 })
+  fail(breaker, 5)
+  await change()
+  const [stream, call] = [breaker.admit(), breaker.admit()] as Permit[]
+  t.ok(breaker.isTrial(stream as Permit))
+  breaker.pass(stream as Permit)
+  t.equal(breaker.state, 'half-open')
+  breaker.report(call as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  t.notOk(breaker.isTrial(stream as Permit))
+})
+
+t.test('a response that may never end ends a run of failures', async t => {
+  const { breaker } = start(t)
+  fail(breaker, 4)
+  const stream = breaker.admit() as Permit
+  breaker.pass(stream)
+  fail(breaker, 4)
+  t.equal(breaker.state, 'closed')
+  breaker.report(stream, 'failure')
+  t.equal(breaker.state, 'open', 'it is a failure too if it breaks')
+})
+
+t.test('what failed before the breaker opened does not count after it has closed', async t => {
+  const rate = { share: 0.5, volume: 4, window: 60_000 }
+  const { breaker, change } = start(t, { failures: 1_000, rate, trials: 1 })
+  fail(breaker, 4)
+  t.equal(breaker.state, 'open')
+  await change()
+  breaker.report(breaker.admit() as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  fail(breaker, 3)
+  t.equal(breaker.state, 'closed', 'below the volume')
+  t.equal(breaker.counts().failures, 7, 'operators see all of the window')
+  fail(breaker, 1)
+  t.equal(breaker.state, 'open')
+})
+
+t.test('slow calls from before it opened do not count after it has closed either', async t => {
+  const slow = { threshold: 100, share: 0.5, volume: 4 }
+  const { breaker, change } = start(t, { slow, trials: 1 })
+  for (let i = 0; i < 4; i++) breaker.report(breaker.admit() as Permit, 'success', 100)
+  t.equal(breaker.state, 'open')
+  await change()
+  breaker.report(breaker.admit() as Permit, 'success')
+  for (let i = 0; i < 3; i++) breaker.report(breaker.admit() as Permit, 'success', 100)
+  t.equal(breaker.state, 'closed')
+})
+
 t.test('opens on a failure rate, but only over the volume', async t => {
   const { breaker } = start(t, { failures: 1_000, rate: { share: 0.5, volume: 10, window: 10_000 } })
   for (let i = 0; i < 4; i++) {
@@ -187,7 +259,7 @@ t.test('opens and closes with another, to the same time, and does not say so twi
 
 t.test('one that has been open for long elsewhere is half-open at once', async t => {
   const { breaker, change } = start(t, { resetTimeout: 30_000 })
-  breaker.follow(Date.now() - 40_000)
+  breaker.follow(machineNow() - 40_000)
   await change()
   t.equal(breaker.state, 'half-open')
 })

@@ -1,0 +1,57 @@
+/** When a call failed, and at which endpoint if the upstream has others: undefined, or '' between processes, if not. */
+export type Failure = readonly [at: number, endpoint: unknown]
+
+/** Failures that are kept; of more, only the number. */
+const MAX_KEPT = 1_024
+
+/**
+ * The failures in a row of an upstream, in the order in which they ended, in whatever order they are heard of: several
+ * processes report to it. Of equal times, what is heard later is later. Times are of one clock, in ms.
+ */
+export class FailureRun {
+  #failures: Failure[] = []
+  /** Older ones that are not kept. */
+  #dropped = 0
+  #successAt = Number.NEGATIVE_INFINITY
+
+  get isEmpty(): boolean {
+    return this.#failures.length === 0
+  }
+
+  get failures(): readonly Failure[] {
+    return this.#failures
+  }
+
+  fail(at: number, endpoint?: unknown): void {
+    if (at < this.#successAt) return
+    const failures = this.#failures
+    let index = failures.length
+    while (index > 0 && (failures[index - 1] as Failure)[0] > at) index--
+    failures.splice(index, 0, [at, endpoint])
+    if (failures.length <= MAX_KEPT) return
+    failures.shift()
+    this.#dropped++
+  }
+
+  /** Ends the run of what failed until then. */
+  succeed(at: number): void {
+    if (at < this.#successAt) return
+    this.#successAt = at
+    if (this.isEmpty) return
+    this.#failures = this.#failures.filter(failure => failure[0] > at)
+    this.#dropped = 0
+  }
+
+  /** True from `limit` failures in a row, unless all are of one endpoint of several, which ejection looks after. */
+  reaches(limit: number): boolean {
+    const failures = this.#failures
+    if (failures.length + this.#dropped < limit) return false
+    const endpoint = failures[0]?.[1]
+    return endpoint === undefined || failures.some(failure => failure[1] !== endpoint)
+  }
+
+  clear(): void {
+    this.#failures = []
+    this.#dropped = 0
+  }
+}

@@ -1,0 +1,52 @@
+/** Calls that were settled, by what they came to. A refused request (4xx) is a call, neither success nor failure. */
+export interface OutcomeCounts {
+  calls: number
+  successes: number
+  failures: number
+  slow: number
+}
+
+const BUCKETS = 10
+
+/** Counts of about the last `ms`, to within a tenth. Has no timer: whoever asks says what time it is. */
+export class OutcomeWindow {
+  #width: number
+  #buckets: OutcomeCounts[] = []
+  #current = 0
+
+  constructor(ms: number) {
+    this.#width = ms / BUCKETS
+    this.clear()
+  }
+
+  /** The counts to add to at this time. */
+  at(now: number): OutcomeCounts {
+    const current = Math.floor(now / this.#width)
+    const passed = Math.min(BUCKETS, current - this.#current)
+    for (let i = 0; i < passed; i++) this.#buckets[(current - i + BUCKETS) % BUCKETS] = none()
+    if (passed > 0) this.#current = current
+    return this.#buckets[this.#current % BUCKETS] as OutcomeCounts
+  }
+
+  total(now: number): OutcomeCounts {
+    this.at(now)
+    const total = none()
+    for (const counts of this.#buckets) addCounts(total, counts)
+    return total
+  }
+
+  clear(): void {
+    this.#buckets = Array.from({ length: BUCKETS }, none)
+  }
+}
+
+function none(): OutcomeCounts {
+  return { calls: 0, successes: 0, failures: 0, slow: 0 }
+}
+
+export function addCounts(total: OutcomeCounts, { calls, successes, failures, slow }: OutcomeCounts): void {
+  total.calls += calls
+  total.successes += successes
+  total.failures += failures
+  total.slow += slow
+}
