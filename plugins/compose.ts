@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import Type, { type Static, type TSchema } from 'typebox'
+import { consumerOf } from './consumer.ts'
 import { toComposedHeaders } from './headers.ts'
 import type { Headers, UpstreamResponse } from './upstream/call.ts'
 import { UpstreamTimeout } from './upstream/errors.ts'
@@ -212,11 +213,12 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
   }
 
   /** Undefined for what is nobody's to keep: of a caller who is not known, and not said to be for all. */
-  function keyOf({ user, exchange }: FastifyRequest, target: string): string | undefined {
+  function keyOf(request: FastifyRequest, target: string): string | undefined {
     if (caching === undefined) return undefined
-    const answer = upstream.sideOf ? `${upstream.sideOf(exchange)} ${target}` : target
+    const answer = upstream.sideOf ? `${upstream.sideOf(request.exchange)} ${target}` : target
     if (caching.shared) return answer
-    return user ? `${user.sub} ${answer}` : undefined
+    const consumer = consumerOf(request)
+    return consumer === undefined ? undefined : `${consumer} ${answer}`
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { consumerOf } from './consumer.ts'
 import type { Exchange } from './exchange.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import type { ProblemError } from './problem.ts'
@@ -44,7 +45,7 @@ export class Ended {
     const { reply, socket, startedAt, calledAt, answeredAt, endedAt } = exchange
     // Each context has a class of requests and one of replies, so what is read of them is looked up: as little as will do.
     const { request, raw: response } = reply
-    const { raw, id, user } = request
+    const { raw, id } = request
     exchange.countBytes(raw)
     this.time = toEpoch(endedAt)
     this.id = id
@@ -54,7 +55,7 @@ export class Ended {
     this.cut = exchange.isWhole
       ? undefined
       : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
-    this.consumer = user?.sub
+    this.consumer = consumerOf(request)
     this.bytesIn = exchange.bytesIn ?? -1
     this.bytesOut = exchange.bytesOut ?? -1
     this.elapsed = toMicroseconds(endedAt - startedAt)

@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { clientAddress, NO_ADDRESS, toAddress } from './client-address.ts'
+import { consumerOf } from './consumer.ts'
+import { issuedBy, type User } from './jwt/user.ts'
 import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
 
@@ -179,15 +181,30 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
     const tracestate = passedTracestate(request.headers)
     if (tracestate !== undefined) headers.tracestate = tracestate
   }
-  const user = request.user
-  if (user) {
-    headers['x-user-id'] = user.sub
-    headers['x-user-tier'] = user.tier
-    if (user.email !== undefined) headers['x-user-email'] = user.email
-    if (user.roles.length > 0) headers['x-user-roles'] = user.roles.join(',')
-    if (user.permissions.length > 0) headers['x-user-permissions'] = user.permissions.join(',')
-  }
+  if (request.user) addUser(headers, request.user)
   return headers
+}
+
+function addUser(headers: Headers, user: User): void {
+  headers['x-user-id'] = user.sub
+  const issuer = user[issuedBy]
+  if (issuer !== undefined) headers['x-user-issuer'] = issuer
+  headers['x-user-tier'] = user.tier
+  if (user.email !== undefined) headers['x-user-email'] = user.email
+  if (user.roles.length > 0) headers['x-user-roles'] = user.roles.join(',')
+  if (user.permissions.length > 0) headers['x-user-permissions'] = user.permissions.join(',')
+}
+
+/**
+ * Returns the value of a header that keeps a caller at one endpoint or one side of a split. `x-user-…` are the gateway's own,
+ * never the client's; `x-user-id` is the consumer, since two issuers may have the same subject.
+ */
+export function stickyHeader(request: FastifyRequest, name: string, headers: Headers): Headers[string] {
+  if (name === 'x-user-id') return consumerOf(request)
+  if (!name.startsWith('x-user-')) return headers[name]
+  const own: Headers = {}
+  if (request.user) addUser(own, request.user)
+  return own[name]
 }
 
 /** Of a trusted proxy too, only what is one. */

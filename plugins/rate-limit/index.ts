@@ -5,7 +5,9 @@ import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import type { RateLimitOptions, TierOptions } from '../../schemas/rate-limit.ts'
 import { clientAddress, NO_ADDRESS } from '../client-address.ts'
+import { consumerOf } from '../consumer.ts'
 import { describeRoutes } from '../described.ts'
+import { hasDefaultTier, type User, withTier } from '../jwt/user.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
@@ -21,8 +23,8 @@ import { type Channel, createSharedLimiter } from './shared.ts'
  * await app.register(rateLimit, { by: 'consumer', tier: 'free' })
  * ```
  *
- * A consumer is the verified `sub`, counted over all scopes in the tier of its token, or in `tier` if the token names
- * none that there is; an address is counted in `tier` (IPv6 by /64). Answers carry `RateLimit-Policy` and `RateLimit`
+ * A consumer is the verified subject of an issuer, counted over all scopes in the tier of its token, or in `tier` if the
+ * token names none or an unknown one; an address is counted in `tier` (IPv6 by /64). Answers carry `RateLimit-Policy` and `RateLimit`
  * (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if Redis (or, of a
  * worker without it, the supervisor) is away and the tier `closed`.
  */
@@ -108,10 +110,18 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
 
   describeRoutes(fastify, { limit: { by, tier: name } })
   const addresses = new LruMap<string>(10_000)
+  // A user is shared by all requests with its token, in other scopes too.
+  const placed = new WeakMap<User, User>()
+  const inOwnTier = (user: User): User => {
+    let own = placed.get(user)
+    if (own === undefined) placed.set(user, (own = withTier(user, name)))
+    return own
+  }
   const keyGenerator = (request: FastifyRequest): Admission => {
     if (by === 'address') return { key: addressKey(request, addresses), tier: own, decision: undefined }
-    const { sub, tier } = request.user
-    return { key: `consumer:${sub}`, tier: fastify.tier(tier) ?? own, decision: undefined }
+    const { user } = request
+    const tier = user[hasDefaultTier] ? own : (fastify.tier(user.tier) ?? own)
+    return { key: `consumer:${consumerOf(request)}`, tier, decision: undefined }
   }
   // The numbers are for @fastify/rate-limit alone: the store answers 0 for admitted and 2 for refused.
   const admit = fastify.createRateLimit({
@@ -123,6 +133,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   const { limiter } = fastify
   // Not async, and past @fastify/rate-limit where there is nothing to wait for: its promises cost more than the answer.
   fastify.addHook('onRequest', (request, reply, done) => {
+    if (by === 'consumer' && request.user[hasDefaultTier]) request.user = inOwnTier(request.user)
     if (limiter.checkNow !== undefined) {
       const admission = keyGenerator(request)
       admission.decision = limiter.checkNow(admission.key, admission.tier, 1)

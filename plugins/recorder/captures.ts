@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import Type, { type Static } from 'typebox'
 import { withDefault } from '../../schemas/defaults.ts'
+import { consumerOf } from '../consumer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Recorded } from './record.ts'
 import { Ring } from './ring.ts'
@@ -8,7 +9,8 @@ import { Ring } from './ring.ts'
 /** Which exchanges to keep whole, and until when. At least one of what may match must be given, and all that is must. */
 export const CaptureOptions = Type.Object(
   {
-    consumer: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    /** As exchanges name it. */
+    consumer: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
     /** The pattern: `/api/v1/orders/:id`. */
     route: Type.Optional(Type.String({ minLength: 1, maxLength: 1_024 })),
     header: Type.Optional(
@@ -171,7 +173,7 @@ export function createCaptures(memory: number, now: () => number): Captures {
 
 function matches({ consumer, route, header }: CaptureOptions, { reply, route: own }: Exchange): boolean {
   const { request } = reply
-  if (consumer !== undefined && request.user?.sub !== consumer) return false
+  if (consumer !== undefined && consumerOf(request) !== consumer) return false
   if (route !== undefined && own !== route) return false
   if (header === undefined) return true
   const value = request.headers[header.name.toLowerCase()]

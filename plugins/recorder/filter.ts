@@ -9,7 +9,7 @@ export const Filter = Type.Object(
     scope: Type.Optional(Type.String({ maxLength: 64 })),
     /** `404`, a class such as `4xx`, or `cut`. */
     status: Type.Optional(Type.String({ pattern: '^([1-5][0-9]{2}|[1-5]xx|cut)$' })),
-    consumer: Type.Optional(Type.String({ maxLength: 256 })),
+    consumer: Type.Optional(Type.String({ maxLength: 512 })),
     upstream: Type.Optional(Type.String({ maxLength: 64 })),
     /** Milliseconds. */
     minDuration: Type.Optional(Type.Number({ minimum: 0 })),

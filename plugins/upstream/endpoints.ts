@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { EndpointsOptions } from '../../schemas/endpoints.ts'
 import { clientAddress } from '../client-address.ts'
+import { consumerOf } from '../consumer.ts'
 import { DetachedExchange, type Exchange } from '../exchange.ts'
+import { stickyHeader } from '../headers.ts'
 import { hashOf } from './balance/hash.ts'
 import { createPolicy } from './balance/index.ts'
 import type { Random } from './balance/policy.ts'
@@ -123,11 +125,11 @@ export function createEndpoints(
     const { request } = exchange.reply
     const own =
       header !== undefined
-        ? headers[header]
+        ? stickyHeader(request, header, headers)
         : cookie !== undefined
           ? cookieOf(request.headers.cookie, cookie)
           : undefined
-    return String(own ?? request.user?.sub ?? clientAddress(request))
+    return String(own ?? consumerOf(request) ?? clientAddress(request))
   }
 
   function without(tried: readonly Endpoint[]): readonly PooledEndpoint[] {

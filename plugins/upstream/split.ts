@@ -1,6 +1,8 @@
 import type { SplitOptions } from '../../schemas/upstream.ts'
 import { clientAddress } from '../client-address.ts'
+import { consumerOf } from '../consumer.ts'
 import type { Exchange } from '../exchange.ts'
+import { stickyHeader } from '../headers.ts'
 import { hashOf } from './balance/hash.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -45,7 +47,10 @@ export function splitUpstream(
   /** 0 to 100. Undefined for a request without the header that says where it belongs. */
   function placeOf({ reply: { request } }: Exchange): number | undefined {
     if (by === 'random') return Math.random() * 100
-    const key = header === undefined ? (request.user?.sub ?? clientAddress(request)) : request.headers[header]
+    const key =
+      header === undefined
+        ? (consumerOf(request) ?? clientAddress(request))
+        : stickyHeader(request, header, request.headers)
     // With the name, so that it is not the same callers who try everything out.
     return key === undefined ? undefined : (hashOf(`${name} ${key}`) / 2 ** 32) * 100
   }

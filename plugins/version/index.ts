@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Routes } from '../../schemas/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../../schemas/version.ts'
 import { clientAddress, NO_ADDRESS } from '../client-address.ts'
+import { consumerOf } from '../consumer.ts'
 import { CONFLICT, createChoice, type ReadChoice, refusal, UNKNOWN } from './choice.ts'
 import { createLifecycle, type Lifecycle, type VersionState } from './lifecycle.ts'
 import { everythingElse, linkOf, placesOf } from './places.ts'
@@ -209,7 +210,7 @@ export const useVersion = fp(
     const { usage, lifecycle } = served
     fastify.addHook('onRequest', (request, _reply, done) => {
       const time = now()
-      usage.count(request.user?.sub ?? normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64), time)
+      usage.count(consumerOf(request) ?? normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64), time)
       done(lifecycle.ends ? lifecycle.refusalAt(time) : undefined)
     })
   },
