@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
 /**
  * How a worker's process is started, so that it holds little and no more after a day than after an hour: by V8's own
  * rules the heap grows to three times of what is alive in it before that is looked through. Measured in docs/memory.md.
@@ -19,5 +22,19 @@ export const WORKER_FLAGS: readonly string[] = [
   '--external-memory-accounted-in-global-limit'
 ]
 
-/** glibc keeps what has been given back apart for each thread; there is one that does the work. */
-export const WORKER_ENV = { MALLOC_ARENA_MAX: '1' }
+/** The flags that this Node has: one that it does not have would keep it from starting, and versions differ. */
+export async function knownFlags(flags: readonly string[]): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--v8-options'], { maxBuffer: MAX_OPTIONS })
+  const known = new Set(stdout.match(/^ +--[\w-]+/gm)?.map(option => option.trim()))
+  return flags.filter(flag => known.has(flag.replace(/^--no-/, '--').replace(/=.*$/, '')))
+}
+
+/** Bytes of text: 80,000 in Node 26. */
+const MAX_OPTIONS = 4_194_304
+
+export const WORKER_ENV = {
+  // glibc keeps what has been given back apart for each thread; there is one that does the work.
+  MALLOC_ARENA_MAX: '1',
+  // Half of them may wait for DNS servers: see plugins/lookup.ts.
+  UV_THREADPOOL_SIZE: '16'
+}

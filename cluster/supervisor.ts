@@ -13,7 +13,7 @@ import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
 import { createFront } from './front.ts'
 import { createKept } from './kept.ts'
-import { WORKER_ENV, WORKER_FLAGS } from './memory.ts'
+import { knownFlags, WORKER_ENV, WORKER_FLAGS } from './memory.ts'
 import type { Settings } from './messages.ts'
 import { createPool } from './pool.ts'
 import { startWorker } from './process.ts'
@@ -66,6 +66,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   // For its owner alone; a socket's path has to be short (unix(7)).
   const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const execArgv = await knownFlags(WORKER_FLAGS)
   const startedAt = Date.now()
   let lastId = 0
   let isStopping = false
@@ -86,7 +87,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         generation,
         file,
         directory,
-        execArgv: WORKER_FLAGS,
+        execArgv,
         env: WORKER_ENV,
         startTimeout,
         workers: size,
