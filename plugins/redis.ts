@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from '../schemas/rate-limit.ts'
+import { RedisConnector } from './redis-connector.ts'
 
 export interface RedisPluginOptions extends RedisOptions {
   /** It is not connected to: every command fails. */
@@ -17,6 +18,7 @@ export interface RedisPluginOptions extends RedisOptions {
  */
 async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }: RedisPluginOptions) {
   const client = new Redis(url, {
+    Connector: RedisConnector,
     lazyConnect: true,
     enableOfflineQueue: false,
     enableAutoPipelining: true,

@@ -1,8 +1,9 @@
 import createError from '@fastify/error'
 import type { FastifyBaseLogger } from 'fastify'
-import { fetch } from 'undici'
+import { Agent, fetch } from 'undici'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
 import { isTrustedUrl } from '../../schemas/url.ts'
+import { lookup } from '../lookup.ts'
 import type { ProblemError } from '../problem.ts'
 import { ALGORITHMS, isSame, type Key, toKey } from './key.ts'
 
@@ -45,6 +46,9 @@ const Unavailable = createError(
   Error,
   false
 )
+
+/** As undici's own, but for how names are looked up. */
+const dispatcher = new Agent({ connect: { lookup } })
 
 const MAX_BYTES = 1_048_576
 const MAX_KEYS = 100
@@ -215,7 +219,8 @@ async function discover(issuer: string, signal: AbortSignal): Promise<string> {
 }
 
 async function fetchJson(uri: string, signal: AbortSignal): Promise<object> {
-  const response = await fetch(uri, { signal, redirect: 'error', headers: { accept: 'application/json' } })
+  const headers = { accept: 'application/json' }
+  const response = await fetch(uri, { signal, dispatcher, redirect: 'error', headers })
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of response.body ?? []) {

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { EndpointsOptions } from '../../schemas/endpoints.ts'
+import { lookup } from '../lookup.ts'
 import { Http1Client } from './http1.ts'
 
 /** Where connections go, and as what. */
@@ -45,7 +46,7 @@ export function createPool(target: Target, options: EndpointsOptions): Pool {
     servername: tls?.servername,
     rejectUnauthorized: true,
     ...(target.socketPath !== undefined && { socketPath: target.socketPath }),
-    ...(target.address !== undefined && { lookup: answerWith(target.address) })
+    lookup: target.address === undefined ? lookup : answerWith(target.address)
   }
   const common = {
     connections: options.connections,
