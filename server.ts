@@ -35,6 +35,7 @@ export async function start({ config: file }: { config: string }): Promise<void>
     workers: numberOf('WORKERS', availableParallelism(), 1),
     startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1),
     warmUp: numberOf('WORKER_WARM_UP', 5_000, 0),
+    hangTimeout: numberOf('WORKER_HANG_TIMEOUT', 10_000, 1_000, 0),
     inherited: inheritedSockets(process.env)
   })
   if (isReloadDue) supervisor.reload()
@@ -53,11 +54,13 @@ export async function start({ config: file }: { config: string }): Promise<void>
   }
 }
 
-function numberOf(name: string, otherwise: number, minimum: number): number {
+/** `off`: a number below the minimum that is taken too. */
+function numberOf(name: string, otherwise: number, minimum: number, off?: number): number {
   const text = process.env[name]
   if (!text) return otherwise
   const number = Number(text)
+  if (number === off) return number
   if (!Number.isInteger(number) || number < minimum)
-    throw new Error(`${name} must be an integer from ${minimum}`)
+    throw new Error(`${name} must be ${off === undefined ? '' : `${off} or `}an integer from ${minimum}`)
   return number
 }

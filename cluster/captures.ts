@@ -66,7 +66,11 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
       return {
         capture,
         answers: settled.filter(answer => answer !== undefined),
-        missing: cluster.workers().filter(({ id, state }) => state === 'ready' && !capture.parts.has(id))
+        missing: cluster
+          .workers()
+          .filter(
+            ({ id, state }) => (state === 'ready' || state === 'unresponsive') && !capture.parts.has(id)
+          )
       }
     },
     list() {

@@ -21,12 +21,18 @@ export interface ClusterWorker {
   socket: string
 }
 
-/** starting: takes no connections yet. draining: takes no more. */
-export type WorkerState = 'starting' | 'ready' | 'draining'
+/**
+ * starting: takes no connections yet. unresponsive: its event loop has stood still for a while, and it gets no
+ * connections. draining: takes no more.
+ */
+export type WorkerState = 'starting' | 'ready' | 'unresponsive' | 'draining'
 
 export interface ClusterStatus {
   pid: number
-  /** starting: no worker takes connections yet. draining: told to stop; `/readyz` is 503 in both. */
+  /**
+   * ready: a worker takes connections. In all others `/readyz` is 503. starting: none has got there. unresponsive: those
+   * that have stand still. draining: told to stop.
+   */
   state: WorkerState
   startedAt: number
   generation: number

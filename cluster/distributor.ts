@@ -126,6 +126,7 @@ export function createDistributor(
     for (const worker of workers())
       if (
         worker.state === 'ready' &&
+        worker.isResponsive &&
         worker.pending === undefined &&
         !worker.isResting &&
         !worker.hasEnded &&

@@ -8,6 +8,8 @@ export type ToWorker =
   | { type: 'given'; id: number }
   /** No connection comes after it. */
   | { type: 'drain' }
+  /** Answered at once by a worker whose event loop turns. */
+  | { type: 'ping' }
 
 export type FromWorker =
   | { type: 'ready'; settings: Settings; edition: Edition }
@@ -18,6 +20,8 @@ export type FromWorker =
   /** A connection did not come: there was no descriptor left for it (MSG_CTRUNC, recvmsg(2)). */
   | { type: 'missed'; id: number; connections: number }
   | { type: 'connections'; connections: number }
+  /** `isDebugged`: its inspector is open. */
+  | { type: 'pong'; isDebugged: boolean }
 
 /** What the supervisor has to know of a config that only workers read. */
 export interface Settings {

@@ -199,9 +199,11 @@ export function createPool({
       log().error({ worker: worker.id, workerPid: worker.pid }, 'worker killed: it did not end')
       worker.kill()
     }, timeout + GRACE)
-    await worker.ended
+    const reason = await worker.ended
     clearTimeout(timer)
-    return isKilled
+    if (reason !== undefined)
+      log().error({ worker: worker.id, workerPid: worker.pid, reason }, 'worker killed while it drained')
+    return isKilled || reason !== undefined
   }
 
   function nextStartAt(): number | undefined {

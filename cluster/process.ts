@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster.ts'
 import type { Edition } from './edition.ts'
+import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
 import { lowerPriority } from './priority.ts'
 
@@ -15,11 +16,13 @@ export interface WorkerProcess extends ClusterWorker {
   pending: number | undefined
   /** It is given none for a while. */
   isResting: boolean
+  /** False while its event loop stands still. */
+  readonly isResponsive: boolean
   /** @throws why it did not get there, for people; it has ended then, or will. */
   readonly ready: Promise<Settings>
   /** Empty until it is ready. */
   edition: Edition
-  /** Resolves with how it ended, for people; undefined if it was told to. */
+  /** Resolves with how it ended, for people; undefined if it was told to and did not hang. */
   readonly ended: Promise<string | undefined>
   readonly hasEnded: boolean
   give(id: number, connection: Socket): void
@@ -42,6 +45,8 @@ export interface WorkerOptions {
   env: NodeJS.ProcessEnv
   /** Milliseconds to get ready. */
   startTimeout: number
+  /** Milliseconds that its event loop may stand still; 0, the default: for ever. */
+  hangTimeout?: number
   /** How many there are at a time. */
   workers: number
   /** It starts beside others that serve. */
@@ -52,8 +57,10 @@ export interface WorkerOptions {
   onMissed(id: number): void
   /** True if it was a message for somebody else. */
   onMessage(message: unknown, reply: (message: object) => void): boolean
-  /** It goes on no longer, by its own word; it drains and ends. */
+  /** It goes on no longer: by its own word, and then it drains and ends; or it hangs, and is killed. */
   onFailing(reason: string): void
+  /** `isResponsive` has changed. */
+  onResponsive?(): void
 }
 
 const SCRIPT = join(import.meta.dirname, 'worker.ts')
@@ -61,7 +68,7 @@ const SCRIPT = join(import.meta.dirname, 'worker.ts')
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding, warmUp } =
     options
-  const { onTaken, onMissed, onMessage, onFailing } = options
+  const { hangTimeout = 0, onTaken, onMissed, onMessage, onFailing, onResponsive } = options
   const socket = join(directory, `${id}.sock`)
   const child = fork(SCRIPT, [file, socket, `${workers}`, `${isYielding ? warmUp : 0}`], {
     execArgv: [...process.execArgv, ...execArgv],
@@ -71,14 +78,17 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   const ready = Promise.withResolvers<Settings>()
   const ended = Promise.withResolvers<string | undefined>()
   const priority = isYielding && child.pid !== undefined ? lowerPriority(child.pid) : undefined
-  let isReady = false
+  let heartbeat: Heartbeat | undefined
   let isTold = false
+  let isHung = false
   let reason: string | undefined
 
-  const timer = setTimeout(() => {
-    reason = `the worker was not ready within ${startTimeout / 1000} s`
-    child.kill('SIGKILL')
-  }, startTimeout)
+  const timer = isInspected()
+    ? undefined
+    : setTimeout(() => {
+        reason = `the worker was not ready within ${startTimeout / 1000} s`
+        child.kill('SIGKILL')
+      }, startTimeout)
   // On a machine that has no time left for it, it would not get there.
   const yielding = setTimeout(() => priority?.restore(), startTimeout / 3)
   // Whoever starts one asks for it; nobody has to.
@@ -94,6 +104,9 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     connections: 0,
     pending: undefined,
     isResting: false,
+    get isResponsive() {
+      return heartbeat?.isResponsive ?? true
+    },
     ready: ready.promise,
     edition: {},
     ended: ended.promise,
@@ -118,20 +131,26 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   }
 
   child.on('message', (message: FromWorker) => {
+    if (message.type === 'pong') return heartbeat?.answered(message.isDebugged)
     if (onMessage(message, tell)) return
     if ('connections' in message) worker.connections = message.connections
     if (message.type === 'taken') onTaken(message.id)
     else if (message.type === 'missed') onMissed(message.id)
     else if (message.type === 'ready') {
       clearTimeout(timer)
-      isReady = true
       clearTimeout(yielding)
       priority?.restore()
       worker.edition = message.edition
+      heartbeat = startHeartbeat({
+        timeout: hangTimeout,
+        ping: () => send({ type: 'ping' }),
+        onChange: () => onResponsive?.(),
+        onHung: hung
+      })
       ready.resolve(message.settings)
     } else if (message.type === 'failed') {
       reason = message.reason
-      if (isReady) onFailing(message.reason)
+      if (heartbeat !== undefined) onFailing(message.reason)
     }
   })
   child.on('error', ({ message }) => end(message))
@@ -149,10 +168,24 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     if (child.connected) child.send(message, () => {})
   }
 
+  function hung(): void {
+    isHung = true
+    reason = `it hangs: its event loop has stood still for ${hangTimeout / 1000} s`
+    child.kill('SIGKILL')
+    // Not when it has ended: a process that waits for a disk, or a network's, cannot be killed.
+    if (worker.state !== 'draining') onFailing(reason)
+  }
+
   function end(how: string): void {
+    heartbeat?.stop()
     clearTimeout(timer)
     clearTimeout(yielding)
     ready.reject(new Error(reason ?? `the worker did not start: ${how}`))
-    ended.resolve(isTold ? undefined : (reason ?? how))
+    ended.resolve(isTold && !isHung ? undefined : (reason ?? how))
   }
+}
+
+/** Whoever debugs workers may have them stand still before they have started (`--inspect-brk`). */
+function isInspected(): boolean {
+  return /--inspect\b/.test(`${process.execArgv} ${process.env.NODE_OPTIONS}`)
 }

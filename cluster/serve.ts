@@ -1,4 +1,5 @@
 import { fstatSync, rmSync } from 'node:fs'
+import { url as inspectorUrl } from 'node:inspector'
 import { flushCompileCache } from 'node:module'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
@@ -71,9 +72,11 @@ async function start(
   server.emit('listening')
 
   process.on('message', (message: ToWorker, connection?: Socket) => {
-    if (message.type === 'drain') drain(0)
-    else if (message.type === 'connection') take(message.id, connection)
-    else if (message.id !== lastId) tell({ type: 'missed', id: message.id, connections })
+    if (message.type === 'connection') take(message.id, connection)
+    else if (message.type === 'given' && message.id !== lastId)
+      tell({ type: 'missed', id: message.id, connections })
+    else if (message.type === 'ping') tell({ type: 'pong', isDebugged: inspectorUrl() !== undefined })
+    else if (message.type === 'drain') drain(0)
   })
   process.off('disconnect', leave).on('disconnect', () => {
     process.once('exit', () => tidy(socket))

@@ -7,7 +7,7 @@ import pino from 'pino'
 import { createLogger } from '../plugins/log.ts'
 import type { BackoffOptions } from './backoff.ts'
 import { createBreakers } from './breakers.ts'
-import type { Cluster, ClusterStatus } from './cluster.ts'
+import type { Cluster, ClusterStatus, WorkerState } from './cluster.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
@@ -28,6 +28,8 @@ export interface SupervisorOptions {
   startTimeout: number
   /** Milliseconds that the warm-up of a worker may take that starts beside others; 0 skips it. */
   warmUp: number
+  /** Milliseconds that a worker's event loop may stand still before it is replaced; 0: for ever. */
+  hangTimeout?: number
   inherited?: Inherited
   backoff?: BackoffOptions
   /** Milliseconds that a worker has to run for its crash to be the first in a row. */
@@ -63,6 +65,7 @@ const MAX_WAITING = 4_096
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { file, workers: size, startTimeout, warmUp, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
+  const { hangTimeout = 10_000 } = options
   // For its owner alone; a socket's path has to be short (unix(7)).
   const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
@@ -90,14 +93,16 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         execArgv,
         env: WORKER_ENV,
         startTimeout,
+        hangTimeout,
         workers: size,
         warmUp,
-        isYielding: settings !== undefined || inherited.gateway !== undefined,
+        isYielding: status().state === 'ready' || (settings === undefined && inherited.gateway !== undefined),
         onTaken: id => distributor.taken(id),
         onMissed: id => distributor.missed(id),
         onMessage: (message, reply) =>
           counters?.answer(message, reply) || breakers.take(message, reply, id) || kept.take(id, message),
-        onFailing
+        onFailing,
+        onResponsive: () => distributor.changed()
       })
     },
     onChange: () => distributor.changed(),
@@ -177,24 +182,22 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 
   function status(): ClusterStatus {
-    const workers = pool.workers()
+    const workers = pool.workers().map(worker => {
+      const { id, pid, generation, state, isResponsive, socket, startedAt, connections } = worker
+      const shown = state === 'ready' && !isResponsive ? 'unresponsive' : state
+      return { id, pid, generation, state: shown, socket, startedAt, connections }
+    }) satisfies ClusterStatus['workers']
+    const has = (wanted: WorkerState) => workers.some(({ state }) => state === wanted)
+    const state = has('ready') ? 'ready' : has('unresponsive') ? 'unresponsive' : 'starting'
     return {
       pid: process.pid,
-      state: isStopping ? 'draining' : workers.some(({ state }) => state === 'ready') ? 'ready' : 'starting',
+      state: isStopping ? 'draining' : state,
       startedAt,
       generation: pool.generation,
       isReloading: reload.isRunning(),
       lastReload: reload.last(),
       crashes: pool.crashes(),
-      workers: workers.map(({ id, pid, generation, state, socket, startedAt, connections }) => ({
-        id,
-        pid,
-        generation,
-        state,
-        socket,
-        startedAt,
-        connections
-      }))
+      workers
     }
   }
 }
