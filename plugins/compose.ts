@@ -5,8 +5,9 @@ import { LruMap } from 'toad-cache'
 import Type, { type Static, type TSchema } from 'typebox'
 import { consumerOf } from './consumer.ts'
 import { toComposedHeaders } from './headers.ts'
+import type { ProblemError } from './problem.ts'
 import type { Headers, UpstreamResponse } from './upstream/call.ts'
-import { UpstreamTimeout } from './upstream/errors.ts'
+import { refusalOf, UpstreamTimeout } from './upstream/errors.ts'
 import type { UpstreamName } from './upstream/index.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { answerReader } from './upstream/wire.ts'
@@ -52,6 +53,8 @@ export interface Part<Answer extends TSchema = TSchema> {
   /** Stands in for a part that failed, which then is not missing. */
   fallback?: NoInfer<Static<Answer>>
   cache?: PartCache
+  /** True: a 401 of the service, if the part is required, reaches the client with its `WWW-Authenticate`. Otherwise it is 502. */
+  passUnauthorized?: boolean
 }
 
 export interface PartCache {
@@ -168,7 +171,7 @@ function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promise<Recor
 }
 
 function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
-  const { path, answer, timeout, required = false, cache: caching } = part
+  const { path, answer, timeout, required = false, cache: caching, passUnauthorized } = part
   const read = answerReader(answer)
   const cache = caching && new LruMap<unknown>(caching.max ?? 1_000, caching.ttl)
 
@@ -200,7 +203,7 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
           try {
             value = read(response as UpstreamResponse)
           } catch (error) {
-            return callback(error as Error)
+            return callback(refusalOf(error as ProblemError, passUnauthorized))
           }
           if (key !== undefined && response?.isFallback !== true) cache?.set(key, value)
           callback(null, value)

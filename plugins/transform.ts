@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptio
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
 import { toComposedHeaders } from './headers.ts'
+import type { ProblemError } from './problem.ts'
 import type { Headers, UpstreamResponse } from './upstream/call.ts'
+import { refusalOf } from './upstream/errors.ts'
 import type { UpstreamName } from './upstream/index.ts'
 import { answerReader } from './upstream/wire.ts'
 
@@ -44,6 +46,8 @@ export interface TransformRoute<
   response: Response
   toUpstream(request: TransformRequest<Body, Params, Query, Inbound>): InternalRequest
   toClient(answer: Static<Answer>, request: FastifyRequest): Static<Response>
+  /** True: a 401 of the service reaches the client with its `WWW-Authenticate`. Otherwise it is 502. */
+  passUnauthorized?: boolean
   /** What a call that failed is to the client; an error says its problem by itself (see problem.ts). */
   toError?(error: Error, request: FastifyRequest): Error
 }
@@ -85,6 +89,7 @@ async function transform(fastify: FastifyInstance) {
       params,
       querystring,
       headers,
+      passUnauthorized,
       ...options
     } = route
     const upstream = this.upstream(name)
@@ -119,7 +124,7 @@ async function transform(fastify: FastifyInstance) {
             try {
               value = read(result as UpstreamResponse)
             } catch (error) {
-              return fail(error as Error, toError, reply)
+              return fail(refusalOf(error as ProblemError, passUnauthorized), toError, reply)
             }
             let external: unknown
             try {

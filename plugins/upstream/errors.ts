@@ -89,11 +89,28 @@ const WANTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']
 const Answered = createError('SLUICE_UPSTREAM_STATUS', '%s', 500, Error, false)
 
 /** An upstream's status as the exchange's own: passed on, with nothing of the body, which is the service's to word. */
-export function upstreamStatus(statusCode: number, { 'retry-after': retryAfter }: Headers): ProblemError {
+export function upstreamStatus(statusCode: number, headers: Headers): ProblemError {
   if (statusCode < 400) return new UpstreamNonsense({ cause: new Error(`it answered ${statusCode}`) })
   const error: ProblemError = new Answered(STATUS_CODES[statusCode] ?? 'Error')
   error.statusCode = statusCode
   error.problem = { type: 'about:blank' }
-  if (typeof retryAfter === 'string') error.headers = { 'retry-after': retryAfter }
+  const { 'retry-after': retryAfter, 'www-authenticate': challenge } = headers
+  error.headers = {
+    ...(typeof retryAfter === 'string' && { 'retry-after': retryAfter }),
+    // RFC 9110, section 15.5.2: a 401 without it tells the client nothing.
+    ...(statusCode === 401 &&
+      challenge !== undefined && { 'www-authenticate': [challenge].flat().join(', ') })
+  }
   return error
+}
+
+/**
+ * Returns the error for a status that a service answered to a request of the gateway's own. 401 and 407 then ask the
+ * gateway for credentials, not the client: 502. With `passUnauthorized` a 401 is passed on if it has a challenge.
+ */
+export function refusalOf(error: ProblemError, passUnauthorized = false): Error {
+  const { code, statusCode, headers } = error
+  if (code !== 'SLUICE_UPSTREAM_STATUS' || (statusCode !== 401 && statusCode !== 407)) return error
+  if (statusCode === 401 && passUnauthorized && headers?.['www-authenticate'] !== undefined) return error
+  return new UpstreamNonsense({ cause: new Error(`it answered ${statusCode}`) })
 }
