@@ -43,6 +43,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #collectAll: boolean
   #isHead: boolean
   #controller: Dispatcher.DispatchController | undefined
+  #leave: (() => void) | undefined
   #statusCode = 0
   #headers: Headers = {}
   #chunks: Buffer[] | undefined
@@ -80,7 +81,14 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
 
   abort(reason: Error): void {
     this.#fail(reason)
-    this.#controller?.abort(reason)
+    if (this.#controller !== undefined) this.#controller.abort(reason)
+    else this.#leave?.()
+  }
+
+  /** `leave` forgets the call, which waits for a stream of HTTP/2. */
+  onQueued(leave: () => void): void {
+    if (this.#failure !== undefined) leave()
+    else this.#leave = leave
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

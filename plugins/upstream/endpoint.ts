@@ -1,4 +1,4 @@
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { hashOf } from './balance/hash.ts'
 import type { Candidate } from './balance/policy.ts'
 import type { Outcome } from './breaker.ts'
@@ -46,7 +46,7 @@ export interface CheckState {
 export class PooledEndpoint implements Endpoint, Candidate {
   readonly url: string
   readonly base: string
-  readonly dispatcher: Pool
+  readonly dispatcher: Dispatcher
   readonly hash: number
   target: Target
   inFlight = 0
@@ -61,7 +61,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
 
   constructor(
     target: Target,
-    dispatcher: Pool,
+    dispatcher: Dispatcher,
     onReport: (endpoint: PooledEndpoint, outcome: Outcome) => void
   ) {
     this.url = target.url

@@ -1,8 +1,9 @@
 import type { LookupFunction } from 'node:net'
-import { buildConnector, Pool } from 'undici'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { EndpointsOptions } from '../../schemas/endpoints.ts'
 import { lookup } from '../lookup.ts'
 import { Http1Client } from './http1.ts'
+import { Http2Dispatcher } from './http2/dispatcher.ts'
 
 /** Where connections go, and as what. */
 export interface Target {
@@ -36,10 +37,50 @@ function withoutSecrets(url: string): string {
   return plain.href
 }
 
-export function createPool(target: Target, options: EndpointsOptions): Pool {
-  const { tls, http2, maxHeaderSize } = options
-  const connect = {
-    timeout: options.connectTimeout,
+/** Creates what an endpoint is called with. */
+export function createPool(target: Target, options: EndpointsOptions): Dispatcher {
+  const { connections, connectTimeout, maxHeaderSize } = options
+  const connect = connectOptions(target, options)
+  const connectHttp1 = buildConnector({ ...connect, allowH2: false })
+  if (!options.http2) return createHttp1Pool(target, options, connectHttp1)
+  return new Http2Dispatcher({
+    origin: target.origin,
+    connections,
+    connectTimeout,
+    ...(maxHeaderSize !== undefined && { maxHeaderSize }),
+    connector: buildConnector({ ...connect, allowH2: true, preferH2: true }),
+    createHttp1Pool: takeSocket =>
+      createHttp1Pool(target, options, (to, callback) => {
+        const socket = takeSocket()
+        if (socket === undefined) return connectHttp1(to, callback)
+        // undici takes no answer in the turn in which it asks.
+        process.nextTick(callback, null, socket)
+        return socket
+      })
+  })
+}
+
+function createHttp1Pool(
+  target: Target,
+  { connections, maxHeaderSize }: EndpointsOptions,
+  connect: buildConnector.connector
+): Pool {
+  return new Pool(target.origin, {
+    connections,
+    ...(maxHeaderSize !== undefined && { maxHeaderSize }),
+    pipelining: 1,
+    allowH2: false,
+    // The exchange's deadline covers both, to the last byte.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect,
+    factory: (origin, options) => new Http1Client(origin, options as never)
+  })
+}
+
+function connectOptions(target: Target, { tls, connectTimeout }: EndpointsOptions) {
+  return {
+    timeout: connectTimeout,
     ca: tls?.ca,
     cert: tls?.cert,
     key: tls?.key,
@@ -48,29 +89,6 @@ export function createPool(target: Target, options: EndpointsOptions): Pool {
     ...(target.socketPath !== undefined && { socketPath: target.socketPath }),
     lookup: target.address === undefined ? lookup : answerWith(target.address)
   }
-  const common = {
-    connections: options.connections,
-    ...(maxHeaderSize !== undefined && { maxHeaderSize }),
-    // The exchange's deadline covers both, to the last byte.
-    headersTimeout: 0,
-    bodyTimeout: 0
-  }
-  if (!http2)
-    return new Pool(target.origin, {
-      ...common,
-      pipelining: 1,
-      allowH2: false,
-      connect: buildConnector({ ...connect, allowH2: false }),
-      factory: (origin, options) => new Http1Client(origin, options as never)
-    })
-  return new Pool(target.origin, {
-    ...common,
-    // In HTTP/2 a connection carries as many as the service allows.
-    allowH2: true,
-    // (Of the pool too, whatever its types say.)
-    ...{ useH2c: target.origin.startsWith('http:') },
-    connect
-  })
 }
 
 function answerWith({ address, family }: { address: string; family: number }): LookupFunction {

@@ -1,0 +1,81 @@
+import type { ClientHttp2Stream } from 'node:http2'
+import { Readable } from 'node:stream'
+import { errors } from 'undici'
+
+/** Sends a body no faster than the service takes it. */
+export interface BodySender {
+  /** Reads no more of the body. */
+  stop(error?: Error): void
+}
+
+/**
+ * Starts to send `body`. `length`: bytes that were announced. `onEnd` is called once all of it is with the connection,
+ * `onError` if the body fails or has another length.
+ */
+export function sendBody(
+  body: Readable,
+  stream: ClientHttp2Stream,
+  length: number | undefined,
+  onEnd: () => void,
+  onError: (error: Error) => void
+): BodySender {
+  let sent = 0
+  let isOver = false
+
+  if (body.destroyed && !body.readableEnded) process.nextTick(fail, body.errored ?? new Incomplete())
+  else if (body.readableEnded) process.nextTick(end)
+  else body.on('data', send).on('end', end).on('error', fail).on('close', close)
+  stream.on('drain', resume)
+  return { stop }
+
+  function send(chunk: Buffer): void {
+    sent += chunk.length
+    if (length !== undefined && sent > length) return fail(new errors.RequestContentLengthMismatchError())
+    if (!stream.write(chunk)) body.pause()
+  }
+
+  function resume(): void {
+    if (!isOver) body.resume()
+  }
+
+  function end(): void {
+    if (isOver) return
+    if (length !== undefined && sent !== length) return fail(new errors.RequestContentLengthMismatchError())
+    detach()
+    stream.end(onEnd)
+  }
+
+  function close(): void {
+    if (!isOver) fail(new Incomplete())
+  }
+
+  function fail(error: Error): void {
+    if (!isOver) onError(error)
+  }
+
+  function detach(): void {
+    isOver = true
+    body.off('data', send).off('end', end).off('error', fail).off('close', close)
+    stream.off('drain', resume)
+  }
+
+  function stop(error?: Error): void {
+    if (isOver) return
+    detach()
+    release(body, error)
+  }
+}
+
+/** Gives up a body that is not read to its end. */
+export function release(body: unknown, error?: Error): void {
+  if (!(body instanceof Readable)) return
+  body.pause()
+  // A client's own request is left to the server: destroying it would close the connection that the response needs.
+  if (!('httpVersion' in body)) body.destroy(error)
+}
+
+class Incomplete extends Error {
+  constructor() {
+    super('the body ended early')
+  }
+}
