@@ -154,7 +154,11 @@ export async function buildGateway(
     for (const { prefix, routes, place } of gateway.mountsOf(name, options)) {
       await gateway.register(
         async scope => {
-          await scope.register(scopeName, { name, version: place?.served?.name })
+          await scope.register(scopeName, {
+            name,
+            version: place?.served?.name,
+            passHeaders: options.passHeaders
+          })
           if (place) await scope.register(constrainVersion, place)
           if (options.cors) await scope.register(cors, options.cors)
           if (config.overload) await scope.register(shedding, { priority })

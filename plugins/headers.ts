@@ -1,41 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import { clientAddress, NO_ADDRESS, toAddress } from './client-address.ts'
 import { consumerOf } from './consumer.ts'
+import { FRAMING, HOP_BY_HOP, isClientsToSend, isDropped } from './header-names.ts'
 import { issuedBy, type User } from './jwt/user.ts'
 import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
 
-/**
- * What crosses the gateway, and what stops at it (RFC 9110, 7.6.1): hop-by-hop fields, those that `Connection` names,
- * and everything that only the gateway may say: who called, from where, over what.
- */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-authentication-info',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings'
-])
-
-/** Rebuilt here, or made by the client of the pool. */
-const REBUILT = new Set([
-  'host',
-  'content-length',
-  'expect',
-  'via',
-  'forwarded',
-  'x-real-ip',
-  'x-request-id',
-  'traceparent',
-  'tracestate',
-  'sluice-mirror'
-])
+/** Headers as they cross the gateway, both ways (RFC 9110, 7.6.1). Which of a client's pass: see header-names.ts. */
 
 /** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
 const ENTITY = new Set([
@@ -55,24 +26,10 @@ const ENTITY = new Set([
   'range'
 ])
 
-/** What clients send most and what passes, so that it is looked up once. */
-const USUAL = new Set([
-  'accept',
-  'accept-encoding',
-  'accept-language',
-  'authorization',
-  'cache-control',
-  'content-type',
-  'cookie',
-  'if-none-match',
-  'origin',
-  'referer',
-  'user-agent'
-])
-
-const COLON = 58
 const PSEUDONYM = 'sluice'
 const HOST = /^[\w.:[\]-]{1,255}$/
+
+export { isClientsToSend }
 
 /** The request's headers as an upstream gets them. `contentLength`: of the body, if it is forwarded. */
 export function toUpstreamHeaders(request: FastifyRequest, contentLength?: string): Headers {
@@ -93,9 +50,10 @@ const NONE: ReadonlySet<string> = new Set()
 function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers {
   const inbound = request.headers as Headers
   const named = connectionNamed(inbound.connection)
+  const allowed = request.exchange.config.passHeaders
   const headers: Headers = {}
   for (const name in inbound) {
-    if (isGatewaysOwn(name) || but.has(name) || named?.includes(name)) continue
+    if (isDropped(name, allowed) || but.has(name) || named?.includes(name)) continue
     headers[name] = inbound[name]
   }
   return headers
@@ -115,22 +73,6 @@ export function toClientHeaders(inbound: Headers): Headers {
   return headers
 }
 
-function isGatewaysOwn(name: string): boolean {
-  return (
-    !USUAL.has(name) &&
-    (HOP_BY_HOP.has(name) ||
-      REBUILT.has(name) ||
-      name.startsWith('x-forwarded-') ||
-      name.startsWith('x-user-') ||
-      // HTTP/2's pseudo-headers (RFC 9113, 8.3).
-      name.charCodeAt(0) === COLON ||
-      // To a CGI-like service `x_user_id` is `x-user-id`.
-      name.includes('_'))
-  )
-}
-
-/** Framing, and what the gateway settles with the service. */
-const FRAMING = new Set(['content-length', 'content-encoding', 'content-range', 'trailer'])
 /** What the gateway says to clients by itself. */
 const GATEWAYS_ANSWER = new Set([
   'date',
@@ -142,11 +84,6 @@ const GATEWAYS_ANSWER = new Set([
   'via',
   'sluice-missing'
 ])
-
-/** True for a header of a request that a route may change on its way to the service. `name` in lower case. */
-export function isClientsToSend(name: string): boolean {
-  return !isGatewaysOwn(name) && !FRAMING.has(name)
-}
 
 /** True for a header of an answer that a route may change on its way to the client. */
 export function isServicesToSend(name: string): boolean {

@@ -15,7 +15,13 @@ import { OverloadOptions, Priority } from './overload.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
-import { AddressesOptions, CompressOptions, CorsOptions, SecurityHeadersOptions } from './scope.ts'
+import {
+  AddressesOptions,
+  CompressOptions,
+  CorsOptions,
+  PassHeadersOptions,
+  SecurityHeadersOptions
+} from './scope.ts'
 import { UpstreamOptions, upstreamFaults } from './upstream.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
@@ -60,6 +66,7 @@ export const ScopeOptions = Type.Object(
     cors: Type.Optional(CorsOptions),
     securityHeaders: Type.Optional(SecurityHeadersOptions),
     compress: Type.Optional(CompressOptions),
+    passHeaders: Type.Optional(PassHeadersOptions),
     /** The issuer whose tokens the scope asks for. Without it the scope is public. */
     jwt: Type.Optional(Type.String()),
     /** While the gateway is overloaded, low is refused first, high last. */
@@ -145,6 +152,7 @@ export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   cors?: Input<typeof CorsOptions>
   securityHeaders?: Input<typeof SecurityHeadersOptions>
   compress?: Input<typeof CompressOptions>
+  passHeaders?: Input<typeof PassHeadersOptions>
 } & (
   | { routes: Routes; versions?: undefined; version?: undefined }
   | {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import Type from 'typebox'
+import { isDroppedByDefault, isGatewaysOwn } from '../plugins/header-names.ts'
 import { withDefault } from './defaults.ts'
 
 /** Patterns that a scope has by its options alone. */
@@ -88,3 +89,13 @@ export const CompressOptions = Type.Object(
   { additionalProperties: false }
 )
 export type CompressOptions = Type.Static<typeof CompressOptions>
+
+/** Request headers that reach services although the gateway drops them unless told otherwise. */
+export const PassHeadersOptions = Type.Array(
+  Type.Refine(
+    Token,
+    value => isDroppedByDefault(value.toLowerCase()) && !isGatewaysOwn(value.toLowerCase()),
+    () =>
+      'must be a header that is dropped by default, such as X-HTTP-Method-Override, and not one of the gateway'
+  )
+)
