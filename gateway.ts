@@ -16,6 +16,7 @@ import connections from './plugins/connections.ts'
 import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
+import { toOriginForm } from './plugins/host.ts'
 import http from './plugins/http.ts'
 import { Http1Response } from './plugins/http1.ts'
 import http2 from './plugins/http2.ts'
@@ -81,6 +82,7 @@ export async function buildGateway(
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
+    rewriteUrl: toOriginForm,
     genReqId: createRequestIds(),
     // No hook has seen it, so neither is its framing known to be good.
     frameworkErrors: (error, request, reply) =>

@@ -3,7 +3,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { compileEdit, type EditDefinition } from './edit.ts'
-import { toClientHeaders, toUpstreamHeaders } from './headers.ts'
+import { dropPlainHsts, toClientHeaders, toUpstreamHeaders } from './headers.ts'
 import { hasDotSegment, isSafeTarget } from './path.ts'
 import type { Headers } from './upstream/call.ts'
 import { UnsafePath } from './upstream/errors.ts'
@@ -128,9 +128,10 @@ function counted(payload: Readable, limit: number): Readable {
 function ignore(): void {}
 
 function toEdited(edit: (headers: Headers) => void) {
-  return (inbound: Headers) => {
-    const headers = toClientHeaders(inbound)
+  return (inbound: Headers, request: FastifyRequest) => {
+    const headers = toClientHeaders(inbound, request)
     edit(headers)
+    dropPlainHsts(headers, request)
     return headers
   }
 }

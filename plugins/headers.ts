@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { clientAddress, NO_ADDRESS, toAddress } from './client-address.ts'
 import { consumerOf } from './consumer.ts'
 import { FRAMING, HOP_BY_HOP, isClientsToSend, isDropped } from './header-names.ts'
+import { isHost, protocolOf } from './host.ts'
 import { issuedBy, type User } from './jwt/user.ts'
 import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
@@ -27,7 +28,6 @@ const ENTITY = new Set([
 ])
 
 const PSEUDONYM = 'sluice'
-const HOST = /^[\w.:[\]-]{1,255}$/
 
 export { isClientsToSend }
 
@@ -62,16 +62,24 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
 /** Of an answer: what is between gateway and service, and the id that the gateway has given. */
 const NOT_THE_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
 
-/** The upstream's headers as a client gets them. */
-export function toClientHeaders(inbound: Headers): Headers {
+/** Returns the upstream's headers as a client gets them. */
+export function toClientHeaders(inbound: Headers, request: FastifyRequest): Headers {
   const named = connectionNamed(inbound.connection)
   const headers: Headers = {}
   for (const name in inbound) {
     if (NOT_THE_CLIENTS.has(name) || named?.includes(name)) continue
     headers[name] = inbound[name]
   }
+  dropPlainHsts(headers, request)
   return headers
 }
+
+/** RFC 6797, 7.2: Strict-Transport-Security is not sent over plain HTTP. */
+export function dropPlainHsts(headers: Headers, request: FastifyRequest): void {
+  if (headers[HSTS] !== undefined && protocolOf(request) !== 'https') delete headers[HSTS]
+}
+
+const HSTS = 'strict-transport-security'
 
 /** What the gateway says to clients by itself. */
 const GATEWAYS_ANSWER = new Set([
@@ -144,12 +152,6 @@ export function stickyHeader(request: FastifyRequest, name: string, headers: Hea
   return own[name]
 }
 
-/** Of a trusted proxy too, only what is one. */
-function protocolOf({ protocol, raw }: FastifyRequest): 'http' | 'https' {
-  if (protocol === 'http' || protocol === 'https') return protocol
-  return (raw.socket as { encrypted?: boolean } | null)?.encrypted ? 'https' : 'http'
-}
-
 /** The port that the client asked for. */
 function portOf(host: string, protocol: string): string {
   const colon = host.lastIndexOf(':')
@@ -159,9 +161,9 @@ function portOf(host: string, protocol: string): string {
 
 /** A trusted proxy's `X-Forwarded-Host` is taken as it comes by Fastify; what is no host is not passed on as one. */
 function hostOf(request: FastifyRequest): string {
-  if (HOST.test(request.host)) return request.host
+  if (isHost(request.host)) return request.host
   const host = request.headers.host ?? ''
-  return HOST.test(host) ? host : ''
+  return isHost(host) ? host : ''
 }
 
 /** The client's address, and the trusted hops up to here (RFC 7239). Untrusted ones were never in `request.ips`. */

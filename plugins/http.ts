@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from './client-error.ts'
 import { hasBody } from './exchange.ts'
+import { isHost, protocolOf, schemeOf } from './host.ts'
 import { STATUS_CODES } from './node-http.ts'
 import { readingsOf } from './path.ts'
 import { UnsafePath } from './upstream/errors.ts'
@@ -52,9 +53,6 @@ const UnknownCoding = createError(
 )
 const UnknownVersion = createError('SLUICE_UNKNOWN_VERSION', 'HTTP version not supported', 505, Error, false)
 
-/** RFC 3986, 3.2.2, without what no host on the net has: userinfo, escapes, sub-delimiters. */
-const HOST = /^(?:[\w.~-]{1,255}|\[[\da-fA-F:.]{2,45}\])(?::\d{0,5})?$/
-const ABSOLUTE = /^(https?):\/\/([^/?#]*)(\/.*)$/i
 const SLASH = 47
 
 async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptions) {
@@ -109,7 +107,7 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
 
   // Of two lines node makes one value, which is no host.
   const host = isHttp2 ? (headers.host ?? (headers[':authority'] as string | undefined)) : headers.host
-  if (host === undefined ? !isOld : !HOST.test(host)) return BadHost
+  if (host === undefined ? !isOld : !isHost(host)) return BadHost
   if (!isTarget(raw, request)) return BadTarget
   if (isHttp2) return isMet(headers.expect) ? undefined : UnknownExpectation
 
@@ -128,19 +126,14 @@ function isMet(expect: string | undefined): boolean {
   return expect === undefined || expect.toLowerCase() === '100-continue'
 }
 
-/** RFC 9112, 3.2. An absolute target is made what the router and the service know, if it is of this host. */
+/** RFC 9112, 3.2. An absolute target of this host has become one in origin form before it was routed: see host.ts. */
 function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
   const url = raw.url as string
   if (url.charCodeAt(0) !== SLASH) {
-    if (url === '*') return raw.method === 'OPTIONS'
-    const [, scheme, authority, path] = ABSOLUTE.exec(url) ?? []
-    if (
-      scheme?.toLowerCase() !== request.protocol ||
-      authority?.toLowerCase() !== raw.headers.host?.toLowerCase()
-    )
-      return false
-    raw.url = path
+    if (url !== '*' || raw.method !== 'OPTIONS') return false
   }
+  const scheme = schemeOf(raw)
+  if (scheme !== undefined && scheme !== protocolOf(request)) return false
   if (!url.includes('#') && !url.includes('\\')) return true
   // The router ends the path at a fragment; some services take a backslash for a slash.
   return !/^[^?]*\\|#/.test(url)

@@ -2,6 +2,7 @@ import { constants, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { isSameHost } from './host.ts'
 
 /**
  * HTTP/2 in front (RFC 9113), made to mean what HTTP/1.1 means to everything behind it. Registered with `listen.http2`
@@ -37,7 +38,7 @@ async function http2(fastify: FastifyInstance, { requestTimeout, maxHeaderSize }
     if (stream.session?.pendingSettingsAck && sizeOf(raw.rawHeaders) > maxHeaderSize)
       return done(new HeadTooLarge())
     // RFC 9113, 8.3.1.
-    if (host !== undefined && authority !== undefined && host.toLowerCase() !== authority.toLowerCase())
+    if (host !== undefined && authority !== undefined && !isSameHost(host, authority, 'https'))
       return done(new AmbiguousHost())
     if (!stream.endAfterHeaders) {
       // Fastify takes a body of no type and no length for none: in HTTP/2 only the frames say that there is one.

@@ -2,8 +2,12 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { SecurityHeadersOptions } from '../schemas/scope.ts'
+import { protocolOf } from './host.ts'
 
-/** Security headers for a scope, by @fastify/helmet, as they fit an API. What the service says itself stands. */
+/**
+ * Security headers for a scope, by @fastify/helmet, as they fit an API. What the service says itself stands.
+ * `Strict-Transport-Security` is for clients that came by https (RFC 6797, 7.2), as `trustProxy` has it.
+ */
 async function securityHeaders(fastify: FastifyInstance, { hsts, policy }: SecurityHeadersOptions) {
   await fastify.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: policy },
@@ -13,6 +17,11 @@ async function securityHeaders(fastify: FastifyInstance, { hsts, policy }: Secur
     crossOriginOpenerPolicy: false,
     originAgentCluster: false
   })
+  if (hsts > 0)
+    fastify.addHook('onRequest', (request, reply, done) => {
+      if (protocolOf(request) !== 'https') reply.raw.removeHeader('strict-transport-security')
+      done()
+    })
 }
 
 export default fp(securityHeaders, { name: 'sluice-security-headers', fastify: '5.x' })

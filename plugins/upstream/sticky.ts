@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import type { BalanceOptions } from '../../schemas/endpoints.ts'
+import { protocolOf } from '../host.ts'
 
 /**
  * Stickiness by a cookie of the gateway's own. It names an endpoint by a keyed hash, so it tells a client nothing, and a
@@ -31,7 +32,7 @@ export function createSticky<Member extends { readonly url: string }>(
       const others = [reply.getHeader('set-cookie') ?? []].flat().map(String)
       reply.removeHeader('set-cookie')
       for (const other of others) if (!other.startsWith(start)) reply.header('set-cookie', other)
-      const secure = reply.request.protocol === 'https' ? '; Secure' : ''
+      const secure = protocolOf(reply.request) === 'https' ? '; Secure' : ''
       reply.header('set-cookie', `${start}${nameOf(member)}; Path=/; HttpOnly; SameSite=Lax${secure}`)
     }
   }

@@ -87,7 +87,7 @@ async function versions(fastify: FastifyInstance, { now = Date.now }: { now?: ()
     mustMatchWhenDerived: false,
     validate: () => {},
     deriveConstraint: ((request: Parameters<ReadChoice>[0]) => {
-      const url = pathOf(request.url as string)
+      const url = request.url as string
       for (const { prefix, versionOf } of shared)
         if (url.startsWith(prefix) && isSegmentEnd(url.charCodeAt(prefix.length))) return versionOf(request)
       return undefined
@@ -216,11 +216,6 @@ export const useVersion = fp(
   },
   { name: 'sluice-version-use', fastify: '5.x', dependencies: ['sluice-version'] }
 )
-
-/** The router asks before the http plugin has taken the host off an absolute target. */
-function pathOf(url: string): string {
-  return url.charCodeAt(0) === SLASH ? url : url.replace(/^https?:\/\/[^/]*/i, '')
-}
 
 const SLASH = 47
 

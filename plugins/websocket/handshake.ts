@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import createError from '@fastify/error'
 import type { FastifyRequest } from 'fastify'
+import { isSameHost, protocolOf } from '../host.ts'
 import type { ProblemError } from '../problem.ts'
 import type { UpstreamResponse } from '../upstream/call.ts'
 import { UpstreamNonsense } from '../upstream/errors.ts'
@@ -25,6 +26,8 @@ const OriginRefused = createError('SLUICE_ORIGIN_REFUSED', 'The origin is not al
 
 /** 16 bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/
+/** As browsers write one (RFC 6454, 6.2). */
+const ORIGIN = /^([a-z]+):\/\/([^/?#]+)$/
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /** RFC 9110, 15.5.22. */
@@ -46,7 +49,9 @@ export function checkRequest(request: FastifyRequest, head: Buffer, allowOrigins
   const { origin } = headers
   // Only browsers send one, and they send cookies to whomever a page names (RFC 6455, 10.2).
   if (origin === undefined || allowOrigins.includes('*') || allowOrigins.includes(origin)) return
-  if (origin !== `${request.protocol}://${request.host}`) throw new OriginRefused()
+  const protocol = protocolOf(request)
+  const [, scheme, host] = ORIGIN.exec(origin) ?? []
+  if (scheme !== protocol || !isSameHost(host as string, request.host, protocol)) throw new OriginRefused()
 }
 
 /** @throws UpstreamNonsense if the service agreed to something else. */

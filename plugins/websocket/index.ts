@@ -8,6 +8,7 @@ import findMyWay from 'find-my-way'
 import { evenly } from '../drain.ts'
 import { remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
+import { toOriginForm } from '../host.ts'
 import { expires } from '../jwt/index.ts'
 import type { ServerResponse } from '../node-http.ts'
 import type { ProblemError } from '../problem.ts'
@@ -166,10 +167,10 @@ async function websocket(fastify: FastifyInstance) {
       shouldUpgradeCallback: (request: IncomingMessage) => boolean
     }
     // To any other route it is a request like others, whose wish for another protocol is ignored (RFC 9110, 7.8).
-    server.shouldUpgradeCallback = ({ headers, method, url }) =>
-      headers.upgrade?.toLowerCase() === 'websocket' &&
-      method === 'GET' &&
-      routes.find('GET', (url as string).split('?', 1)[0] as string) !== null
+    server.shouldUpgradeCallback = request =>
+      request.headers.upgrade?.toLowerCase() === 'websocket' &&
+      request.method === 'GET' &&
+      routes.find('GET', toOriginForm(request).split('?', 1)[0] as string) !== null
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       // Ahead of the answer to another request, which node no longer serves: nobody means that.
       if ((socket as { _httpMessage?: unknown })._httpMessage)
@@ -218,7 +219,7 @@ function accept(reply: FastifyReply, headers: Headers, client: Duplex): void {
   reply.hijack()
   reply.raw.writeHead(101, {
     ...reply.getHeaders(),
-    ...toClientHeaders(headers),
+    ...toClientHeaders(headers, reply.request),
     'x-request-id': reply.request.id,
     connection: 'Upgrade',
     upgrade: 'websocket'

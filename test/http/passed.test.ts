@@ -68,7 +68,30 @@ t.test('a target is sent as it was written (RFC 9112, 3.2)', async t => {
   }
   const absolute = await exchange(url, service, `GET http://G.example/echo/a%2Fb?c HTTP/1.1\r\n${HOST}\r\n`)
   t.equal(absolute.received.target, '/a%2Fb?c', 'of the absolute form the path (RFC 9112, 3.2.2)')
+  const port = await exchange(url, service, `GET http://g.example:80/echo/a HTTP/1.1\r\n${HOST}\r\n`)
+  t.equal(port.received.target, '/a', 'with the port that its scheme has anyway (RFC 9110, 4.2.3)')
 })
+
+t.test(
+  'an absolute target without a path means the root, wherever its query points (RFC 9110, 4.2.3)',
+  async t => {
+    const service = await startRecorder(t)
+    const { url } = await startEcho(t, service.url)
+    for (const [line, status] of [
+      ['GET http://g.example', 404],
+      ['GET HTTP://G.example', 404],
+      ['GET http://g.example?x', 404],
+      ['GET http://g.example?x=/echo/x', 404],
+      ['OPTIONS http://g.example', 204],
+      ['OPTIONS http://g.example/', 404]
+    ] as const) {
+      const client = new Client(url).write(`${line} HTTP/1.1\r\n${HOST}\r\n`, 'GET')
+      t.equal((await client.answer()).status, status, line)
+      client.end()
+    }
+    t.equal(service.received.length, 0)
+  }
+)
 
 t.test('a body is sent whole, and ends where it ended (RFC 9112, 6)', async t => {
   const service = await startRecorder(t)

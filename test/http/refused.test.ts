@@ -169,7 +169,19 @@ const TARGETS: Case[] = [
   ['absolute form with another scheme', get('GET https://g.example/echo/x HTTP/1.1'), 400, '9110 7.4'],
   ['absolute form of no HTTP', get('GET ftp://g.example/echo/x HTTP/1.1'), 400, '9112 3.2.2'],
   ['absolute form without a host', get('GET http:///echo/x HTTP/1.1'), 400, '9110 4.2.1'],
-  ['absolute form without a path', get('GET http://g.example HTTP/1.1'), 400, '9112 3.2.2'],
+  [
+    'absolute form of another host without a path',
+    get('GET http://evil.example HTTP/1.1'),
+    400,
+    '9112 3.2.2'
+  ],
+  [
+    'absolute form of another host whose query has a path',
+    get('GET http://evil.example?x=/echo/x HTTP/1.1'),
+    400,
+    '9112 3.2.2'
+  ],
+  ['absolute form with a fragment', get('GET http://g.example#/echo/x HTTP/1.1'), 400, '9112 3.2.2'],
   ['asterisk form of a GET', get('GET * HTTP/1.1'), 400, '9112 3.2.4'],
   ['authority form of a GET', get('GET g.example:80 HTTP/1.1'), 400, '9112 3.2.3'],
   ['a relative path', get('GET echo/x HTTP/1.1'), 400, '9112 3.2'],
@@ -205,7 +217,13 @@ const HOSTS: Case[] = [
       '%00',
       'h\xe9',
       '<h>',
-      'h:80:80'
+      'h:80:80',
+      'h:65536',
+      'h:99999',
+      '[::1]:70000',
+      '[1.2.3.4]',
+      '[:::]',
+      '[::1::2]'
     ],
     value => [
       `Host ${JSON.stringify(value)}`,

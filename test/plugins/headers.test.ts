@@ -178,6 +178,24 @@ t.test('a trusted proxy is believed in nothing that is no address, no scheme and
   t.equal(headers.forwarded, 'for=127.0.0.1;host="shop.example:8443";proto=http')
 })
 
+t.test('the scheme that a trusted proxy names has no case (RFC 3986, 3.1)', async t => {
+  const url = await start(t, { trustProxy: ['127.0.0.1'] })
+  for (const [value, protocol, port] of [
+    ['HTTPS', 'https', '443'],
+    ['Https', 'https', '443'],
+    ['http, HTTPS', 'https', '443'],
+    ['HTTP', 'http', '80'],
+    ['wss', 'http', '80']
+  ] as const) {
+    const headers = await received(url, { 'x-forwarded-proto': value, 'x-forwarded-host': 'shop.example' })
+    t.equal(headers['x-forwarded-proto'], protocol, value)
+    t.equal(headers['x-forwarded-port'], port, value)
+    t.match(headers.forwarded, `proto=${protocol}`, value)
+  }
+  const headers = await received(url, { 'x-forwarded-host': 'shop.example:99999' })
+  t.equal(headers['x-forwarded-host'], 'gateway.example', 'a port that there cannot be')
+})
+
 t.test('who is not in trustProxy is believed in nothing', async t => {
   const url = await start(t, { trustProxy: ['10.0.0.0/8'] })
   const headers = await received(url, {

@@ -53,7 +53,10 @@ t.test("a service gets one trace a request: the client's, or a new one; state on
     traceparent: good,
     tracestate: 'a=1,b@c=2'
   })
-  for (const tracestate of ['nonsense', 'a=1,a=2', 'A=1', `a=${'x'.repeat(300)}`, ','])
+  const longest = Array.from({ length: 32 }, (_, i) => `k${i}=v`).join(',')
+  for (const tracestate of ['a=1,a=2', 'a=1, b=2 , ,a=3', longest])
+    t.same(await ask({ traceparent: good, tracestate }), { traceparent: good, tracestate }, tracestate)
+  for (const tracestate of ['nonsense', 'A=1', `a=${'x'.repeat(300)}`, ',', `${longest},more=v`])
     t.same(await ask({ traceparent: good, tracestate }), { traceparent: good }, tracestate)
   const made = await ask({ traceparent: 'nonsense', tracestate: 'a=1' })
   t.match(made.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)

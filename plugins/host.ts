@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http'
+import { isIPv6 } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+
+/** Scheme, host and target of a request: what they may be, and in one form for all who compare them. */
+
+/** RFC 3986, 3.2.2, without what no host on the net has: userinfo, escapes, sub-delimiters. */
+const HOST = /^(?:[\w.~-]{1,255}|\[([\da-fA-F:.]{2,45})\])(?::(\d{0,5}))?$/
+const NAME = /^[\w.~-]{1,255}$/
+const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/i
+const SLASH = 47
+const MAX_PORT = 65_535
+
+/** True for a name, or an address, with or without a port. */
+export function isHost(value: string): boolean {
+  if (NAME.test(value)) return true
+  const match = HOST.exec(value)
+  if (match === null) return false
+  const [, ipv6, port] = match
+  return (ipv6 === undefined || isIPv6(ipv6)) && (port === undefined || Number(port) <= MAX_PORT)
+}
+
+/** True if both name the same host and port; `scheme` gives the port that is left out (RFC 9110, 4.2.3). */
+export function isSameHost(one: string, other: string, scheme: string): boolean {
+  return one === other || withPort(one, scheme) === withPort(other, scheme)
+}
+
+function withPort(host: string, scheme: string): string {
+  const port = scheme === 'https' ? 443 : 80
+  const lower = host.toLowerCase()
+  const colon = lower.lastIndexOf(':')
+  if (colon === -1 || lower.endsWith(']')) return `${lower}:${port}`
+  return `${lower.slice(0, colon)}:${Number(lower.slice(colon + 1)) || port}`
+}
+
+/**
+ * Returns how the client reached the gateway, or a trusted proxy before it. Schemes have no case (RFC 3986, 3.1), and
+ * what is neither http nor https is not believed.
+ */
+export function protocolOf({
+  protocol,
+  raw
+}: { protocol: string } & Pick<FastifyRequest, 'raw'>): 'http' | 'https' {
+  if (protocol === 'http' || protocol === 'https') return protocol
+  const given = protocol.trim().toLowerCase()
+  if (given === 'http' || given === 'https') return given
+  return (raw.socket as { encrypted?: boolean } | null)?.encrypted ? 'https' : 'http'
+}
+
+/** The scheme of a target in absolute form, once that has been replaced. */
+const scheme = Symbol('sluice.scheme')
+type AbsoluteMessage = IncomingMessage & { [scheme]?: string }
+
+/**
+ * Fastify's `rewriteUrl`: the target in origin form (RFC 9112, 3.2.1), before it is routed. An absolute one of another
+ * host stays as it is, and is refused later.
+ */
+export function toOriginForm(raw: IncomingMessage): string {
+  const url = raw.url as string
+  if (url.charCodeAt(0) === SLASH) return url
+  const [, given, authority, rest] = ABSOLUTE.exec(url) ?? []
+  const { host } = raw.headers
+  if (
+    given === undefined ||
+    host === undefined ||
+    !isSameHost(authority as string, host, given.toLowerCase())
+  )
+    return url
+  ;(raw as AbsoluteMessage)[scheme] = given.toLowerCase()
+  // RFC 9112, 3.2.4 and RFC 9110, 4.2.3: an empty path is `/`, of OPTIONS `*`.
+  if (rest === '') return raw.method === 'OPTIONS' ? '*' : '/'
+  return rest?.startsWith('/') ? rest : `/${rest}`
+}
+
+/** The scheme that the client wrote in its target; undefined in origin form. */
+export function schemeOf(raw: IncomingMessage): string | undefined {
+  return (raw as AbsoluteMessage)[scheme]
+}
