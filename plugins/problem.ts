@@ -15,7 +15,7 @@ import { STATUS_CODES } from './node-http.ts'
 export interface ProblemError extends FastifyError {
   /** Extension members of the problem (RFC 9457, 3.2). */
   problem?: Record<string, unknown>
-  headers?: Record<string, string>
+  headers?: Record<string, string | string[]>
 }
 
 export interface Problem {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import createError from '@fastify/error'
 import type { FastifyRequest } from 'fastify'
+import { isServicesToSend, toClientHeaders } from '../headers.ts'
 import { isSameHost, protocolOf } from '../host.ts'
 import type { ProblemError } from '../problem.ts'
 import type { UpstreamResponse } from '../upstream/call.ts'
-import { UpstreamNonsense } from '../upstream/errors.ts'
+import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
 
 /** The opening handshake (RFC 6455, 4), as the gateway asks it of a client, and checks it of a service. */
 
@@ -68,4 +69,25 @@ export function checkAnswer(request: FastifyRequest, { headers }: UpstreamRespon
     !isOffered
   )
     throw new UpstreamNonsense({ cause: new Error('it agreed to another handshake') })
+}
+
+/** Headers of the service's body, which is replaced, and of a handshake that was agreed to. */
+const OF_BODY =
+  /^(?:content-.*|digest|repr-digest|etag|last-modified|accept-ranges|sec-websocket-(?:accept|extensions|protocol))$/
+
+/**
+ * Returns a service's refusal of a handshake as the client gets it: its status with its headers, which may say what to do
+ * (RFC 9110, 11.6.1: `WWW-Authenticate`; RFC 6455, 4.2.2: `Sec-WebSocket-Version`), and a body of the gateway's own.
+ */
+export function refusalOf({ statusCode, headers }: UpstreamResponse, request: FastifyRequest): Error {
+  if (statusCode < 400)
+    return new UpstreamNonsense({ cause: new Error(`it answered ${statusCode} to a handshake`) })
+  const error = upstreamStatus(statusCode, headers)
+  const passed: ProblemError['headers'] = {}
+  for (const [name, value] of Object.entries(toClientHeaders(headers, request)))
+    if (value !== undefined && isServicesToSend(name) && !OF_BODY.test(name)) passed[name] = value
+  // RFC 9110, 15.5.22. The service's own Upgrade is for the connection to the gateway.
+  if (statusCode === 426) Object.assign(passed, { upgrade: 'websocket', connection: 'upgrade' })
+  error.headers = passed
+  return error
 }

@@ -14,10 +14,9 @@ import type { ServerResponse } from '../node-http.ts'
 import type { ProblemError } from '../problem.ts'
 import { RecordedResponse } from '../recorder/response.ts'
 import type { Headers, UpstreamResponse } from '../upstream/call.ts'
-import { UpstreamNonsense, upstreamStatus } from '../upstream/errors.ts'
 import type { UpstreamName } from '../upstream/index.ts'
 import { Expiries } from './expiry.ts'
-import { checkAnswer, checkRequest, upgradeRequired } from './handshake.ts'
+import { checkAnswer, checkRequest, refusalOf, upgradeRequired } from './handshake.ts'
 import { createTunnel, type Tunnel } from './tunnel.ts'
 
 /**
@@ -129,7 +128,7 @@ async function websocket(fastify: FastifyInstance) {
               service = response?.socket?.on('error', ignore)
               try {
                 if (error !== null) throw error
-                if (service === undefined) throw refusal(response as UpstreamResponse)
+                if (service === undefined) throw refusalOf(response as UpstreamResponse, request)
                 checkAnswer(request, response as UpstreamResponse)
               } catch (error) {
                 service?.destroy()
@@ -225,13 +224,6 @@ function accept(reply: FastifyReply, headers: Headers, client: Duplex): void {
     upgrade: 'websocket'
   } as Record<string, string>)
   reply.raw.end()
-}
-
-/** The service's own, where it is one. */
-function refusal({ statusCode, headers }: UpstreamResponse): Error {
-  return statusCode >= 400
-    ? upstreamStatus(statusCode, headers)
-    : new UpstreamNonsense({ cause: new Error(`it answered ${statusCode} to a handshake`) })
 }
 
 function tooMany(): ProblemError {

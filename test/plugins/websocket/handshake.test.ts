@@ -7,7 +7,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { buildGateway, resolveConfig } from '../../../gateway.ts'
 import forward from '../../../plugins/forward.ts'
-import { call, closedPort, startService } from '../../harness.ts'
+import { call, closedPort, startGateway, startService, startTcpService } from '../../harness.ts'
 import { until } from '../../until.ts'
 import { dial, refused, start, startEcho } from './echo.ts'
 
@@ -197,4 +197,84 @@ t.test('a client that leaves before the answer cancels the handshake', async t =
   socket.terminate()
   await until(() => closed === 1)
   t.pass('it is cancelled')
+})
+
+t.test('a refusal keeps the headers of the service, but for those of its body', async t => {
+  const challenges = 'Bearer realm="feed", Basic realm="x"'
+  const body = 'no'
+  const head = [
+    'WWW-Authenticate: Bearer realm="feed"',
+    'WWW-Authenticate: Basic realm="x"',
+    'Retry-After: 7',
+    'Sec-WebSocket-Version: 13, 8',
+    'Set-Cookie: a=1',
+    'Set-Cookie: b=2',
+    'Cache-Control: no-store',
+    'X-Reason: because',
+    'Connection: close, X-Hop',
+    'X-Hop: 1',
+    'Proxy-Authenticate: Basic',
+    'Content-Type: text/plain',
+    'Content-Encoding: identity',
+    'ETag: "1"',
+    'RateLimit: 1',
+    `Content-Length: ${body.length}`
+  ]
+  for (const status of ['401 Unauthorized', '426 Upgrade Required', '503 Service Unavailable']) {
+    const service = await startTcpService(t, socket =>
+      socket.end(`HTTP/1.1 ${status}\r\n${head.join('\r\n')}\r\n\r\n${body}`)
+    )
+    const { url } = await start(t, service)
+    const { status: told, headers, json } = await refused(dial(t, url))
+    t.equal(told, Number(status.slice(0, 3)))
+    t.equal(json.status, told)
+    t.match(headers, {
+      'content-type': 'application/problem+json',
+      'www-authenticate': challenges,
+      'retry-after': '7',
+      'sec-websocket-version': '13, 8',
+      'set-cookie': ['a=1', 'b=2'],
+      'cache-control': 'no-store',
+      'x-reason': 'because',
+      upgrade: told === 426 ? 'websocket' : undefined
+    })
+    for (const name of ['x-hop', 'proxy-authenticate', 'content-encoding', 'etag', 'ratelimit'])
+      t.notOk(headers[name], `${told}: ${name}`)
+  }
+})
+
+t.test("the gateway's own origin has its default port or not, and no case", async t => {
+  const { url: service } = await startEcho(t)
+  const gateway = await startGateway(t, {
+    trustProxy: ['127.0.0.1'],
+    upstreams: { products: { url: service } },
+    scopes: {
+      feed: {
+        prefix: '/feed',
+        routes: async app => {
+          app.websocket({ url: '/live', upstream: 'products', prefix: '/socket' })
+        }
+      }
+    }
+  })
+  const connects = async (origin: string, host: string, protocol: string) => {
+    const socket = dial(t, gateway.url, [], {
+      origin,
+      headers: { 'x-forwarded-host': host, 'x-forwarded-proto': protocol }
+    })
+    return Promise.race([
+      once(socket, 'open').then(() => true),
+      once(socket, 'unexpected-response').then(() => false)
+    ])
+  }
+  t.ok(await connects('https://shop.example', 'shop.example', 'HTTPS'))
+  t.ok(await connects('https://shop.example', 'Shop.Example:443', 'https'))
+  t.ok(await connects('http://shop.example:8080', 'shop.example:8080', 'http'))
+  for (const origin of [
+    'http://shop.example',
+    'https://shop.example:444',
+    'https://shop.example.evil.example',
+    'null'
+  ])
+    t.notOk(await connects(origin, 'shop.example', 'https'), origin)
 })
