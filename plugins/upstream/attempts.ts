@@ -10,7 +10,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
 import { unavailable } from './errors.ts'
 import { Replay } from './replay.ts'
-import { type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
+import { isGoneAway, type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
 
 export interface UpstreamRequest {
   exchange: Exchange
@@ -31,6 +31,8 @@ export interface Guards {
   readonly bulkhead: Bulkhead
   readonly endpoints: Endpoints
   readonly policy: RetryPolicy
+  /** A service may refuse a request of any method after it was sent. */
+  readonly isHttp2?: boolean
   /** Milliseconds; 0: none. */
   readonly timeout: number
   readonly idleTimeout: number
@@ -85,7 +87,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   start(hasWaited: boolean): void {
-    const { breaker, bulkhead, policy, timeout, refuse } = this.#guards
+    const { breaker, bulkhead, policy, timeout, isHttp2 = false, refuse } = this.#guards
     const { exchange, method, body } = this.#request
     if (hasWaited) {
       // The breaker may have opened since.
@@ -100,7 +102,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       this.#permit = permit
       this.#startedAt = performance.now()
     }
-    if (isStream(body) && policy.attempts > 0 && (policy.repeats(method) || timeout > 0))
+    if (isStream(body) && policy.attempts > 0 && (policy.repeats(method) || timeout > 0 || isHttp2))
       this.#replay = new Replay(body, policy.maxBody)
     policy.budget.call(this.#startedAt)
     this.#attempt()
@@ -147,7 +149,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       const isAtOnce = (reason === 'connect' || reason === 'reset') && this.#hasAnother()
       const delay = reason === undefined ? undefined : this.#delayOf(reason, undefined, isAtOnce)
       if (delay !== undefined) {
-        this.#leave(outcome)
+        this.#leave(outcome, isGoneAway(error) ? 'neutral' : outcome)
         this.#again(isAtOnce ? 0 : delay)
         return
       }
@@ -195,9 +197,9 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const { policy, breaker, counts } = this.#guards
     const { exchange, method, body } = this.#request
     if (this.#retries >= policy.attempts || !policy.retries(reason)) return undefined
-    // After a connection that was not made any request may be sent, and its body is as it was.
-    const wasSent = reason !== 'connect'
-    if (wasSent && !policy.repeats(method)) return undefined
+    const { wasSent } = this.#call as Call
+    // What was not processed may be sent again whatever it is: no connection was made, or HTTP/2 says so.
+    if (reason !== 'connect' && !policy.repeats(method)) return undefined
     if (isStream(body) && (this.#replay === undefined ? wasSent : !this.#replay.canReplay)) return undefined
     // A trial is one request; and to a service that is known to be down nothing is sent twice.
     if (breaker.state !== 'closed' || exchange.reason !== undefined || exchange.clientGone) return undefined
@@ -252,13 +254,13 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#guards.durations?.observe(outcome, ms)
   }
 
-  /** The endpoint has done what it could. */
-  #leave(outcome: Outcome): void {
+  /** The endpoint has done what it could. `reported`: what that says of the endpoint. */
+  #leave(outcome: Outcome, reported = outcome): void {
     const endpoint = this.#endpoint as Endpoint
     this.#ms ??= performance.now() - this.#startedAt
     clearTimeout(this.#passing)
     endpoint.inFlight--
-    if (!this.#hasPassed || outcome === 'failure') this.#record(outcome)
+    if (!this.#hasPassed || outcome === 'failure') this.#record(reported)
     this.#call = undefined
     if (outcome !== 'failure' && outcome !== 'answered') return
     if (this.#tried === undefined) this.#tried = [endpoint]

@@ -106,13 +106,21 @@ const LOST = new Set([
   'UND_ERR_SOCKET'
 ])
 
+/** RFC 9113, 8.7: a request that was sent and not processed. */
+const UNPROCESSED = new Set(['HTTP2_GONE_AWAY', 'HTTP2_STREAM_REFUSED'])
+
+/** True if the service closed the connection before it came to the request: no fault of an endpoint. */
+export function isGoneAway({ cause }: Error): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === 'HTTP2_GONE_AWAY'
+}
+
 /** Why an attempt failed, as far as another one could do better; undefined if it could not. */
 export function retryReason(error: Error, wasSent: boolean): RetryReason | undefined {
   if (error instanceof UpstreamTimeout) return wasSent ? 'timeout' : 'connect'
   if (!(error instanceof UpstreamFailed)) return undefined
-  if (!wasSent) return 'connect'
-  // A service that speaks no HTTP will not learn it.
   const { code = '', message } = (error.cause ?? {}) as Partial<NodeJS.ErrnoException>
+  if (!wasSent || UNPROCESSED.has(code)) return 'connect'
+  // A service that speaks no HTTP will not learn it.
   return LOST.has(code) && message !== 'bad response' && message !== 'bad upgrade' ? 'reset' : undefined
 }
 

@@ -73,6 +73,7 @@ export function createUpstream(
     bulkhead,
     endpoints,
     policy,
+    isHttp2: options.http2,
     timeout,
     idleTimeout,
     collect,

@@ -2,14 +2,19 @@ import createError from '@fastify/error'
 
 /** Why a request over HTTP/2 has no complete response. For the log: clients get what `upstreamError` makes of it. */
 
-/** The service has not processed the request, which may be sent again whatever its method (RFC 9113, 8.7). */
-export const NotProcessed = createError(
-  'HTTP2_NOT_PROCESSED',
-  'the service did not process the request: %s',
+/**
+ * The service has not processed the request, which may be sent again whatever its method (RFC 9113, 8.7): its stream
+ * was refused, or comes after the last one of a GOAWAY.
+ */
+export const StreamRefused = createError(
+  'HTTP2_STREAM_REFUSED',
+  'the service refused the stream',
   502,
   Error,
   false
 )
+export const GoneAway = createError('HTTP2_GONE_AWAY', 'the service closes the connection', 502, Error, false)
+
 export const StreamReset = createError(
   'HTTP2_STREAM_RESET',
   'the service reset the stream with %s',

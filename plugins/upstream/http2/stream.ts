@@ -2,7 +2,7 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'nod
 import type { Readable } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
 import { type BodySender, sendBody } from './body.ts'
-import { ConnectionLost, MalformedResponse, NotProcessed, StreamReset } from './errors.ts'
+import { ConnectionLost, GoneAway, MalformedResponse, StreamRefused, StreamReset } from './errors.ts'
 import type { RequestHead } from './request-head.ts'
 
 const {
@@ -141,7 +141,7 @@ export class RequestStream implements Dispatcher.DispatchController {
   /** Called for streams that a GOAWAY excludes. */
   markUnprocessed(): void {
     this.#isUnprocessed = true
-    this.#fail(new NotProcessed('it goes away'))
+    this.#fail(new GoneAway())
   }
 
   #send(body: Readable, stream: ClientHttp2Stream): void {
@@ -224,8 +224,8 @@ export class RequestStream implements Dispatcher.DispatchController {
   #whatEnded(): Error {
     const { id, rstCode = 0 } = this.#stream as ClientHttp2Stream
     const cause: NodeJS.ErrnoException | undefined = this.#error
-    if (this.#isUnprocessed || id === undefined) return new NotProcessed('it goes away', { cause })
-    if (rstCode === NGHTTP2_REFUSED_STREAM && !this.#hasHead) return new NotProcessed('it refused the stream')
+    if (this.#isUnprocessed || id === undefined) return new GoneAway({ cause })
+    if (rstCode === NGHTTP2_REFUSED_STREAM && !this.#hasHead) return new StreamRefused()
     // nghttp2 has ended the connection: what came is no HTTP/2.
     if (cause?.code === 'ERR_HTTP2_ERROR') return new MalformedResponse(cause.message, { cause })
     if (this.#owner.isLost) return new ConnectionLost({ cause })
