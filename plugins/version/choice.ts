@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import createError from '@fastify/error'
 import type { VersionChoiceOptions } from '../../schemas/version.ts'
 import type { ProblemError } from '../problem.ts'
+import { type Preference, weigh } from './preference.ts'
 
 const Unknown = createError('SLUICE_VERSION_UNKNOWN', 'There is no such version', 400, Error, false)
 const Conflict = createError('SLUICE_VERSION_CONFLICT', 'Several versions are asked for', 400, Error, false)
@@ -13,35 +14,50 @@ export type Said = string | undefined | typeof UNKNOWN | typeof CONFLICT
 export const UNKNOWN = Symbol('unknown')
 export const CONFLICT = Symbol('conflict')
 
-export type ReadChoice = (request: IncomingMessage) => Said
+/** `inPath`: the version in the path, which the rest of the request must agree with. */
+export type ReadChoice = (request: IncomingMessage, inPath?: string) => Said
 
 /**
- * Reads from a request which of `names` it asks for. The `v` before a number may be left out, but in the path:
- * `Accept-Version: 2` is v2. Undefined if only the path chooses.
+ * Returns a function that reads which of `names`, oldest first, a request asks for. The `v` before a number may be left
+ * out, but in the path: `Accept-Version: 2` is v2. Undefined if only the path chooses.
  */
 export function createChoice(options: VersionChoiceOptions, names: string[]): ReadChoice | undefined {
   const byAlias = new Map<string, string>()
   for (const name of names) if (/^v\d/.test(name)) byAlias.set(name.slice(1), name)
   for (const name of names) byAlias.set(name, name)
+  const nameOf = (value: string) => byAlias.get(value)
 
   const sources: ((request: IncomingMessage) => readonly string[])[] = []
-  const { header, mediaType, query } = options
+  const { header, mediaType, query, default: fallback } = options
   if (header !== undefined) sources.push(headerReader(header.toLowerCase()))
-  if (mediaType !== undefined) sources.push(mediaTypeReader(mediaType))
   if (query !== undefined) sources.push(queryReader(query))
-  if (sources.length === 0) return undefined
+  if (sources.length === 0 && mediaType === undefined) return undefined
 
-  return request => {
-    let said: string | undefined
+  return (request, inPath) => {
+    let said = inPath
     for (const source of sources) {
       for (const value of source(request)) {
-        const name = byAlias.get(value)
+        const name = nameOf(value)
         if (name === undefined) return UNKNOWN
         if (said !== undefined && said !== name) return CONFLICT
         said = name
       }
     }
-    return said
+    const { accept } = request.headers
+    if (mediaType === undefined || accept === undefined || !accept.includes(';')) return said
+    const preference = weigh(accept, mediaType, nameOf)
+    if (preference === undefined) return said
+    if (said === undefined) return preferred(preference)
+    return preference.accepts(said) ? said : preference.isUnknown ? UNKNOWN : CONFLICT
+  }
+
+  /** Undefined for the default. */
+  function preferred({ best, isOpen, isUnknown, accepts }: Preference): Said {
+    if (isUnknown) return UNKNOWN
+    const isNamed = best.length > 0 && !(isOpen && fallback !== undefined)
+    if (isNamed) return best.length === 1 ? best[0] : CONFLICT
+    if (fallback === undefined || accepts(fallback)) return undefined
+    return names.findLast(accepts) ?? UNKNOWN
   }
 }
 
@@ -52,15 +68,6 @@ function headerReader(name: string) {
   return ({ headers }: IncomingMessage) => {
     const value = headers[name]
     return value === undefined ? NOTHING : [String(value)]
-  }
-}
-
-/** RFC 9110, 12.5.1: of every media range that has the parameter. */
-function mediaTypeReader(parameter: string) {
-  const pattern = new RegExp(`;[ \\t]*${parameter}=(?:"([^"]*)"|([^\\s;,"]*))`, 'gi')
-  return ({ headers: { accept } }: IncomingMessage) => {
-    if (accept === undefined || !accept.includes(';')) return NOTHING
-    return Array.from(accept.matchAll(pattern), ([, quoted, token]) => quoted ?? (token as string))
   }
 }
 

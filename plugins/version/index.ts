@@ -181,8 +181,8 @@ export const chooseVersion = fp(
     }
 
     function compare(request: FastifyRequest, _: FastifyReply, done: (error?: Error) => void): void {
-      const said = (read as ReadChoice)(request.raw)
-      if (said === undefined || said === served?.name) done()
+      const said = (read as ReadChoice)(request.raw, served?.name)
+      if (said === served?.name) done()
       else done(refusal(typeof said === 'string' ? CONFLICT : said, stillServed()))
     }
 
