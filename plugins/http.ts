@@ -7,7 +7,7 @@ import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from './client-error.ts'
 import { hasBody } from './exchange.ts'
 import { isHost, protocolOf, schemeOf } from './host.ts'
-import { STATUS_CODES } from './node-http.ts'
+import { refuseStream } from './http2-methods.ts'
 import { readingsOf } from './path.ts'
 import { UnsafePath } from './upstream/errors.ts'
 
@@ -29,7 +29,7 @@ const BadHost = createError(
   false
 )
 const BadTarget = createError('SLUICE_BAD_TARGET', 'The request target is not valid', 400, Error, false)
-const BadFraming = createError(
+export const BadFraming = createError(
   'SLUICE_BAD_FRAMING',
   'A body is not allowed here, or not in this form',
   400,
@@ -53,6 +53,7 @@ const UnknownCoding = createError(
 )
 const UnknownVersion = createError('SLUICE_UNKNOWN_VERSION', 'HTTP version not supported', 505, Error, false)
 
+const NOT_VISIBLE = /[^\x21-\x7e]/
 const SLASH = 47
 
 async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptions) {
@@ -60,7 +61,7 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
   const maxLines = maxHeadersCount * 2
 
   server.on('connect', (_request: IncomingMessage, socket: Socket | Http2ServerResponse) => {
-    if (socket instanceof Http2ServerResponse) return refuseStream(socket)
+    if (socket instanceof Http2ServerResponse) return refuseStream(socket, 501)
     socket.on('error', () => {})
     endInOrder(socket, rawProblem(501))
   })
@@ -92,24 +93,17 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
 
 export default fp(http, { name: 'sluice-http', fastify: '5.x', dependencies: ['sluice-exchange'] })
 
-/** What asks for a tunnel in HTTP/2 has a response, not a socket (RFC 9113, 8.5). */
-function refuseStream(response: Http2ServerResponse): void {
-  const title = STATUS_CODES[501]
-  response.writeHead(501, { 'content-type': 'application/problem+json' })
-  response.end(JSON.stringify({ type: 'about:blank', title, status: 501 }), () => response.stream.close())
-}
-
 function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Error) | undefined {
   const { headers, method } = raw
-  const isOld = raw.httpVersionMinor === 0
   const isHttp2 = 'stream' in raw
+  const isOld = !isHttp2 && raw.httpVersionMinor === 0
   if (raw.httpVersionMajor !== 1 && !isHttp2) return UnknownVersion
 
   // Of two lines node makes one value, which is no host.
   const host = isHttp2 ? (headers.host ?? (headers[':authority'] as string | undefined)) : headers.host
   if (host === undefined ? !isOld : !isHost(host)) return BadHost
   if (!isTarget(raw, request)) return BadTarget
-  if (isHttp2) return isMet(headers.expect) ? undefined : UnknownExpectation
+  if (isHttp2) return faultOfHttp2(raw)
 
   // RFC 9112, 6.1: whatever a proxy that knows no chunks made of it is not worth finding out.
   const coding = headers['transfer-encoding']
@@ -120,6 +114,14 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
   // RFC 9110, 9.3.1 and 9.3.8: a body that some read and others leave in the connection.
   if ((method === 'GET' || method === 'HEAD' || method === 'TRACE') && hasBody(raw)) return BadFraming
   return isOld || isMet(headers.expect) ? undefined : UnknownExpectation
+}
+
+/** What Node's parser refuses in HTTP/1.1, and lets through in HTTP/2. */
+function faultOfHttp2({ headers, url = '' }: IncomingMessage): (new () => Error) | undefined {
+  const scheme = headers[':scheme'] as string
+  // RFC 9113, 8.3.1: the path is that of RFC 3986, which is ASCII.
+  if (NOT_VISIBLE.test(url) || !/^https?$/i.test(scheme)) return BadTarget
+  return isMet(headers.expect) ? undefined : UnknownExpectation
 }
 
 function isMet(expect: string | undefined): boolean {

@@ -3,6 +3,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { isSameHost } from './host.ts'
+import { BadFraming } from './http.ts'
 
 /**
  * HTTP/2 in front (RFC 9113), made to mean what HTTP/1.1 means to everything behind it. Registered with `listen.http2`
@@ -68,7 +69,8 @@ async function http2(fastify: FastifyInstance, { requestTimeout, maxHeaderSize }
         })
       )
     }
-    done()
+    if (stream.endAfterHeaders || !BODILESS.has(raw.method)) return done()
+    refuseBody(raw, done)
   })
 }
 
@@ -78,6 +80,22 @@ function sizeOf(rawHeaders: string[]): number {
   let size = rawHeaders.length * 16
   for (const text of rawHeaders) size += text.length
   return size
+}
+
+/** Methods with which a body is refused, as over HTTP/1.1 (RFC 9110, 9.3.1, 9.3.2 and 9.3.8). */
+const BODILESS = new Set(['GET', 'HEAD', 'TRACE'])
+
+/** Calls back once the request has ended, or has brought content: an empty DATA frame is none. */
+function refuseBody(raw: Http2ServerRequest, done: (error?: Error) => void): void {
+  const onEnd = () => {
+    delete raw.headers['transfer-encoding']
+    done()
+  }
+  raw.once('data', () => {
+    raw.off('end', onEnd).pause()
+    done(new BadFraming())
+  })
+  raw.once('end', onEnd)
 }
 
 function cut(this: Http2ServerRequest): void {

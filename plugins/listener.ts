@@ -6,6 +6,7 @@ import type { HttpOptions } from '../schemas/http.ts'
 import type { Http2Options, ListenOptions } from '../schemas/listen.ts'
 import { readCertificates } from './certificates.ts'
 import { Http2Response } from './http2.ts'
+import { refuseUnknownMethods } from './http2-methods.ts'
 import { RecordedHttp2Response } from './recorder/response.ts'
 
 /**
@@ -34,7 +35,7 @@ export function listenerOptions(
             http1,
             isRecorded ? RecordedHttp2Response : Http2Response,
             { maxHeaderListSize: maxHeaderSize, ...(http2 === true ? HTTP2_DEFAULTS : http2) },
-            handler as never
+            refuseUnknownMethods(handler as never) as never
           )
     server.setTimeout(options.connectionTimeout as number)
     if (Number(options.maxRequestsPerSocket) > 0)

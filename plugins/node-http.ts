@@ -3,5 +3,6 @@
  * what it emits) load the undici within node, which a gateway has no other use for and would hold 15 MiB of
  * (docs/decisions/0024).
  */
-export const { STATUS_CODES, ServerResponse, createServer, request } = process.getBuiltinModule('node:http')
+export const { METHODS, STATUS_CODES, ServerResponse, createServer, request } =
+  process.getBuiltinModule('node:http')
 export type ServerResponse = import('node:http').ServerResponse

@@ -2,13 +2,13 @@ import type { FastifyReply } from 'fastify'
 import type { Headers } from './call.ts'
 
 /**
- * What a service says before its answer and after it: early hints (RFC 8297) and trailers (RFC 9110, 6.5), to HTTP/1.1
- * clients. Neither may say what only the head of an answer can.
+ * What a service says before its response and after it: early hints (RFC 8297) and trailers (RFC 9110, 6.5), to clients
+ * of HTTP/1.1 and HTTP/2. Neither may say what only the headers of a response can.
  */
 
 /** Of early hints only what they are for. */
 export function passEarlyHints({ link }: Headers, { raw, request }: FastifyReply): void {
-  if (link === undefined || raw.headersSent || request.raw.httpVersion !== '1.1') return
+  if (link === undefined || raw.headersSent || request.raw.httpVersion === '1.0') return
   tolerate(() => raw.writeInformation(103, { link }))
 }
 
@@ -16,9 +16,9 @@ export function passEarlyHints({ link }: Headers, { raw, request }: FastifyReply
 const NO_TRAILER =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-.*|host|cache-control|age|expires|date|location|retry-after|vary|warning|set-cookie2?|via|forwarded|www-authenticate|authorization|allow|.*_.*|x-request-id|access-control-.*|strict-transport-security)$/
 
-/** For clients that said `TE: trailers`. Node leaves them out where there are no chunks to end with them. */
+/** For clients that said `TE: trailers`. Over HTTP/1.1 Node leaves them out where there are no chunks to end with them. */
 export function passTrailers(trailers: Headers, { raw, request }: FastifyReply): void {
-  if (!acceptsTrailers(request.headers.te) || request.raw.httpVersion !== '1.1') return
+  if (!acceptsTrailers(request.headers.te) || request.raw.httpVersion === '1.0') return
   const passing: Headers = {}
   for (const name in trailers) if (!NO_TRAILER.test(name)) passing[name] = trailers[name]
   tolerate(() => raw.addTrailers(passing as Record<string, string>))

@@ -187,11 +187,11 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     if (this.#failure !== undefined) return
     const status = this.#exchange.isGrpc ? this.#grpcStatus(trailers) : this.#statusCode
     this.#finish(status >= 500 ? 'failure' : status >= 400 ? 'answered' : 'success')
+    if (trailers !== undefined && this.#hasClient()) {
+      passTrailers(trailers, this.#exchange.reply)
+      this.#stream?.emit('trailers', trailers)
+    }
     if (this.#stream !== undefined) {
-      if (trailers !== undefined && this.#hasClient()) {
-        passTrailers(trailers, this.#exchange.reply)
-        this.#stream.emit('trailers', trailers)
-      }
       this.#stream.push(null)
       return
     }

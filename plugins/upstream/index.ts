@@ -8,6 +8,7 @@ import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
 import { asItIs } from '../problem.ts'
+import { acceptsTrailers } from './besides.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
 import { createAttemptDurations } from './durations.ts'
 import { mirrorUpstream } from './mirror.ts'
@@ -149,7 +150,7 @@ function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamRespon
   if (!Buffer.isBuffer(body)) {
     if (!(body instanceof Readable)) return response
     forgetOnFailure(body, reply)
-    reply.raw.once('pipe', flushLater)
+    reply.raw.once('pipe', hasTrailers(reply) ? flushHead : flushLater)
     const type = headers['content-type']
     const isGrpc = typeof type === 'string' && type.startsWith('application/grpc')
     return isGrpc ? withTrailers(response, reply) : response
@@ -173,6 +174,11 @@ function withTrailers(response: UpstreamResponse, reply: FastifyReply): Upstream
   if (status === undefined) return response
   add({ 'grpc-status': status, ...(message !== undefined && { 'grpc-message': message }) })
   return { ...response, headers }
+}
+
+/** True if trailers may come that would be lost: Node ends an HTTP/2 stream with its headers where there is no body. */
+function hasTrailers({ request }: FastifyReply): boolean {
+  return request.raw.httpVersionMajor === 2 && acceptsTrailers(request.headers.te)
 }
 
 /** Whose first message may be long in coming, or not come at all before the trailers. */
