@@ -118,7 +118,8 @@ export class Exchange extends Due {
     this.begin = begin
     this.#deadlines = deadlines
     if (listeners === undefined) return
-    if (hasBody(reply.request.raw)) this.#time()
+    // From the start: any wait may be the long one, also a hook's or a handler's own.
+    this.#time()
     if ('sent' in reply.raw) (reply.raw as Partial<SendingResponse>).exchange = this
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
@@ -191,26 +192,30 @@ export class Exchange extends Due {
     this.reply.raw.on('close', () => clearTimeout(timer))
   }
 
-  /**
-   * A body that may be late, or the first call, sets the deadline: an exchange that has neither, such as a refusal, needs
-   * none. Returns the time.
-   */
+  /** Has `call` aborted with the exchange. Returns the time. */
   attach(call: Abortable): number {
     const now = performance.now()
     if (this.calledAt === 0) this.calledAt = now
-    this.hold(call)
+    if (this.dueAt === 0 && this.endedAt === 0) this.#time()
+    this.#calls.push(call)
     return now
   }
 
-  /** As `attach`, for a wait that is no call of an upstream, such as for an issuer's keys. */
-  hold(wait: Abortable): void {
-    if (this.dueAt === 0 && this.endedAt === 0) this.#time()
+  /**
+   * Waits for something other than a service, such as an issuer's keys. Returns what ends the wait: `done` is called once,
+   * with that error, with `late()` if the deadline passes first, or with the reason if the exchange ends otherwise.
+   */
+  hold(done: (error?: Error) => void, late: () => Error): (error?: Error) => void {
+    let isOver = false
+    const end = (error?: Error): void => {
+      if (isOver) return
+      isOver = true
+      this.detach(wait)
+      done(error)
+    }
+    const wait = { abort: (reason: Error) => end(reason instanceof DeadlineExceeded ? late() : reason) }
     this.#calls.push(wait)
-  }
-
-  /** For a body of which the head says nothing. */
-  expectBody(): void {
-    if (this.dueAt === 0) this.#time()
+    return end
   }
 
   #time(): void {
@@ -238,17 +243,21 @@ export class Exchange extends Due {
     this.#deadlines?.remove(this)
   }
 
-  /** Whoever keeps the exchange waiting: the client with the rest of its body, the client with reading, or the service. */
+  /**
+   * Answers for what the exchange waits for: 408 for the rest of the client's body, 504 for a hook or a handler. Calls and
+   * other waits answer for themselves once they are aborted; a response that the client does not read is cut.
+   */
   expire(): void {
     const { reply } = this
     const isLate = isBodyLate(reply.request.raw)
     const isGiven = reply.raw.writableEnded
+    const isWaiting = this.#calls.length > 0
     const reason = isLate ? new RequestLate() : new DeadlineExceeded()
     this.abort(reason)
-    // Given, and not taken: it would wait for as long as the client likes.
-    if (isGiven) reply.raw.destroy(reason)
-    // The route does not know of it yet: its body is still being read.
-    else if (isLate && !reply.sent) reply.header('connection', 'close').send(reason)
+    if (isGiven) return void reply.raw.destroy(reason)
+    if (reply.sent || reply.raw.headersSent || (isWaiting && !isLate)) return
+    if (isLate) reply.header('connection', 'close')
+    reply.send(reason)
   }
 
   /** True as soon as the socket knows, which is before `close` is emitted. */

@@ -43,10 +43,7 @@ async function http2(fastify: FastifyInstance, { requestTimeout, maxHeaderSize }
       return done(new AmbiguousHost())
     if (!stream.endAfterHeaders) {
       // Fastify takes a body of no type and no length for none: in HTTP/2 only the frames say that there is one.
-      if (headers['content-length'] === undefined) {
-        headers['transfer-encoding'] = 'chunked'
-        request.exchange.expectBody()
-      }
+      if (headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
       // Of a request that its client resets node makes one that has come to its end.
       raw.on('error', ignore)
       raw.once('aborted', cut)

@@ -8,7 +8,6 @@ import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
 import { clientAddress, NO_ADDRESS } from '../client-address.ts'
 import { describeRoutes } from '../described.ts'
-import { DeadlineExceeded } from '../exchange.ts'
 import { type ProblemError, typeOf } from '../problem.ts'
 import { ALGORITHMS, createJwks, type Key, unavailable } from './jwks.ts'
 import { type Claims, isHeaderSafe, listNames, toUser, type User, type UserOptions } from './user.ts'
@@ -205,20 +204,8 @@ async function createGuard(
     if (refusal !== undefined && performance.now() < refusal.until) return done(refusal.error)
     // Of a token that is known this has been seen, and it takes as long as the digest.
     if (!JWS.test(token)) return done(invalid)
-    const { exchange } = request
-    let isSettled = false
-    const settle = (error?: Error) => {
-      if (isSettled) return
-      isSettled = true
-      exchange?.detach(wait)
-      done(error)
-    }
-    const wait = {
-      abort: (reason: Error) => settle(reason instanceof DeadlineExceeded ? unavailable() : reason)
-    }
-    exchange?.hold(wait)
+    const settle = request.exchange?.hold(done, unavailable) ?? done
     verifyToken(request, digest).then(({ claims, key }) => {
-      if (isSettled) return
       const end = claims.exp * 1000 + options.clockTolerance
       request.user = toUser(claims, userOptions, end)
       tokens?.set(digest, { user: request.user, expires: end, key })

@@ -140,7 +140,14 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
       if (admission.decision !== undefined)
         return done(settle(admission, !isAllowed(admission.decision), request, reply))
     }
-    admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, request, reply)), done)
+    const { exchange } = request
+    const end = exchange.hold(done, () => {
+      exchange.decision = 'unavailable'
+      return unavailable()
+    })
+    admit(request).then(({ key, isExceeded }) => {
+      if (exchange.reason === undefined) end(settle(key, isExceeded, request, reply))
+    }, end)
   })
 }
 
