@@ -1,4 +1,3 @@
-import AjvCompiler from '@fastify/ajv-compiler'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -20,6 +19,8 @@ import { toOriginForm } from './plugins/host.ts'
 import http from './plugins/http.ts'
 import { Http1Response } from './plugins/http1.ts'
 import http2 from './plugins/http2.ts'
+import jsonBody from './plugins/json/body.ts'
+import { buildSerializer } from './plugins/json/serializer.ts'
 import jwt, { issuers } from './plugins/jwt/index.ts'
 import lastCounts from './plugins/last-counts.ts'
 import { listenerOptions } from './plugins/listener.ts'
@@ -36,6 +37,7 @@ import redis from './plugins/redis.ts'
 import scopeName from './plugins/scope.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import upstreams from './plugins/upstream/index.ts'
+import { buildValidator } from './plugins/validation.ts'
 import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/version/index.ts'
 import websocket from './plugins/websocket/index.ts'
 import type { GatewayConfig } from './schemas/gateway.ts'
@@ -88,7 +90,7 @@ export async function buildGateway(
     frameworkErrors: (error, request, reply) =>
       sendProblem(error, request, reply.header('connection', 'close')) as never,
     clientErrorHandler: createClientErrorHandler(),
-    schemaController: { compilersFactory: { buildValidator } },
+    schemaController: { compilersFactory: { buildValidator, buildSerializer } as never },
     ...listenerOptions(config.listen, config.http, config.recorder.size > 0)
   } as FastifyServerOptions)
 
@@ -99,6 +101,7 @@ export async function buildGateway(
 
   // JSON, or what a forwarding route streams: nothing else is read.
   gateway.removeContentTypeParser('text/plain')
+  await gateway.register(jsonBody)
 
   // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
   // and one in the recorder, an end of its connection when the gateway stops, and a form that only one reading has.
@@ -184,16 +187,4 @@ export async function buildGateway(
   }
   await gateway.ready()
   return gateway
-}
-
-/** Bodies are taken as they are: JSON has types. Everything else is text, so numbers and lists are read from it. */
-function buildValidator(externalSchemas: unknown, ajv: object) {
-  const compile = (customOptions: object) =>
-    AjvCompiler()(
-      externalSchemas as never,
-      { ...ajv, customOptions: { removeAdditional: false, allErrors: true, ...customOptions } } as never
-    )
-  const strict = compile({ coerceTypes: false })
-  const coercing = compile({ coerceTypes: 'array' })
-  return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : coercing)(route as never)
 }

@@ -1,13 +1,16 @@
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
-import Type, { type Static, type TSchema } from 'typebox'
+import type { Static, TSchema } from 'typebox'
+import { Value } from 'typebox/value'
 import { consumerOf } from './consumer.ts'
 import { toComposedHeaders } from './headers.ts'
+import { sendJson } from './json/send.ts'
 import type { ProblemError } from './problem.ts'
 import type { Headers, UpstreamResponse } from './upstream/call.ts'
 import { refusalOf, UpstreamTimeout } from './upstream/errors.ts'
+import { markFallback } from './upstream/fallback.ts'
 import type { UpstreamName } from './upstream/index.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { answerReader } from './upstream/wire.ts'
@@ -27,9 +30,10 @@ import { answerReader } from './upstream/wire.ts'
  * })
  * ```
  *
- * All parts are fetched in parallel, under the exchange's deadline. If a required part fails, its error is the answer
- * and the other parts are cancelled. An optional part that fails is null, unless it has a fallback; the answer then is
- * still 200, names the part in `missing` and in the header `Sluice-Missing` (RFC 9651 list), and is not to be stored.
+ * All parts are fetched in parallel, under the exchange's deadline. If a required part fails, its error is the response
+ * and the other parts are cancelled. An optional part that fails is null, unless it has a fallback. The response is still
+ * 200; it names the part in the header `Sluice-Missing` or `Sluice-Fallback` (RFC 9651 lists) and may not be stored. If it
+ * is an object, it names missing parts in `missing` too.
  */
 export interface ComposeRoute<Parts extends Record<string, Part>, Response extends TSchema>
   extends Omit<RouteShorthandOptions, 'schema'> {
@@ -50,7 +54,7 @@ export interface Part<Answer extends TSchema = TSchema> {
   required?: boolean
   /** Milliseconds, within the exchange's deadline. */
   timeout?: number
-  /** Stands in for a part that failed, which then is not missing. */
+  /** Stands in for a part that failed, which then is not missing. Must be what `answer` says. */
   fallback?: NoInfer<Static<Answer>>
   cache?: PartCache
   /** True: a 401 of the service, if the part is required, reaches the client with its `WWW-Authenticate`. Otherwise it is 502. */
@@ -80,16 +84,14 @@ async function compose(fastify: FastifyInstance) {
     route: ComposeRoute<Record<string, Part>, TSchema>
   ) {
     const { parts, response, toClient, params, querystring, ...options } = route
+    const names = Object.keys(parts)
     const fetchers = Object.entries(parts).map(([name, part]) =>
       createFetcher(name, part, this.upstream(part.upstream))
     )
-    const complete = response as TSchema & { properties: Record<string, TSchema> }
     const schema = {
       ...(params && { params }),
       ...(querystring && { querystring }),
-      response: {
-        '2xx': Type.Object({ ...complete.properties, missing: Type.Optional(Type.Array(Type.String())) })
-      }
+      response: { '2xx': response }
     }
 
     const calls = Object.entries(parts).map(([part, { upstream, required = false, timeout }]) => ({
@@ -106,15 +108,15 @@ async function compose(fastify: FastifyInstance) {
       method: 'GET',
       schema,
       async handler(request, reply) {
-        const values = await fetchParts(fetchers, request)
-        const missing = fetchers.filter(({ name }) => values[name] === MISSING).map(({ name }) => name)
-        for (const name of missing) values[name] = null
-        const answer = toClient(values as never, request) as Record<string, unknown>
-        if (missing.length === 0) return answer
-        reply
-          .header('sluice-missing', missing.map(name => `"${name}"`).join(', '))
-          .header('cache-control', 'no-store')
-        return { ...answer, missing }
+        const { values, missing, replaced } = await fetchParts(fetchers, request)
+        for (const name of names) if (replaced.has(name)) markFallback(reply, name)
+        const answer = toClient(values as never, request)
+        if (missing.size > 0)
+          markMissing(
+            reply,
+            names.filter(name => missing.has(name))
+          )
+        return sendJson(reply, answer)
       }
     })
     return this
@@ -126,7 +128,34 @@ export default fp(compose, { name: 'sluice-compose', fastify: '5.x', dependencie
 /** Below 500, so that no breaker counts it. */
 const PartCancelled = createError('SLUICE_PART_CANCELLED', 'Another part has failed', 499, Error, false)
 
-const MISSING = Symbol('missing')
+/** Adds `missing` to the serialized response: the schema need not have room for it, or be one of an object. */
+function markMissing(reply: FastifyReply, missing: string[]): void {
+  const serialize = reply.getSerializationFunction('2xx') as (value: unknown) => string
+  reply
+    .header('sluice-missing', missing.map(name => `"${name}"`).join(', '))
+    .header('cache-control', 'no-store')
+    .type('application/json; charset=utf-8')
+    .serializer((answer: unknown) => {
+      const text = serialize(withoutMissing(answer))
+      if (!text.startsWith('{')) return text
+      const members = text.slice(1, -1)
+      return `{${members}${members === '' ? '' : ','}"missing":${JSON.stringify(missing)}}`
+    })
+}
+
+/** Removes a member that `missing` would duplicate. */
+function withoutMissing(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null || !('missing' in answer)) return answer
+  const { missing: _, ...others } = answer
+  return others
+}
+
+interface PartsFetched {
+  values: Record<string, unknown>
+  /** Names of the parts that are null, and of those that are their fallback. */
+  missing: Set<string>
+  replaced: Set<string>
+}
 
 interface Fetcher {
   name: string
@@ -138,17 +167,18 @@ interface Fetcher {
     callback: (error: Error | null, value?: unknown) => void
   ): (reason: Error) => void
   /** What an optional part is when it fails. */
-  otherwise: unknown
+  fallback: unknown
 }
 
-function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promise<Record<string, unknown>> {
+function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promise<PartsFetched> {
   return new Promise((resolve, reject) => {
-    const values: Record<string, unknown> = {}
+    const parts: PartsFetched = { values: {}, missing: new Set(), replaced: new Set() }
+    const { values, missing, replaced } = parts
     const headers = toComposedHeaders(request)
     let waiting = fetchers.length
     let failed = false
     const cancels: ((reason: Error) => void)[] = []
-    for (const { name, required, fetch, otherwise } of fetchers) {
+    for (const { name, required, fetch, fallback } of fetchers) {
       if (failed) return
       cancels.push(
         fetch(request, headers, (error, value) => {
@@ -161,9 +191,11 @@ function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promise<Recor
               return reject(request.exchange.clientGone ? (request.exchange.reason ?? error) : error)
             }
             request.log.warn({ err: error, part: name }, 'part is missing')
-            values[name] = otherwise
+            ;(fallback === undefined ? missing : replaced).add(name)
+            // A copy: toClient may change what it is given.
+            values[name] = fallback === undefined ? null : structuredClone(fallback)
           } else values[name] = value
-          if (--waiting === 0) resolve(values)
+          if (--waiting === 0) resolve(parts)
         })
       )
     }
@@ -171,14 +203,17 @@ function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promise<Recor
 }
 
 function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
-  const { path, answer, timeout, required = false, cache: caching, passUnauthorized } = part
-  const read = answerReader(answer)
-  const cache = caching && new LruMap<unknown>(caching.max ?? 1_000, caching.ttl)
+  const { path, answer, fallback, timeout, required = false, cache: caching, passUnauthorized } = part
+  if (fallback !== undefined && !Value.Check(answer, fallback))
+    throw new Error(`part '${name}' has a fallback that is not what its answer says`)
+  const read = answerReader(answer, upstream.maxBody)
+  // Responses, not what was read from them: toClient may change what it is given.
+  const cache = caching && new LruMap<UpstreamResponse>(caching.max ?? 1_000, caching.ttl)
 
   return {
     name,
     required,
-    otherwise: part.fallback === undefined ? MISSING : part.fallback,
+    fallback,
     fetch(request, headers, callback) {
       let target: string
       try {
@@ -190,7 +225,7 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
       const key = keyOf(request, target)
       const cached = key === undefined ? undefined : cache?.get(key)
       if (cached !== undefined) {
-        callback(null, cached)
+        callback(null, read(cached))
         return noop
       }
       let timer: NodeJS.Timeout | undefined
@@ -205,7 +240,8 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
           } catch (error) {
             return callback(refusalOf(error as ProblemError, passUnauthorized))
           }
-          if (key !== undefined && response?.isFallback !== true) cache?.set(key, value)
+          if (key !== undefined && response?.isFallback !== true)
+            cache?.set(key, response as UpstreamResponse)
           callback(null, value)
         }
       )

@@ -2,6 +2,7 @@ import { type Readable, Transform } from 'node:stream'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { ConfigError } from '../schemas/gateway.ts'
 import { compileEdit, type EditDefinition } from './edit.ts'
 import { dropPlainHsts, toClientHeaders, toUpstreamHeaders } from './headers.ts'
 import { hasDotSegment, isSafeTarget } from './path.ts'
@@ -37,7 +38,9 @@ async function forward(fastify: FastifyInstance) {
   fastify.decorate(
     'forward',
     function (this: FastifyInstance, { upstream, prefix, edit, trailers = false, ...route }: ForwardRoute) {
+      checkPrefix(prefix, `${route.method} ${this.prefix}${route.url}`)
       const service = this.upstream(upstream)
+      const isAtRoot = service.bases.every(base => new URL(base).pathname === '/')
       const inner = () => service.bases.map(base => new URL(base + prefix))
       const edited =
         edit && compileEdit(edit, `${route.method} ${this.prefix}${route.url}`, route.url, inner, this.prefix)
@@ -46,6 +49,7 @@ async function forward(fastify: FastifyInstance) {
       const options = {
         rewriteRequestHeaders: (request: FastifyRequest, headers: Record<string, unknown>) => {
           let path = prefix + remainder(request.raw.url as string, own)
+          if (isAtRoot && !path.startsWith('/')) path = `/${path}`
           if (edited?.query !== undefined) path = edited.query(path)
           // What reply-from settled of the body; all else is made from the client's own headers.
           const length =
@@ -132,6 +136,8 @@ function toEdited(edit: (headers: Headers) => void) {
     const headers = toClientHeaders(inbound, request)
     edit(headers)
     dropPlainHsts(headers, request)
+    // An edit is of what the service says, which a fallback is not: it may not be stored for as long.
+    if (request.exchange.reply.hasHeader('sluice-fallback')) headers['cache-control'] = 'no-store'
     return headers
   }
 }
@@ -139,6 +145,19 @@ function toEdited(edit: (headers: Headers) => void) {
 /** Retries belong to the upstream; reply-from's are on unless told otherwise, and forget to drain what they discard. */
 function never(): null {
   return null
+}
+
+/**
+ * @throws ConfigError for a prefix with which no request could be sent. `route`: what it is called in faults.
+ */
+export function checkPrefix(prefix: unknown, route: string): void {
+  const message =
+    typeof prefix !== 'string'
+      ? "is missing: a path such as /orders, or '' for nothing"
+      : /^(\/[\w.~!$&'()*+,;=:@%/-]*)?$/.test(prefix) && !hasDotSegment(prefix)
+        ? undefined
+        : "must begin with a slash and be a path, such as /orders, or '' for nothing"
+  if (message !== undefined) throw new ConfigError([{ path: `${route} /prefix`, message }])
 }
 
 /** The raw URL without `prefix`. The router matched a decoded path; what is sent is not decoded, so it must not differ. */

@@ -2,6 +2,7 @@ import createError from '@fastify/error'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay, { type HTTPMethod as HTTPMethods } from 'find-my-way'
+import { faultsOf, faultsOfRequest } from './faults.ts'
 import { STATUS_CODES } from './node-http.ts'
 
 /**
@@ -16,6 +17,8 @@ export interface ProblemError extends FastifyError {
   /** Extension members of the problem (RFC 9457, 3.2). */
   problem?: Record<string, unknown>
   headers?: Record<string, string | string[]>
+  /** Faults of all parts of the request. Default: those in `validation`. */
+  faults?: Fault[]
 }
 
 export interface Problem {
@@ -37,9 +40,6 @@ export interface Fault {
 const ValidationFailed = 'urn:sluice:validation-failed'
 const NotFound = createError('SLUICE_ROUTE_NOT_FOUND', 'No such route', 404, Error, false)
 const MethodNotAllowed = createError('SLUICE_METHOD_NOT_ALLOWED', 'Method not allowed', 405, Error, false)
-
-// A body can be wrong in as many places as it has bytes.
-const MAX_FAULTS = 50
 
 async function problem(fastify: FastifyInstance) {
   const methods = new Set<HTTPMethods>()
@@ -80,6 +80,7 @@ export function answerUnrouted(scope: FastifyInstance): void {
 
 /** Answers `error` as a problem. Also Fastify's `frameworkErrors`: a URL that cannot be read never reaches a hook. */
 export function sendProblem(error: ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error.validation && error.validationContext) error.faults ??= faultsOfRequest(error, request)
   const body = problemOf(error, request.id)
   request.log[levelOf(body.status)]({ err: error }, body.title)
   if (error.headers) reply.headers(error.headers)
@@ -104,7 +105,7 @@ function levelOf(status: number): 'error' | 'warn' | 'debug' {
 
 export function problemOf(error: ProblemError, requestId: string): Problem {
   if (error.validation) {
-    const errors = faultsOf(error)
+    const errors = error.faults ?? faultsOf(error.validation, error.validationContext ?? 'request')
     return { type: ValidationFailed, title: 'Validation failed', status: 400, errors, requestId }
   }
   const status =
@@ -130,28 +131,6 @@ export function typeOf(code = ''): string {
   return code.startsWith('SLUICE_')
     ? `urn:sluice:${code.slice(7).toLowerCase().replaceAll('_', '-')}`
     : 'about:blank'
-}
-
-function faultsOf(error: ProblemError): Fault[] {
-  const part = error.validationContext ?? 'request'
-  return (error.validation ?? []).slice(0, MAX_FAULTS).map(({ instancePath, keyword, params, message }) => {
-    const member =
-      keyword === 'required'
-        ? params.missingProperty
-        : keyword === 'additionalProperties'
-          ? params.additionalProperty
-          : undefined
-    const path = `/${part}${instancePath}${member === undefined ? '' : `/${pointerEscape(String(member))}`}`
-    return {
-      path,
-      message: keyword === 'additionalProperties' ? 'is not known' : (message ?? 'is not valid')
-    }
-  })
-}
-
-/** RFC 6901, 3. */
-function pointerEscape(member: string): string {
-  return member.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 declare module 'fastify' {

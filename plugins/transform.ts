@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
+import { hasBody } from './exchange.ts'
 import { toComposedHeaders } from './headers.ts'
+import { sendJson } from './json/send.ts'
 import type { ProblemError } from './problem.ts'
 import type { Headers, UpstreamResponse } from './upstream/call.ts'
 import { refusalOf } from './upstream/errors.ts'
@@ -93,11 +95,14 @@ async function transform(fastify: FastifyInstance) {
       ...options
     } = route
     const upstream = this.upstream(name)
-    const read = answerReader(answer)
+    const read = answerReader(answer, upstream.maxBody)
     const schema = definedOnly({ body, params, querystring, headers, response: { '2xx': response } })
 
     this.route({
       ...options,
+      ...(route.method !== 'GET' && {
+        preParsing: [ignoreTypeOfNothing, ...[options.preParsing ?? []].flat()]
+      }),
       config: { ...options.config, calls: [{ pattern: 'transform', upstream: name }] },
       schema,
       handler(request, reply) {
@@ -126,19 +131,35 @@ async function transform(fastify: FastifyInstance) {
             } catch (error) {
               return fail(refusalOf(error as ProblemError, passUnauthorized), toError, reply)
             }
-            let external: unknown
             try {
-              external = toClient(value as never, request)
+              sendJson(reply.code((result as UpstreamResponse).statusCode), toClient(value as never, request))
             } catch (error) {
-              return reply.send(error)
+              reply.send(error)
             }
-            reply.code((result as UpstreamResponse).statusCode).send(external)
           }
         )
       }
     })
     return this
   } as never)
+}
+
+/** A content type without content means nothing: some clients send one with every request. */
+function ignoreTypeOfNothing(
+  { raw }: FastifyRequest,
+  _reply: FastifyReply,
+  payload: unknown,
+  done: (error: null, payload: never) => void
+): void {
+  if (raw.headers['content-type'] !== undefined && isEmpty(raw)) delete raw.headers['content-type']
+  done(null, payload as never)
+}
+
+/** By its head. In HTTP/2 the frame of the headers may be the last one (RFC 9113, 8.1). */
+function isEmpty(raw: FastifyRequest['raw']): boolean {
+  const { stream } = raw as { stream?: { endAfterHeaders: boolean } }
+  if (stream !== undefined) return stream.endAfterHeaders
+  return !hasBody(raw)
 }
 
 function fail(error: Error, toError: AnyRoute['toError'], reply: FastifyReply): void {

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import transform, { defineTransform } from '../plugins/transform.ts'
 import { UpstreamNonsense } from '../plugins/upstream/errors.ts'
 import { path } from '../plugins/upstream/wire.ts'
+import { toDayOrUtc, toUtc } from '../schemas/dates.ts'
 import { amount, type InternalAmount, jsonNumber, product } from '../schemas/money.ts'
 import { InternalOrder, NewOrderHeaders, OrderParams } from '../schemas/orders.ts'
 import { CURRENCY, type Money, NewOrder, Order } from '../schemas/orders.v2.ts'
@@ -23,7 +24,7 @@ export const placeOrder = defineTransform({
   answer: InternalOrder,
   response: Order,
   toUpstream({ body, headers, user }) {
-    const correlationId = headers['x-correlation-id'] ?? randomUUID()
+    const correlationId = correlationIdOf(headers['x-correlation-id'])
     const { street, city, region, postalCode, countryCode } = body.shipping
     return {
       method: 'POST',
@@ -37,7 +38,7 @@ export const placeOrder = defineTransform({
           price: jsonNumber(unitPrice.amount)
         })),
         shippingAddress: { street, city, state: region, zip: postalCode, country: countryCode },
-        metadata: { source: headers['x-client-id'] ?? null, correlationId }
+        metadata: { source: sourceOf(headers['x-client-id']), correlationId }
       }
     }
   },
@@ -70,9 +71,9 @@ export function toOrder(order: InternalOrder): Order {
     total: money(order.total),
     shipping: {
       address: { street, city, region: state, postalCode: zip, countryCode: country },
-      estimatedDelivery: order.estimatedDelivery == null ? null : String(order.estimatedDelivery)
+      estimatedDelivery: order.estimatedDelivery == null ? null : dated(toDayOrUtc, order.estimatedDelivery)
     },
-    createdAt: isoInstant(order.createdAt)
+    createdAt: dated(toUtc, order.createdAt)
   }
 }
 
@@ -80,9 +81,19 @@ function money(value: InternalAmount): Money {
   return { amount: amount(value), currency: CURRENCY }
 }
 
-/** ISO 8601 of what a service may call a point in time: an ISO string, or milliseconds since the epoch. */
-function isoInstant(value: string | number): string {
-  const date = new Date(value)
-  if (Number.isNaN(date.getTime())) throw new UpstreamNonsense()
-  return date.toISOString()
+/** A date that could be read in several ways is the service's fault: clients must not get one of them by chance. */
+function dated(read: (value: string | number) => string | undefined, value: string | number): string {
+  const date = read(value)
+  if (date === undefined)
+    throw new UpstreamNonsense({ cause: new Error(`${JSON.stringify(value)} is no date`) })
+  return date
+}
+
+/** Optional headers refuse no order: a malformed id is replaced, as that of `X-Request-Id` is. */
+function correlationIdOf(header: string | undefined): string {
+  return header !== undefined && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID()
+}
+
+function sourceOf(header: string | undefined): string | null {
+  return header !== undefined && header.length <= 100 ? header : null
 }

@@ -22,7 +22,7 @@ import {
   PassHeadersOptions,
   SecurityHeadersOptions
 } from './scope.ts'
-import { UpstreamOptions, upstreamFaults } from './upstream.ts'
+import { MirrorOptions, SplitOptions, UpstreamOptions, upstreamFaults } from './upstream.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
@@ -138,10 +138,19 @@ type Options = Omit<Input<typeof GatewayOptions>, 'upstreams' | 'issuers' | 'tie
 /** What `defineGateway` takes: every name that is used must be one that is defined. */
 export interface GatewayDefinition<Upstream extends string, Issuer extends string, Tier extends string>
   extends Options {
-  upstreams?: Record<Upstream, Input<typeof UpstreamOptions>>
+  upstreams?: Record<Upstream, UpstreamDefinition<NoInfer<Upstream>>>
   issuers?: Record<Issuer, Input<typeof IssuerOptions>>
   tiers?: Record<Tier, Input<typeof TierOptions>>
   scopes?: Record<string, ScopeDefinition<NoInfer<Issuer>, NoInfer<Tier>>>
+}
+
+/** An upstream that names others, for copies or a share of its calls, names some of the same config. */
+export type UpstreamDefinition<Upstream extends string> = Omit<
+  Input<typeof UpstreamOptions>,
+  'mirror' | 'split'
+> & {
+  mirror?: Omit<Input<typeof MirrorOptions>, 'to'> & { to: Upstream }
+  split?: Omit<Input<typeof SplitOptions>, 'to'> & { to: { [Name in Upstream]?: number } }
 }
 
 /** Without a token there is no consumer, so a limit by consumer only compiles behind `jwt`. */

@@ -1,5 +1,6 @@
 import Big from 'big.js'
 import Type from 'typebox'
+import { isJsonNumber } from '../plugins/json/exact.ts'
 
 /** What a client may write: digits, and at most two places. */
 export const Price = Type.String({
@@ -47,8 +48,12 @@ function fromHundredths(hundredths: number): string {
   return `${hundredths < 0 ? '-' : ''}${digits.slice(0, -2)}.${digits.slice(-2)}`
 }
 
-/** A decimal string as a JSON number with the very same digits. It is only good for being serialized. */
+/**
+ * Returns a decimal string as a JSON number with the same digits. It can only be serialized, not computed with.
+ * @throws SyntaxError if it is not the spelling of a JSON number.
+ */
 export function jsonNumber(decimal: string): number {
+  if (!isJsonNumber(decimal)) throw new SyntaxError(`${JSON.stringify(decimal)} is not a JSON number`)
   return JSON.rawJSON(decimal) as unknown as number
 }
 

@@ -35,8 +35,8 @@ export const NewOrder = Type.Object(
 )
 
 export const NewOrderHeaders = Type.Object({
-  'x-client-id': Type.Optional(Type.String({ maxLength: 100 })),
-  'x-correlation-id': Type.Optional(Type.String({ pattern: '^[\\w.:-]{1,128}$' }))
+  'x-client-id': Type.Optional(Type.String()),
+  'x-correlation-id': Type.Optional(Type.String())
 })
 
 export const OrderParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) })

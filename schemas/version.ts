@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { isInstant } from './dates.ts'
 import { withDefault } from './defaults.ts'
 import { RoutesPlugin } from './routes.ts'
 import { Url } from './url.ts'
@@ -6,7 +7,7 @@ import { Url } from './url.ts'
 /** ISO 8601 with its zone: a date that is read differently elsewhere is no date to announce. */
 const Instant = Type.Refine(
   Type.String(),
-  value => /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/.test(value) && isDate(value),
+  value => isInstant(value) && !Number.isNaN(Date.parse(value)),
   () => 'must be an ISO 8601 instant with its zone, such as 2027-06-30T00:00:00Z'
 )
 
@@ -152,10 +153,6 @@ export function versionFaults(at: string, scope: Scope): Fault[] {
 /** NaN, with which every comparison is false, for what is no date: its schema says so. */
 function instant(value: unknown): number {
   return typeof value === 'string' ? Date.parse(value) : Number.NaN
-}
-
-function isDate(value: string): boolean {
-  return !Number.isNaN(Date.parse(value))
 }
 
 function isObject(value: unknown): boolean {

@@ -21,15 +21,15 @@ export function createRefusal(
   const hasBody = statusCode !== 204 && statusCode !== 304
   const body = hasBody ? Buffer.from(JSON.stringify(fallback.body)) : undefined
   const headers = {
-    'cache-control': 'no-store',
     ...(body && { 'content-type': 'application/json', 'content-length': String(body.length) }),
-    ...fallback.headers
+    ...fallback.headers,
+    'cache-control': 'no-store'
   }
   return ({ exchange, method, upgrade }, callback) => {
     // Nothing stands in for another protocol.
     if (upgrade !== undefined || exchange.isGrpc) return callback(unavailable(breaker.retryAfter()))
     // What a copy gets the client does not.
-    if (!(exchange instanceof DetachedExchange)) tell(exchange.reply)
+    if (!(exchange instanceof DetachedExchange)) markFallback(exchange.reply, name)
     const response: UpstreamResponse = {
       statusCode,
       headers: { ...headers },
@@ -38,9 +38,12 @@ export function createRefusal(
     }
     callback(null, response)
   }
-  function tell(reply: FastifyReply): void {
-    const named = String(reply.getHeader('sluice-fallback') ?? '')
-    if (!named.includes(`"${name}"`))
-      reply.header('sluice-fallback', named === '' ? `"${name}"` : `${named}, "${name}"`)
-  }
+}
+
+/** Has the client, and every cache on the way to it, know that `name` is not what its service says. */
+export function markFallback(reply: FastifyReply, name: string): void {
+  const named = String(reply.getHeader('sluice-fallback') ?? '')
+  reply.header('cache-control', 'no-store')
+  if (!named.includes(`"${name}"`))
+    reply.header('sluice-fallback', named === '' ? `"${name}"` : `${named}, "${name}"`)
 }

@@ -33,6 +33,8 @@ export interface Upstream {
   readonly name: string
   /** The base URLs that its services may name in their answers. */
   readonly bases: readonly string[]
+  /** Bytes of a response that the gateway has to read, compressed or not. */
+  readonly maxBody?: number
   /** Which of several upstreams takes a call of this exchange, if that is not always the same. */
   sideOf?(exchange: Exchange): string
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
@@ -86,6 +88,7 @@ export function createUpstream(
   return {
     name,
     bases: basesOf(options),
+    maxBody,
     request(request, callback) {
       const { reason } = request.exchange
       if (reason !== undefined) {

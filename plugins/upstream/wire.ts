@@ -1,61 +1,72 @@
+import { scan } from 'secure-json-parse'
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { isTooDeep, MAX_DEPTH, quoteInexact } from '../json/exact.ts'
+import { isSmall } from '../json/small.ts'
 import { isSafeTarget } from '../path.ts'
-import type { UpstreamResponse } from './call.ts'
+import type { Headers, UpstreamResponse } from './call.ts'
+import { decodeContent, decodeText } from './content.ts'
 import { UnsafePath, UpstreamNonsense, upstreamStatus } from './errors.ts'
 
+/** Bytes of decoded content, as the default of the upstreams' `maxBody`. */
+const MAX_BODY = 8_388_608
+
 /**
- * Reads a collected answer: its status as an error unless it is 2xx, its body as what `schema` says.
+ * Reads a collected response: its status as an error unless it is 2xx, its content as what `schema` says. `maxBody`:
+ * bytes of the content once it is decompressed.
  * @throws UpstreamNonsense if it is not that.
  */
 export function answerReader<Answer extends TSchema>(
-  schema: Answer
+  schema: Answer,
+  maxBody = MAX_BODY
 ): (response: UpstreamResponse) => Static<Answer> {
   const validate = Compile(schema)
   return ({ statusCode, headers, body }) => {
     if (statusCode < 200 || statusCode > 299) throw upstreamStatus(statusCode, headers)
-    const value = parseJson((body as Buffer | undefined) ?? EMPTY)
-    if (!validate.Check(value))
-      throw new UpstreamNonsense({ cause: new Error(JSON.stringify(validate.Errors(value)[0])) })
-    return value as Static<Answer>
+    const value = parseText(textOf((body as Buffer | undefined) ?? EMPTY, headers, maxBody))
+    if (validate.Check(value)) return value as Static<Answer>
+    // Errors() walks through all of the value, however many it returns: 10 s for 8 MB.
+    const fault = isSmall(value) ? JSON.stringify(validate.Errors(value)[0]) : 'it is not as its schema says'
+    throw new UpstreamNonsense({ cause: new Error(fault) })
   }
 }
 
 const EMPTY = Buffer.alloc(0)
 
-/** Numbers that a double may not hold. In one pattern the two would take four times as long as apart. */
-const LONG_NUMBER = /\d[\d.]{15}/
-const EXPONENT = /\d[eE]/
-
-/**
- * Parses an answer so that no digit is lost: a number that a double would change is given as the string it was
- * written as. @throws UpstreamNonsense if it is not JSON.
- */
-export function parseJson(body: Buffer): unknown {
-  const text = body.toString('utf8')
+function textOf(body: Buffer, headers: Headers, maxBody: number): string {
   try {
-    return LONG_NUMBER.test(text) || EXPONENT.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text)
+    return decodeText(decodeContent(body, headers, maxBody), headers['content-type'])
   } catch (cause) {
     throw new UpstreamNonsense({ cause })
   }
 }
 
-function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || context?.source === undefined) return value
-  return isExact(value, context.source) ? value : context.source
+/** Numbers that a double may not hold. In one pattern the two would take four times as long as apart. */
+const LONG_NUMBER = /\d[\d.]{15}/
+const LONG_EXPONENT = /\d[eE][+-]?\d{3}/
+/**
+ * Parses a response so that no digit is lost: a number that a double would change is given as the string it was
+ * written as. Members named `__proto__` are dropped. @throws UpstreamNonsense if it is not JSON in UTF-8.
+ */
+export function parseJson(body: Buffer): unknown {
+  return parseText(textOf(body, {}, MAX_BODY))
 }
 
-/** True if the double prints the digits that were written, but for zeros that say nothing. */
-function isExact(value: number, source: string): boolean {
-  return String(value) === withoutZeros(source)
-}
-
-/** Not by a pattern: it would look at each zero once for every zero before it. */
-function withoutZeros(source: string): string {
-  if (!source.includes('.') || /[eE]/.test(source)) return source
-  let end = source.length
-  while (source[end - 1] === '0') end--
-  return source.slice(0, source[end - 1] === '.' ? end - 1 : end)
+function parseText(text: string): unknown {
+  try {
+    if (isTooDeep(text)) throw new Error(`its content is nested more than ${MAX_DEPTH} levels deep`)
+    let value = JSON.parse(text)
+    if (LONG_NUMBER.test(text) || LONG_EXPONENT.test(text)) {
+      const quoted = quoteInexact(text)
+      if (quoted !== text) value = JSON.parse(quoted)
+    }
+    // A name's letters may be escaped.
+    if ((text.includes('__proto__') || text.includes('\\u00')) && typeof value === 'object' && value !== null)
+      scan(value, { protoAction: 'remove', constructorAction: 'ignore' })
+    return value
+  } catch (cause) {
+    throw new UpstreamNonsense({ cause })
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
-import { type Problem, type ProblemError, problemOf } from '../problem.ts'
+import { faultsOf } from '../faults.ts'
+import { type Fault, type Problem, type ProblemError, problemOf } from '../problem.ts'
 import type { AnyRoute, TransformRequest, TransformRoute } from '../transform.ts'
 import { type Pointers, renamePointers } from './pointers.ts'
 
@@ -172,8 +173,8 @@ type AnyStep = Step<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchem
 const SCHEMA_OF = { body: 'body', params: 'params', query: 'querystring', headers: 'headers' } as const
 
 /**
- * The same request with other parts, which are valid for `route`.
- * @throws what Fastify throws for a request that is not.
+ * Returns the same request with other parts, which are valid for `route`.
+ * @throws what Fastify throws for a request that is not, with the faults of all parts.
  */
 function viewOf(
   request: FastifyRequest,
@@ -181,21 +182,22 @@ function viewOf(
   route: AnyRoute
 ): FastifyRequest {
   const view = Object.create(request) as FastifyRequest
+  const faults: Fault[] = []
   for (const [part, schemaName] of Object.entries(SCHEMA_OF) as [keyof typeof parts, 'body'][]) {
     const value = parts[part]
     if (value === undefined) continue
     const schema = route[schemaName]
     if (schema !== undefined) {
       const validate = request.compileValidationSchema(schema as never, schemaName)
-      if (!validate(value))
-        throw Object.assign(new Error('Validation failed'), {
-          statusCode: 400,
-          code: 'FST_ERR_VALIDATION',
-          validation: validate.errors,
-          validationContext: schemaName
-        })
+      if (!validate(value)) faults.push(...faultsOf(validate.errors ?? [], schemaName))
     }
     Object.defineProperty(view, part, { value })
   }
-  return view
+  if (faults.length === 0) return view
+  throw Object.assign(new Error('Validation failed'), {
+    statusCode: 400,
+    code: 'FST_ERR_VALIDATION',
+    validation: [],
+    faults
+  })
 }

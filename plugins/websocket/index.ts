@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
 import { evenly } from '../drain.ts'
-import { remainder } from '../forward.ts'
+import { checkPrefix, remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
 import { toOriginForm } from '../host.ts'
 import { expires } from '../jwt/index.ts'
@@ -88,6 +88,7 @@ async function websocket(fastify: FastifyInstance) {
         ...route
       }: WebSocketRoute
     ) {
+      checkPrefix(prefix, `GET ${this.prefix}${route.url}`)
       const upstream = this.upstream(name)
       const own = this.prefix
       let open = 0

@@ -81,6 +81,8 @@ t.test('a fallback stands in for a part that failed, which then is not missing',
   const answer = await call(url)
   t.same(answer.json, { part: 'instead' })
   t.notOk(answer.headers.has('sluice-missing'))
+  t.equal(answer.headers.get('sluice-fallback'), '"part"', 'and the response is marked')
+  t.equal(answer.headers.get('cache-control'), 'no-store', "so that nobody keeps it for the service's own")
 })
 
 t.test('a cached part is fetched once in its time, for each consumer, and never when it failed', async t => {
@@ -188,4 +190,94 @@ t.test('the compiler asks for the case of an optional part', async t => {
       toClient: ({ needed, optional }) => ({ text: needed.text + optional.text })
     })
   t.type(routes, 'function', 'checked by tsc')
+})
+
+t.test('a fallback must be what the part answers', async t => {
+  const part = { fallback: { text: 5 } as never }
+  await t.rejects(start(t, part, answering), { message: /^part 'part' has a fallback/ })
+})
+
+t.test('a response may be of any kind; parts that are missing are named if it is an object', async t => {
+  const service = await startService(t, (request, response) => {
+    if (request.url === '/b') return void response.destroy()
+    response.setHeader('content-type', 'application/json').end('{"text":"x"}')
+  })
+  const Other = Type.Object({ other: Type.Optional(Type.String()) })
+  const kinds: Record<string, [response: Type.TSchema, value: unknown, text: string]> = {
+    object: [Text, { text: 'x' }, '{"text":"x","missing":["b"]}'],
+    empty: [Type.Object({}), {}, '{"missing":["b"]}'],
+    open: [Type.Object({}, { additionalProperties: Type.Number() }), { n: 1 }, '{"n":1,"missing":["b"]}'],
+    intersect: [Type.Intersect([Text, Other]), { text: 'x' }, '{"text":"x","missing":["b"]}'],
+    record: [Type.Record(Type.String(), Type.String()), { a: 'x' }, '{"a":"x","missing":["b"]}'],
+    union: [Type.Union([Text, Type.Null()]), { text: 'x' }, '{"text":"x","missing":["b"]}'],
+    unknown: [Type.Unknown(), { text: 'x', missing: 1 }, '{"text":"x","missing":["b"]}'],
+    array: [Type.Array(Type.String()), ['x'], '["x"]'],
+    text: [Type.String(), '{"x"', '"{\\"x\\""'],
+    nothing: [Type.Null(), null, 'null']
+  }
+  const part = { upstream: 'things' as never, answer: Text }
+  const routes = async (app: FastifyInstance) => {
+    await app.register(compose)
+    for (const [kind, [response, value]] of Object.entries(kinds))
+      for (const b of ['/a', '/b'])
+        app.compose({
+          url: `/${kind}${b}`,
+          response,
+          parts: { a: { ...part, path: () => '/a' }, b: { ...part, path: () => b } },
+          toClient: () => value
+        })
+  }
+  const { url } = await startGateway(t, {
+    upstreams: { things: { url: service, breaker: { failures: 1_000 }, retry: { attempts: 0 } } },
+    scopes: { x: { prefix: '/x', routes } }
+  })
+  for (const [kind, [, value, text]] of Object.entries(kinds)) {
+    const whole = await call(`${url}/x/${kind}/a`)
+    t.same(whole.json, value, kind)
+    t.notOk(whole.headers.has('sluice-missing'))
+    const partial = await call(`${url}/x/${kind}/b`)
+    t.equal(partial.text, text)
+    t.equal(partial.status, 200)
+    t.equal(partial.headers.get('sluice-missing'), '"b"')
+    t.equal(partial.headers.get('cache-control'), 'no-store')
+    t.equal(partial.headers.get('content-type'), 'application/json; charset=utf-8')
+  }
+})
+
+t.test('toClient may change what it is given: the next caller gets it as it was', async t => {
+  const List = Type.Object({ items: Type.Array(Type.Number()) })
+  let isUp = true
+  let calls = 0
+  const service = await startService(t, (_request, response) => {
+    calls++
+    if (isUp) response.setHeader('content-type', 'application/json').end('{"items":[3,1,2]}')
+    else response.destroy()
+  })
+  const routes = async (app: FastifyInstance) => {
+    await app.register(compose)
+    const part = { upstream: 'things' as never, answer: List, path: () => '/' }
+    for (const [url, options] of [
+      ['/cached', { cache: { ttl: 60_000, shared: true } }],
+      ['/fallback', { fallback: { items: [3, 1, 2] } }]
+    ] as const)
+      app.compose({
+        url,
+        response: List,
+        parts: { list: { ...part, ...options } },
+        toClient: ({ list }) => {
+          const items = list?.items ?? []
+          const before = [...items]
+          items.sort().push(0)
+          return { items: before }
+        }
+      })
+  }
+  const { url } = await startGateway(t, {
+    upstreams: { things: { url: service, breaker: { failures: 1_000 }, retry: { attempts: 0 } } },
+    scopes: { x: { prefix: '/x', routes } }
+  })
+  for (let i = 0; i < 3; i++) t.same((await call(`${url}/x/cached`)).json, { items: [3, 1, 2] })
+  t.equal(calls, 1)
+  isUp = false
+  for (let i = 0; i < 3; i++) t.same((await call(`${url}/x/fallback`)).json, { items: [3, 1, 2] })
 })

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import forward from '../../plugins/forward.ts'
 import { products } from '../../routes/products.ts'
@@ -90,4 +91,55 @@ t.test('an answer that fails before its first byte leaves none of its headers on
   t.match(answer.headers.get('x-request-id'), /./)
   t.equal(answer.headers.get('access-control-allow-origin'), 'https://shop.example')
   t.equal(answer.headers.get('vary'), 'Origin')
+})
+
+t.test('a prefix with which no request could be sent is a fault of the config', async t => {
+  const service = await startService(t, (_request, response) => response.end())
+  const bad = [
+    undefined,
+    null,
+    5,
+    'orders',
+    'orders/',
+    '?a',
+    '/a?b',
+    '/a#b',
+    '/a b',
+    '/a/../b',
+    '/%2e%2e',
+    '/é'
+  ]
+  for (const prefix of bad)
+    for (const method of ['forward', 'websocket'] as const) {
+      const routes = async (app: FastifyInstance) => {
+        await app.register(forward)
+        app[method]({ method: 'GET', url: '/*', upstream: 'orders' as never, prefix: prefix as never })
+      }
+      const config = { upstreams: { orders: { url: service } }, scopes: { x: { prefix: '/x', routes } } }
+      await t.rejects(
+        startGateway(t, config),
+        { name: 'ConfigError', message: /^GET \/x\/\* \/prefix (is missing|must begin)/ },
+        `${method} ${prefix}`
+      )
+    }
+})
+
+t.test('without anything behind the prefixes the service is asked for its root', async t => {
+  const asked: unknown[] = []
+  const service = await startService(t, (request, response) => {
+    asked.push(request.url)
+    response.end()
+  })
+  const routes = async (app: FastifyInstance) => {
+    await app.register(forward)
+    app.forward({ method: 'GET', url: '/', upstream: 'orders' as never, prefix: '' })
+  }
+  for (const base of ['', '/base']) {
+    const { url } = await startGateway(t, {
+      upstreams: { orders: { url: service + base } },
+      scopes: { x: { prefix: '/x', routes } }
+    })
+    for (const path of ['/x', '/x?a=b', '/x/']) t.equal((await fetch(url + path)).status, 200, path)
+  }
+  t.same(asked, ['/', '/?a=b', '/', '/base', '/base?a=b', '/base/'])
 })

@@ -129,7 +129,6 @@ t.test('a body that is no JSON, of another type or too large is refused', async 
   t.equal(await statusOf({ 'content-type': 'text/plain' }, JSON.stringify(newOrder)), 415)
   t.equal(await statusOf({ 'content-type': 'application/x-www-form-urlencoded' }, 'a=b'), 415)
   t.equal(await statusOf({}, JSON.stringify({ ...newOrder, x: 'x'.repeat(1_100_000) })), 413)
-  t.equal(await statusOf({ 'x-correlation-id': 'a b' }, JSON.stringify(newOrder)), 400)
   t.same(seen.orders, [])
 })
 

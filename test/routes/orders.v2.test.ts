@@ -88,3 +88,52 @@ t.test('an order is the same in both versions, wherever the version is said', as
   t.same((await read('/api/orders/o-1', { accept: 'application/json;version=1' })).json, v1.json)
   t.equal((await read('/api/v1/orders/o-1', { 'accept-version': '2' })).status, 400)
 })
+
+t.test('no optional header refuses an order: a malformed correlation id is replaced', async t => {
+  const { url, seen, bearer } = await startShopBefore(t, {
+    orders: (_seen, response) => sendJson(response, 201, internalOrder)
+  })
+  const token = await bearer('ada')
+  const place = async (headers: Record<string, string>) => {
+    t.equal((await call(`${url}/api/v2/orders`, post({ ...token, ...headers }, newOrder))).status, 201)
+    const { headers: sent, body } = seen.orders.at(-1) as Seen
+    const { correlationId, source } = JSON.parse(body).metadata
+    t.equal(sent['x-correlation-id'], correlationId)
+    return { correlationId, source }
+  }
+  t.equal((await place({ 'x-correlation-id': 'abc-123' })).correlationId, 'abc-123')
+  for (const id of ['', ' ', 'order 66', 'q1w2/+==', '{0f8fad5b}', 'a, b', 'é', 'x'.repeat(200)])
+    t.match((await place({ 'x-correlation-id': id })).correlationId, /^[\da-f-]{36}$/, id)
+  t.equal((await place({ 'x-client-id': 'web' })).source, 'web')
+  t.equal((await place({ 'x-client-id': 'x'.repeat(101) })).source, null)
+})
+
+t.test("a service's date that could be read in several ways is 502", async t => {
+  let dates = {}
+  const { url, bearer } = await startShopBefore(t, {
+    orders: (_seen, response) => sendJson(response, 200, { ...internalOrder, ...dates })
+  })
+  const token = await bearer('ada')
+  const read = async (given: object) => {
+    dates = given
+    return call(`${url}/api/v2/orders/1`, { headers: token })
+  }
+  for (const createdAt of [
+    '2026-11-24T10:00:00',
+    '2026-11-31T10:00:00Z',
+    '10',
+    '2026-11-24',
+    '',
+    -1.5,
+    1e300
+  ])
+    t.equal((await read({ createdAt })).status, 502, `createdAt ${createdAt}`)
+  for (const estimatedDelivery of ['2026-11-31', '10', '2026-12-01T10:00:00', 'soon'])
+    t.equal((await read({ estimatedDelivery })).status, 502, `estimatedDelivery ${estimatedDelivery}`)
+  t.equal(
+    (await read({ createdAt: '2026-11-24T10:00:00.123456+01:00' })).json.createdAt,
+    '2026-11-24T09:00:00.123456Z'
+  )
+  const { shipping } = (await read({ estimatedDelivery: 1_796_083_200_000 })).json
+  t.equal(shipping.estimatedDelivery, '2026-12-01T00:00:00.000Z')
+})

@@ -197,3 +197,39 @@ t.test('the compiler refuses names that are not defined, and consumers without a
   })
   t.pass('checked by tsc')
 })
+
+t.test('the compiler refuses upstreams that name others that are not defined', async t => {
+  const url = 'http://a'
+  defineGateway({ upstreams: { a: { url, mirror: { to: 'b' }, split: { to: { b: 5 } } }, b: { url } } })
+  defineGateway({
+    upstreams: {
+      // @ts-expect-error no such upstream
+      a: { url, mirror: { to: 'c' } },
+      // @ts-expect-error no such upstream
+      b: { url, split: { to: { c: 5 } } }
+    }
+  })
+  t.pass('checked by tsc')
+})
+
+t.test('unknown upstreams and versions are faults before the start', async t => {
+  const url = 'http://a'
+  const definition = {
+    upstreams: { a: { url, mirror: { to: 'c' } }, b: { url, split: { to: { c: 5 } } } },
+    scopes: {
+      x: {
+        prefix: '/{version}/x',
+        versions: { v1: { routes, successor: 'v3' }, v2: { routes, deprecated: '2026-11-31T00:00:00Z' } },
+        version: { query: 'v', default: 'v4' }
+      }
+    }
+  }
+  const { faults } = t.throws(() => resolveConfig({ default: definition }, {})) as unknown as ConfigError
+  t.same(faults.map(({ path }) => path).sort(), [
+    '/scopes/x/version/default',
+    '/scopes/x/versions/v1/successor',
+    '/scopes/x/versions/v2/deprecated',
+    '/upstreams/a/mirror/to',
+    '/upstreams/b/split/to/c'
+  ])
+})

@@ -1,6 +1,6 @@
 import Big from 'big.js'
 import t from 'tap'
-import { amount, type InternalAmount, product } from '../../schemas/money.ts'
+import { amount, type InternalAmount, jsonNumber, product } from '../../schemas/money.ts'
 import { seeded } from '../random.ts'
 
 t.test('amounts are summed exactly, be they short or not', async t => {
@@ -45,4 +45,11 @@ t.test('what is computed on integers is what is computed on decimals', async t =
       t.fail(`${quantity} x ${price} is not ${product(quantity, price)}`)
   }
   t.equal(different, 0)
+})
+
+t.test('a decimal string is sent as a number with the same digits, and nothing else is', async t => {
+  for (const decimal of ['0', '0.10', '-12345678901234567890.10', '1e400'])
+    t.equal(JSON.stringify({ n: jsonNumber(decimal) }), `{"n":${decimal}}`)
+  for (const text of ['', '007', '+1', '.5', 'NaN', 'null', 'true', '"x"', '1,"admin":true', ' 1'])
+    t.throws(() => jsonNumber(text), SyntaxError, text)
 })

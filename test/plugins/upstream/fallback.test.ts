@@ -1,6 +1,9 @@
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
 import compose from '../../../plugins/compose.ts'
+import forward from '../../../plugins/forward.ts'
+import transform from '../../../plugins/transform.ts'
 import { call, startGateway, startService } from '../../harness.ts'
 import { forwarding, until } from './service.ts'
 
@@ -101,4 +104,37 @@ t.test('slow answers open the breaker, though they are good', async t => {
   const text = await gateway.metrics?.metrics()
   t.match(text, 'sluice_breaker_transitions_total{upstream="orders",to="open"} 1')
   t.match(text, 'sluice_upstream_slow_total{upstream="orders"} 4')
+})
+
+t.test('a fallback is never stored, whatever config and edits say of what the service answers', async t => {
+  const service = await startService(t, (_request, response) => void response.writeHead(500).end())
+  const Count = Type.Object({ count: Type.Integer() })
+  const fallback = { body: { count: 0 }, headers: { 'cache-control': 'max-age=60' } }
+  const routes = async (app: FastifyInstance) => {
+    await app.register(forward)
+    await app.register(transform)
+    const edit = { response: { headers: { set: { 'Cache-Control': 'max-age=60' } } } }
+    app.forward({ method: 'GET', url: '/plain', upstream: 'orders', prefix: '' })
+    app.forward({ method: 'GET', url: '/edited', upstream: 'orders', prefix: '', edit })
+    app.transform({
+      method: 'GET',
+      url: '/transformed',
+      upstream: 'orders',
+      answer: Count,
+      response: Count,
+      toUpstream: () => ({ method: 'GET', path: '/' }),
+      toClient: orders => orders
+    })
+  }
+  const { url } = await startGateway(t, {
+    upstreams: { orders: { url: service, breaker: { failures: 1, resetTimeout: 60_000 }, fallback } },
+    scopes: { x: { prefix: '/x', routes } }
+  })
+  t.equal((await call(`${url}/x/plain`)).status, 500)
+  for (const path of ['plain', 'edited', 'transformed']) {
+    const answer = await call(`${url}/x/${path}`)
+    t.same(answer.json, { count: 0 }, path)
+    t.equal(answer.headers.get('cache-control'), 'no-store')
+    t.equal(answer.headers.get('sluice-fallback'), '"orders"')
+  }
 })

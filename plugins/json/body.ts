@@ -1,0 +1,84 @@
+import { isUtf8 } from 'node:buffer'
+import createError from '@fastify/error'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { ProblemError } from '../problem.ts'
+import { isUnicode, withoutByteOrderMark } from '../upstream/content.ts'
+import { eachInexact, isTooDeep, quoteInexact } from './exact.ts'
+
+/**
+ * Reads request bodies that are JSON: `application/json` and every type that ends in `+json` (RFC 6839). A route or scope
+ * that adds a parser of its own for one of these types has that instead.
+ *
+ * A request without content has no body, whatever its `Content-Type` says. A byte order mark is ignored. Errors: 415 for
+ * a charset other than UTF-8 (RFC 8259, 8.1) and for a content coding; 400 for content that is not JSON in UTF-8, is
+ * nested more than 1,000 levels deep, or has a number that a double would change.
+ */
+const JSON_TYPE = /^(?:application\/json|[^/;]+\/[^/;]+\+json)(?:;|$)/
+/** A parameter of a media type, its value a token or a quoted string (RFC 9110, 5.6.6). */
+const PARAMETER = /;\s*([^=;\s]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/g
+const MAX_FAULTS = 50
+
+const UnknownCharset = createError('SLUICE_UNKNOWN_CHARSET', 'The body must be in UTF-8', 415, Error, false)
+const CodedBody = createError('SLUICE_CODED_BODY', 'The body must not be compressed', 415, Error, false)
+const NotUtf8 = createError('SLUICE_BODY_NOT_UTF8', 'The body is not UTF-8', 400, Error, false)
+const TooDeep = createError('SLUICE_BODY_TOO_DEEP', 'The body is nested too deeply', 400, Error, false)
+
+async function jsonBody(fastify: FastifyInstance) {
+  // Fastify's own, for its errors and its guard against `__proto__`.
+  const parse = fastify.getDefaultJsonParser('error', 'error')
+  // Not by name: a scope could not add a parser for that name then.
+  fastify.removeContentTypeParser('application/json')
+  fastify.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    if (body.length === 0) return done(null, undefined)
+    const fault = faultOf(request, body)
+    if (fault !== undefined) return done(fault)
+    const text = withoutByteOrderMark(body.toString('utf8'))
+    if (isTooDeep(text)) return done(new TooDeep())
+    let value: unknown
+    let failure: Error | null = null
+    parse(request, text, (error, parsed) => {
+      failure = error
+      value = parsed
+    })
+    done(failure ?? inexactNumbers(text, value), value)
+  })
+}
+
+export default fp(jsonBody, { name: 'sluice-json-body', fastify: '5.x' })
+
+function faultOf({ headers }: FastifyRequest, body: Buffer): ProblemError | undefined {
+  const coding = headers['content-encoding']?.trim().toLowerCase()
+  if (coding !== undefined && coding !== '' && coding !== 'identity')
+    // RFC 9110, 15.5.16: says that it is the coding which is not supported, not the type.
+    return Object.assign(new CodedBody(), { headers: { 'accept-encoding': 'identity' } })
+  for (const [, name, quoted, token] of (headers['content-type'] as string).matchAll(PARAMETER)) {
+    const charset = quoted ?? token ?? ''
+    if (name?.toLowerCase() === 'charset' && charset !== '' && !isUnicode(charset))
+      return new UnknownCharset()
+  }
+  return isUtf8(body) ? undefined : new NotUtf8()
+}
+
+/** Digits that a double does not hold, anywhere: an id would become another one. */
+const LONG_NUMBER = /\d[\d.]{15}/
+const LONG_EXPONENT = /\d[eE][+-]?\d{3}/
+
+/** Returns what is wrong with the numbers of a body, as a validator would. */
+function inexactNumbers(text: string, value: unknown): Error | null {
+  if (!LONG_NUMBER.test(text) && !LONG_EXPONENT.test(text)) return null
+  const quoted = quoteInexact(text)
+  if (quoted === text) return null
+  const validation: object[] = []
+  eachInexact(value, JSON.parse(quoted), instancePath => {
+    const message = 'must be a number that a double can hold exactly'
+    return validation.push({ instancePath, keyword: 'exact', params: {}, message }) < MAX_FAULTS
+  })
+  if (validation.length === 0) return null
+  return Object.assign(new Error('Validation failed'), {
+    statusCode: 400,
+    code: 'FST_ERR_VALIDATION',
+    validation,
+    validationContext: 'body'
+  })
+}

@@ -1,0 +1,47 @@
+/**
+ * Reads points in time as services write them. `Date.parse` is too lenient: it takes `10` for a month, 31 November for
+ * 1 December, and a time without zone for the time of the machine.
+ */
+
+/** RFC 3339, 5.6, and what Java prints of it: no seconds if they are zero, no colon in the offset. */
+const INSTANT =
+  /^(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/
+const DATE = /^(\d{4})-(\d\d)-(\d\d)$/
+
+/** Returns true for an RFC 3339 instant, which has a zone, on a valid day. */
+export function isInstant(value: string): boolean {
+  const [, year, month, day] = INSTANT.exec(value) ?? []
+  return year !== undefined && isDay(Number(year), Number(month), Number(day))
+}
+
+/**
+ * Returns the instant in UTC, such as `2026-11-24T10:00:00.000Z`, with all digits of its fraction. `value`: an RFC 3339
+ * instant, or milliseconds since the epoch. Undefined if it is neither.
+ */
+export function toUtc(value: string | number): string | undefined {
+  if (typeof value === 'number') {
+    const date = new Date(value)
+    return Number.isInteger(value) && !Number.isNaN(date.getTime()) ? date.toISOString() : undefined
+  }
+  if (!isInstant(value)) return undefined
+  const fraction = INSTANT.exec(value)?.[7]?.replace(/0+$/, '') ?? ''
+  // Offsets are whole minutes, so they leave the fraction as it is. Date keeps three digits of it.
+  const zone = /(?:[Zz]|[+-]\d\d:?\d\d)$/.exec(value)?.[0] as string
+  const time = value.slice(0, -zone.length).replace(/\.\d+$/, '')
+  const offset = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone
+  const utc = new Date((time + offset).toUpperCase()).toISOString()
+  return utc.replace('000Z', `${fraction.padEnd(3, '0')}Z`)
+}
+
+/** Returns a day (`2026-12-01`) as it is, and an instant as `toUtc` does. Undefined if it is neither. */
+export function toDayOrUtc(value: string | number): string | undefined {
+  const [, year, month, day] = DATE.exec(String(value)) ?? []
+  if (year === undefined) return toUtc(value)
+  return isDay(Number(year), Number(month), Number(day)) ? String(value) : undefined
+}
+
+function isDay(year: number, month: number, day: number): boolean {
+  const date = new Date(0)
+  date.setUTCFullYear(year, month - 1, day)
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+}
