@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { DEFAULT_FILE } from './cluster/config.ts'
+import { watchParents } from './cluster/parents.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
@@ -19,7 +20,9 @@ if (import.meta.main) {
 export async function start({ config: file }: { config: string }): Promise<void> {
   let supervisor: Supervisor | undefined
   let isReloadDue = false
-  let isTold = false
+  let toldAt: number | undefined
+  const { npm_lifecycle_event: script } = process.env
+  const inherited = inheritedSockets(process.env)
 
   process.on('SIGHUP', () => {
     if (supervisor === undefined) isReloadDue = true
@@ -29,6 +32,8 @@ export async function start({ config: file }: { config: string }): Promise<void>
     if (await supervisor?.handOver()) process.exit(0)
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  // A successor is there to outlive whoever has started it.
+  if (script === 'npx' && inherited.gateway === undefined) watchParents(() => toldAt ?? stop('SIGTERM'))
 
   supervisor = await startSupervisor({
     file,
@@ -36,7 +41,7 @@ export async function start({ config: file }: { config: string }): Promise<void>
     startTimeout: numberOf('WORKER_START_TIMEOUT', 30_000, 1),
     warmUp: numberOf('WORKER_WARM_UP', 5_000, 0),
     hangTimeout: numberOf('WORKER_HANG_TIMEOUT', 10_000, 1_000, 0),
-    inherited: inheritedSockets(process.env)
+    inherited
   })
   if (isReloadDue) supervisor.reload()
   // Who has started it may have gone by now.
@@ -44,15 +49,20 @@ export async function start({ config: file }: { config: string }): Promise<void>
 
   /** Gently, or at once if told twice. */
   async function stop(signal: NodeJS.Signals): Promise<void> {
-    if (isTold) supervisor?.kill()
+    // A Ctrl-C comes from the terminal and once more from npm.
+    if (toldAt !== undefined && script !== undefined && performance.now() - toldAt < SAME_SIGNAL) return
+    if (toldAt !== undefined) supervisor?.kill()
     // Workers that have not started yet see that they are alone.
-    if (isTold || supervisor === undefined) process.exit(1)
-    isTold = true
+    if (toldAt !== undefined || supervisor === undefined) process.exit(1)
+    toldAt = performance.now()
     supervisor.log().info({ signal }, 'the gateway stops')
     const isGentle = await supervisor.stop()
     process.exit(isGentle ? 0 : 1)
   }
 }
+
+/** Milliseconds. */
+const SAME_SIGNAL = 500
 
 /** `off`: a number below the minimum that is taken too. */
 function numberOf(name: string, otherwise: number, minimum: number, off?: number): number {

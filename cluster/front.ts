@@ -78,6 +78,13 @@ export function createFront(
           admin = newAdmin
           adminBefore?.close()
         }
+        if (newGateway || newAdmin) {
+          const urls = {
+            gateway: urlOf(gateway, next.listen.tls ? 'https' : 'http'),
+            admin: urlOf(admin, 'http')
+          }
+          log().info(urls, `listening on ${urls.gateway}, admin API on ${urls.admin}`)
+        }
       } catch (error) {
         for (const listener of opened) listener.close()
         throw new Error(explainListening(error as NodeJS.ErrnoException), { cause: error })
@@ -106,6 +113,14 @@ export function createFront(
     const fd = settings === undefined ? inherited[name] : undefined
     return fd === undefined ? { host, port } : { fd }
   }
+}
+
+/** Where it listens by now: a port of 0 has become one, and a socket that was handed over is where it always was. */
+function urlOf(listener: Listener | undefined, scheme: string): string {
+  const address = listener?.server.address()
+  if (typeof address !== 'object' || address === null) return `unix:${address}`
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `${scheme}://${host}:${address.port}`
 }
 
 function isElsewhere(next: { host: string; port: number }, before?: { host: string; port: number }): boolean {

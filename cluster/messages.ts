@@ -25,7 +25,7 @@ export type FromWorker =
 
 /** What the supervisor has to know of a config that only workers read. */
 export interface Settings {
-  listen: { host: string; port: number }
+  listen: { host: string; port: number; tls?: boolean }
   admin: { host: string; port: number; token?: string | undefined }
   drain: { delay: number; timeout: number }
   logLevel: string

@@ -95,7 +95,7 @@ async function start(
   tell({
     type: 'ready',
     settings: {
-      listen: { host: listen.host, port: listen.port },
+      listen: { host: listen.host, port: listen.port, tls: listen.tls !== undefined },
       admin: guard,
       drain: times,
       logLevel: log.level,

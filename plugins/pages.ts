@@ -1,4 +1,5 @@
 import { openSync, write, writeSync } from 'node:fs'
+import { type Destination, openNonBlocking } from './non-blocking.ts'
 import { Octets } from './octets.ts'
 
 /**
@@ -11,7 +12,7 @@ import { Octets } from './octets.ts'
 export class Pages extends Octets {
   /** Lines, since the start. */
   lost = 0
-  #fd: number
+  #to: Destination
   #atOnce: number
   /** Is called once nothing waits any more, with the number of lines that have been lost since it was called last. */
   #onRecovered: (dropped: number) => void
@@ -25,6 +26,9 @@ export class Pages extends Octets {
   #waiting = 0
   #isWriting = false
   #retry: NodeJS.Timeout | undefined
+  /** Milliseconds to the next try, and since when the destination has taken nothing. */
+  #retryAfter = MIN_RETRY
+  #fullSince: number | undefined
 
   /** `atOnce`: bytes of a write at most; a line that is longer is written all the same. */
   constructor(to: number | string, atOnce: number | undefined, onRecovered: (dropped: number) => void) {
@@ -32,7 +36,7 @@ export class Pages extends Octets {
     super(page.bytes)
     this.#page = page
     page.isCurrent = true
-    this.#fd = typeof to === 'number' ? to : openSync(to, 'a')
+    this.#to = openNonBlocking(typeof to === 'number' ? to : openSync(to, 'a'))
     this.#atOnce = atOnce ?? PAGE
     this.#onRecovered = onRecovered
   }
@@ -58,20 +62,25 @@ export class Pages extends Octets {
     this.#writeNext()
   }
 
-  /** Waits for a destination that is slow, for `PATIENCE` at most, and for none that fails. */
+  /** Waits for a destination that is slow, until it has taken nothing for `PATIENCE`, and for none that fails. */
   flushSync(): void {
     this.flush()
     // The first is a thread's already, which the process waits for.
     const parts = this.#parts.splice(this.#isWriting ? 1 : 0)
-    const until = Date.now() + PATIENCE
+    const end = performance.now() + MAX_PATIENCE
     for (const part of parts) {
       this.#waiting -= part.end - part.start
       while (part.start < part.end)
         try {
-          part.start += writeSync(this.#fd, part.page.bytes, part.start, part.end - part.start)
+          this.#to.unblock()
+          part.start += writeSync(this.#to.fd, part.page.bytes, part.start, part.end - part.start)
+          this.#fullSince = undefined
         } catch (error) {
-          if (!isFull(error as NodeJS.ErrnoException) || Date.now() > until) break
-          Atomics.wait(CLOCK, 0, 0, RETRY)
+          if (!isFull(error as NodeJS.ErrnoException)) break
+          const now = performance.now()
+          this.#fullSince ??= now
+          if (now > Math.min(end, this.#fullSince + PATIENCE)) break
+          Atomics.wait(CLOCK, 0, 0, SYNC_RETRY)
         }
       if (part.start < part.end) this.#lose(part)
       this.#leave(part.page)
@@ -99,15 +108,21 @@ export class Pages extends Octets {
     const [part] = this.#parts
     if (part === undefined || this.#isWriting || this.#retry !== undefined) return
     this.#isWriting = true
-    write(this.#fd, part.page.bytes, part.start, part.end - part.start, null, this.#onWritten)
+    this.#to.unblock()
+    write(this.#to.fd, part.page.bytes, part.start, part.end - part.start, null, this.#onWritten)
   }
 
   #onWritten = (error: NodeJS.ErrnoException | null, size: number): void => {
     this.#isWriting = false
     if (error !== null) {
-      if (isFull(error)) this.#retry = setTimeout(this.#tryAgain, RETRY)
+      if (!isFull(error)) return
+      this.#fullSince ??= performance.now()
+      this.#retry = setTimeout(this.#tryAgain, this.#retryAfter)
+      this.#retryAfter = Math.min(MAX_RETRY, this.#retryAfter * 2)
       return
     }
+    this.#retryAfter = MIN_RETRY
+    this.#fullSince = undefined
     const part = this.#parts[0] as Part
     part.start += size
     this.#waiting -= size
@@ -172,8 +187,11 @@ const PAGE = 262_144
 const BACKLOG = 4_194_304
 /** Pages that wait to be used again. */
 const SPARE = 4
-/** Milliseconds. */
-const RETRY = 100
-const PATIENCE = 1_000
+/** Milliseconds: a reader empties a pipe (65,536 bytes) in far less than one. */
+const MIN_RETRY = 1
+const MAX_RETRY = 100
+const SYNC_RETRY = 10
+const PATIENCE = 500
+const MAX_PATIENCE = 2_000
 const LINE_END = 10
 const CLOCK = new Int32Array(new SharedArrayBuffer(4))

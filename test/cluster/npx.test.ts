@@ -1,0 +1,30 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { call, closedPort, environmentOf } from '../harness.ts'
+import { until } from '../until.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const)
+  t.test(`a gateway that npx runs ends when npx is ended by ${signal}`, async t => {
+    const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
+    const npx = spawn('npx', ['-c', `"${process.execPath}" cli/sluice.js start`], {
+      cwd: root,
+      env: environmentOf({ PORT: port, ADMIN_PORT: adminPort, WORKERS: '1', LOG_LEVEL: 'silent' }),
+      stdio: 'ignore'
+    })
+    const cluster = () => call(`http://127.0.0.1:${adminPort}/cluster`).catch(() => undefined)
+    await until(async () => (await cluster())?.status === 200)
+    const { pid } = (await cluster())?.json
+    t.teardown(() => {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It has ended, as it should.
+      }
+    })
+    npx.kill(signal)
+    await until(async () => (await cluster()) === undefined)
+    t.equal((await call(`http://127.0.0.1:${port}/`).catch(({ cause }) => cause))?.code, 'ECONNREFUSED')
+  })
