@@ -32,6 +32,11 @@ export interface CallOwner {
 
 const MAX_INFORMATION = 16
 
+interface Http2Controller extends Dispatcher.DispatchController {
+  /** True if a response over HTTP/2 has no body: its headers have ended it. */
+  isHeadersOnly?: boolean
+}
+
 /**
  * One call to an endpoint: undici's dispatch handler that collects a small answer into one Buffer (a stream costs as
  * much again as the whole exchange), streams any other, and settles exactly once what the breaker is to count.
@@ -125,7 +130,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
-    if (this.#collectAll || this.#isSmall()) {
+    if (this.#collectAll || this.#isSmall() || (controller as Http2Controller).isHeadersOnly) {
       this.#chunks = []
       if (!this.#collectAll) this.#timer = setTimeout(Call.#streamLateBody, COLLECT_TIME, this)
       return
@@ -250,7 +255,8 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#waitsForReader() ||
       (status === 504 && this.#waitsForBody()) ||
       this.#exchange.clientGone
-    this.#stream?.destroy(error)
+    // Who sends a response of gRPC ends it with a status.
+    if (!this.#stream?.emit('failure', error)) this.#stream?.destroy(error)
     this.#finish(isNeutral ? 'neutral' : 'failure', error)
   }
 

@@ -1,12 +1,12 @@
 import { isAscii } from 'node:buffer'
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
+import { toGrpcResponse, toTrailersOnly } from '../grpc-response.ts'
 import { asItIs } from '../problem.ts'
 import { acceptsTrailers } from './besides.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './call.ts'
@@ -147,33 +147,22 @@ const MAX_TEXT = 4_096
  */
 function toSend(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const { body, headers } = response
+  const isGrpc = 'stream' in reply.raw && String(headers['content-type']).startsWith('application/grpc')
   if (!Buffer.isBuffer(body)) {
     if (!(body instanceof Readable)) return response
     forgetOnFailure(body, reply)
     reply.raw.once('pipe', hasTrailers(reply) ? flushHead : flushLater)
-    const type = headers['content-type']
-    const isGrpc = typeof type === 'string' && type.startsWith('application/grpc')
-    return isGrpc ? withTrailers(response, reply) : response
+    return isGrpc ? toGrpcResponse(response, reply) : response
   }
-  if (body.length === 0) return { ...response, body: undefined }
+  if (body.length === 0)
+    return isGrpc && headers['grpc-status'] !== undefined
+      ? toTrailersOnly(response, reply)
+      : { ...response, body: undefined }
   if (headers['content-type'] === undefined)
     return { ...response, body: Readable.from([body], { objectMode: false }) }
   if (body.length > MAX_TEXT || !isAscii(body) || !areAscii(headers)) return response
   reply.serializer(asItIs)
   return { ...response, body: body.toString('latin1') }
-}
-
-/** gRPC's status comes in the trailers, or in the head if there is nothing else: then it is made one. */
-function withTrailers(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
-  const raw = reply.raw as unknown as Http2ServerResponse
-  if (raw.stream === undefined) return response
-  const add = (trailers: Headers) => raw.addTrailers(trailers as OutgoingHttpHeaders)
-  ;(response.body as Readable).once('trailers', add)
-  raw.once('pipe', flushHead)
-  const { 'grpc-status': status, 'grpc-message': message, ...headers } = response.headers
-  if (status === undefined) return response
-  add({ 'grpc-status': status, ...(message !== undefined && { 'grpc-message': message }) })
-  return { ...response, headers }
 }
 
 /** True if trailers may come that would be lost: Node ends an HTTP/2 stream with its headers where there is no body. */

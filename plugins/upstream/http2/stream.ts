@@ -6,6 +6,7 @@ import { ConnectionLost, GoneAway, MalformedResponse, StreamRefused, StreamReset
 import type { RequestHead } from './request-head.ts'
 
 const {
+  NGHTTP2_FLAG_END_STREAM,
   NGHTTP2_CANCEL,
   NGHTTP2_REFUSED_STREAM,
   NGHTTP2_PROTOCOL_ERROR,
@@ -56,6 +57,8 @@ export class RequestStream implements Dispatcher.DispatchController {
   aborted = false
   paused = false
   reason: Error | null = null
+  /** The response has headers and nothing else: END_STREAM came with them. */
+  isHeadersOnly = false
   #owner: StreamOwner
   #request: Http2Request
   #stream: ClientHttp2Stream | undefined
@@ -96,7 +99,7 @@ export class RequestStream implements Dispatcher.DispatchController {
     stream.push = chunk => this.#take(chunk as Buffer | null)
     stream
       .on('headers', headers => this.#inform(headers))
-      .on('response', headers => this.#begin(headers))
+      .on('response', (headers, flags) => this.#begin(headers, flags))
       .on('trailers', trailers => {
         this.#trailers = trailers
       })
@@ -169,12 +172,13 @@ export class RequestStream implements Dispatcher.DispatchController {
     else if (status !== undefined) this.#request.handler.onResponseStart?.(this, Number(status), rest)
   }
 
-  #begin(headers: IncomingHttpHeaders): void {
+  #begin(headers: IncomingHttpHeaders, flags: number): void {
     if (this.#isOver) return
     const { ':status': status, ...rest } = headers as IncomingHttpHeaders & { ':status'?: number }
     if (status === undefined || status < 200 || this.#hasHead)
       return this.#fail(new MalformedResponse(`status ${status}`))
     this.#hasHead = true
+    this.isHeadersOnly = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     this.#startTimer()
     this.#request.handler.onResponseStart?.(this, Number(status), rest)
     for (const chunk of this.#early ?? []) if (!this.#isOver) this.#deliver(chunk)
