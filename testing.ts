@@ -97,7 +97,12 @@ export interface Clock {
 /** A clock that stands still but for `turn`. */
 export function createClock(start = Date.now()): Clock {
   let time = start
-  return { now: () => time, turn: ms => void (time += ms) }
+  return {
+    now: () => time,
+    turn: ms => {
+      time += ms
+    }
+  }
 }
 
 export interface Answer {

@@ -51,9 +51,9 @@ export function toChart(rows: Row[], title: string): string {
   const bars = sorted.map((row, i) => {
     const y = 34 + i * 22
     const width = row['CPU us'] * scale
-    return `<text x="190" y="${y + 12}" text-anchor="end">${escape(row.subject)}</text><rect x="198" y="${y}" width="${width.toFixed(1)}" height="16" fill="${colourOf(row.subject)}"/><text x="${(204 + width).toFixed(1)}" y="${y + 12}">${row['CPU us']}</text>`
+    return `<text x="190" y="${y + 12}" text-anchor="end">${escapeXml(row.subject)}</text><rect x="198" y="${y}" width="${width.toFixed(1)}" height="16" fill="${colourOf(row.subject)}"/><text x="${(204 + width).toFixed(1)}" y="${y + 12}">${row['CPU us']}</text>`
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${height}" font-family="sans-serif" font-size="12"><rect width="720" height="${height}" fill="white"/><text x="12" y="20" font-size="14">${escape(title)}</text>${bars.join('')}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${height}" font-family="sans-serif" font-size="12"><rect width="720" height="${height}" fill="white"/><text x="12" y="20" font-size="14">${escapeXml(title)}</text>${bars.join('')}</svg>\n`
 }
 
 const PEERS = /^(bare|fast-gateway|express|platformatic|nginx|haproxy|caddy|envoy|krakend|traefik)/
@@ -62,6 +62,6 @@ function colourOf(name: string): string {
   return name.startsWith('floor') ? '#888' : PEERS.test(name) ? '#c9a14a' : '#2f6f9f'
 }
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

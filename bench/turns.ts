@@ -139,7 +139,10 @@ function nameOf(frame: string): string {
 
 function countUp(counts: Map<string, [number, number]>, name: string, which: 0 | 1): void {
   let counted = counts.get(name)
-  if (counted === undefined) counts.set(name, (counted = [0, 0]))
+  if (counted === undefined) {
+    counted = [0, 0]
+    counts.set(name, counted)
+  }
   counted[which]++
 }
 

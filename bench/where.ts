@@ -58,7 +58,8 @@ async function ask({ child }: Measured, what: 'start' | 'stop'): Promise<unknown
 }
 
 function row(layer: string): Record<string, number> {
-  return (table[layer] ??= {})
+  table[layer] ??= {}
+  return table[layer]
 }
 
 /** Of the time that was not idle, by layer. */

@@ -130,7 +130,11 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
         }
         calls.push(call)
         // Later, so that all parts of a composition are seen; the body is read, as a service would.
-        const rest = isStreamed ? text(body).then(read => void (call.body = read)) : Promise.resolve()
+        const rest = isStreamed
+          ? text(body).then(read => {
+              call.body = read
+            })
+          : Promise.resolve()
         rest.then(
           () => setImmediate(callback, new NotSent()),
           error => callback(error)

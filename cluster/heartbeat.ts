@@ -63,7 +63,8 @@ export function startHeartbeat({
     lookedAt = time
     if (silence >= timeout) {
       clearInterval(timer)
-      return onHung()
+      onHung()
+      return
     }
     if (silence >= 2 * tick) change(false)
     if (isAsked) return

@@ -114,7 +114,8 @@ async function start(
     if (connection === undefined) return
     connection.once('close', () => {
       connections--
-      told ??= setTimeout(() => {
+      if (told !== undefined) return
+      told = setTimeout(() => {
         told = undefined
         tell({ type: 'connections', connections })
       }, TELL_AFTER)

@@ -53,7 +53,9 @@ const INFO = 30
 export function createMembers(sample?: number): AddMembers<Ended> {
   return function addMembers(ended, line) {
     const shape = shapeOf(ended) + (sample === undefined ? 0 : SAMPLED)
-    ;(ended.outcome.lines[shape] ??= new Line(ended, shape, sample)).write(ended, line)
+    const { lines } = ended.outcome
+    lines[shape] ??= new Line(ended, shape, sample)
+    lines[shape].write(ended, line)
   }
 }
 
@@ -151,8 +153,10 @@ function membersOf(ended: Ended, addMembers: AddMembers<Ended>): object {
 function addEscaped(line: Octets, text: string): void {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH || i === PLAIN)
-      return line.text(JSON.stringify(text).slice(1, -1))
+    if (code < 32 || code > 126 || code === QUOTE || code === BACKSLASH || i === PLAIN) {
+      line.text(JSON.stringify(text).slice(1, -1))
+      return
+    }
   }
   line.ascii(text)
 }
@@ -179,6 +183,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** The route's own option. */
+    // biome-ignore lint/suspicious/noExplicitAny: as Fastify types it
     logSerializers?: Record<string, (value: any) => unknown>
   }
 }

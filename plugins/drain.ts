@@ -90,7 +90,10 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
       function look(): void {
         const now = performance.now()
         const share = (now - startedAt) / timeout
-        if (open.size > 0 && share < 1) return endIdle(now, share >= IDLE_END)
+        if (open.size > 0 && share < 1) {
+          endIdle(now, share >= IDLE_END)
+          return
+        }
         clearInterval(timer)
         clearTimeout(end)
         const cut = open.size

@@ -46,10 +46,17 @@ export class Durations {
 
   observe(config: FastifyContextConfig, method: string, status: number, seconds: number): void {
     let methods = this.#routes.get(config)
-    if (methods === undefined) this.#routes.set(config, (methods = new Map()))
+    if (methods === undefined) {
+      methods = new Map()
+      this.#routes.set(config, methods)
+    }
     let statuses = methods.get(method)
-    if (statuses === undefined) methods.set(method, (statuses = new Array(CLASSES.length)))
-    observe((statuses[status] ??= createSeries()), seconds)
+    if (statuses === undefined) {
+      statuses = new Array(CLASSES.length)
+      methods.set(method, statuses)
+    }
+    statuses[status] ??= createSeries()
+    observe(statuses[status], seconds)
   }
 
   get(): object {

@@ -136,12 +136,14 @@ export class Exchange extends Due {
 
   /** As services get it: the client's, or one that begins here. */
   get traceparent(): string {
-    return (this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.begin())
+    this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.begin()
+    return this.#traceparent
   }
 
   /** Once it is over: what it leaves. */
   get ended(): Ended {
-    return (this.#ended ??= new Ended(this))
+    this.#ended ??= new Ended(this)
+    return this.#ended
   }
 
   get traceId(): string {
@@ -334,7 +336,10 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
   function deadlinesOf(ms: number): Deadlines | undefined {
     if (ms === 0) return undefined
     let deadlines = byLength.get(ms)
-    if (deadlines === undefined) byLength.set(ms, (deadlines = new Deadlines(ms)))
+    if (deadlines === undefined) {
+      deadlines = new Deadlines(ms)
+      byLength.set(ms, deadlines)
+    }
     return deadlines
   }
 

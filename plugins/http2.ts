@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http'
 import { constants, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
@@ -110,9 +111,9 @@ export class Http2Response extends Http2ServerResponse {
   }
 
   /** There is no such field here (RFC 9113, 8.2.2). Node drops it too, and warns of each on stderr. */
-  override writeHead(status: number, ...rest: any[]): this {
-    delete rest.at(-1)?.connection
-    return super.writeHead(status, ...rest)
+  override writeHead(status: number, ...rest: unknown[]): this {
+    delete (rest.at(-1) as OutgoingHttpHeaders | undefined)?.connection
+    return super.writeHead(status, ...(rest as never[]))
   }
 
   /** Without an error node resets with NO_ERROR, which clients take for the end of the answer. */

@@ -39,14 +39,14 @@ export function createLogger(
   if (level === 'silent') return undefined
   let timer: NodeJS.Timeout | undefined
   let waiting: Timed[] = []
-  let adders: AddMembers<any>[] = []
+  let adders: AddMembers<never>[] = []
   const pages = new Pages(to, atOnce, dropped => logger.warn({ dropped }, 'lines were lost'))
   const stream = {
     write(text: string) {
       writeLines()
       pages.text(text)
       pages.endLine()
-      timer ??= setTimeout(flush, FLUSH).unref()
+      if (timer === undefined) timer = setTimeout(flush, FLUSH).unref()
     },
     flushSync() {
       writeLines()
@@ -97,7 +97,7 @@ export function createLogger(
       pages.ascii('}\n')
       pages.endLine()
     }
-    timer ??= setTimeout(flush, FLUSH).unref()
+    if (timer === undefined) timer = setTimeout(flush, FLUSH).unref()
   }
 
   function flush(): void {

@@ -76,7 +76,10 @@ export class Outcome {
 /** Of an exchange that has ended. */
 export function outcomeOf(exchange: Exchange, method: string, status: number): Outcome {
   let outcomes = byRoute.get(exchange.config)
-  if (outcomes === undefined) byRoute.set(exchange.config, (outcomes = []))
+  if (outcomes === undefined) {
+    outcomes = []
+    byRoute.set(exchange.config, outcomes)
+  }
   for (const outcome of outcomes) if (outcome.isOf(exchange, method, status)) return outcome
   const outcome = new Outcome(exchange, method, status)
   if (outcomes.push(outcome) > OUTCOMES) outcomes.shift()

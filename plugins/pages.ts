@@ -130,7 +130,10 @@ export class Pages extends Octets {
       this.#parts.shift()
       this.#leave(part.page)
     }
-    if (this.#parts.length > 0) return this.#writeNext()
+    if (this.#parts.length > 0) {
+      this.#writeNext()
+      return
+    }
     const dropped = this.#dropped
     this.#dropped = 0
     if (dropped > 0) this.#onRecovered(dropped)
@@ -144,7 +147,8 @@ export class Pages extends Octets {
   #lose({ page, start, end }: Part): void {
     const { bytes } = page
     let lines = 0
-    for (let at = start; at < end && (at = bytes.indexOf(LINE_END, at)) !== -1 && at < end; at++) lines++
+    for (let at = bytes.indexOf(LINE_END, start); at !== -1 && at < end; at = bytes.indexOf(LINE_END, at + 1))
+      lines++
     this.#dropped += lines
     this.lost += lines
   }

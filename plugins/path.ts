@@ -14,7 +14,7 @@ const ESCAPE = /%(?:25)*([\da-f]{2})/gi
 const UNICODE_ESCAPE = /%(?:25)*u([\da-f]{4})/gi
 /** ASCII in more bytes than UTF-8 allows (RFC 3629, 3), as lenient decoders take it: `c0 ae` for a dot. */
 const OVERLONG =
-  /[\xc0\xc1][^]|\xe0[\x80\x81][^]|\xf0\x80[\x80\x81][^]|\xf8\x80\x80[\x80\x81][^]|\xfc\x80\x80\x80[\x80\x81][^]/g
+  /[\xc0\xc1][\s\S]|\xe0[\x80\x81][\s\S]|\xf0\x80[\x80\x81][\s\S]|\xf8\x80\x80[\x80\x81][\s\S]|\xfc\x80\x80\x80[\x80\x81][\s\S]/g
 /** Characters that Unicode normalization leaves, and that code pages map to slashes. */
 const SLASH_LIKE = /[\u2044\u2215\u29f8]/g
 const BACKSLASH_LIKE = /[\u2216\u29f5]/g

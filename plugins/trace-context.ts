@@ -50,7 +50,8 @@ export function createTraces(sample: number): () => string {
       page = createPage(sample)
       used = 0
     }
-    return page.slice(used, (used += LENGTH))
+    used += LENGTH
+    return page.slice(used - LENGTH, used)
   }
 }
 

@@ -22,7 +22,7 @@ import {
   PassHeadersOptions,
   SecurityHeadersOptions
 } from './scope.ts'
-import { MirrorOptions, SplitOptions, UpstreamOptions, upstreamFaults } from './upstream.ts'
+import { type MirrorOptions, type SplitOptions, UpstreamOptions, upstreamFaults } from './upstream.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './version.ts'
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
@@ -30,7 +30,7 @@ const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
 
 /** As proxy-addr reads it, but for numbers: people mean hops by them, and it an IPv4 address. */
-const Proxy = Type.Refine(
+const TrustedProxy = Type.Refine(
   Type.String(),
   value => {
     try {
@@ -108,7 +108,7 @@ export const GatewayOptions = Type.Object(
     /** Prometheus metrics on the admin side. */
     metrics: withDefault(Type.Boolean(), true),
     /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */
-    trustProxy: withDefault(Type.Array(Proxy), []),
+    trustProxy: withDefault(Type.Array(TrustedProxy), []),
     /** Milliseconds for an exchange, unless its route says otherwise. */
     deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
     /** What a connection and the requests on it may cost. */

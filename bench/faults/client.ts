@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http'
+import { type Agent, request } from 'node:http'
 import { bodyOf } from './peer.ts'
 
 /** What a client saw of one exchange. */

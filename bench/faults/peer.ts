@@ -81,7 +81,10 @@ export class Peer {
   }
 
   #read(chunk: Buffer): void {
-    if (this.#due > 0) return this.#take(chunk.length)
+    if (this.#due > 0) {
+      this.#take(chunk.length)
+      return
+    }
     this.#head += chunk.toString('latin1')
     const end = this.#head.indexOf('\r\n\r\n')
     if (end === -1) return

@@ -93,7 +93,11 @@ function worst<State extends string>(
   order: readonly State[]
 ): { state: State } & ByState {
   const workers: Partial<Record<State, number[]>> = {}
-  for (const { worker, state } of seen) (workers[state.state] ??= []).push(worker)
+  for (const { worker, state } of seen) {
+    const name = state.state
+    workers[name] ??= []
+    workers[name].push(worker)
+  }
   const found = order.filter(state => workers[state] !== undefined)
   return { state: found.at(-1) as State, ...(found.length > 1 && { workers: workers as never }) }
 }

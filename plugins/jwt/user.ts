@@ -60,15 +60,15 @@ export function listNames({
 /** Reads a user from verified claims; a claim of another type than expected is ignored. `end`: see `User[expires]`. */
 export function toUser(claims: Claims, { claims: names, issuer, sets }: UserOptions, end: number): User {
   const { sub } = claims
-  const email = valueOf(claims, names.email)
-  const tier = valueOf(claims, names.tier)
+  const email = claimNamed(claims, names.email)
+  const tier = claimNamed(claims, names.tier)
   return Object.freeze({
     sub,
     [expires]: end,
     ...(issuer && { [consumerId]: `${issuer.name}/${sub}`, [issuedBy]: issuer.url }),
     ...(isHeaderSafe(email) && { email }),
-    roles: toList(valueOf(claims, names.roles), sets),
-    permissions: toList(valueOf(claims, names.permissions), sets),
+    roles: toList(claimNamed(claims, names.roles), sets),
+    permissions: toList(claimNamed(claims, names.permissions), sets),
     ...(isHeaderSafe(tier) ? { tier } : { tier: 'free', [hasDefaultTier]: true as const })
   })
 }
@@ -79,7 +79,7 @@ export function withTier(user: User, tier: string): User {
 }
 
 /** The first of these claims that there is. */
-function valueOf(claims: object, names: readonly string[]): unknown {
+function claimNamed(claims: object, names: readonly string[]): unknown {
   for (const name of names) {
     const value = claimOf(claims, name) ?? claimOf(claims, ...name.split('.'))
     if (value !== undefined && value !== null) return value
@@ -103,7 +103,10 @@ function toList(value: unknown, sets: LruMap<readonly string[]>): readonly strin
   const names = values.filter(name => isHeaderSafe(name) && !name.includes(',')).slice(0, MAX_NAMES)
   const key = names.join()
   let set = sets.get(key)
-  if (set === undefined) sets.set(key, (set = Object.freeze(names)))
+  if (set === undefined) {
+    set = Object.freeze(names)
+    sets.set(key, set)
+  }
   return set
 }
 

@@ -114,7 +114,10 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
   const placed = new WeakMap<User, User>()
   const inOwnTier = (user: User): User => {
     let own = placed.get(user)
-    if (own === undefined) placed.set(user, (own = withTier(user, name)))
+    if (own === undefined) {
+      own = withTier(user, name)
+      placed.set(user, own)
+    }
     return own
   }
   const keyGenerator = (request: FastifyRequest): Admission => {
@@ -172,7 +175,10 @@ function addressKey(request: FastifyRequest, known: LruMap<string>): string {
   const address = clientAddress(request) ?? NO_ADDRESS
   if (!address.includes(':')) return `address:${address}`
   let key = known.get(address)
-  if (key === undefined) known.set(address, (key = `address:${normalizeIP(address, 64)}`))
+  if (key === undefined) {
+    key = `address:${normalizeIP(address, 64)}`
+    known.set(address, key)
+  }
   return key
 }
 

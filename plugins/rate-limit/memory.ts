@@ -20,7 +20,10 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
       const time = now()
       const id = `${key}:${tier.name}`
       let slot = slots.find(id)
-      if (slot === -1) clear((slot = slots.add(id)), limits)
+      if (slot === -1) {
+        slot = slots.add(id)
+        clear(slot, limits)
+      }
       const decision = limits.map((limit, i) =>
         limit.algorithm === 'sliding-log'
           ? checkLog(logs[slot * widest + i] as number[], limit, cost, time)

@@ -43,7 +43,10 @@ export function createSharedLimiter(
     waiting.set(number, asked)
     // Who is never answered has been told that it is late long ago.
     waiting.delete(number - MAX_WAITING)
-    if (channel.send === undefined) return answer(number, new Error('there is no supervisor'))
+    if (channel.send === undefined) {
+      answer(number, new Error('there is no supervisor'))
+      return
+    }
     channel.send(toChecks(number, asked), undefined, undefined, error => {
       if (error !== null) answer(number, error)
     })

@@ -20,7 +20,10 @@ export class Beginning {
   /** What has come over the network, which nobody writes to: as it is, unless it holds on to more than there is in it. */
   addReceived(chunk: Buffer): void {
     const room = this.#limit - this.kept
-    if (chunk.length > room || chunk.length * 2 < chunk.buffer.byteLength) return this.#copy(chunk, room)
+    if (chunk.length > room || chunk.length * 2 < chunk.buffer.byteLength) {
+      this.#copy(chunk, room)
+      return
+    }
     this.size += chunk.length
     this.kept += chunk.length
     this.chunks.push(chunk)

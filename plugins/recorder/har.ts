@@ -44,7 +44,7 @@ function toEntry(exchange: Detail): object {
       cookies: [],
       headers: response.headers.map(toHeader),
       content: toContent(response.body),
-      redirectURL: valueOf(response.headers, 'location'),
+      redirectURL: headerNamed(response.headers, 'location'),
       headersSize: -1,
       bodySize: sent,
       // Otherwise the size would be that of the body, less the one byte that unknown headers are given as.
@@ -107,7 +107,7 @@ function toContent(body: ShownBody | undefined): object {
 
 /** HAR has absolute URLs only. A host that is none is not made one. */
 function absolute({ url, request, status, isSecure }: Detail): string {
-  const host = valueOf(request.headers, 'host') || valueOf(request.headers, ':authority')
+  const host = headerNamed(request.headers, 'host') || headerNamed(request.headers, ':authority')
   const path = url.startsWith('/') ? url.replace(/[^\x21-\x7e]|["<>\\^`{|}[\]]/g, encodeURIComponent) : '/'
   const scheme = `${status === 101 ? 'ws' : 'http'}${isSecure ? 's' : ''}`
   return `${scheme}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'unknown'}${path}`
@@ -124,7 +124,7 @@ function addressOf(endpoint: string | undefined): object {
 /** By its type Chromium would have all that is not of a page, JSON too, be a script. Undefined where it knows better. */
 function resourceType({ status, response }: Detail): string | undefined {
   if (status === 101) return 'websocket'
-  const type = valueOf(response.headers, 'content-type')
+  const type = headerNamed(response.headers, 'content-type')
   return /^((image|font|audio|video)\/|text\/(html|css))|javascript/i.test(type) ? undefined : 'fetch'
 }
 
@@ -135,6 +135,6 @@ function queryOf(url: string): object[] {
     : [...new URLSearchParams(url.slice(question + 1))].map(([name, value]) => ({ name, value }))
 }
 
-function valueOf(headers: Header[], name: string): string {
+function headerNamed(headers: Header[], name: string): string {
   return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? ''
 }

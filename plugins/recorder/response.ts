@@ -18,12 +18,12 @@ export class RecordedResponse extends Http1Response implements SendingResponse {
   exchange: Exchange | undefined = undefined
   sent: SendingResponse['sent'] = undefined
 
-  override write(chunk: any, encoding?: any, callback?: any): boolean {
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (!this.writableEnded && !this.destroyed) see(this, chunk, encoding)
-    return super.write(chunk, encoding, callback)
+    return super.write(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 
-  override end(chunk?: any, encoding?: any, callback?: any): this {
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     if (!this.writableEnded && !this.destroyed) {
       if (this.sent === undefined && isWhole(chunk, encoding)) {
         this.sent = chunk
@@ -31,7 +31,7 @@ export class RecordedResponse extends Http1Response implements SendingResponse {
         flatten((this as unknown as { _header: string | null })._header ?? '')
       } else see(this, chunk, encoding)
     }
-    return super.end(chunk, encoding, callback)
+    return super.end(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 }
 
@@ -39,20 +39,20 @@ export class RecordedHttp2Response extends Http2Response implements SendingRespo
   exchange: Exchange | undefined = undefined
   sent: SendingResponse['sent'] = undefined
 
-  override write(chunk: any, encoding?: any, callback?: any): boolean {
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (!this.writableEnded && !this.stream.destroyed) see(this, chunk, encoding)
-    return super.write(chunk, encoding, callback)
+    return super.write(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 
   /** Writes what it is given. */
-  override end(chunk?: any, encoding?: any, callback?: any): this {
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     if (!this.writableEnded && !this.stream.destroyed && this.sent === undefined && isWhole(chunk, encoding))
       this.sent = chunk
-    return super.end(chunk, encoding, callback)
+    return super.end(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 }
 
-function isWhole(chunk: unknown, encoding: unknown): boolean {
+function isWhole(chunk: unknown, encoding: unknown): chunk is string | Uint8Array {
   return (
     (typeof chunk === 'string' || chunk instanceof Uint8Array) &&
     (encoding === null || encoding === undefined)
@@ -69,7 +69,7 @@ function see(response: SendingResponse, chunk: unknown, encoding: unknown): void
   response.sent = beginning
 }
 
-/** What was last read, so that the reading is not optimised away. */
+// biome-ignore lint/correctness/noUnusedVariables: what was last read, so that V8 does not optimise the reading away
 let lastRead = 0
 
 /**

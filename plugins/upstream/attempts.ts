@@ -97,7 +97,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
         this.#isEnded = true
         exchange.detach(this)
         bulkhead.done()
-        return refuse(this.#request, this.#callback)
+        refuse(this.#request, this.#callback)
+        return
       }
       this.#permit = permit
       this.#startedAt = performance.now()
@@ -114,12 +115,16 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#isAborted = true
     const { breaker, bulkhead } = this.#guards
     const { exchange } = this.#request
-    if (this.#call !== undefined) return this.#call.abort(reason)
+    if (this.#call !== undefined) {
+      this.#call.abort(reason)
+      return
+    }
     if (bulkhead.leave(this)) {
       this.#isEnded = true
       exchange.detach(this)
       breaker.report(this.#permit, 'neutral')
-      return this.#callback(reason)
+      this.#callback(reason)
+      return
     }
     clearTimeout(this.#backoff)
     const isNeutral = (reason.statusCode ?? 500) < 500 || reason instanceof Stopping || exchange.clientGone
@@ -171,7 +176,10 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     } = this.#request
     const endpoint = endpoints.pick(this.#request, this.#tried)
     // Its name has not been resolved yet.
-    if (endpoint === undefined) return this.#end('neutral', unavailable(1))
+    if (endpoint === undefined) {
+      this.#end('neutral', unavailable(1))
+      return
+    }
     const call = new Call(this, exchange, method === 'HEAD', collectAll ? maxBody : collect, collectAll)
     this.#call = call
     this.#endpoint = endpoint

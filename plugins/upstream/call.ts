@@ -97,7 +97,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#failure !== undefined) return controller.abort(this.#failure)
+    if (this.#failure !== undefined) {
+      controller.abort(this.#failure)
+      return
+    }
     this.#controller = controller
     if (this.#timeout > 0) this.#stopTimer()
   }
@@ -188,7 +191,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers?: Headers): void {
-    if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
+    if (this.#discarding !== undefined) {
+      clearTimeout(this.#discarding)
+      return
+    }
     if (this.#failure !== undefined) return
     const status = this.#exchange.isGrpc ? this.#grpcStatus(trailers) : this.#statusCode
     this.#finish(status >= 500 ? 'failure' : status >= 400 ? 'answered' : 'success')
@@ -211,7 +217,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#discarding !== undefined) return clearTimeout(this.#discarding)
+    if (this.#discarding !== undefined) {
+      clearTimeout(this.#discarding)
+      return
+    }
     this.#fail(upstreamError(error))
   }
 

@@ -38,7 +38,10 @@ export function startChecks(
     try {
       const { statusCode, body } = await pool.request({ ...request, signal: AbortSignal.timeout(timeout) })
       let size = 0
-      for await (const chunk of body) if ((size += chunk.length) > MAX_BODY) break
+      for await (const chunk of body) {
+        size += chunk.length
+        if (size > MAX_BODY) break
+      }
       settle(isGood(statusCode) ? undefined : new Error(`it answered ${statusCode}`))
     } catch (error) {
       settle(error as Error)

@@ -197,6 +197,7 @@ function areAscii(headers: Headers): boolean {
 const ABOVE_ASCII = /[\x80-\xff]/
 
 /** The names that `fastify.upstream` takes: those of the config, once it says so (see fastify.config.ts). */
+// biome-ignore lint/suspicious/noEmptyInterface: configs add to it by declaration merging
 export interface Register {}
 export type UpstreamName = Register extends { upstreams: infer Names extends string } ? Names : string
 

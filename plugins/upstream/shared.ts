@@ -172,7 +172,10 @@ export function createSharing(channel: Channel): Sharing {
   }
 
   function send(message: BreakerMessage | BreakersAsked, onFailure = () => {}): void {
-    if (channel.send === undefined) return onFailure()
+    if (channel.send === undefined) {
+      onFailure()
+      return
+    }
     unsent++
     channel.send(message, undefined, undefined, error => {
       unsent--

@@ -28,8 +28,12 @@ export async function sluice(
   let out = ''
   let err = ''
   const code = await run(args, {
-    print: (...lines) => void (out += `${lines.join('\n')}\n`),
-    complain: line => void (err += `${line}\n`),
+    print: (...lines) => {
+      out += `${lines.join('\n')}\n`
+    },
+    complain: line => {
+      err += `${line}\n`
+    },
     env,
     signal: signal ?? new AbortController().signal
   })

@@ -20,8 +20,12 @@ async function run(t: Ending, args: string[], env?: Record<string, string>): Pro
   const child = start(t, args, env)
   let out = ''
   let err = ''
-  child.stdout?.on('data', chunk => void (out += chunk))
-  child.stderr?.on('data', chunk => void (err += chunk))
+  child.stdout?.on('data', chunk => {
+    out += chunk
+  })
+  child.stderr?.on('data', chunk => {
+    err += chunk
+  })
   const [code] = await once(child, 'close')
   return { code, out, err }
 }
@@ -77,7 +81,9 @@ t.test('a config that keeps the process does not keep the command', async t => {
 t.test('a reader that leaves ends it without a word', async t => {
   const child = start(t, ['cli/sluice.js', 'routes'])
   let err = ''
-  child.stderr?.on('data', chunk => void (err += chunk))
+  child.stderr?.on('data', chunk => {
+    err += chunk
+  })
   child.stdout?.destroy()
   const [code] = await once(child, 'close')
   t.same([code, err], [0, ''])

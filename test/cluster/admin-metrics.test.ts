@@ -6,8 +6,8 @@ import { startCluster, type TestWorker } from './workers.ts'
 
 const ok = (_request: unknown, response: { end(text: string): void }) => void response.end('ok')
 
-/** The value of a series: `valueOf(text, 'sluice_connections')`. */
-function valueOf(text: string, series: string): number | undefined {
+/** The value of a series: `readSeries(text, 'sluice_connections')`. */
+function readSeries(text: string, series: string): number | undefined {
   const line = text.split('\n').find(one => one.startsWith(`${series} `))
   return line === undefined ? undefined : Number(line.split(' ').pop())
 }
@@ -28,8 +28,8 @@ t.test('metrics are summed over workers, and go on from what ended ones had coun
   await ask(second, 3)
   const { text, headers } = await call(`${admin}/metrics`)
   t.match(headers.get('content-type'), 'text/plain; version=0.0.4')
-  t.equal(valueOf(text, THINGS), 5)
-  t.equal(valueOf(text, CALLS(url)), 5)
+  t.equal(readSeries(text, THINGS), 5)
+  t.equal(readSeries(text, CALLS(url)), 5)
   t.match(text, '# TYPE sluice_exchange_duration_seconds histogram')
   t.match(text, /sluice_exchange_duration_seconds_bucket\{.*le="\+Inf".*\} 5/)
   t.equal(text.split('\n').filter(line => line.startsWith('# TYPE sluice_connections ')).length, 1)
@@ -39,21 +39,21 @@ t.test('metrics are summed over workers, and go on from what ended ones had coun
   await ask(second, 4)
   await second.end()
   const after = await scrape()
-  t.equal(valueOf(after, THINGS), 9)
-  t.equal(valueOf(after, CALLS(url)), 9)
+  t.equal(readSeries(after, THINGS), 9)
+  t.equal(readSeries(after, CALLS(url)), 9)
 
   await ask(first, 1)
   await scrape()
   kill(first)
   const third = await add()
-  t.equal(valueOf(await scrape(), THINGS), 10, 'of one that is killed, what was last heard')
+  t.equal(readSeries(await scrape(), THINGS), 10, 'of one that is killed, what was last heard')
   await ask(third, 1)
-  t.equal(valueOf(await scrape(), THINGS), 11)
+  t.equal(readSeries(await scrape(), THINGS), 11)
 
   third.socket += '.gone'
   const fourth = await add()
   await ask(fourth, 1)
-  t.equal(valueOf(await scrape(), THINGS), 12, 'one that does not answer has still counted')
+  t.equal(readSeries(await scrape(), THINGS), 12, 'one that does not answer has still counted')
 })
 
 t.test('what is only so at the moment is of the workers that there are', async t => {
@@ -64,7 +64,7 @@ t.test('what is only so at the moment is of the workers that there are', async t
   for (let i = 0; i < 5; i++) await call(`${second.url}/things/bad`)
   await call(`${first.url}/things/good`)
   const breaker = async () =>
-    valueOf((await call(`${admin}/metrics`)).text, 'sluice_breaker_state{upstream="things"}')
+    readSeries((await call(`${admin}/metrics`)).text, 'sluice_breaker_state{upstream="things"}')
   t.equal(await breaker(), 2, 'the worst')
   await second.end()
   t.equal(await breaker(), 0)

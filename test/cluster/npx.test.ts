@@ -16,7 +16,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const)
     })
     const cluster = () => call(`http://127.0.0.1:${adminPort}/cluster`).catch(() => undefined)
     await until(async () => (await cluster())?.status === 200)
-    const { pid } = (await cluster())?.json
+    const pid = (await cluster())?.json.pid
     t.teardown(() => {
       try {
         process.kill(pid, 'SIGKILL')

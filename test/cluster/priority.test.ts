@@ -11,9 +11,9 @@ const program = `
   const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 10_000)'])
   const own = getPriority()
   const lowered = lowerPriority(child.pid)
-  const then = getPriority(child.pid)
+  const during = getPriority(child.pid)
   lowered?.restore()
-  console.log(JSON.stringify({ own, isLowered: lowered !== undefined, then, after: getPriority(child.pid) }))
+  console.log(JSON.stringify({ own, isLowered: lowered !== undefined, during, after: getPriority(child.pid) }))
   child.kill()`
 
 for (const more of [0, 5, 19])
@@ -25,5 +25,5 @@ for (const more of [0, 5, 19])
     )
     const { own, isLowered, ...seen } = JSON.parse(stdout)
     // Where the system would not let us take it back, it stays as it was.
-    t.same(seen, { then: isLowered ? 19 : own, after: own })
+    t.same(seen, { during: isLowered ? 19 : own, after: own })
   })

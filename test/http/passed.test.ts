@@ -242,7 +242,7 @@ t.test('100 Continue is said once the body is wanted (RFC 9110, 10.1.1)', async 
   t.equal(answer?.status, 404, 'not for a body that nobody wants')
   t.same(rest, [], 'and the connection ends: the body may come or not')
 
-  const old = new Client(url).write(ask('/echo/x').replace('1.1', '1.0') + 'abc', 'POST')
+  const old = new Client(url).write(`${ask('/echo/x').replace('1.1', '1.0')}abc`, 'POST')
   t.equal((await old.answer()).status, 200, 'an HTTP/1.0 client is not told')
   old.end()
 })

@@ -345,7 +345,7 @@ t.test('a request that is refused has no user, whatever its token says', async t
     }
   })
   for (const claims of [{ sub: 'ada\n', roles: ['admin'] }, { aud: 'api://other' }])
-    await call(url + '/me', { headers: { authorization: `Bearer ${await issuer.sign(claims)}` } })
+    await call(`${url}/me`, { headers: { authorization: `Bearer ${await issuer.sign(claims)}` } })
   t.strictSame(users, [null, null])
 })
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { startIdentityProvider } from '../../demo/identity.ts'
-import { ConfigError, resolveConfig } from '../../gateway.ts'
+import { type ConfigError, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
 import { call, startGateway, startService } from '../harness.ts'
 

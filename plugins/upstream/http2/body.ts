@@ -30,7 +30,10 @@ export function sendBody(
 
   function send(chunk: Buffer): void {
     sent += chunk.length
-    if (length !== undefined && sent > length) return fail(new errors.RequestContentLengthMismatchError())
+    if (length !== undefined && sent > length) {
+      fail(new errors.RequestContentLengthMismatchError())
+      return
+    }
     if (!stream.write(chunk)) body.pause()
   }
 
@@ -40,7 +43,10 @@ export function sendBody(
 
   function end(): void {
     if (isOver) return
-    if (length !== undefined && sent !== length) return fail(new errors.RequestContentLengthMismatchError())
+    if (length !== undefined && sent !== length) {
+      fail(new errors.RequestContentLengthMismatchError())
+      return
+    }
     detach()
     stream.end(onEnd)
   }

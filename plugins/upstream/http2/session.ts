@@ -106,7 +106,10 @@ export class Http2Session implements StreamOwner {
     this.#bytesRead = this.#socket.bytesRead
     this.open++
     const stream = call.start()
-    if (stream === undefined) return this.#release(call)
+    if (stream === undefined) {
+      this.#release(call)
+      return
+    }
     this.#stopIdling()
     this.#calls.add(call)
     stream.once('close', () => this.#release(call))
@@ -170,7 +173,10 @@ export class Http2Session implements StreamOwner {
   #release(call: RequestStream): void {
     this.open--
     this.#calls.delete(call)
-    if (this.#isDraining) return this.drain()
+    if (this.#isDraining) {
+      this.drain()
+      return
+    }
     if (this.open === 0) this.#idle()
     if (this.hasRoom) this.#keeper.onRoom(this)
   }

@@ -175,8 +175,10 @@ export class RequestStream implements Dispatcher.DispatchController {
   #begin(headers: IncomingHttpHeaders, flags: number): void {
     if (this.#isOver) return
     const { ':status': status, ...rest } = headers as IncomingHttpHeaders & { ':status'?: number }
-    if (status === undefined || status < 200 || this.#hasHead)
-      return this.#fail(new MalformedResponse(`status ${status}`))
+    if (status === undefined || status < 200 || this.#hasHead) {
+      this.#fail(new MalformedResponse(`status ${status}`))
+      return
+    }
     this.#hasHead = true
     this.isHeadersOnly = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     this.#startTimer()
@@ -211,7 +213,10 @@ export class RequestStream implements Dispatcher.DispatchController {
 
   static #end(call: RequestStream): void {
     if (call.#isOver) return
-    if (!call.#hasHead) return call.#fail(new MalformedResponse('no headers'))
+    if (!call.#hasHead) {
+      call.#fail(new MalformedResponse('no headers'))
+      return
+    }
     call.#isOver = true
     call.#stopTimer()
     // RFC 9113, 8.1: a complete response may come before the end of the request, which nobody needs any more.

@@ -28,7 +28,9 @@ function startWorkers(t: Tap, overrides: Partial<BreakerOptions> = {}) {
   return {
     clock,
     /** Messages wait until they are released. */
-    hold: () => void (isHeld = true),
+    hold: () => {
+      isHeld = true
+    },
     release() {
       isHeld = false
       for (const delivery of waiting.splice(0)) delivery()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { UpstreamState } from '../../../plugins/upstream/upstream.ts'
+import type { Upstream } from '../../../plugins/upstream/upstream.ts'
 import { call, closedPort, startGateway, startService } from '../../harness.ts'
 import { forwarding } from './service.ts'
 
@@ -24,7 +24,8 @@ t.test('an endpoint at which nobody listens fails no call, however many come at 
     )
   )
   t.strictSame([...new Set(answers.map(({ status }) => status))], [200])
-  const { breaker, calls } = gateway.upstreams[0]?.state() as UpstreamState
+  const [upstream] = gateway.upstreams as [Upstream]
+  const { breaker, calls } = upstream.state()
   t.match({ breaker, calls }, { breaker: { state: 'closed', failures: 0 }, calls: { exhausted: 0 } })
   t.ok(calls.retries > 10)
 })

@@ -288,7 +288,7 @@ t.test('a body is the same octets whether it is sent as text, as a Buffer or as 
     Buffer.from([0x00, 0x7f, 0x0d, 0x0a, 0x80, 0xff])
   ]
   const service = await startService(t, (request, response) => {
-    const [index, type] = (request.url as string).split('/').slice(-1)[0]?.split('-') as [string, string]
+    const [index, type] = (request.url as string).replace(/^.*\//, '').split('-') as [string, string]
     if (type !== 'none')
       response.setHeader('content-type', type === 'json' ? 'application/json' : 'application/octet-stream')
     const body = bodies[Number(index)] as Buffer

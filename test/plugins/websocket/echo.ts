@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import forward from '../../../plugins/forward.ts'
