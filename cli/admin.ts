@@ -43,11 +43,35 @@ export async function callAdmin(
     if (init.signal.aborted) throw error
     throw new Error(`${url} does not answer: does the gateway run? (${reasonOf(error)})`)
   })
+  if (await isOfGateway(response, url, init.signal))
+    throw new Error(`${url} is not the admin API of a gateway; is that the port of the gateway itself?`)
   if (response.status === 401)
     throw new Error(
       `${url} ${token === undefined ? 'asks for a token, and there is none' : 'refuses the token'}`
     )
   return response
+}
+
+/**
+ * True for a refusal of a gateway's own, or of a server that is none: of both, `/livez` of an admin side, which asks for no
+ * token, is told apart.
+ */
+async function isOfGateway(response: Response, url: string, signal: AbortSignal): Promise<boolean> {
+  if (!REFUSALS.has(response.status)) return false
+  const problem = await jsonOf(response.clone())
+  if (problem !== undefined && !String(problem.type).startsWith('urn:sluice:')) return false
+  const live = await fetch(`${url}/livez`, { signal, redirect: 'error' }).catch(() => undefined)
+  return live === undefined || (await jsonOf(live))?.status !== 'live'
+}
+
+const REFUSALS = new Set([401, 403, 404, 405])
+
+async function jsonOf(response: Response): Promise<{ type?: unknown; status?: unknown } | undefined> {
+  try {
+    return Object(JSON.parse(await textOf(response)))
+  } catch {
+    return undefined
+  }
 }
 
 function reasonOf(error: Error & { cause?: NodeJS.ErrnoException }): string {

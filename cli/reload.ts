@@ -14,7 +14,7 @@ fails, the gateway goes on as it was.
   async run(values, _positionals, { print, env, signal }) {
     const admin = await findAdmin(values, env)
     const response = await callAdmin(admin, '/reload', { method: 'POST', signal })
-    if (values.json) print(await textOf(response))
+    if (values.json && response.status !== 404) print(await textOf(response))
     else if (response.status === 404)
       print(`${admin.url} has no /reload: this gateway cannot take a config anew`)
     else if (!response.ok) print(...(await problemIn(response)).map(plain))

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { explainFailure } from '../cluster/config.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { didYouMean } from '../schemas/did-you-mean.ts'
 import { type Command, plain, type Terminal, UsageError, type Values } from './command.ts'
 
 /** Loaded when they are called, so that help comes at once. */
@@ -64,12 +65,13 @@ async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<
     return 0
   }
   if (!Object.hasOwn(COMMANDS, asked))
-    throw new UsageError(`there is no command ${JSON.stringify(asked)}; sluice help lists them`)
+    throw new UsageError(
+      `there is no command ${JSON.stringify(asked)}${didYouMean(asked, Object.keys(COMMANDS)) || ';'} sluice help lists them`
+    )
   const { command } = await (COMMANDS[asked] as (typeof COMMANDS)[string]).load()
-  const { values, positionals } = parseArgs({
-    args: isHelp ? [] : args,
-    options: { ...command.options, help: { type: 'boolean', short: 'h' } },
-    allowPositionals: true
+  const { values, positionals } = parse(isHelp ? [] : args, {
+    ...command.options,
+    help: { type: 'boolean', short: 'h' }
   })
   if (isHelp || values.help) {
     terminal.print(command.help)
@@ -83,6 +85,18 @@ async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<
         : `${asked} takes ${names.join(' and ')}`
     )
   return command.run(values as Values, positionals, terminal)
+}
+
+function parse(args: string[], options: Command['options']) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const [, name = ''] = /'(-[^']*)'/.exec(message) ?? []
+    if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw error
+    const known = Object.keys(options).map(option => `--${option}`)
+    throw new UsageError(`there is no option ${name}${didYouMean(name, known)}`)
+  }
 }
 
 function isParseError(error: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { ParseArgsConfig } from 'node:util'
-import { Filter } from '../plugins/recorder/filter.ts'
+import { Filter, timeOf } from '../plugins/recorder/filter.ts'
 import type { Summary } from '../plugins/recorder/show.ts'
+import { faultsOf } from '../schemas/gateway.ts'
 import { adminOption, callAdmin, findAdmin, problemIn } from './admin.ts'
 import { type Command, configOption, jsonOption, plain, UsageError, type Values } from './command.ts'
 
@@ -9,7 +10,7 @@ const FILTERS = new Map(
   Object.entries(Filter.properties)
     .filter(([name]) => name !== 'limit')
     .map(([name, { type }]) => [
-      name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`),
+      toKebab(name),
       { name, type: type === 'boolean' ? ('boolean' as const) : ('string' as const) }
     ])
 )
@@ -41,12 +42,15 @@ does. All filters that are given must fit.
       --min-duration MS  --since TIME      --request-id ID   --trace ID`,
   async run(values, _positionals, { print, env, signal }) {
     const wanted = countOf(values)
+    checkFilters(values)
     const admin = await findAdmin(values, env)
     const response = await callAdmin(admin, `/exchanges/live?${queryOf(values)}`, { signal })
     if (response.status === 404) throw new Error(`${admin.url} has no recorder: its size is 0 in the config`)
     if (!response.ok) {
-      print(...(await problemIn(response)).map(plain))
-      return response.status === 400 ? 2 : 1
+      const [title = '', ...faults] = await problemIn(response)
+      if (response.status === 400) throw new UsageError((faults.map(toOption).join('; ') || title).trim())
+      print(...[title, ...faults].map(plain))
+      return 1
     }
     let count = 0
     for await (const line of linesOf(response)) {
@@ -89,6 +93,38 @@ function countOf({ count }: Values): number {
   if (count === undefined) return Number.POSITIVE_INFINITY
   if (!/^[1-9]\d{0,8}$/.test(String(count))) throw new UsageError('--count must be a whole number, 1 or more')
   return Number(count)
+}
+
+/** What each filter takes, for people. */
+const FORMS: Record<string, string> = {
+  status: 'a status such as 404, a class such as 5xx, or cut',
+  'min-duration': 'a number of milliseconds',
+  since: 'an ISO date such as 2026-11-29T12:00:00Z, or milliseconds since 1970',
+  trace: '32 hexadecimal digits in lower case'
+}
+
+/** @throws UsageError for a value that no exchange can have: the gateway would wait for one for ever. */
+function checkFilters(values: Values): void {
+  for (const [option, { name }] of FILTERS) {
+    const value = values[option]
+    if (typeof value !== 'string') continue
+    const given = name === 'minDuration' ? Number(value || Number.NaN) : value
+    const isWrong =
+      value === '' ||
+      faultsOf(Filter, { limit: 1, [name]: given }).length > 0 ||
+      (name === 'since' && Number.isNaN(timeOf(value)))
+    if (isWrong)
+      throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a name, and not too long a one'}`)
+  }
+}
+
+/** `/scope has no …` is about `--scope`. */
+function toOption(fault: string): string {
+  return fault.trim().replace(/^\/(?:querystring\/)?(\w+)/, (_path, name: string) => `--${toKebab(name)}`)
+}
+
+function toKebab(name: string): string {
+  return name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 }
 
 function queryOf(values: Values): URLSearchParams {

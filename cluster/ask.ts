@@ -49,6 +49,25 @@ export async function ask(worker: ClusterWorker, path: string, question: Questio
 }
 
 /**
+ * Asks a worker that is ready for a stream and leaves it: all of them would refuse it for the same reason, and by then the
+ * head of their common stream has been sent.
+ * @throws its problem.
+ */
+export async function probeStream(cluster: Cluster, path: string): Promise<void> {
+  const worker = cluster.workers().findLast(({ state }) => state === 'ready')
+  if (worker === undefined) return
+  const client = new Client('http://localhost', { socketPath: worker.socket, maxResponseSize: MAX_ANSWER })
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT)
+    const { statusCode: status, body } = await client.request({ method: 'GET', path, signal })
+    if (status === 400) throw toProblem({ worker, status, body: Buffer.from(await body.arrayBuffer()) })
+    body.on('error', () => {}).destroy()
+  } finally {
+    client.destroy().catch(() => {})
+  }
+}
+
+/**
  * The same of all workers, or of some; the oldest first. Those that do not answer are left out, and named in the header
  * `Sluice-Missing` unless they have ended meanwhile.
  * @throws 503 if none answers.

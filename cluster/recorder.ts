@@ -10,7 +10,7 @@ import {
 import { CaptureOptions } from '../plugins/recorder/captures.ts'
 import { Filter } from '../plugins/recorder/filter.ts'
 import type { Summary } from '../plugins/recorder/show.ts'
-import { type Answer, ask, askAll, NoAnswer, nameMissing, read, successes } from './ask.ts'
+import { type Answer, ask, askAll, NoAnswer, nameMissing, probeStream, read, successes } from './ask.ts'
 import type { ClusterCapture } from './captures.ts'
 import type { Cluster } from './cluster.ts'
 import type { Kept } from './kept.ts'
@@ -78,12 +78,12 @@ export async function recorderRoutes(
 
   admin.get('/exchanges/live', { schema, exposeHeadRoute: false }, async ({ query, headers }, reply) => {
     await list({ limit: 1 }, reply)
+    const path = `/exchanges/live?${searchOf(query as Filter)}`
+    await probeStream(cluster, path)
     if (readers >= MAX_READERS) throw new TooManyFollow()
     readers++
     const isEvents = headers.accept?.includes('text/event-stream') === true
-    const stream = followAll(cluster, `/exchanges/live?${searchOf(query as Filter)}`, json =>
-      isEvents ? `data: ${json}\n\n` : `${json}\n`
-    )
+    const stream = followAll(cluster, path, json => (isEvents ? `data: ${json}\n\n` : `${json}\n`))
     stream.once('close', () => readers--)
     return reply.type(isEvents ? 'text/event-stream' : 'application/x-ndjson').send(stream)
   })

@@ -5,9 +5,11 @@ import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { DrainOptions } from './drain.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
+import { knownMembers } from './known-members.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
 import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
 import { OverloadOptions, Priority } from './overload.ts'
@@ -250,19 +252,21 @@ export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
   Settings.Set({ maxErrors })
   const faults = errors.flatMap(({ instancePath, keyword, params, message }): ConfigFault[] => {
     if (keyword === 'additionalProperties') return []
-    if (keyword === 'boolean') return [{ path: instancePath, message: 'is not known' }]
+    if (keyword === 'boolean') {
+      const [, parent = '', name = ''] = /^(.*)\/(.*)$/s.exec(instancePath) ?? []
+      const known = knownMembers(schema, parent)
+      return [{ path: instancePath, message: `is not known${didYouMean(name, known)}` }]
+    }
     if (keyword === 'required')
       return (params as { requiredProperties: string[] }).requiredProperties.map(name => ({
         path: `${instancePath}/${name}`,
         message: 'is missing'
       }))
-    if (keyword === 'enum')
-      return [
-        {
-          path: instancePath,
-          message: `must be one of ${(params as { allowedValues: unknown[] }).allowedValues.join(', ')}`
-        }
-      ]
+    if (keyword === 'enum') {
+      const known = (params as { allowedValues: unknown[] }).allowedValues.map(String)
+      const suggestion = didYouMean(Value.Pointer.Get(value, instancePath), known)
+      return [{ path: instancePath, message: `must be one of ${known.join(', ')}${suggestion}` }]
+    }
     return [{ path: instancePath, message }]
   })
   return [...new Map(faults.map(fault => [fault.path, fault])).values()]
@@ -292,9 +296,11 @@ function unknownNames(config: Record<string, unknown>): ConfigFault[] {
   >
   const check = (path: string, kind: string, name: unknown, known: object | undefined) => {
     if (typeof name !== 'string' || Object.hasOwn(known ?? {}, name)) return
+    const names = Object.keys(known ?? {})
+    const suggestion = names.length > 1 ? didYouMean(name, names) : ''
     faults.push({
       path,
-      message: `no ${kind} is named '${name}'; there are: ${Object.keys(known ?? {}).join(', ') || 'none'}`
+      message: `no ${kind} is named '${name}'; there are: ${names.join(', ') || 'none'}${suggestion}`
     })
   }
   for (const [name, upstream] of Object.entries(isObject(upstreams) ? upstreams : {})) {

@@ -6,6 +6,8 @@ const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 /** A token: header and claims begin as an encoded `{"` does. */
 const TOKEN = /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/
 const USERINFO = /\b[a-z][a-z0-9+.-]*:\/\/[^\s/@'"`$]*:[^\s/@'"`$]+@/i
+/** What is no PEM there is the path of a file. */
+const FILES = new Set(['/listen/tls/cert', '/listen/tls/key'])
 /** Characters: what is shorter stands in a file for other reasons too. */
 const MIN_SECRET = 6
 
@@ -20,7 +22,7 @@ export function auditSecrets({ config, file, source }: Subject): Finding[] {
 
   const look = (path: string, name: string, value: unknown): void => {
     if (typeof value === 'string') {
-      const kind = kindOf(name, value)
+      const kind = kindOf(path, name, value)
       if (kind !== undefined && value.length >= MIN_SECRET && text.includes(value.trim()))
         found.push({ path, kind, secret: value.trim() })
     } else if (typeof value === 'object' && value !== null)
@@ -48,12 +50,11 @@ export function auditSecrets({ config, file, source }: Subject): Finding[] {
     mend: 'Take it from the environment (see `environment` in the config), and have a new one issued.'
   }))
 
-  function kindOf(name: string, value: string): string | undefined {
+  function kindOf(path: string, name: string, value: string): string | undefined {
     if (PRIVATE_KEY.test(value)) return 'a private key'
     if (TOKEN.test(value)) return 'a token'
     if (USERINFO.test(value)) return 'a password in a URL'
-    // Where a key may be a file, its path is none.
-    if (!isSecret(name) || isPem(value) || /^\.{0,2}\//.test(value)) return undefined
+    if (!isSecret(name) || isPem(value) || FILES.has(path)) return undefined
     return `the value of ${name}`
   }
 }

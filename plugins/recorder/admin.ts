@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Capture, CaptureOptions, type CaptureState } from './captures.ts'
 import { createFilter, Filter } from './filter.ts'
 import type { Recorder } from './index.ts'
+import { demandKnown } from './names.ts'
 
 export const NoSuchExchange = createError(
   'SLUICE_NO_SUCH_EXCHANGE',
@@ -45,6 +46,7 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
 
   // Of a HEAD nobody would end the stream.
   admin.get('/exchanges/live', { schema, exposeHeadRoute: false }, ({ query, headers }, reply) => {
+    demandKnown(query as Filter, recorder.names())
     const isEvents = headers.accept?.includes('text/event-stream') === true
     const stream = live.follow(createFilter(query as Filter), json =>
       isEvents ? `data: ${json}\n\n` : `${json}\n`

@@ -1,3 +1,4 @@
+import createError from '@fastify/error'
 import Type, { type Static } from 'typebox'
 import { withDefault } from '../../schemas/defaults.ts'
 import type { Recorded } from './record.ts'
@@ -17,16 +18,20 @@ export const Filter = Type.Object(
     /** Epoch milliseconds or an ISO date: what ended since then. */
     since: Type.Optional(Type.String({ maxLength: 32 })),
     requestId: Type.Optional(Type.String({ maxLength: 128 })),
-    trace: Type.Optional(Type.String({ maxLength: 32 })),
+    trace: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$' })),
     limit: withDefault(Type.Integer({ minimum: 1, maximum: 10_000 }), 100)
   },
   { additionalProperties: false }
 )
 export type Filter = Static<typeof Filter>
 
+const BadTime = createError('SLUICE_BAD_TIME', 'since is no ISO date and no number of milliseconds', 400)
+
+/** @throws 400, if `since` cannot be read. */
 export function createFilter(filter: Partial<Filter>): (record: Recorded) => boolean {
   const { route, scope, status, consumer, upstream, minDuration = 0, failed, requestId, trace } = filter
-  const since = timeOf(filter.since)
+  const since = filter.since === undefined ? 0 : timeOf(filter.since)
+  if (Number.isNaN(since)) throw new BadTime()
   return record =>
     record.endedAt >= since &&
     record.ms >= minDuration &&
@@ -47,9 +52,8 @@ function hasStatus({ status, cut }: Recorded, wanted: string): boolean {
   )
 }
 
-/** A time that cannot be read is none: all is newer than nothing. */
-function timeOf(since: string | undefined): number {
-  if (since === undefined) return 0
-  const time = /^\d+$/.test(since) ? Number(since) : Date.parse(since)
-  return Number.isNaN(time) ? 0 : time
+/** Epoch milliseconds; NaN of what cannot be read. */
+export function timeOf(since: string): number {
+  if (/^\d+$/.test(since)) return Number(since)
+  return /^\d{4}-\d\d-\d\d/.test(since) ? Date.parse(since) : Number.NaN
 }

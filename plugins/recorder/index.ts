@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RecorderOptions } from '../../schemas/recorder.ts'
 import type { Ended } from '../ended.ts'
@@ -11,6 +11,7 @@ import { type Captures, createCaptures } from './captures.ts'
 import { createFilter, type Filter } from './filter.ts'
 import { toHar } from './har.ts'
 import { createLive, type Live } from './live.ts'
+import { type KnownNames, namesOf } from './names.ts'
 import type { Recorded } from './record.ts'
 import type { SendingResponse } from './response.ts'
 import { Ring } from './ring.ts'
@@ -34,6 +35,8 @@ export interface Recorder {
   detail(record: Recorded): Detail
   /** Bytes to keep of a body of it that begins to come, or to go. */
   limitOf(exchange: Exchange): number
+  /** What exchanges may be told by. */
+  names(): KnownNames
   counts(): { recorded: number; held: number; bytes: number; dropped: number }
 }
 
@@ -53,9 +56,11 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   const captures = createCaptures(options.captures, now)
   let waiting: Ended[] = []
   let recorded = 0
+  const routes: RouteOptions[] = []
 
   // Not of a request that has been refused by then: its body is nobody's, and node reads to its end what is not touched.
   fastify.addHook('onRoute', route => {
+    routes.push(route)
     if ([route.method].flat().every(method => BODILESS.has(method))) return
     route.preParsing = [tapBody, ...[route.preParsing ?? []].flat()]
   })
@@ -86,6 +91,7 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     limitOf,
     live,
     captures,
+    names: () => namesOf(routes, fastify.upstreams),
     counts() {
       record()
       return {

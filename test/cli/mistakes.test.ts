@@ -1,0 +1,94 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { startCluster } from '../cluster/workers.ts'
+import { call } from '../harness.ts'
+import { startWatched } from '../plugins/recorder/gateway.ts'
+import { sluice } from './golden.ts'
+
+t.test('a command or an option that there is not is told with the nearest one', async t => {
+  const told = async (...args: string[]) => {
+    const { code, out, err } = await sluice(args)
+    t.same([code, out], [2, ''], args.join(' '))
+    return err
+  }
+  t.equal(
+    await told('chekc'),
+    'sluice: there is no command "chekc"; did you mean check? sluice help lists them\n'
+  )
+  t.equal(await told('frobnicate'), 'sluice: there is no command "frobnicate"; sluice help lists them\n')
+  t.equal(await told('check', '--strcit'), 'sluice: there is no option --strcit; did you mean --strict?\n')
+  t.equal(
+    await told('tail', '--upsteam=x'),
+    'sluice: there is no option --upsteam; did you mean --upstream?\n'
+  )
+  t.equal(await told('routes', '--frobnicate'), 'sluice: there is no option --frobnicate\n')
+  t.equal(
+    await told('help', 'tial'),
+    'sluice: there is no command "tial"; did you mean tail? sluice help lists them\n'
+  )
+})
+
+t.test('a filter that nothing can pass is wrong usage, without a gateway', async t => {
+  for (const [option, value] of [
+    ['since', 'yesterday'],
+    ['since', '2026-13-45'],
+    ['since', '1'.repeat(40)],
+    ['status', '6xx'],
+    ['min-duration', 'long'],
+    ['min-duration', '-1'],
+    ['trace', 'abc'],
+    ['scope', ''],
+    ['scope', 'x'.repeat(100)],
+    ['consumer', '']
+  ] as const) {
+    const { code, out, err } = await sluice(['tail', `--${option}=${value}`, '--admin', 'http://127.0.0.1:9'])
+    t.same([code, out], [2, ''], `${option} ${value}`)
+    t.match(err, new RegExp(`^sluice: --${option} must be [^\\n]+\\n$`))
+  }
+})
+
+t.test('a name that the gateway does not have is told with those that it has', async t => {
+  const { admin } = await startWatched(t, (_request, response) => void response.end())
+  for (const [option, value, told] of [
+    ['scope', 'thigns', '--scope must be one of things; did you mean things?'],
+    ['upstream', 'nope', '--upstream must be one of things'],
+    [
+      'route',
+      '/thing/*',
+      '--route must be one of /things/echo, /things/*, /things/reset/:token; did you mean /things/*?'
+    ]
+  ] as const)
+    t.same(await sluice(['tail', '--admin', admin, `--${option}`, value]), {
+      code: 2,
+      out: '',
+      err: `sluice: ${told}\n`
+    })
+  t.equal((await call(`${admin}/exchanges?since=yesterday`)).status, 400)
+})
+
+t.test('so it is by the admin side of several workers', async t => {
+  const { admin } = await startCluster(t, 2, (_request, response) => void response.end())
+  t.match(await sluice(['tail', '--admin', admin, '--scope', 'nope']), {
+    code: 2,
+    err: /^sluice: --scope must be/
+  })
+  t.match(await call(`${admin}/exchanges/live?since=yesterday`), { status: 400 })
+})
+
+t.test("the gateway's own port in place of the admin side's is told apart", async t => {
+  const { url } = await startWatched(t, (_request, response) => void response.end())
+  const told = `${url} is not the admin API of a gateway; is that the port of the gateway itself?\n`
+  for (const args of [['tail'], ['reload'], ['reload', '--json']])
+    t.same(await sluice([...args, '--admin', url]), { code: 1, out: '', err: told }, args.join(' '))
+})
+
+t.test('a file of a key is not a secret, wherever it is', async t => {
+  const directory = t.testdir()
+  const file = join(directory, 'tls.config.ts')
+  for (const key of ['test/fixtures/localhost.key', './test/fixtures/localhost.key']) {
+    const tls = { cert: 'test/fixtures/localhost.pem', key }
+    await writeFile(file, `export default { listen: { tls: ${JSON.stringify(tls)} } }`)
+    t.match(JSON.parse((await sluice(['check', '--json', '-c', file])).out), { ok: true, faults: [] })
+  }
+})
