@@ -30,7 +30,7 @@ export function buildValidator(externalSchemas: unknown, ajv: object): Compile {
   return part => {
     if (part.httpPart === 'body') return body(part)
     const validate = others(part)
-    return hasNumbers(part.schema) ? keepNumbers(validate) : validate
+    return hasNumbers(part.schema) ? keepNumbers(validate, () => body(part)) : validate
   }
 }
 
@@ -64,16 +64,21 @@ function hasNumbers(schema: unknown): boolean {
 }
 
 /**
- * Rejects text that ajv has coerced to a number with another value or spelling: `007`, `0x10` and `9007199254740993`
- * would ask the service for other records.
+ * Takes back what ajv has coerced to a number with another value or spelling: `007`, `0x10` and `9007199254740993` would
+ * ask the service for other records. It stays text where the schema takes text, and is a fault elsewhere.
  */
-function keepNumbers(validatePart: Validator): Validator {
+function keepNumbers(validatePart: Validator, compileStrict: () => Validator): Validator {
+  let strict: Validator | undefined
   const validate: Validator = (data, context) => {
     const texts = textsOf(data)
     const result = validatePart(data, context)
-    const faults = result === true ? changed(texts, data as Record<string, unknown>) : []
-    validate.errors = result === true ? faults : (validatePart.errors ?? [])
-    return faults.length === 0 && result
+    validate.errors = validatePart.errors ?? []
+    if (result !== true) return result
+    const faults = takeBack(texts, data as Record<string, unknown>)
+    if (faults.length === 0) return true
+    validate.errors = faults
+    strict ??= compileStrict()
+    return strict(data)
   }
   validate.schemaEnv = validatePart.schemaEnv
   return validate
@@ -85,19 +90,26 @@ function textsOf(data: unknown): Texts {
   return Object.entries(Object(data)).map(([name, value]) => [name, [value].flat()])
 }
 
-function changed(texts: Texts, data: Record<string, unknown>): object[] {
+/** Puts texts in the place of numbers that are not theirs. Returns them as faults. */
+function takeBack(texts: Texts, data: Record<string, unknown>): object[] {
   return texts.flatMap(([name, before]) => {
+    const after = data[name]
     const instancePath = `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
-    return [data[name]].flat().flatMap((value, i) => {
+    return [after].flat().flatMap((value, i) => {
       const text = before[i]
-      if (typeof value !== 'number' || typeof text !== 'string') return []
-      // Beyond 2^53 an integer may be exact, and yet be written in another way: 1e+21.
-      const isSafe = !Number.isInteger(value) || Number.isSafeInteger(value)
-      if (isSafe && isJsonNumber(text) && isExact(value, text)) return []
+      if (typeof value !== 'number' || typeof text !== 'string' || isNumberOf(value, text)) return []
+      if (Array.isArray(after)) after[i] = text
+      else data[name] = text
       const message = isJsonNumber(text)
         ? 'must be a number that a double can hold exactly'
         : 'must be number'
       return [{ instancePath, keyword: 'exact', params: {}, message }]
     })
   })
+}
+
+function isNumberOf(value: number, text: string): boolean {
+  // Beyond 2^53 an integer may be exact, and yet be written in another way: 1e+21.
+  const isSafe = !Number.isInteger(value) || Number.isSafeInteger(value)
+  return isSafe && isJsonNumber(text) && isExact(value, text)
 }

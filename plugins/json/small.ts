@@ -4,18 +4,20 @@
  */
 const MAX_VALUES = 1_000
 
-/** Returns true if `value` has at most 1,000 values in it. Looks at no more than that. */
+/** Returns true if `value` has at most 1,000 values in it. Looks at hardly more than that. */
 export function isSmall(value: unknown): boolean {
   const waiting: unknown[] = [value]
   let seen = 0
-  for (let next = waiting.pop(); seen <= MAX_VALUES; next = waiting.pop()) {
-    seen++
-    if (typeof next === 'object' && next !== null)
-      for (const name in next) {
-        if (waiting.length + seen > MAX_VALUES) return false
-        waiting.push(next[name as never])
-      }
-    if (waiting.length === 0) return true
+  while (waiting.length > 0) {
+    const next = waiting.pop()
+    if (++seen > MAX_VALUES) return false
+    if (typeof next !== 'object' || next === null) continue
+    // Before its keys are listed: there is a text for each.
+    if (Array.isArray(next) && next.length > MAX_VALUES) return false
+    for (const name in next) {
+      if (waiting.length > MAX_VALUES) return false
+      waiting.push(next[name as never])
+    }
   }
-  return false
+  return true
 }

@@ -181,7 +181,8 @@ async function createGuard(
       clockTolerance: options.clockTolerance,
       extractToken: request => tokenOf(request.headers.authorization)
     },
-    trusted: (_request, claims) => isHeaderSafe((claims as Claims).sub)
+    trusted: (_request, claims) =>
+      isHeaderSafe((claims as Claims).sub) && Number.isFinite((claims as Claims).exp)
   })
 
   // Not async: a token that is known, as most are, costs no promise.
@@ -265,6 +266,7 @@ function hasGoodClaims(claims: Record<string, unknown>, options: IssuerOptions):
     iss === options.issuer &&
     [aud].flat().includes(options.audience) &&
     typeof exp === 'number' &&
+    Number.isFinite(exp) &&
     exp * 1000 + tolerance >= now &&
     (nbf === undefined || (typeof nbf === 'number' && nbf * 1000 - tolerance <= now)) &&
     isHeaderSafe(sub)

@@ -123,6 +123,18 @@ t.test("claims are the payload's own: what every object has does not count as a 
   isRefused(t, await ask(token), INVALID, 'claims of a prototype')
 })
 
+t.test('an exp beyond what a number can be is not one', async t => {
+  const issuer = await startIssuer(t)
+  const { ask } = await startGuarded(t, { issuer: issuer.issuer })
+  const good = JSON.stringify({ iss: issuer.issuer, aud: 'api://gateway', sub: 'ada', exp: 0 })
+  const { alg, jwk } = issuer.keys[0] as SigningKey
+  for (const exp of ['1e400', '-1e400']) {
+    const claims = good.replace('"exp":0', `"exp":${exp}`)
+    const token = await signAs(issuer.keys[0] as SigningKey, claims, { alg, kid: jwk.kid })
+    t.equal((await ask(token)).status, 401, exp)
+  }
+})
+
 t.test('a signature must be there, and be good', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })

@@ -234,3 +234,37 @@ t.test('a pointer is renamed by the longest one that fits, at a segment, and kee
   t.throws(() => renamePointers({ '/body/a': '/body/*/b' }), /more \*/)
   t.end()
 })
+
+t.test('faults that the next version finds in several parts are reported together', async t => {
+  const service = await startService(t, (_request, response) => response.end('{"n":1}'))
+  const older = step(v3, {
+    request: {
+      body: Type.Object({ sku: Type.String(), count: Type.Integer() }),
+      params: Type.Object({ shop: Type.String() }),
+      up: ({ body }) => ({
+        body: { lines: [body] },
+        params: { shop: 'NONE' },
+        query: { dryRun: true },
+        headers: { 'x-channel': 5 as never }
+      })
+    },
+    faults: { '/body/lines/*/count': '/body/count' }
+  })
+  const { url } = await startGateway(t, {
+    upstreams: { carts: { url: service } },
+    scopes: {
+      x: {
+        prefix: '/x',
+        routes: async (app: FastifyInstance) => {
+          await app.register(transform)
+          app.transform(older)
+        }
+      }
+    }
+  })
+  const headers = { 'content-type': 'application/json', 'x-channel': 'web' }
+  const body = '{"sku":"a","count":9}'
+  const { json } = await call(`${url}/x/shops/a/carts?dryRun=true`, { method: 'POST', headers, body })
+  t.match(json, { status: 400, type: 'urn:sluice:validation-failed' })
+  t.same(json.errors.map(({ path }: { path: string }) => path).sort(), ['/body/count', '/params/shop'])
+})

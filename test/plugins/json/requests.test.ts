@@ -37,12 +37,12 @@ async function start(t: Ending, listen = {}) {
       querystring: Type.Object({
         limit: Type.Optional(Type.Number()),
         ids: Type.Optional(Type.Array(Type.Integer())),
-        name: Type.Optional(Type.String())
+        name: Type.Optional(Type.Union([Type.Integer(), Type.String()]))
       }),
       headers: Type.Object({ 'x-page': Type.Optional(Type.Integer()) }),
       toUpstream: ({ params, query }) => ({
         method: 'GET',
-        path: path`/things/${params.id}?limit=${query.limit ?? 'none'}&ids=${String(query.ids)}`
+        path: path`/things/${params.id}?limit=${query.limit ?? 'none'}&ids=${String(query.ids)}&name=${String(query.name)}`
       })
     })
     app.transform({
@@ -233,7 +233,9 @@ t.test('a number in a path, a query or a header is the one that was asked for, o
     ['/9007199254740991?limit=0.5', '/things/9007199254740991?limit=0.5'],
     ['/1e3?limit=1E-2', '/things/1000?limit=0.01'],
     ['/1?ids=1&ids=2', '/things/1?limit=none&ids=1%2C2'],
-    ['/1?ids=7', '/things/1?limit=none&ids=7']
+    ['/1?ids=7', '/things/1?limit=none&ids=7'],
+    ['/1?name=9007199254740993&limit=2', '/things/1?limit=2&ids=undefined&name=9007199254740993'],
+    ['/1?name=007&ids=7', '/things/1?limit=none&ids=7&name=007']
   ]
   for (const [path, line] of asked) {
     t.equal((await call(`${url}/things${path}`)).status, 200, path)
