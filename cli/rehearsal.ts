@@ -115,6 +115,7 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
     return {
       name,
       bases: basesOf(options),
+      collect: options.collect,
       request({ exchange, method, path, headers, body }, callback) {
         // A copy for a mirror is made after the answer, of which there is none.
         if (exchange instanceof DetachedExchange) return void callback(new NotSent())

@@ -1,48 +1,147 @@
-import type { FastifyInstance } from 'fastify'
+import { pipeline, Readable } from 'node:stream'
+import {
+  type BrotliOptions,
+  brotliCompress,
+  brotliCompressSync,
+  constants,
+  createBrotliCompress,
+  createGzip,
+  gzip,
+  gzipSync
+} from 'node:zlib'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { CompressOptions } from '../schemas/scope.ts'
+import { chooseEncoding } from './accept-encoding.ts'
 import { addVary } from './cors.ts'
 import type { SendingResponse } from './recorder/response.ts'
 
 /**
- * Compresses the JSON of a scope, by @fastify/compress: what is whole in memory, and not encoded already. Streams pass
- * as they are. An answer that repeats what an attacker sends beside a secret tells it by its length (BREACH): such
- * routes are for a scope without it, or take `compress: false`.
+ * Compresses the JSON of a scope: transformed and composed responses, and forwarded ones of a known length up to the
+ * upstream's `collect`. The headers alone decide, so that GET, HEAD and 304 say the same of a resource.
+ *
+ * A response that repeats what an attacker sends beside a secret tells it by its length (BREACH): such routes are for a
+ * scope without it, or take `compress: false`.
  */
 async function compress(fastify: FastifyInstance, { threshold, encodings }: CompressOptions) {
-  // Before the route's own hook, which is @fastify/compress.
-  fastify.addHook('onSend', (request, reply, payload, done) => {
-    const isWhole = typeof payload === 'string' || Buffer.isBuffer(payload)
-    const isJson = JSON_TYPE.test(String(reply.getHeader('content-type')))
-    if (isWhole && isJson && request.method !== 'HEAD' && !reply.hasHeader('content-encoding')) {
-      // In the letters in which @fastify/compress looks for it.
-      addVary(reply, 'accept-encoding')
-      const isFixed = /\bno-transform\b/i.test(String(reply.getHeader('cache-control')))
-      if (!isFixed) {
-        // Of the octets before (RFC 9110, 8.8.1).
-        const etag = reply.getHeader('etag')
-        if (typeof etag === 'string' && etag.startsWith('"')) reply.header('etag', `W/${etag}`)
-        for (const name of DIGESTS) reply.removeHeader(name)
-        // For the recorder, which shows what is read.
-        const response = reply.raw as Partial<SendingResponse>
-        if ('sent' in response) response.sent = payload
-        return done()
-      }
-    }
-    // How @fastify/compress is told to let an answer be.
-    request.headers['x-no-compression'] = '1'
-    done()
+  fastify.addHook('onRoute', route => {
+    route.config = { ...route.config, compresses: route.compress !== false }
   })
-  // Loaded by who uses it: 2 MiB that other gateways do not hold.
-  await fastify.register(import('@fastify/compress'), {
-    threshold,
-    encodings,
-    customTypes: JSON_TYPE,
-    globalDecompression: false
+
+  fastify.addHook('onSend', (request, reply, payload, done) => {
+    if (request.routeOptions.config.compresses !== true) return done()
+    if (reply.statusCode === 304) {
+      keepClientsTag(request, reply)
+      return done()
+    }
+    const size = sizeOf(request, reply, payload)
+    if (size === undefined || !JSON_TYPE.test(String(reply.getHeader('content-type')))) return done()
+    if (isEncoded(reply)) return done()
+    addVary(reply, 'accept-encoding')
+    if (isFixed(reply)) return done()
+    const chosen = chooseEncoding(request.headers['accept-encoding'], encodings)
+    if (chosen === undefined || (size < threshold && !chosen.isRequired)) return done()
+
+    forgetBytes(reply)
+    // HEAD of a service: what it would be encoded as is not found out (RFC 9110, 9.3.2).
+    if (payload === undefined || payload === null) return done()
+    reply.header('content-encoding', chosen.encoding)
+    const codec = CODECS[chosen.encoding]
+    if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
+      // For the recorder, which shows what is read.
+      const response = reply.raw as Partial<SendingResponse>
+      if ('sent' in response) response.sent = payload
+      codec.whole(payload, (error, encoded) => {
+        if (error !== null) return done(error)
+        reply.header('content-length', encoded.length)
+        done(null, encoded)
+      })
+      // A failure of the service destroys the encoder, and with it the response.
+    } else done(null, pipeline(payload as Readable, codec.stream(), ignore))
   })
 }
 
 export default fp(compress, { name: 'sluice-compress', fastify: '5.x' })
 
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\b/i
-const DIGESTS = ['content-md5', 'content-digest', 'digest']
+/** Of the bytes that are no longer sent: RFC 9530, 2 and 3; RFC 9110, 14.3. */
+const OF_BYTES = ['content-length', 'content-md5', 'content-digest', 'repr-digest', 'digest', 'accept-ranges']
+
+/** Undefined for what is not compressed: a response without a body, or a stream that is long or does not say. */
+function sizeOf(request: FastifyRequest, reply: FastifyReply, payload: unknown): number | undefined {
+  if (typeof payload === 'string' || Buffer.isBuffer(payload)) return Buffer.byteLength(payload)
+  if (!(payload instanceof Readable) && request.method !== 'HEAD') return undefined
+  const length = reply.getHeader('content-length')
+  const [call] = request.routeOptions.config.calls ?? []
+  if (length === undefined || call === undefined) return undefined
+  const limit = request.server.upstream(call.upstream as never).collect
+  return Number(length) <= limit ? Number(length) : undefined
+}
+
+function isEncoded(reply: FastifyReply): boolean {
+  const encoding = reply.getHeader('content-encoding')
+  return encoding !== undefined && encoding !== 'identity'
+}
+
+/** A part of other bytes, or a response that says that it is not to be changed (RFC 9111, 5.2.2.6). */
+function isFixed(reply: FastifyReply): boolean {
+  return (
+    reply.statusCode === 206 ||
+    reply.hasHeader('content-range') ||
+    /\bno-transform\b/i.test(String(reply.getHeader('cache-control')))
+  )
+}
+
+function forgetBytes(reply: FastifyReply): void {
+  // A strong validator is of other bytes (RFC 9110, 8.8.1).
+  const etag = reply.getHeader('etag')
+  if (typeof etag === 'string' && etag.startsWith('"')) reply.header('etag', `W/${etag}`)
+  for (const name of OF_BYTES) reply.removeHeader(name)
+}
+
+/** A 304 has the validator of the 200 that it stands for (RFC 9110, 15.4.5): of what the client has, as it was named. */
+function keepClientsTag(request: FastifyRequest, reply: FastifyReply): void {
+  const type = reply.getHeader('content-type')
+  if (type !== undefined && !JSON_TYPE.test(String(type))) return
+  addVary(reply, 'accept-encoding')
+  const etag = reply.getHeader('etag')
+  const known = request.headers['if-none-match']
+  if (typeof etag !== 'string' || !etag.startsWith('"') || known === undefined) return
+  const strong = known.replaceAll(`W/${etag}`, '')
+  if (strong !== known && !strong.includes(etag)) reply.header('etag', `W/${etag}`)
+}
+
+/** Bytes up to which compressing at once costs less than a turn of the thread pool. */
+const SYNC_SIZE = 32_768
+/** zlib's default of 11 is for what is compressed once and sent often. */
+const brotli: BrotliOptions = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
+
+type Done = (error: Error | null, encoded: Buffer) => void
+
+const CODECS = {
+  br: {
+    whole: (payload: string | Buffer, done: Done) =>
+      payload.length > SYNC_SIZE
+        ? brotliCompress(payload, brotli, done)
+        : done(null, brotliCompressSync(payload, brotli)),
+    stream: () => createBrotliCompress(brotli)
+  },
+  gzip: {
+    whole: (payload: string | Buffer, done: Done) =>
+      payload.length > SYNC_SIZE ? gzip(payload, done) : done(null, gzipSync(payload)),
+    stream: () => createGzip()
+  }
+}
+
+function ignore(): void {}
+
+declare module 'fastify' {
+  interface RouteShorthandOptions {
+    /** False: the route's responses are not compressed. */
+    compress?: false
+  }
+  interface FastifyContextConfig {
+    /** True for a route of a scope that compresses, unless it says otherwise. */
+    compresses?: boolean
+  }
+}

@@ -35,6 +35,8 @@ export interface Upstream {
   readonly bases: readonly string[]
   /** Bytes of a response that the gateway has to read, compressed or not. */
   readonly maxBody?: number
+  /** Bytes up to which a response of known length is sent as one piece. */
+  readonly collect: number
   /** Which of several upstreams takes a call of this exchange, if that is not always the same. */
   sideOf?(exchange: Exchange): string
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
@@ -89,6 +91,7 @@ export function createUpstream(
     name,
     bases: basesOf(options),
     maxBody,
+    collect,
     request(request, callback) {
       const { reason } = request.exchange
       if (reason !== undefined) {

@@ -7,7 +7,7 @@ import t from 'tap'
 
 const root = join(import.meta.dirname, '../..')
 
-t.test('a gateway does without the undici that node has within, and without what no scope uses', async t => {
+t.test('a gateway does without the undici that node has within', async t => {
   // The path of a Unix socket is short.
   const directory = await mkdtemp(join(tmpdir(), 'sluice-'))
   t.teardown(() => rm(directory, { recursive: true }))
@@ -28,7 +28,7 @@ t.test('a gateway does without the undici that node has within, and without what
     const own = process.moduleLoadList.filter(name => name.includes('deps/undici'))
     const files = Object.keys(createRequire(import.meta.url).cache)
     const isLoaded = name => files.some(file => file.includes('/node_modules/' + name + '/'))
-    console.log(JSON.stringify({ statusCode, own, fastify: isLoaded('fastify'), compress: isLoaded('@fastify/compress') }))
+    console.log(JSON.stringify({ statusCode, own, fastify: isLoaded('fastify') }))
     process.exit()`
   const { stdout } = await promisify(execFile)(
     process.execPath,
@@ -36,5 +36,5 @@ t.test('a gateway does without the undici that node has within, and without what
     // What the tests are run with loads more than what is tested.
     { cwd: root, env: { PATH: process.env.PATH } }
   )
-  t.same(JSON.parse(stdout), { statusCode: 503, own: [], fastify: true, compress: false })
+  t.same(JSON.parse(stdout), { statusCode: 503, own: [], fastify: true })
 })
