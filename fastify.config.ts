@@ -6,7 +6,7 @@ import { ordersV2 } from './routes/orders.v2.ts'
 import { products } from './routes/products.ts'
 import { users } from './routes/users.ts'
 import { withDefault } from './schemas/defaults.ts'
-import { TrustedUrl, Url } from './schemas/url.ts'
+import { RedisUrl, TrustedUrl, Url } from './schemas/url.ts'
 
 /** What the gateway takes from its environment. All of it is optional. */
 export const environment = Type.Object({
@@ -21,7 +21,7 @@ export const environment = Type.Object({
   JWT_ISSUER: withDefault(TrustedUrl(), 'http://127.0.0.1:4000'),
   JWKS_URI: Type.Optional(TrustedUrl()),
   JWT_AUDIENCE: withDefault(Type.String(), 'api://gateway'),
-  REDIS_URL: Type.Optional(Url('redis:', 'rediss:')),
+  REDIS_URL: Type.Optional(RedisUrl()),
   LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info')
 })
 

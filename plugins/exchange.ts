@@ -269,7 +269,11 @@ export class Exchange extends Due {
   }
 }
 
-export type LimitDecision = 'allowed' | 'refused' | 'unavailable'
+/**
+ * `allowed` and `refused` by what is left. While limits cannot be counted where they should be: `local`, let through by
+ * what this process counts; `open`, let through uncounted; `closed`, refused. `unavailable` is no longer used.
+ */
+export type LimitDecision = 'allowed' | 'refused' | 'local' | 'open' | 'closed' | 'unavailable'
 
 const readBefore = Symbol('sluice.readBefore')
 const writtenBefore = Symbol('sluice.writtenBefore')

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import pino from 'pino'
+import { describeError } from './log-error.ts'
 import { type Octets, writeThreeDigits } from './octets.ts'
 import { Pages } from './pages.ts'
 import type { Redactor } from './redact/index.ts'
@@ -57,6 +58,7 @@ export function createLogger(
   const serializers = {
     req: describeRequest,
     res: describeReply,
+    err: (error: unknown) => describeError(error, redactor),
     ...(redactor && {
       headers: (headers: unknown) => describeHeaders(headers, redactor),
       url: (url: unknown) => (typeof url === 'string' ? redactor.url(url) : url)

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
@@ -5,6 +6,7 @@ import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from '../schemas/rate-limit.ts'
 import { RedisConnector } from './redis-connector.ts'
+import { hasCode, redisReason } from './redis-reason.ts'
 
 export interface RedisPluginOptions extends RedisOptions {
   /** It is not connected to: every command fails. */
@@ -25,17 +27,24 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
     maxRetriesPerRequest: 0,
     connectTimeout: SILENCE,
     socketTimeout: SILENCE,
+    // Behind one address there may be another node by now, which takes writes.
+    reconnectOnError: error => hasCode(error, OTHER_NODE),
     // Jittered: after an outage all gateways come back, but not at once.
     retryStrategy: attempts => Math.min(attempts * 100, 2_000) * (0.5 + Math.random() / 2)
   })
-  let isDown = false
+  let reason: string | undefined
   client.on('error', error => {
-    if (!isDown) fastify.log.warn({ err: error }, 'Redis is away')
-    isDown = true
+    const next = redisReason(error)
+    // Once for each reason: a wrong password may come after a refused connection.
+    if (next !== reason) fastify.log.warn({ reason: next }, 'Redis is unavailable')
+    reason = next
+    // ioredis goes on in database 0, where other counters are.
+    if (isOfSelect(error)) client.disconnect(true)
   })
+  client.on('connect', () => boundReplies(client as unknown as Connected))
   client.on('ready', () => {
-    if (isDown) fastify.log.info('Redis is back')
-    isDown = false
+    if (reason !== undefined) fastify.log.info('Redis is available again')
+    reason = undefined
   })
 
   // @fastify/redis holds the start back until a client is ready, for good if there is no Redis.
@@ -52,6 +61,34 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
 }
 
 const SILENCE = 2_000
+
+/** A demoted master, a replica without its master, a node that is starting, and a connection that lost its user. */
+const OTHER_NODE = ['READONLY', 'MASTERDOWN', 'LOADING', 'NOAUTH']
+
+interface Connected {
+  stream: Socket
+  commandQueue: { peekFront(): unknown }
+}
+
+/** ioredis collects a reply whole, and Redis allows 512 MiB: closes the connection over one that is much too large. */
+function boundReplies({ stream, commandQueue }: Connected): void {
+  let awaited: unknown
+  let bytes = 0
+  // Called after ioredis has read the chunk.
+  stream.on('data', (chunk: Buffer) => {
+    const next = commandQueue.peekFront()
+    bytes = next === awaited ? bytes + chunk.length : 0
+    awaited = next
+    if (bytes > MAX_REPLY) stream.destroy(new Error('an unexpected reply: too large'))
+  })
+}
+
+/** Bytes. A limit's reply has less than 500. */
+const MAX_REPLY = 8_388_608
+
+function isOfSelect(error: Error): boolean {
+  return (error as { command?: { name?: string } }).command?.name === 'select'
+}
 
 export default fp(redis, { name: 'sluice-redis', fastify: '5.x' })
 

@@ -9,7 +9,7 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
   const registers = [registry]
   new Counter({
     name: 'sluice_limit_decisions_total',
-    help: 'What the limits of a tier have decided of requests; unavailable: they could not be asked',
+    help: 'What became of requests by the limits of a tier; local, open and closed: without Redis or the supervisor',
     labelNames: ['tier', 'decision'],
     registers,
     collect() {
@@ -17,6 +17,20 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
       for (const { name, decisions } of fastify.tiers)
         for (const [decision, count] of Object.entries(decisions)) this.inc({ tier: name, decision }, count)
     }
+  })
+  fastify.addHook('onReady', async () => {
+    const { redis, limitStore } = fastify
+    if (redis === undefined) return
+    new Gauge({
+      name: 'sluice_redis_up',
+      help: '1 while limits are counted in Redis, 0 while it is unavailable',
+      // Over several workers: the worst.
+      aggregator: 'min',
+      registers,
+      collect() {
+        this.set(redis.status === 'ready' && !limitStore.state().isAway ? 1 : 0)
+      }
+    })
   })
   new Counter({
     name: 'sluice_log_lost_total',

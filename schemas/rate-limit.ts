@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
-import { Url } from './url.ts'
+import { RedisUrl } from './url.ts'
 
 export const LimitOptions = Type.Object(
   {
@@ -54,7 +54,8 @@ export type RateLimitOptions = Type.Static<typeof RateLimitOptions>
 
 export const RedisOptions = Type.Object(
   {
-    url: Url('redis:', 'rediss:'),
+    /** `redis://user:password@host:port/database`; `rediss://` for TLS. */
+    url: RedisUrl(),
     /** Milliseconds that a request waits for Redis. */
     timeout: withDefault(Type.Integer({ minimum: 1, maximum: 60_000 }), 50)
   },

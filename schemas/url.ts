@@ -9,11 +9,44 @@ export function Url(...protocols: string[]) {
   )
 }
 
+/**
+ * ioredis takes the path for the number of a database, every other word for NaN, and every parameter of the query for one
+ * of its own options: only what has a meaning here is accepted.
+ */
+export function RedisUrl() {
+  return Type.Refine(Type.String(), value => redisFault(value) === undefined, value => redisFault(value) as string)
+}
+
+/** Never with the value itself: it may hold a password. */
+function redisFault(value: string): string | undefined {
+  if (!/^rediss?:\/\//i.test(value) || !URL.canParse(value)) return 'must be a URL that begins with redis:// or rediss://'
+  const { hostname, pathname, search, hash, username, password } = new URL(value)
+  if (hostname === '') return 'must name a host, such as redis://127.0.0.1:6379'
+  if (!/^\/?$|^\/\d{1,4}$/.test(pathname)) return 'must name a database by its number, such as redis://127.0.0.1:6379/0'
+  if (!/^$|^\?family=[046]$/.test(search) || hash !== '')
+    return 'must not have a query or a fragment, other than ?family=4 or 6'
+  if (!canDecode(username) || !canDecode(password))
+    return 'must have its user and password percent-encoded: % as %25, @ as %40, / as %2F'
+  return undefined
+}
+
+function canDecode(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 export function TrustedUrl() {
   return Type.Refine(
     Type.String(),
     isTrustedUrl,
-    () => 'must be an https:// URL, or an http:// one on loopback'
+    value =>
+      hasCredentials(value)
+        ? 'must not have a user or a password'
+        : 'must be an https:// URL, or an http:// one on loopback'
   )
 }
 
@@ -22,6 +55,14 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 /** https, or http to this very machine: keys that come over anything else are anybody's. */
 export function isTrustedUrl(value: string): boolean {
   if (!URL.canParse(value)) return false
+  // fetch refuses it.
+  if (hasCredentials(value)) return false
   const { protocol, hostname } = new URL(value)
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
+}
+
+function hasCredentials(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { username, password } = new URL(value)
+  return username !== '' || password !== ''
 }

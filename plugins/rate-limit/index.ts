@@ -13,7 +13,9 @@ import { createLeasedLimiter } from './lease.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
 import { createMemoryLimiter } from './memory.ts'
 import { createRedisLimiter } from './redis.ts'
+import type { RemoteState } from './remote.ts'
 import { type Channel, createSharedLimiter } from './shared.ts'
+import { createStandby, type Standby } from './standby.ts'
 
 /**
  * Rate limits by tier. `tiers` makes the tiers of the config known, and registers @fastify/rate-limit, once, with a
@@ -61,11 +63,19 @@ const LimitsUnavailable = createError(
   false
 )
 
+/** Where limits are counted, for operators. */
+export interface LimitStore {
+  kind: 'redis' | 'supervisor' | 'memory'
+  state(): RemoteState
+}
+
 /** Goes through @fastify/rate-limit as its key, so that its store can answer for several limits, not just one number. */
 interface Admission {
   key: string
   tier: Tier
   decision: Decision | undefined
+  /** What was done without an answer. */
+  without?: 'open' | 'closed' | 'local' | undefined
 }
 
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
@@ -86,9 +96,10 @@ export const tiers = fp(
     }
     const widest = Math.max(1, ...[...byName.values()].map(({ limits }) => limits.length))
     const memory = createMemoryLimiter(keys, now, widest)
+    const standby = createStandby({ memory, shares, sharers, keys, ...(now && { now }) })
     const remote = redis
-      ? createRedisLimiter(redis, fastify.redisTimeout, log)
-      : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout)
+      ? createRedisLimiter(redis, fastify.redisTimeout, log, standby)
+      : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout, standby)
     fastify.addHook('onClose', async () => remote?.close())
 
     const limiter = replace?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
@@ -96,9 +107,14 @@ export const tiers = fp(
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('tiers', [...byName.values()])
     fastify.decorate('limiter', limiter)
+    const startedAt = Date.now()
+    fastify.decorate('limitStore', {
+      kind: redis ? 'redis' : supervisor ? 'supervisor' : 'memory',
+      state: () => remote?.state() ?? { isAway: false, since: startedAt, reason: undefined }
+    })
     await fastify.register(fastifyRateLimit, {
       global: false,
-      store: createStore(limiter, memory, shares) as never
+      store: createStore(limiter, standby) as never
     })
   },
   { name: 'sluice-tiers', fastify: '5.x' }
@@ -164,7 +180,8 @@ function settle(
   const { tier, decision } = admission
   const { exchange } = request
   exchange.tier = tier.name
-  exchange.decision = decision === undefined ? 'unavailable' : isExceeded ? 'refused' : 'allowed'
+  const { without } = admission
+  exchange.decision = decision !== undefined && isExceeded ? 'refused' : (without ?? 'allowed')
   tier.decisions[exchange.decision]++
   if (!isExceeded) return undefined
   return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
@@ -200,7 +217,7 @@ function append(reply: FastifyReply, header: string, value: string): void {
 }
 
 /** @fastify/rate-limit wants a constructor, and makes a child for each set of options; all of them are this one. */
-function createStore(limiter: Limiter, memory: Limiter, shares: Map<Tier, Tier>) {
+function createStore(limiter: Limiter, standby: Standby) {
   return class Store {
     child({ routeInfo }: { routeInfo: { url?: string } }): this {
       if (routeInfo.url === undefined) return this
@@ -217,12 +234,11 @@ function createStore(limiter: Limiter, memory: Limiter, shares: Map<Tier, Tier>)
       }
       limiter.check(admission.key, admission.tier, 1, (error, decision) => {
         if (error === null) return answer(decision, isAllowed(decision as Decision))
-        const { redisAway } = admission.tier
-        if (redisAway !== 'local') return answer(undefined, redisAway === 'open')
-        admission.tier = shares.get(admission.tier) as Tier
-        memory.check(admission.key, admission.tier, 1, (_error, decision) =>
-          answer(decision, isAllowed(decision as Decision))
-        )
+        const { key, tier } = admission
+        admission.without = tier.redisAway
+        if (tier.redisAway !== 'local') return answer(undefined, tier.redisAway === 'open')
+        admission.tier = standby.shareOf(tier)
+        standby.check(key, tier, 1, (_error, decision) => answer(decision, isAllowed(decision as Decision)))
       })
     }
   }
@@ -263,5 +279,6 @@ declare module 'fastify' {
     tier(name: string): Tier | undefined
     tiers: Tier[]
     limiter: Limiter
+    limitStore: LimitStore
   }
 }

@@ -53,7 +53,7 @@ export function createTier(name: string, { limits: options, redisAway, counting 
   const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
   // A lease would be let through in another window than the log says.
   const isExact = counting === 'exact' || limits.some(({ algorithm }) => algorithm === 'sliding-log')
-  const decisions = { allowed: 0, refused: 0, unavailable: 0 }
+  const decisions = { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
   return { name, limits, redisAway, counting: isExact ? 'exact' : 'leased', policy, decisions }
 }
 
@@ -65,15 +65,32 @@ export function shareOf(tier: TierOptions, gateways: number): TierOptions {
   }
 }
 
-/** A decision that has come as numbers: allowed (1), remaining and reset of each limit in turn. */
-export function readDecision(numbers: number[]): Decision {
-  const decision: Decision = []
-  for (let i = 0; i < numbers.length; i += 3) {
-    decision.push({
-      allowed: numbers[i] === 1,
-      remaining: numbers[i + 1] as number,
-      reset: numbers[i + 2] as number
-    })
-  }
-  return decision
+/**
+ * Reads a decision that has come as numbers: allowed (1 or 0), remaining and reset of each limit in turn.
+ * @throws if it is anything else: a proxy, another server or a broken script must not decide.
+ */
+export function readDecision(reply: unknown, limits: Limit[]): Decision {
+  if (!Array.isArray(reply) || reply.length !== limits.length * 3) throw new Error(UNEXPECTED)
+  return limits.map(({ limit, window }, i) => {
+    const [allowed, remaining, reset] = reply.slice(i * 3, i * 3 + 3)
+    if (allowed !== 0 && allowed !== 1) throw new Error(UNEXPECTED)
+    if (!Number.isInteger(remaining) || remaining < 0 || remaining > limit) throw new Error(UNEXPECTED)
+    if (!Number.isFinite(reset) || reset <= 0 || reset > window * MAX_RESET) throw new Error(UNEXPECTED)
+    return { allowed: allowed === 1, remaining, reset }
+  })
 }
+
+/** Calls back with the decision, or with an error that says that nothing is known. Never throws itself. */
+export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Limiter['check']>[3]): void {
+  let decision: Decision
+  try {
+    decision = readDecision(reply, tier.limits)
+  } catch (error) {
+    return callback(error as Error)
+  }
+  callback(null, decision)
+}
+
+const UNEXPECTED = 'an unexpected reply'
+/** Windows. A request waits for two at most; a count from before the limit was lowered may take it longer. */
+const MAX_RESET = 4

@@ -1,4 +1,4 @@
-import type { Limit, Limiter, LimitState } from './limiter.ts'
+import type { Decision, Limit, Limiter, LimitState, Tier } from './limiter.ts'
 import { Slots } from './slots.ts'
 
 /**
@@ -7,7 +7,16 @@ import { Slots } from './slots.ts'
  * and algorithms goes on from what has been counted, whatever its limits are by now. `now`: milliseconds of a clock that
  * starts anywhere and never goes back. `widest`: limits that a tier has at most.
  */
-export function createMemoryLimiter(keys: number, now = () => performance.now(), widest = 8): Limiter {
+export interface MemoryLimiter extends Limiter {
+  /**
+   * Goes on from what another limiter has said of a key: `used` of each limit of `tier`, and when `decision` says that
+   * there will be more. Stricter than that limiter where its answer does not tell: all that was used counts as late as
+   * it can have been.
+   */
+  adopt(key: string, tier: Tier, used: number[], decision: Decision): void
+}
+
+export function createMemoryLimiter(keys: number, now = () => performance.now(), widest = 8): MemoryLimiter {
   const slots = new Slots(keys)
   // What a page has nothing in is not resident: only the keys that come take memory.
   const windows = new Float64Array(keys * widest * FIELDS)
@@ -26,7 +35,13 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
       }
       const decision = limits.map((limit, i) =>
         limit.algorithm === 'sliding-log'
-          ? checkLog(logs[slot * widest + i] as number[], limit, cost, time)
+          ? checkLog(
+              logs[slot * widest + i] as number[],
+              adoptedAt((slot * widest + i) * FIELDS),
+              limit,
+              cost,
+              time
+            )
           : checkWindow(
               windows,
               (slot * widest + i) * FIELDS,
@@ -40,6 +55,36 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
       if (decision.every(state => state.allowed)) commit(slot, limits, cost, time)
       else for (const state of decision) if (state.allowed) state.remaining += cost
       callback(null, decision)
+    },
+    adopt(key, tier, used, decision) {
+      const { limits } = tier
+      const time = Math.floor(now())
+      const id = `${key}:${tier.name}`
+      let slot = slots.find(id)
+      if (slot === -1) slot = slots.add(id)
+      clear(slot, limits)
+      limits.forEach(({ algorithm, limit, window }, i) => {
+        const at = (slot * widest + i) * FIELDS
+        const { allowed, reset } = decision[i] as LimitState
+        const count = allowed ? (used[i] as number) : limit
+        // When the first of them leaves its window.
+        const first = Math.min(time, Math.ceil(time + reset - window))
+        windows[at + CURRENT] = count
+        if (algorithm === 'sliding-log') {
+          windows[at] = time
+          windows[at + FIRST] = first
+        } else if (allowed) windows[at] = first
+        // All of it in a window whose successor allows one request when it has been said to.
+        else windows[at] = Math.ceil(time + reset - window - window / limit)
+      })
+    }
+  }
+
+  function adoptedAt(at: number): Adopted {
+    return {
+      count: windows[at + CURRENT] as number,
+      time: windows[at] as number,
+      first: windows[at + FIRST] as number
     }
   }
 
@@ -73,7 +118,15 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
 /** Of a window: when it starts, what it has counted, and what the one before has. */
 const CURRENT = 1
 const PREVIOUS = 2
+/** Of a log: when the first of those that it has adopted came. The others came when the window starts. */
+const FIRST = 2
 const FIELDS = 3
+
+interface Adopted {
+  count: number
+  time: number
+  first: number
+}
 
 /**
  * Of the previous window's requests, those are taken to be within the last `window` ms that would be had they come
@@ -122,13 +175,24 @@ function checkWindow(
   return { allowed: false, remaining: 0, reset: reset - elapsed }
 }
 
-/** `times`: of every request within the last `window` ms. */
-function checkLog(times: number[], { limit, window }: Limit, cost: number, now: number): LimitState {
+/** `times`: of every request within the last `window` ms, but for the adopted ones, which came before. */
+function checkLog(
+  times: number[],
+  adopted: Adopted,
+  { limit, window }: Limit,
+  cost: number,
+  now: number
+): LimitState {
   const kept = times.findIndex(time => time > now - window)
   times.splice(0, kept === -1 ? times.length : kept)
 
-  const room = limit - cost - times.length
-  const freeing = room >= 0 ? times[0] : times[-room - 1]
+  const hasFirst = adopted.count > 0 && adopted.first > now - window
+  const others = adopted.count > 0 && adopted.time > now - window ? adopted.count - 1 : 0
+  const before = others + (hasFirst ? 1 : 0)
+  const timeOf = (i: number) =>
+    i >= before ? times[i - before] : hasFirst && i === 0 ? adopted.first : adopted.time
+  const room = limit - cost - before - times.length
+  const freeing = timeOf(room >= 0 ? 0 : -room - 1)
   const reset = freeing === undefined ? window : Math.ceil(freeing - now + window)
   return { allowed: room >= 0, remaining: Math.max(room, 0), reset }
 }

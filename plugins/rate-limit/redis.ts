@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
-import { type Limiter, readDecision, type Tier } from './limiter.ts'
-import { createRemoteLimiter } from './remote.ts'
+import { type Limiter, passDecision, type Tier } from './limiter.ts'
+import { createRemoteLimiter, type RemoteLimiter } from './remote.ts'
+import type { Standby } from './standby.ts'
 
 /**
  * Limits in Redis, shared by all gateways: one script call a request, all limits of the tier in it, Redis's own clock.
@@ -12,16 +13,16 @@ import { createRemoteLimiter } from './remote.ts'
 export function createRedisLimiter(
   redis: Redis,
   timeout: number,
-  log: FastifyBaseLogger
-): Limiter & { close(): void } {
+  log: FastifyBaseLogger,
+  standby?: Standby
+): RemoteLimiter {
   redis.defineCommand('sluiceCheck', { lua: CHECK })
+  redis.defineCommand('sluiceCharge', { lua: CHARGE })
 
-  return createRemoteLimiter('Redis', ask, timeout, log)
+  return createRemoteLimiter('Redis', ask, timeout, log, standby && { standby, charge })
 
   function ask(key: string, tier: Tier, cost: number, callback: Parameters<Limiter['check']>[3]): void {
-    const keys = tier.limits.map(
-      ({ window, algorithm }) => `sluice:{${key}}:${tier.name}:${window}:${algorithm}`
-    )
+    const keys = keysOf(key, tier)
     const args = tier.limits.flatMap(({ algorithm, limit, window }) => [
       algorithm === 'sliding-log' ? 1 : 0,
       limit,
@@ -29,24 +30,83 @@ export function createRedisLimiter(
     ])
     ;(redis as ScriptedRedis)
       .sluiceCheck(keys.length, ...keys, cost, ...args)
-      .then(reply => callback(null, readDecision(reply)), callback)
+      .then(reply => passDecision(reply, tier, callback), callback)
+  }
+
+  function charge(key: string, tier: Tier, costs: number[], callback: (error: Error | null) => void): void {
+    const keys = keysOf(key, tier)
+    const args = tier.limits.flatMap(({ algorithm, window }, i) => [
+      algorithm === 'sliding-log' ? 1 : 0,
+      window,
+      costs[i] as number
+    ])
+    ;(redis as ScriptedRedis).sluiceCharge(keys.length, ...keys, ...args).then(() => callback(null), callback)
   }
 }
 
-interface ScriptedRedis extends Redis {
-  sluiceCheck(...args: (string | number)[]): Promise<number[]>
+function keysOf(key: string, { name, limits }: Tier): string[] {
+  return limits.map(({ window, algorithm }) => `sluice:{${key}}:${name}:${window}:${algorithm}`)
 }
+
+interface ScriptedRedis extends Redis {
+  sluiceCheck(...args: (string | number)[]): Promise<unknown>
+  sluiceCharge(...args: (string | number)[]): Promise<unknown>
+}
+
+/** What both scripts read and write a counter with. */
+const PRELUDE = `
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+
+local function read_log(key, window)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', micros - window * 1000)
+  redis.call('ZREMRANGEBYSCORE', key, micros + window * 1000, '+inf')
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', micros), '+inf')) do
+    redis.call('ZADD', key, micros, member)
+  end
+  return redis.call('ZCARD', key)
+end
+
+local function write_log(key, window, used, cost)
+  -- Two calls within one microsecond differ by how many came before.
+  for n = 1, cost do
+    redis.call('ZADD', key, micros, string.format('%.0f-%.0f', micros, used + n))
+  end
+  redis.call('PEXPIRE', key, window)
+end
+
+local function read_window(key, window)
+  local stored = redis.call('HMGET', key, 'start', 'current', 'previous')
+  local start = tonumber(stored[1] or '-inf')
+  local current, previous = tonumber(stored[2] or 0), tonumber(stored[3] or 0)
+  if math.abs(now - start) >= window * 2 then
+    start, current, previous = now, 0, 0
+  elseif now - start >= window then
+    start, current, previous = start + window, 0, current
+  elseif now < start then
+    start = now
+  end
+  return start, current, previous
+end
+
+local function write_window(key, window, start, current, previous)
+  redis.call('HSET', key, 'start', start, 'current', current, 'previous', previous)
+  redis.call('PEXPIRE', key, window * 2)
+end
+`
 
 /**
  * KEYS: one a limit. ARGV: cost, then algorithm (1: log), limit and window (ms) of each.
  * Returns allowed, remaining and reset (ms) of each. Counts only if all allow. What memory.ts says of the arithmetic
- * goes for this too; and a clock that is set back by more than a window, as by a failover, leaves nothing behind that
- * would be counted until it is there again.
+ * goes for this too.
+ *
+ * Redis has no other clock than the wall clock of its host, which is set back at times, and at a failover is another
+ * one. What was counted in the future then counts from now on, or not at all if that is a window (of a counter: two)
+ * away: nobody waits for the clock to be there again.
  */
 const CHECK = `
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
-local now = math.floor(micros / 1000)
+${PRELUDE}
 local cost = tonumber(ARGV[1])
 local reply, counters, allowed_by_all = {}, {}, true
 
@@ -55,9 +115,7 @@ for i, key in ipairs(KEYS) do
   local limit, window = tonumber(ARGV[i * 3]), tonumber(ARGV[i * 3 + 1])
   local allowed, remaining, reset
   if is_log then
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', micros - window * 1000)
-    redis.call('ZREMRANGEBYSCORE', key, micros + window * 1000, '+inf')
-    local used = redis.call('ZCARD', key)
+    local used = read_log(key, window)
     local room = limit - cost - used
     allowed, remaining = room >= 0, room
     local rank = allowed and 0 or -room - 1
@@ -65,14 +123,7 @@ for i, key in ipairs(KEYS) do
     reset = freeing and math.ceil((freeing - micros) / 1000 + window) or window
     counters[i] = used
   else
-    local stored = redis.call('HMGET', key, 'start', 'current', 'previous')
-    local start = tonumber(stored[1] or '-inf')
-    local current, previous = tonumber(stored[2] or 0), tonumber(stored[3] or 0)
-    if math.abs(now - start) >= window * 2 then
-      start, current, previous = now, 0, 0
-    elseif now - start >= window then
-      start, current, previous = start + window, 0, current
-    end
+    local start, current, previous = read_window(key, window)
     counters[i] = { start, current, previous }
 
     local elapsed = now - start
@@ -93,15 +144,28 @@ for i, key in ipairs(KEYS) do
   if not allowed_by_all then
     if reply[i * 3 - 2] == 1 then reply[i * 3 - 1] = reply[i * 3 - 1] + cost end
   elseif type(counter) == 'table' then
-    redis.call('HSET', key, 'start', counter[1], 'current', counter[2] + cost, 'previous', counter[3])
-    redis.call('PEXPIRE', key, window * 2)
+    write_window(key, window, counter[1], counter[2] + cost, counter[3])
   else
-    -- Two calls within one microsecond differ by how many came before.
-    for n = 1, cost do
-      redis.call('ZADD', key, micros, string.format('%.0f-%.0f', micros, counter + n))
-    end
-    redis.call('PEXPIRE', key, window)
+    write_log(key, window, counter, cost)
   end
 end
 return reply
+`
+
+/**
+ * KEYS: one a limit. ARGV: algorithm (1: log), window (ms) and cost of each. Counts what has been let through
+ * elsewhere, whether or not the limit allows it.
+ */
+const CHARGE = `
+${PRELUDE}
+for i, key in ipairs(KEYS) do
+  local window, cost = tonumber(ARGV[i * 3 - 1]), tonumber(ARGV[i * 3])
+  if ARGV[i * 3 - 2] == '1' then
+    write_log(key, window, read_log(key, window), cost)
+  else
+    local start, current, previous = read_window(key, window)
+    write_window(key, window, start, current + cost, previous)
+  end
+end
+return 1
 `

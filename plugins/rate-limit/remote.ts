@@ -1,19 +1,25 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { redisReason } from '../redis-reason.ts'
 import type { Decision, Limiter, Tier } from './limiter.ts'
+import type { Standby } from './standby.ts'
 
 /**
  * A limiter that counts somewhere else, which may be away: `ask` is its check. One that fails, or takes longer than
  * `timeout` (ms), marks it as away: from then on checks fail at once, and one probe at a time, jittered, finds out when
- * it counts again. `place`: where, for the log.
+ * it counts again. `place`: where, for the log. `local`: what is told of every answer, so that it can count meanwhile;
+ * what it has counted is charged before the place is asked again.
  */
 export function createRemoteLimiter(
   place: string,
   ask: Limiter['check'],
   timeout: number,
-  log: FastifyBaseLogger
-): Limiter & { close(): void } {
+  log: FastifyBaseLogger,
+  local?: Local
+): RemoteLimiter {
   let isAway = false
   let isClosed = false
+  let reason: string | undefined
+  let since = Date.now()
   let probe: NodeJS.Timeout | undefined
   const away = new Error(`no answer from ${place}`)
   const late = new Error(`no answer from ${place} in time`)
@@ -21,49 +27,125 @@ export function createRemoteLimiter(
   return {
     check(key, tier, cost, callback) {
       if (isAway) return callback(away)
-      askInTime(key, tier, cost, (error, decision) => {
+      const settle: Answer = (error, decision) => {
         if (error !== null) leave(error)
+        else local?.standby.remember(key, tier, cost, decision as Decision)
         callback(error, decision)
-      })
+      }
+      // A hanging Redis carries out what it was sent once it goes on: that has been counted then.
+      const settleLate: Answer = (error, decision) => {
+        if (error === null && decision?.every(({ allowed }) => allowed))
+          local?.standby.isCounted(key, tier, cost)
+      }
+      inTime(done => ask(key, tier, cost, done), settle, settleLate)
     },
+    state: () => ({ isAway, since, reason }),
     close() {
       isClosed = true
       clearTimeout(probe)
     }
   }
 
-  function askInTime(key: string, tier: Tier, cost: number, callback: Parameters<Limiter['check']>[3]): void {
-    const settle = (error: Error | null, decision?: Decision) => {
-      if (timer === undefined) return
+  function inTime(start: (done: Answer) => void, callback: Answer, callbackLate: Answer = () => {}): void {
+    const settle: Answer = (error, decision) => {
+      if (timer === undefined) return callbackLate(error, decision)
       clearTimeout(timer)
       timer = undefined
       callback(error, decision)
     }
     // It may have been this process that took so long: what has come meanwhile is read first.
     let timer: NodeJS.Timeout | undefined = setTimeout(setImmediate, timeout, settle, late)
-    ask(key, tier, cost, settle)
+    start(settle)
   }
 
   function leave(error: Error): void {
     if (isAway || isClosed) return
-    isAway = true
-    log.warn({ err: error }, `limits are not counted in ${place}`)
+    turn(true, redisReason(error))
+    log.warn({ reason }, `limits are not counted in ${place}`)
     scheduleProbe()
+  }
+
+  function turn(toAway: boolean, why?: string): void {
+    isAway = toAway
+    reason = why
+    since = Date.now()
   }
 
   /** A check like any other: a Redis that is full, or a replica now, answers a PING all the same. */
   function scheduleProbe(): void {
     const tryAgain = () =>
-      askInTime('probe', PROBE, 1, error => {
-        if (isClosed) return
-        if (error) return scheduleProbe()
-        isAway = false
-        log.info(`limits are counted in ${place} again`)
-      })
+      inTime(
+        done => ask('probe', PROBE, 1, done),
+        error => {
+          if (isClosed) return
+          if (error) return scheduleProbe()
+          chargeAll(comeBack)
+        }
+      )
     probe = setTimeout(tryAgain, 100 + Math.random() * 150)
     probe.unref()
   }
+
+  function comeBack(): void {
+    turn(false)
+    log.info(`limits are counted in ${place} again`)
+  }
+
+  /**
+   * Batch after batch, while requests still count locally; the last one goes ahead of the first check. Under a load of
+   * ever new keys there would be no last one, so that after `ROUNDS` the rest is charged behind the first checks.
+   */
+  function chargeAll(callback: () => void, round = 0): void {
+    if (local === undefined) return callback()
+    const { standby, charge } = local
+    if (charge === undefined) {
+      standby.takeCharges(Number.POSITIVE_INFINITY)
+      return callback()
+    }
+    const charges = standby.takeCharges(BATCH)
+    const isLast = charges.length < BATCH
+    let open = charges.length
+    let hasFailed = false
+    if (isLast || round === ROUNDS) callback()
+    for (const { key, tier, costs } of charges) {
+      inTime(
+        done => charge(key, tier, costs, done),
+        error => {
+          // Not known to be counted is not counted again: nobody pays twice.
+          hasFailed ||= error !== null
+          if (--open > 0 || isLast || isClosed) return
+          if (hasFailed && round < ROUNDS) scheduleProbe()
+          else chargeAll(callback, round + 1)
+        }
+      )
+    }
+  }
 }
+
+export interface RemoteLimiter extends Limiter {
+  state(): RemoteState
+  close(): void
+}
+
+export interface RemoteState {
+  isAway: boolean
+  /** Epoch ms of the last change. */
+  since: number
+  /** Why it is away. */
+  reason: string | undefined
+}
+
+export interface Local {
+  standby: Standby
+  /** Counts without asking whether the limits allow it: `costs` of each limit. */
+  charge?(key: string, tier: Tier, costs: number[], callback: (error: Error | null) => void): void
+}
+
+type Answer = (error: Error | null, decision?: Decision) => void
+
+/** Keys that are charged at a time. */
+const BATCH = 256
+const ROUNDS = 100
 
 /** Refuses nothing. */
 const PROBE: Tier = {
@@ -72,5 +154,5 @@ const PROBE: Tier = {
   redisAway: 'closed',
   counting: 'exact',
   policy: '',
-  decisions: { allowed: 0, refused: 0, unavailable: 0 }
+  decisions: { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
 }

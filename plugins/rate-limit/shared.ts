@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { LimitOptions } from '../../schemas/rate-limit.ts'
-import { type Limiter, readDecision, type Tier } from './limiter.ts'
-import { createRemoteLimiter } from './remote.ts'
+import { type Limiter, passDecision, type Tier } from './limiter.ts'
+import { createRemoteLimiter, type RemoteLimiter } from './remote.ts'
+import type { Standby } from './standby.ts'
 
 /**
  * Limits in the memory of the process that supervises this one and its siblings, over the channel between them: all
@@ -13,16 +14,18 @@ import { createRemoteLimiter } from './remote.ts'
 export function createSharedLimiter(
   channel: Channel,
   log: FastifyBaseLogger,
-  timeout = TIMEOUT
-): Limiter & { close(): void } {
+  timeout = TIMEOUT,
+  standby?: Standby
+): RemoteLimiter {
   const waiting = new Map<number, Asked[]>()
   let batch: Asked[] = []
   let last = 0
   channel.on('message', receive)
-  const remote = createRemoteLimiter('the supervisor', ask, timeout, log)
+  const remote = createRemoteLimiter('the supervisor', ask, timeout, log, standby && { standby })
 
   return {
     check: remote.check,
+    state: remote.state,
     close() {
       channel.off('message', receive)
       remote.close()
@@ -65,7 +68,7 @@ export function createSharedLimiter(
       const to = from + tier.limits.length * 3
       if (error !== null) callback(error)
       else if (states.length < to) callback(new Error('the supervisor has not answered all of it'))
-      else callback(null, readDecision(states.slice(from, to)))
+      else passDecision(states.slice(from, to), tier, callback)
       from = to
     }
   }

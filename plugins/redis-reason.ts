@@ -1,0 +1,44 @@
+/**
+ * Says why Redis is unavailable, for logs and the admin API. Never with the text of a reply: Redis repeats the arguments
+ * of a command that it does not know, and with them passwords and the keys of consumers.
+ */
+export function redisReason(error: Error): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (typeof code === 'string')
+    return error instanceof AggregateError ? code : `${code}: ${firstLine(message)}`
+  const [reply = ''] = REPLY.exec(message) ?? []
+  if (reply !== '') return HINTS[reply] === undefined ? reply : `${reply}: ${HINTS[reply]}`
+  return OWN.test(message) ? firstLine(message) : 'the connection failed'
+}
+
+/** True if Redis answered with one of these error codes. */
+export function hasCode({ message }: Error, codes: readonly string[]): boolean {
+  const [reply = ''] = REPLY.exec(message) ?? []
+  return codes.includes(reply)
+}
+
+/** The code of an error reply. */
+const REPLY = /^[A-Z][A-Z_]{2,31}(?= |$)/
+
+/** Messages of ioredis and of the limiter, which repeat nothing. */
+const OWN =
+  /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Stream isn't writeable|Command aborted|no answer|an unexpected reply)/
+
+const HINTS: Record<string, string> = {
+  CLUSTERDOWN: 'the cluster is down',
+  ERR: 'the command was refused',
+  LOADING: 'the data set is being loaded',
+  MASTERDOWN: 'a replica has lost its master',
+  MISCONF: 'Redis cannot save to disk and refuses writes',
+  MOVED: 'redis.url is one node of a cluster; name a proxy or a single node',
+  NOAUTH: 'redis.url needs a password',
+  NOPERM: 'the user of redis.url lacks permissions: EVAL, EVALSHA, INFO, and the keys sluice:*',
+  OOM: 'Redis is out of memory and refuses writes',
+  READONLY: 'this node is a replica',
+  WRONGPASS: 'the user or password of redis.url is wrong',
+  WRONGTYPE: 'a key of a limit holds something else'
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]?.slice(0, 200) as string
+}
