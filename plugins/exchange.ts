@@ -271,7 +271,7 @@ export class Exchange extends Due {
 
 /**
  * `allowed` and `refused` by what is left. While limits cannot be counted where they should be: `local`, let through by
- * what this process counts; `open`, let through uncounted; `closed`, refused. `unavailable` is no longer used.
+ * what this process counts; `open`, let through uncounted; `closed`, refused. `unavailable`: the deadline passed before there was an answer.
  */
 export type LimitDecision = 'allowed' | 'refused' | 'local' | 'open' | 'closed' | 'unavailable'
 

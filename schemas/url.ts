@@ -14,15 +14,21 @@ export function Url(...protocols: string[]) {
  * of its own options: only what has a meaning here is accepted.
  */
 export function RedisUrl() {
-  return Type.Refine(Type.String(), value => redisFault(value) === undefined, value => redisFault(value) as string)
+  return Type.Refine(
+    Type.String(),
+    value => redisFault(value) === undefined,
+    value => redisFault(value) as string
+  )
 }
 
 /** Never with the value itself: it may hold a password. */
 function redisFault(value: string): string | undefined {
-  if (!/^rediss?:\/\//i.test(value) || !URL.canParse(value)) return 'must be a URL that begins with redis:// or rediss://'
+  if (!/^rediss?:\/\//i.test(value) || !URL.canParse(value))
+    return 'must be a URL that begins with redis:// or rediss://'
   const { hostname, pathname, search, hash, username, password } = new URL(value)
   if (hostname === '') return 'must name a host, such as redis://127.0.0.1:6379'
-  if (!/^\/?$|^\/\d{1,4}$/.test(pathname)) return 'must name a database by its number, such as redis://127.0.0.1:6379/0'
+  if (!/^\/?$|^\/\d{1,4}$/.test(pathname))
+    return 'must name a database by its number, such as redis://127.0.0.1:6379/0'
   if (!/^$|^\?family=[046]$/.test(search) || hash !== '')
     return 'must not have a query or a fragment, other than ?family=4 or 6'
   if (!canDecode(username) || !canDecode(password))
@@ -40,29 +46,24 @@ function canDecode(text: string): boolean {
 }
 
 export function TrustedUrl() {
-  return Type.Refine(
-    Type.String(),
-    isTrustedUrl,
-    value =>
-      hasCredentials(value)
-        ? 'must not have a user or a password'
-        : 'must be an https:// URL, or an http:// one on loopback'
+  return Type.Refine(Type.String(), isTrustedUrl, value =>
+    isTrustedOrigin(value)
+      ? 'must not have a user or a password'
+      : 'must be an https:// URL, or an http:// one on loopback'
   )
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
-/** https, or http to this very machine: keys that come over anything else are anybody's. */
+/** https, or http to this very machine: keys that come over anything else are anybody's. fetch refuses credentials. */
 export function isTrustedUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false
-  // fetch refuses it.
-  if (hasCredentials(value)) return false
-  const { protocol, hostname } = new URL(value)
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
+  if (!isTrustedOrigin(value)) return false
+  const { username, password } = new URL(value)
+  return username === '' && password === ''
 }
 
-function hasCredentials(value: string): boolean {
+function isTrustedOrigin(value: string): boolean {
   if (!URL.canParse(value)) return false
-  const { username, password } = new URL(value)
-  return username !== '' || password !== ''
+  const { protocol, hostname } = new URL(value)
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
 }

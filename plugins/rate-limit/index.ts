@@ -162,6 +162,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
     const { exchange } = request
     const end = exchange.hold(done, () => {
       exchange.decision = 'unavailable'
+      own.decisions.unavailable++
       return unavailable()
     })
     admit(request).then(({ key, isExceeded }) => {

@@ -85,7 +85,9 @@ local function read_window(key, window)
   elseif now - start >= window then
     start, current, previous = start + window, 0, current
   elseif now < start then
+    -- Kept also if this request is refused, or the window would move on with every one that is.
     start = now
+    redis.call('HSET', key, 'start', start)
   end
   return start, current, previous
 end

@@ -249,6 +249,26 @@ for (const algorithm of ALGORITHMS) {
   })
 }
 
+for (const algorithm of ALGORITHMS) {
+  t.test(
+    `a Redis clock that is set back within a window makes nobody wait longer (${algorithm})`,
+    async t => {
+      const redis = await startScript(t)
+      const hour = 3_600_000
+      const tier = tierOf([2, hour, algorithm])
+      await redis.check(NOON, 'ada', tier, 2)
+      const before = NOON - hour + 60_000
+      const refused = await redis.check(before, 'ada', tier)
+      t.notOk(isAllowed(refused))
+      const reset = refused[0]?.reset as number
+      // Of a counter one of two has to slide out of the next window.
+      t.ok(reset <= (algorithm === 'sliding-log' ? hour : hour * 1.5), `${reset} ms`)
+      t.notOk(isAllowed(await redis.check(before + reset - 1, 'ada', tier)))
+      t.ok(isAllowed(await redis.check(before + reset, 'ada', tier)))
+    }
+  )
+}
+
 t.test('a limit that changes its algorithm or its window starts anew in Redis', async t => {
   const redis = await startScript(t)
   for (const limit of [
