@@ -64,7 +64,12 @@ export class Deadlines {
     ).unref()
   }
 
+  /** After a process has stood still its timers come first: what has arrived by then is read before it is called late. */
   static #fire(deadlines: Deadlines): void {
+    setImmediate(Deadlines.#expire, deadlines)
+  }
+
+  static #expire(deadlines: Deadlines): void {
     deadlines.#firesAt = Number.POSITIVE_INFINITY
     const now = performance.now()
     for (let due = deadlines.#first; due !== undefined && due.dueAt <= now; due = deadlines.#first) {

@@ -67,6 +67,8 @@ export class Exchange extends Due {
   readonly config: FastifyContextConfig
   /** Why this exchange ended before its answer did. */
   reason: Error | undefined = undefined
+  /** True if it ended at a deadline that the client chose, so that nobody else is to blame. */
+  isDeadlineOfClient = false
   /** Requests that were sent to upstreams for it, retries included. */
   attempts = 0
   /** The upstream that was called, or several, by commas; the endpoint that was called last. */
@@ -99,6 +101,7 @@ export class Exchange extends Due {
   /** Makes a new trace. */
   readonly begin: () => string
   #calls: Abortable[] = []
+  #clientDueAt = Number.POSITIVE_INFINITY
   /** Undefined if it may take as long as it likes. */
   #deadlines: Deadlines | undefined
 
@@ -188,10 +191,19 @@ export class Exchange extends Due {
     return this.reply.raw.writableFinished
   }
 
-  /** Another deadline, for whoever asked for one: the one that passes first stands. Milliseconds from now. */
+  /** Sets a deadline that the client chose: the one that passes first stands. Milliseconds from now. */
   limit(milliseconds: number): void {
-    const timer = setTimeout(() => this.expire(), milliseconds)
+    this.#clientDueAt = Math.min(this.#clientDueAt, performance.now() + milliseconds * SHORTENED)
+    const timer = setTimeout(() => {
+      this.isDeadlineOfClient = true
+      this.expire()
+    }, milliseconds)
     this.reply.raw.on('close', () => clearTimeout(timer))
+  }
+
+  /** True once the client's own deadline has passed, or is about to for a service that is told of it. */
+  get isPastClientDeadline(): boolean {
+    return performance.now() >= this.#clientDueAt
   }
 
   /** Has `call` aborted with the exchange. Returns the time. */
@@ -268,6 +280,9 @@ export class Exchange extends Due {
     return this.reason instanceof ClientGone || raw.aborted || raw.socket?.destroyed === true
   }
 }
+
+/** What is left of a client's deadline for a service that has another clock, and takes off what it needs itself. */
+const SHORTENED = 0.9
 
 /**
  * `allowed` and `refused` by what is left. While limits cannot be counted where they should be: `local`, let through by

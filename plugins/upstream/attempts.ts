@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { RetryReason } from '../../schemas/upstream.ts'
-import { type Abortable, type Exchange, Stopping } from '../exchange.ts'
+import type { Abortable, Exchange } from '../exchange.ts'
 import type { Breaker, Outcome, Permit } from './breaker.ts'
 import type { Bulkhead, Waiting } from './bulkhead.ts'
 import { Call, type CallOwner, type Headers, type UpstreamCallback, type UpstreamResponse } from './call.ts'
 import type { AttemptDurations } from './durations.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
-import { unavailable } from './errors.ts'
+import { UpstreamTimeout, unavailable } from './errors.ts'
 import { Replay } from './replay.ts'
 import { isGoneAway, type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
 
@@ -33,6 +33,8 @@ export interface Guards {
   readonly policy: RetryPolicy
   /** A service may refuse a request of any method after it was sent. */
   readonly isHttp2?: boolean
+  /** To an endpoint at most; no limit by default. */
+  readonly connections?: number
   /** Milliseconds; 0: none. */
   readonly timeout: number
   readonly idleTimeout: number
@@ -66,8 +68,12 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   #call: Call | undefined
   #endpoint: Endpoint | undefined
   #tried: Endpoint[] | undefined
+  /** The last that failed. */
+  #failed: Endpoint | undefined
   #replay: Replay | undefined
   #retries = 0
+  #requestedAt = 0
+  /** Of the attempt. */
   #startedAt = 0
   /** Milliseconds to the head of the attempt's answer, or to its failure. */
   #ms: number | undefined
@@ -83,7 +89,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#request = request
     this.#permit = permit
     this.#callback = callback
-    this.#startedAt = request.exchange.attach(this)
+    this.#requestedAt = this.#startedAt = request.exchange.attach(this)
   }
 
   start(hasWaited: boolean): void {
@@ -116,7 +122,9 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const { breaker, bulkhead } = this.#guards
     const { exchange } = this.#request
     if (this.#call !== undefined) {
-      this.#call.abort(reason)
+      // A part of a composition has a time of its own.
+      const elapsed = reason instanceof UpstreamTimeout ? performance.now() - this.#requestedAt : undefined
+      this.#call.abort(reason, elapsed)
       return
     }
     if (bulkhead.leave(this)) {
@@ -127,12 +135,12 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       return
     }
     clearTimeout(this.#backoff)
-    const isNeutral = (reason.statusCode ?? 500) < 500 || reason instanceof Stopping || exchange.clientGone
-    this.#end(isNeutral ? 'neutral' : 'failure', reason)
+    this.#end('neutral', reason)
   }
 
   onHead(statusCode: number, headers: Headers): boolean {
-    this.#ms = this.#request.exchange.answeredAt - this.#startedAt
+    // A client that is slow to send, or a queue, does not make the service slow.
+    this.#ms = this.#request.exchange.answeredAt - (this.#call as Call).waitsSince
     if (statusCode < 429 || !this.#guards.policy.retries(statusCode as RetryReason)) return false
     const delay = this.#delayOf(statusCode as RetryReason, retryAfterOf(headers))
     if (delay === undefined) return false
@@ -148,7 +156,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   onSettled(outcome: Outcome, error?: Error): void {
-    if (error !== undefined && outcome === 'failure' && !this.#isAnswered && !this.#isAborted) {
+    const isRetried = outcome === 'failure' || error instanceof UpstreamTimeout
+    if (error !== undefined && isRetried && !this.#isAnswered && !this.#isAborted) {
       const reason = retryReason(error, (this.#call as Call).wasSent)
       // Nothing speaks against another endpoint, so it is asked at once.
       const isAtOnce = (reason === 'connect' || reason === 'reset') && this.#hasAnother()
@@ -164,7 +173,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   #attempt(): void {
-    const { endpoints, timeout, idleTimeout, collect, maxBody } = this.#guards
+    const { endpoints, connections, timeout, idleTimeout, collect, maxBody } = this.#guards
     const {
       exchange,
       method,
@@ -180,13 +189,22 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       this.#end('neutral', unavailable(1))
       return
     }
-    const call = new Call(this, exchange, method === 'HEAD', collectAll ? maxBody : collect, collectAll)
+    const isQueued = endpoint.inFlight >= (connections ?? Number.POSITIVE_INFINITY)
+    const call = new Call(
+      this,
+      exchange,
+      method === 'HEAD',
+      collectAll ? maxBody : collect,
+      collectAll,
+      this.#startedAt,
+      isQueued ? 'connection' : isStream(body) ? 'body' : undefined
+    )
     this.#call = call
     this.#endpoint = endpoint
     endpoint.inFlight++
     exchange.attempts++
     exchange.endpoint = endpoint.url
-    if (timeout > 0) call.expectHead(timeout, isStream(body))
+    if (timeout > 0) call.expectHead(timeout)
     endpoint.dispatcher.dispatch(
       {
         path: endpoint.base + path,
@@ -270,19 +288,23 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     endpoint.inFlight--
     if (!this.#hasPassed || outcome === 'failure') this.#record(reported)
     this.#call = undefined
-    if (outcome !== 'failure' && outcome !== 'answered') return
+    if (reported === 'failure') this.#failed = endpoint
+    if (outcome === 'success') return
     if (this.#tried === undefined) this.#tried = [endpoint]
     else this.#tried.push(endpoint)
   }
 
-  #end(outcome: Outcome, error?: Error): void {
+  /** What the last attempt came to; if nothing was learned by it, an earlier one that failed counts. */
+  #end(last: Outcome, error?: Error): void {
     const { breaker, bulkhead, endpoints } = this.#guards
-    const endpoint = this.#endpoint
+    const outcome = last === 'neutral' && this.#failed !== undefined && !this.#hasPassed ? 'failure' : last
+    const failed = outcome === 'failure' ? this.#failed : undefined
     this.#isEnded = true
     this.#request.exchange.detach(this)
-    const isOneOfSeveral = outcome === 'failure' && endpoint !== undefined && endpoints.hasOther([endpoint])
-    if (!this.#hasPassed || outcome === 'failure')
-      breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? endpoint.url : undefined)
+    if (!this.#hasPassed || outcome === 'failure') {
+      const isOneOfSeveral = failed !== undefined && endpoints.hasOther([failed])
+      breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? failed.url : undefined)
+    }
     bulkhead.done()
     if (error !== undefined && !this.#isAnswered) this.#callback(error)
   }

@@ -1,10 +1,19 @@
 import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { type Abortable, DetachedExchange, type Exchange, isBodyLate, Stopping } from '../exchange.ts'
+import {
+  type Abortable,
+  DeadlineExceeded,
+  DetachedExchange,
+  type Exchange,
+  IdleTimeout,
+  isBodyLate,
+  Stopping
+} from '../exchange.ts'
 import { readGrpcStatus, toHttpStatus } from '../grpc-status.ts'
 import { passEarlyHints, passTrailers } from './besides.ts'
 import type { Outcome } from './breaker.ts'
 import { isOwnWant, UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
+import { ServiceTime } from './service-time.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
 
@@ -60,12 +69,25 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #discarding: NodeJS.Timeout | undefined
   #timeout = 0
   #timer: NodeJS.Timeout | undefined
+  #serviceTime: ServiceTime
+  #waitsFor: 'body' | 'connection' | undefined
 
   /**
    * `limit`: bytes up to which an answer of known length is collected; with `collectAll` every answer is collected,
-   * and one that grows beyond the limit fails.
+   * and one that grows beyond the limit fails. `startedAt`: by `performance.now()`. `waitsFor`: what comes before the
+   * service, the rest of the client's body or a connection that other calls have.
    */
-  constructor(owner: CallOwner, exchange: Exchange, isHead: boolean, limit: number, collectAll: boolean) {
+  constructor(
+    owner: CallOwner,
+    exchange: Exchange,
+    isHead: boolean,
+    limit: number,
+    collectAll: boolean,
+    startedAt: number,
+    waitsFor?: 'body' | 'connection'
+  ) {
+    this.#waitsFor = waitsFor
+    this.#serviceTime = new ServiceTime(startedAt)
     this.#owner = owner
     this.#exchange = exchange
     this.#isHead = isHead
@@ -73,19 +95,25 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#collectAll = collectAll
   }
 
+  /** Since when the service is waited for, by `performance.now()`. */
+  get waitsSince(): number {
+    return this.#serviceTime.since
+  }
+
   /** True once anything of the request may have reached the service. */
   get wasSent(): boolean {
     return this.#controller !== undefined
   }
 
-  /** Milliseconds for the answer's head from now; with a body still to come, for a connection, and again from its end. */
-  expectHead(ms: number, isStreamed: boolean): void {
-    if (isStreamed) this.#timeout = ms
+  /** Milliseconds for a connection from now, and again for the headers of the response once the request has been sent. */
+  expectHead(ms: number): void {
+    this.#timeout = ms
     this.#timer = setTimeout(Call.#expire, ms, this)
   }
 
-  abort(reason: Error): void {
-    this.#fail(reason)
+  /** `elapsed`: if a time has run out, how many ms it was; 0 if all of it was the service's. */
+  abort(reason: Error, elapsed = this.#exchange.elapsed): void {
+    this.#fail(reason, elapsed)
     if (this.#controller !== undefined) this.#controller.abort(reason)
     else this.#leave?.()
   }
@@ -105,7 +133,12 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     if (this.#timeout > 0) this.#stopTimer()
   }
 
+  onBodySent(): void {
+    if (this.#waitsFor !== undefined) this.#serviceTime.sent()
+  }
+
   onRequestSent(): void {
+    if (this.#waitsFor !== undefined) this.#serviceTime.sent()
     if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(Call.#expire, this.#timeout, this)
   }
 
@@ -143,7 +176,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
 
   #startStream(controller: Dispatcher.DispatchController): Readable {
     const stream = new Readable({
-      read: () => controller.resume(),
+      read: () => {
+        this.#serviceTime.resume()
+        controller.resume()
+      },
       destroy: (error, done) => {
         // Nobody reads on: the client has gone, or the reply was given up.
         if (this.#failure === undefined && !stream.readableEnded) this.abort(error ?? new UpstreamFailed())
@@ -181,7 +217,10 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#size += chunk.length
       if (this.#size > DRAIN_SIZE) abandon(controller)
     } else if (this.#stream !== undefined) {
-      if (!this.#stream.push(chunk)) controller.pause()
+      if (!this.#stream.push(chunk)) {
+        this.#serviceTime.pause()
+        controller.pause()
+      }
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
       if (this.#size > this.#limit)
@@ -197,7 +236,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     }
     if (this.#failure !== undefined) return
     const status = this.#exchange.isGrpc ? this.#grpcStatus(trailers) : this.#statusCode
-    this.#finish(status >= 500 ? 'failure' : status >= 400 ? 'answered' : 'success')
+    this.#finish(status >= 500 ? this.#failedOutcome(status) : status >= 400 ? 'answered' : 'success')
     if (trailers !== undefined && this.#hasClient()) {
       passTrailers(trailers, this.#exchange.reply)
       this.#stream?.emit('trailers', trailers)
@@ -253,20 +292,38 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     return typeof length === 'string' && Number(length) <= this.#limit
   }
 
-  #fail(error: Error & { statusCode?: number }): void {
+  /** A service that gives up at the deadline that the client chose does what it should. */
+  #failedOutcome(status: number): Outcome {
+    return status === 504 && this.#exchange.isGrpc && this.#exchange.isPastClientDeadline
+      ? 'neutral'
+      : 'failure'
+  }
+
+  /** `elapsed`: if a timer of the gateway's has run out, see `abort`. */
+  #fail(error: Error & { statusCode?: number }, elapsed?: number): void {
     if (this.#failure !== undefined || (this.#isSettled && this.#stream === undefined)) return
     this.#failure = error
-    const status = error.statusCode ?? 500
     const isNeutral =
-      status < 500 ||
+      (error.statusCode ?? 500) < 500 ||
       error instanceof Stopping ||
       isOwnWant(error) ||
       this.#waitsForReader() ||
-      (status === 504 && this.#waitsForBody()) ||
+      (error.statusCode === 504 && elapsed !== undefined && !this.#isServiceLate(error, elapsed)) ||
       this.#exchange.clientGone
     // Who sends a response of gRPC ends it with a status.
     if (!this.#stream?.emit('failure', error)) this.#stream?.destroy(error)
     this.#finish(isNeutral ? 'neutral' : 'failure', error)
+  }
+
+  /** False if a timeout is not the service's fault. */
+  #isServiceLate(error: Error, elapsed: number): boolean {
+    if (this.#waitsForBody()) return false
+    // A stream of events may be silent for as long as nothing happens.
+    if (error instanceof IdleTimeout) return this.#stream === undefined
+    if (error instanceof DeadlineExceeded && this.#exchange.isDeadlineOfClient) return false
+    // A limit of ours.
+    if (!this.wasSent && this.#waitsFor === 'connection') return false
+    return this.#serviceTime.isFairOf(elapsed)
   }
 
   /** A stream that waits for a slow client is not the service's fault. */
@@ -288,7 +345,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   static #expire(call: Call): void {
     const timer = call.#timer
     setImmediate(() => {
-      if (call.#timer === timer) call.abort(new UpstreamTimeout())
+      if (call.#timer === timer) call.abort(new UpstreamTimeout(), 0)
     })
   }
 

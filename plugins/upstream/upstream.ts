@@ -77,6 +77,7 @@ export function createUpstream(
     bulkhead,
     endpoints,
     policy,
+    connections,
     isHttp2: options.http2,
     timeout,
     idleTimeout,

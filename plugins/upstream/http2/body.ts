@@ -9,13 +9,14 @@ export interface BodySender {
 }
 
 /**
- * Starts to send `body`. `length`: bytes that were announced. `onEnd` is called once all of it is with the connection,
- * `onError` if the body fails or has another length.
+ * Starts to send `body`. `length`: bytes that were announced. `onChunk` is called with each piece, `onEnd` once all of it
+ * is with the connection, `onError` if the body fails or has another length.
  */
 export function sendBody(
   body: Readable,
   stream: ClientHttp2Stream,
   length: number | undefined,
+  onChunk: (chunk: Buffer) => void,
   onEnd: () => void,
   onError: (error: Error) => void
 ): BodySender {
@@ -35,6 +36,7 @@ export function sendBody(
       return
     }
     if (!stream.write(chunk)) body.pause()
+    onChunk(chunk)
   }
 
   function resume(): void {

@@ -154,6 +154,7 @@ export class RequestStream implements Dispatcher.DispatchController {
       body,
       stream,
       length === undefined ? undefined : Number(length),
+      chunk => handler.onBodySent?.(chunk),
       () => {
         if (!this.#isOver) handler.onRequestSent?.()
       },

@@ -1,0 +1,41 @@
+/** Of the time that had gone when it ran out, what a service must have had to be at fault. */
+const FAIR_SHARE = 0.5
+
+/**
+ * How long a call has waited for the service alone: from the last byte of its request, less the time in which the client
+ * did not read. The rest of a deadline went elsewhere: to the upload, the queue, earlier attempts, the issuer's keys.
+ * Milliseconds, by `performance.now()`.
+ */
+export class ServiceTime {
+  /** When the service got what there is of the request. */
+  since: number
+  #paused = 0
+  #pausedAt = 0
+
+  constructor(since: number) {
+    this.since = since
+  }
+
+  /** A piece of the request has been sent, or all of it. */
+  sent(): void {
+    this.since = performance.now()
+  }
+
+  /** The response is not read on. */
+  pause(): void {
+    if (this.#pausedAt === 0) this.#pausedAt = performance.now()
+  }
+
+  resume(): void {
+    if (this.#pausedAt === 0) return
+    this.#paused += performance.now() - this.#pausedAt
+    this.#pausedAt = 0
+  }
+
+  /** True if the service had its share of the `elapsed` ms in which it was to respond. */
+  isFairOf(elapsed: number): boolean {
+    const now = performance.now()
+    const paused = this.#paused + (this.#pausedAt === 0 ? 0 : now - this.#pausedAt)
+    return now - this.since - paused >= elapsed * FAIR_SHARE
+  }
+}
