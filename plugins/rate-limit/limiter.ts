@@ -86,7 +86,8 @@ export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Li
   try {
     decision = readDecision(reply, tier.limits)
   } catch (error) {
-    return callback(error as Error)
+    callback(error as Error)
+    return
   }
   callback(null, decision)
 }

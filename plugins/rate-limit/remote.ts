@@ -96,11 +96,15 @@ export function createRemoteLimiter(
    * ever new keys there would be no last one, so that after `ROUNDS` the rest is charged behind the first checks.
    */
   function chargeAll(callback: () => void, round = 0): void {
-    if (local === undefined) return callback()
+    if (local === undefined) {
+      callback()
+      return
+    }
     const { standby, charge } = local
     if (charge === undefined) {
       standby.takeCharges(Number.POSITIVE_INFINITY)
-      return callback()
+      callback()
+      return
     }
     const charges = standby.takeCharges(BATCH)
     const isLast = charges.length < BATCH

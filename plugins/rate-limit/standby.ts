@@ -90,7 +90,8 @@ export function createStandby({
     let known = uses.get(id)
     if (known === undefined) {
       if (uses.size >= keys) uses.delete(uses.keys().next().value as string)
-      uses.set(id, (known = new Use(key, tier)))
+      known = new Use(key, tier)
+      uses.set(id, known)
     }
     known.add(cost, now())
   }

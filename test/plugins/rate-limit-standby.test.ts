@@ -190,7 +190,12 @@ async function start(t: Test, url: string, { limit, algorithm }: Kind) {
 
 function createTestClock() {
   let time = 1_000_000
-  return { now: () => time, pass: (ms: number) => void (time += ms) }
+  return {
+    now: () => time,
+    pass(ms: number) {
+      time += ms
+    }
+  }
 }
 
 /** Something in the place of Redis, and what stands by for it, on one clock. */
