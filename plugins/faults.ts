@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { escapePointer } from './json/pointer.ts'
 import type { Fault, ProblemError } from './problem.ts'
 
 /**
@@ -40,15 +41,10 @@ export function faultsOf(validation: Validation, part: string): Fault[] {
         : keyword === 'additionalProperties'
           ? params.additionalProperty
           : undefined
-    const path = `/${part}${instancePath}${member === undefined ? '' : `/${pointerEscape(String(member))}`}`
+    const path = `/${part}${instancePath}${member === undefined ? '' : `/${escapePointer(String(member))}`}`
     return {
       path: path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}…` : path,
       message: keyword === 'additionalProperties' ? 'is not known' : (message ?? 'is not valid')
     }
   })
-}
-
-/** RFC 6901, 3. */
-function pointerEscape(member: string): string {
-  return member.replaceAll('~', '~0').replaceAll('/', '~1')
 }

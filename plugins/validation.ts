@@ -1,5 +1,6 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import { isExact, isJsonNumber } from './json/exact.ts'
+import { escapePointer } from './json/pointer.ts'
 import { isSmall } from './json/small.ts'
 
 /**
@@ -94,7 +95,7 @@ function textsOf(data: unknown): Texts {
 function takeBack(texts: Texts, data: Record<string, unknown>): object[] {
   return texts.flatMap(([name, before]) => {
     const after = data[name]
-    const instancePath = `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    const instancePath = `/${escapePointer(name)}`
     return [after].flat().flatMap((value, i) => {
       const text = before[i]
       if (typeof value !== 'number' || typeof text !== 'string' || isNumberOf(value, text)) return []

@@ -1,3 +1,5 @@
+import { escapePointer } from './pointer.ts'
+
 /**
  * Finds numbers of a JSON text that `JSON.parse` would change, and texts that are nested too deeply. Each is one walk
  * over the text, in time linear in its length.
@@ -117,7 +119,7 @@ export function eachInexact(
   if (typeof value === 'number') return typeof quoted === 'number' || found(pointer)
   if (typeof value !== 'object' || value === null) return true
   for (const name of Object.keys(value)) {
-    const path = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    const path = `${pointer}/${escapePointer(name)}`
     if (!eachInexact(value[name as never], (quoted as typeof value)[name as never], found, path)) return false
   }
   return true

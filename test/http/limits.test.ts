@@ -226,7 +226,12 @@ t.test('a client that does not read answers that are given whole is left at the 
   const { url, gateway } = await startEcho(t, service, { deadline: 500 })
   const client = new Client(url)
   client.socket.pause()
+  let begun = 0
+  gateway.onExchangeEnd(() => begun++)
   client.write(GET.repeat(1_000))
+  // Before the first response there may be no connection yet.
+  await until(() => begun > 0, 'the first response')
+  t.equal(await connectionsOf(gateway), 1)
   await until(async () => (await connectionsOf(gateway)) === 0, 'the end of the connection')
   client.end()
 })

@@ -50,7 +50,12 @@ for (const isMasked of [true, false]) {
   t.test(`nothing of a frame that is wrong passes (${side})`, t => {
     const good = of(0x81, text(5))
     const cases: [string, Buffer, number][] = [
-      ['a reserved bit', of(0xc1, text(5)), 1002],
+      ['the first reserved bit', of(0xc1, text(5)), 1002],
+      ['the second reserved bit', of(0xa1, text(5)), 1002],
+      ['the third reserved bit', of(0x91, text(5)), 1002],
+      ['a reserved bit in a ping', of(0x99, text(5)), 1002],
+      ['a reserved bit in a continuation', of(0x90, text(5)), 1002],
+      ['all of them in a close', of(0xf8, text(2)), 1002],
       ['a reserved opcode', of(0x83, text(5)), 1002],
       ['a reserved control opcode', of(0x8b, text(5)), 1002],
       ['a fragmented ping', of(0x09, text(5)), 1002],
