@@ -8,6 +8,7 @@ import forward, { hasDotSegment } from '../../plugins/forward.ts'
 import transform from '../../plugins/transform.ts'
 import { path } from '../../plugins/upstream/wire.ts'
 import { type Ending, startGateway, startService } from '../harness.ts'
+import { exchange, startSession, tls } from '../http2.ts'
 
 /** Ways to write `../` and `..` that some server resolves. */
 const UPWARDS = [
@@ -99,13 +100,14 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
   }
 }
 
-async function start(t: Ending, template: Parameters<typeof routes>[0]) {
+async function start(t: Ending, template: Parameters<typeof routes>[0], listen: object = {}) {
   const targets: string[] = []
   const service = await startService(t, (request, response) => {
     targets.push(request.url as string)
     response.setHeader('content-type', 'application/json').end('{}')
   })
   const { url } = await startGateway(t, {
+    listen,
     upstreams: { shop: { url: service } },
     scopes: { api: { prefix: '/api', routes: routes(template) } }
   })
@@ -139,6 +141,19 @@ for (const [how, template] of [
     for (const target of targets) t.notOk(hasDotSegment(target), target)
     t.same(targets, [], 'the service hears of nothing')
   })
+
+t.test('over HTTP/2 the same paths are refused', async t => {
+  const { url, targets } = await start(t, path as never, { tls, http2: true })
+  const session = await startSession(t, url)
+  for (const route of ['all', 'one', 'shaped', 'composed'])
+    for (const up of UPWARDS)
+      t.equal(
+        (await exchange(session, { ':path': `/api/${route}/${up}secret` })).status,
+        400,
+        `${route} ${up}`
+      )
+  t.same(targets, [])
+})
 
 t.test('a path is not sent if a server could read it as one of another route', async t => {
   const targets: string[] = []

@@ -127,6 +127,27 @@ t.test('a host that is not the authority is refused', async t => {
   t.match(JSON.parse(body.toString()), { type: 'urn:sluice:ambiguous-host' })
 })
 
+t.test('an authority is a host with a port that there can be, and Host may leave out 443', async t => {
+  const service = await startService(t, (_request, response) => response.end('ok'))
+  const { url } = await start(t, service)
+  const session = await startSession(t, url)
+  for (const [authority, host, status] of [
+    ['shop.example', undefined, 200],
+    ['shop.example:443', 'shop.example', 200],
+    ['Shop.example', 'shop.example:443', 200],
+    ['shop.example:', 'shop.example', 200],
+    ['shop.example', 'shop.example:444', 400],
+    ['shop.example:80', 'shop.example', 400],
+    ['shop.example:99999', undefined, 400],
+    ['shop.example:65536', 'shop.example:65536', 400],
+    ['[::1]:8443', undefined, 200],
+    ['[1.2.3.4]', undefined, 400]
+  ] as const) {
+    const headers = { ':authority': authority, ':path': '/echo/', ...(host !== undefined && { host }) }
+    t.equal((await exchange(session, headers)).status, status, `${authority} ${host ?? ''}`)
+  }
+})
+
 t.test('a deadline is answered', async t => {
   const service = await startService(t, () => {})
   const session = await startSession(t, (await start(t, service, {}, 200)).url)
