@@ -1,6 +1,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import Type, { type Static } from 'typebox'
 import adminGuard, { type AdminGuardOptions } from './plugins/admin-guard.ts'
+import jsonBody from './plugins/json/body.ts'
 import problem from './plugins/problem.ts'
 import { recorderRoutes } from './plugins/recorder/admin.ts'
 import { withDefault } from './schemas/defaults.ts'
@@ -57,6 +58,7 @@ export async function createAdminApp(
     ajv: { customOptions: { removeAdditional: false } }
   })
   await admin.register(problem)
+  await admin.register(jsonBody)
   await admin.register(adminGuard, guard)
   return admin
 }

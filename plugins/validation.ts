@@ -2,6 +2,7 @@ import AjvCompiler from '@fastify/ajv-compiler'
 import { isExact, isJsonNumber } from './json/exact.ts'
 import { escapePointer } from './json/pointer.ts'
 import { isSmall } from './json/small.ts'
+import { uniqueItemsPlugin } from './json/unique.ts'
 
 /**
  * Compiles the validators of requests. JSON has types, so bodies are not coerced. Parameters, query and headers are text,
@@ -20,11 +21,12 @@ interface RoutePart {
 type Compile = (part: RoutePart) => Validator
 
 /** Fastify's `compilersFactory.buildValidator`. */
-export function buildValidator(externalSchemas: unknown, ajv: object): Compile {
+export function buildValidator(externalSchemas: unknown, ajv: { plugins?: unknown[] }): Compile {
+  const plugins = [...(ajv.plugins ?? []), uniqueItemsPlugin]
   const compiler = (customOptions: object): Compile =>
     AjvCompiler()(
       externalSchemas as never,
-      { ...ajv, customOptions: { removeAdditional: false, ...customOptions } } as never
+      { ...ajv, plugins, customOptions: { removeAdditional: false, ...customOptions } } as never
     ) as never
   const body = compileBounded({ coerceTypes: false }, compiler)
   const others = compileBounded({ coerceTypes: 'array' }, compiler)

@@ -2,6 +2,7 @@ import { request as send } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
+import { createAdminApp } from '../../../admin.ts'
 import transform from '../../../plugins/transform.ts'
 import { path } from '../../../plugins/upstream/wire.ts'
 import { call, type Ending, startGateway, startService } from '../../harness.ts'
@@ -187,6 +188,19 @@ t.test('so it is over HTTP/2, with the end in the headers or in a frame of its o
     }
 })
 
+t.test('so it is on the admin side', async t => {
+  const admin = await createAdminApp({ host: '127.0.0.1' })
+  t.teardown(() => admin.close())
+  for (const method of ['POST', 'DELETE'] as const)
+    admin.route({ method, url: '/', handler: async ({ body }) => ({ body: body === undefined }) })
+  const url = await admin.listen({ host: '127.0.0.1', port: 0 })
+  for (const method of ['POST', 'DELETE']) {
+    const answer = await call(url, { method, headers: { 'content-type': 'application/json' } })
+    t.same(answer.json, { body: true }, method)
+  }
+  t.equal((await call(url, post('{"id":9007199254740993}'))).status, 400)
+})
+
 t.test('a number in a body that a double would change is named, and goes nowhere', async t => {
   const { url, seen } = await start(t)
   const kept = [
@@ -312,6 +326,27 @@ t.test('of a large body the first fault is reported, of a small one up to 50', a
   const name = 'n'.repeat(100_000)
   const { text } = await call(`${url}/typed`, post(`{"${name}":12345678901234567890}`))
   t.ok(text.length < 2_000, 'names are cut')
+})
+
+t.test('unique items are told apart by their values, in time linear in the body', async t => {
+  const routes = async (app: FastifyInstance) => {
+    const body = Type.Array(Type.Unknown(), { uniqueItems: true })
+    app.post('/', { schema: { body } }, async request => ({ items: (request.body as []).length }))
+  }
+  const { url } = await startGateway(t, { scopes: { x: { prefix: '/x', routes } } })
+  const ask = (body: string) => call(`${url}/x`, post(body))
+  for (const items of ['[]', '[1,"1",true,"true",null,[1],["1"],{"a":1},{"a":"1"},{"b":1},{},[[]],[{}]]'])
+    t.equal((await ask(items)).status, 200, items)
+  for (const items of [
+    '[1,1.0]',
+    '[0,-0]',
+    '["a","\\u0061"]',
+    '[{"a":1,"b":[2]},{"b":[2],"a":1}]',
+    '[null,1,null]'
+  ])
+    t.match((await ask(items)).json, { errors: [{ path: '/body', message: /duplicate/ }] }, items)
+  const many = Array.from({ length: 80_000 }, (_, i) => `{"a":${i}}`).join()
+  t.same((await ask(`[${many}]`)).json, { items: 80_000 }, 'within the deadline')
 })
 
 t.test('what is nested too deeply is 400, as is a poisoned prototype', async t => {
