@@ -5,6 +5,11 @@ import { watchParents } from './cluster/parents.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
+/** Milliseconds between two signals that are one. */
+const SAME_SIGNAL = 500
+/** Milliseconds: a timer of more fires at once. */
+const MAX_TIMER = 2_147_483_647
+
 /** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
 if (import.meta.main) {
   try {
@@ -61,16 +66,15 @@ export async function start({ config: file }: { config: string }): Promise<void>
   }
 }
 
-/** Milliseconds. */
-const SAME_SIGNAL = 500
-
 /** `off`: a number below the minimum that is taken too. */
 function numberOf(name: string, otherwise: number, minimum: number, off?: number): number {
   const text = process.env[name]
   if (!text) return otherwise
   const number = Number(text)
   if (number === off) return number
-  if (!Number.isInteger(number) || number < minimum)
-    throw new Error(`${name} must be ${off === undefined ? '' : `${off} or `}an integer from ${minimum}`)
+  if (!Number.isInteger(number) || number < minimum || number > MAX_TIMER) {
+    const range = number > MAX_TIMER ? `${minimum} to ${MAX_TIMER}` : `${minimum}`
+    throw new Error(`${name} must be ${off === undefined ? '' : `${off} or `}an integer from ${range}`)
+  }
   return number
 }

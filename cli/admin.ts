@@ -15,7 +15,15 @@ export async function findAdmin({ admin, config }: Values, env: NodeJS.ProcessEn
   if (typeof admin === 'string') {
     if (!/^https?:\/\//i.test(admin) || !URL.canParse(admin))
       throw new UsageError('--admin must be a URL such as http://127.0.0.1:8081')
-    return { url: admin.replace(/\/+$/, ''), token: env.SLUICE_ADMIN_TOKEN || undefined }
+    const { username, password, search, hash } = new URL(admin)
+    if (username || password || search || hash)
+      throw new UsageError(
+        '--admin must be a URL without user, password and query: SLUICE_ADMIN_TOKEN has the token'
+      )
+    const token = env.SLUICE_ADMIN_TOKEN || undefined
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+      throw new UsageError('SLUICE_ADMIN_TOKEN must be ASCII without spaces and control characters')
+    return { url: admin.replace(/\/+$/, ''), token }
   }
   const { host, port, token } = (await loadConfig(config as string, env)).admin
   if (port === 0) throw new Error('the admin side has a port that is not known before the start: use --admin')

@@ -77,6 +77,8 @@ async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<
     terminal.print(command.help)
     return 0
   }
+  const empty = Object.entries(values).find(([name, value]) => value === '' && !MAY_BE_EMPTY.has(name))
+  if (empty !== undefined) throw new UsageError(`--${empty[0]} must not be empty`)
   const { positionals: names = [] } = command
   if (positionals.length !== names.length)
     throw new UsageError(
@@ -86,6 +88,9 @@ async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<
     )
   return command.run(values as Values, positionals, terminal)
 }
+
+/** A request's body. */
+const MAY_BE_EMPTY = new Set(['data'])
 
 function parse(args: string[], options: Command['options']) {
   try {

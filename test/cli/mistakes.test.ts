@@ -38,13 +38,32 @@ t.test('a filter that nothing can pass is wrong usage, without a gateway', async
     ['min-duration', 'long'],
     ['min-duration', '-1'],
     ['trace', 'abc'],
-    ['scope', ''],
     ['scope', 'x'.repeat(100)],
-    ['consumer', '']
+    ['request-id', 'x'.repeat(200)]
   ] as const) {
     const { code, out, err } = await sluice(['tail', `--${option}=${value}`, '--admin', 'http://127.0.0.1:9'])
     t.same([code, out], [2, ''], `${option} ${value}`)
     t.match(err, new RegExp(`^sluice: --${option} must be [^\\n]+\\n$`))
+  }
+})
+
+t.test('a value that cannot be meant is wrong usage, in one line that shows no secret', async t => {
+  const admin = ['--admin', 'http://127.0.0.1:9']
+  for (const [args, env, told] of [
+    [['tail', '--scope=', ...admin], {}, '--scope must not be empty'],
+    [['check', '--config='], {}, '--config must not be empty'],
+    [['explain', 'GET', '/', '--as='], {}, '--as must not be empty'],
+    [['explain', 'GET', '/', '--from', '127.0.0.1:80'], {}, '--from must be an IP address'],
+    [['tail', '-n', '0', ...admin], {}, '--count must be a whole number, 1 or more'],
+    [['reload', '--admin', '127.0.0.1:8081'], {}, '--admin must be a URL such as http://127.0.0.1:8081'],
+    [['reload', '--admin', 'http://me:hunter2@127.0.0.1:9'], {}, '--admin must be a URL without'],
+    [['tail', ...admin], { SLUICE_ADMIN_TOKEN: 'hunter2\nx' }, 'SLUICE_ADMIN_TOKEN must be ASCII']
+  ] as const) {
+    const { code, out, err } = await sluice([...args], env)
+    t.same([code, out], [2, ''], args.join(' '))
+    t.match(err, /^[^\n]+\n$/)
+    t.ok(err.startsWith(`sluice: ${told}`), err)
+    t.notMatch(err, 'hunter2')
   }
 })
 

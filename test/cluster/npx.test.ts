@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { call, closedPort, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
+import { configOf, startServer } from './rig.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -28,3 +29,16 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const)
     await until(async () => (await cluster()) === undefined)
     t.equal((await call(`http://127.0.0.1:${port}/`).catch(({ cause }) => cause))?.code, 'ECONNREFUSED')
   })
+
+t.test('a Ctrl-C, which the terminal sends and npm once more, drains', async t => {
+  const { child, status } = await startServer(t, {
+    config: configOf(1),
+    workers: 1,
+    env: { npm_lifecycle_event: 'start' }
+  })
+  t.equal((await status()).state, 'ready')
+  child.kill('SIGINT')
+  child.kill('SIGINT')
+  await until(() => child.exitCode !== null)
+  t.equal(child.exitCode, 0)
+})
