@@ -54,6 +54,7 @@ class ResponseHeads {
   #push: (chunk: Buffer | null) => boolean
   #limit: number
   #isExpected = true
+  #isUpgraded = false
   #interim = 0
   #held: Buffer | undefined
 
@@ -66,6 +67,8 @@ class ResponseHeads {
   }
 
   expect(): void {
+    // The client connects anew for this one: what comes here is no longer HTTP (RFC 9110, 7.8).
+    if (this.#isUpgraded) return
     this.#isExpected = true
     this.#interim = 0
   }
@@ -82,6 +85,7 @@ class ResponseHeads {
       const [, minor, status = ''] = STATUS.exec(text) ?? []
       if (minor === undefined) return this.#refuse(`it answered ${JSON.stringify(text)}`)
       const isInterim = status.startsWith('1') && status !== '101'
+      if (status === '101') this.#isUpgraded = true
       if (!isInterim && minor === '1') break
       const end = bytes.indexOf(HEAD_END, start)
       if (end === -1) return this.#hold(bytes)
