@@ -9,7 +9,8 @@ import type { Headers } from './call.ts'
 /** Of early hints only what they are for. */
 export function passEarlyHints({ link }: Headers, { raw, request }: FastifyReply): void {
   if (link === undefined || raw.headersSent || request.raw.httpVersion === '1.0') return
-  tolerate(() => raw.writeInformation(103, { link }))
+  // Node 22 and 24 have no `writeInformation`.
+  tolerate(() => (raw.writeInformation ? raw.writeInformation(103, { link }) : raw.writeEarlyHints({ link })))
 }
 
 /** RFC 9110, 6.5.1: framing, routing, control, authentication and what is of the body's form. */
