@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { compile } from '@fastify/proxy-addr'
@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { HttpOptions } from '../schemas/http.ts'
 import { endGently, rawProblem } from './client-error.ts'
+import { hasBody } from './exchange.ts'
 
 /**
  * Connections: how many there may be, in all and an address (IPv6: a /64), and one exchange at a time on each.
@@ -14,7 +15,10 @@ import { endGently, rawProblem } from './client-error.ts'
  * and none is carried out behind an answer that ends its connection.
  */
 export interface ConnectionsOptions
-  extends Pick<HttpOptions, 'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket'> {
+  extends Pick<
+    HttpOptions,
+    'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket' | 'maxPipelinedRequests'
+  > {
   /** Addresses and ranges that may have any number of connections. */
   trustProxy: string[]
   /** The listener speaks TLS: what is refused is refused before, which costs nothing, and is not told why. */
@@ -24,12 +28,16 @@ export interface ConnectionsOptions
 /** Connections that get an answer to say that there are too many. More are closed without. */
 const REFUSED_AT_A_TIME = 100
 
+/** Milliseconds for the rest of a request that has been answered. */
+const LINGER = 1_000
+
 const requests = Symbol('sluice.requests')
-type CountedSocket = Socket & { [requests]?: number }
+const pipelined = Symbol('sluice.pipelined')
+type CountedSocket = Socket & { [requests]?: number; [pipelined]?: number }
 
 async function connections(fastify: FastifyInstance, options: ConnectionsOptions) {
   const { server } = fastify
-  const { maxConnections, maxConnectionsPerAddress } = options
+  const { maxConnections, maxConnectionsPerAddress, maxPipelinedRequests } = options
   const maxRequests = options.maxRequestsPerSocket || Number.POSITIVE_INFINITY
   const isTrusted = compile(options.trustProxy)
   const perAddress = new Map<string, number>()
@@ -62,12 +70,28 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   fastify.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
     if (request.httpVersionMajor !== 1) return done()
     // Null while an earlier answer is under way.
-    if (response.socket === null) wait(request.socket, response, () => begin(response, done))
-    else begin(response, done)
+    if (response.socket === null) wait(request.socket, response, () => begin(request, response, done))
+    else begin(request, response, done)
   })
 
-  function begin(response: ServerResponse, done: () => void): void {
+  /** Reads no more requests than have come already; each of those holds some 3 KiB. */
+  function wait(socket: CountedSocket, response: ServerResponse, begin: () => void): void {
+    // Node goes on with what it has read.
+    if (socket.destroyed) return
+    const count = (socket[pipelined] ?? 0) + 1
+    if (count > maxPipelinedRequests) return void socket.destroy()
+    socket[pipelined] = count
+    socket.pause()
+    response.once('socket', () => {
+      socket[pipelined] = (socket[pipelined] as number) - 1
+      socket.resume()
+      begin()
+    })
+  }
+
+  function begin(request: IncomingMessage, response: ServerResponse, done: () => void): void {
     const socket = response.socket as CountedSocket
+    if (hasBody(request)) response.once('finish', () => limitRest(request, socket))
     // Not node's own limit, which says that the connection ends, and does not end it.
     const count = (socket[requests] ?? 0) + 1
     socket[requests] = count
@@ -88,11 +112,9 @@ function endThis(this: Socket): void {
   endGently(this)
 }
 
-/** Reads no more requests than have come already. */
-function wait(socket: Socket, response: ServerResponse, begin: () => void): void {
-  socket.pause()
-  response.once('socket', () => {
-    socket.resume()
-    begin()
-  })
+/** Ends a connection on which the rest of a request that has been answered does not come: nobody else waits for it. */
+function limitRest(request: IncomingMessage, socket: Socket): void {
+  if (request.complete) return
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  request.once('close', () => clearTimeout(timer))
 }

@@ -269,6 +269,9 @@ export class Exchange extends Due {
     const reason = isLate ? new RequestLate() : new DeadlineExceeded()
     this.abort(reason)
     if (isGiven) return void reply.raw.destroy(reason)
+    // A route's own stream may go on for as long as the client reads it.
+    if (reply.raw.headersSent && !isWaiting)
+      reply.raw.setTimeout(this.#deadlines?.ms ?? IDLE_TIMEOUT, () => reply.raw.destroy(reason))
     if (reply.sent || reply.raw.headersSent || (isWaiting && !isLate)) return
     if (isLate) reply.header('connection', 'close')
     reply.send(reason)

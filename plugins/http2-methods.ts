@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Http2ServerResponse } from 'node:http2'
+import { constants, Http2ServerResponse } from 'node:http2'
 import { METHODS, STATUS_CODES } from './node-http.ts'
 
 /** RFC 9110, 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** Milliseconds. */
+const LINGER = 1_000
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -25,5 +28,9 @@ export function refuseUnknownMethods(handler: Handler): Handler {
 export function refuseStream(response: Http2ServerResponse, status: number): void {
   const title = STATUS_CODES[status]
   response.writeHead(status, { 'content-type': 'application/problem+json' })
-  response.end(JSON.stringify({ type: 'about:blank', title, status }), () => response.stream.close())
+  const { stream } = response
+  response.end(JSON.stringify({ type: 'about:blank', title, status }), () => stream.close())
+  // If the client does not read it.
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), LINGER)
+  stream.once('close', () => clearTimeout(timer))
 }

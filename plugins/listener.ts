@@ -1,5 +1,5 @@
 import type { Server, ServerOptions } from 'node:http'
-import { createSecureServer } from 'node:http2'
+import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:https'
 import type { FastifyServerFactory, FastifyServerOptions } from 'fastify'
 import type { HttpOptions } from '../schemas/http.ts'
@@ -77,6 +77,29 @@ function createHttp2Server(
     },
     handler
   )
-  server.on('session', session => session.setTimeout(idleTimeout, () => session.close()))
+  server.on('session', session => endIdle(session, idleTimeout))
   return server as never
 }
+
+/** Ends a connection that has no stream for `ms`. Node's own timeout starts again with each PING. */
+function endIdle(session: ServerHttp2Session, ms: number): void {
+  let open = 0
+  let timer = setTimeout(end, ms)
+  session.on('stream', (stream: ServerHttp2Stream) => {
+    open++
+    clearTimeout(timer)
+    stream.once('close', () => {
+      if (--open === 0 && !session.destroyed) timer = setTimeout(end, ms)
+    })
+  })
+  session.once('close', () => clearTimeout(timer))
+
+  function end(): void {
+    session.close()
+    // Of a client that reads nothing it would not end.
+    timer = setTimeout(() => session.destroy(), END_TIMEOUT)
+  }
+}
+
+/** Milliseconds for a GOAWAY to be taken. */
+const END_TIMEOUT = 1_000

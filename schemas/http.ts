@@ -16,6 +16,8 @@ export const HttpOptions = Type.Object(
     maxHeadersCount: withDefault(Type.Integer({ minimum: 1 }), 128),
     /** Requests on one connection; the last is told so by `Connection: close`. 0: any number. */
     maxRequestsPerSocket: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+    /** Requests that may wait on one connection for the response to another; with more it is closed. */
+    maxPipelinedRequests: withDefault(Type.Integer({ minimum: 0 }), 32),
     /** Connections at a time. */
     maxConnections: withDefault(Type.Integer({ minimum: 1 }), 10_000),
     /** Connections at a time from one address. Proxies in `trustProxy` have as many as they like. */

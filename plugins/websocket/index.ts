@@ -5,6 +5,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
+import { endGently } from '../client-error.ts'
 import { evenly } from '../drain.ts'
 import { checkPrefix, remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
@@ -205,7 +206,8 @@ function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {
   socket.on('end', destroy)
   response.on('finish', () => {
     response.detachSocket(socket as never)
-    if (response.statusCode !== 101) socket.end()
+    // Node's server has no more to do with it: a client that keeps its side open would keep the connection.
+    if (response.statusCode !== 101) endGently(socket as Socket)
     response.emit('close')
   })
   return response
