@@ -24,7 +24,7 @@ export interface User {
   readonly [issuedBy]?: string
 }
 
-/** What @fastify/jwt has checked; the other claims are of any type. */
+/** Claims that @fastify/jwt has checked; the others are of any type. */
 export interface Claims extends Record<string, unknown> {
   iss: string
   sub: string
@@ -78,7 +78,7 @@ export function withTier(user: User, tier: string): User {
   return user.tier === tier ? user : Object.freeze({ ...user, tier })
 }
 
-/** The first of these claims that there is. */
+/** Returns the first of these claims that is present. */
 function claimNamed(claims: object, names: readonly string[]): unknown {
   for (const name of names) {
     const value = claimOf(claims, name) ?? claimOf(claims, ...name.split('.'))

@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import * as zlib from 'node:zlib'
 import type { Redactor } from '../redact/index.ts'
 import type { Kept } from './body.ts'
+import { decodeText, markOf } from './charset.ts'
 
-/** A body for people: text where it is text, base64 of what was kept where it is not. */
+/** A body for people: redacted text, or base64 of media and of what has no words in it. */
 export interface ShownBody {
   type: string
   /** Bytes of the whole body. */
@@ -18,6 +19,8 @@ export interface ShownBody {
 
 const TEXT =
   /^(text\/|[\w.+-]+\/([\w.-]+\+)?(json|xml|ndjson|jsonl|x-ndjson|javascript|graphql|yaml)\b|application\/x-www-form-urlencoded)/i
+/** Of bytes that hold no names. */
+const MEDIA = /^(image|audio|video|font)\//i
 /** Bytes that a body may grow to when it is unpacked. */
 const maxOutputLength = 4_194_304
 
@@ -44,8 +47,13 @@ export function showBody(
   if (bytes === undefined)
     return { ...shown, hidden: `its coding, ${encoding.slice(0, 32)}, could not be read` }
   if (/^multipart\//i.test(type)) return { ...shown, hidden: 'multipart bodies are not shown' }
-  if (TEXT.test(type) || (isWhole(bytes) && startsAsText(bytes)))
-    return { ...shown, text: redactor.body(bytes.toString('utf8'), type) }
+  if (TEXT.test(type) || markOf(bytes) !== undefined || (isWhole(bytes) && startsAsText(bytes))) {
+    const text = decodeText(bytes, type)
+    if (text === undefined) return { ...shown, hidden: 'its characters could not be read' }
+    return { ...shown, text: redactor.body(text, type) }
+  }
+  // Protocol buffers, archives and the like have readable values, too, but nobody knows whose.
+  if (!MEDIA.test(type) && isReadable(bytes)) return { ...shown, hidden: 'binary bodies are not shown' }
   return { ...shown, base64: bytes.toString('base64') }
 }
 
@@ -66,6 +74,19 @@ function isWhole(bytes: Buffer): boolean {
     if (isUtf8(bytes.subarray(0, bytes.length - cut))) return true
   return false
 }
+
+/** True if there are words in it, of one or two bytes a character. */
+function isReadable(bytes: Buffer): boolean {
+  let run = 0
+  for (const byte of bytes) {
+    if (byte === 0) continue
+    run = byte >= 32 && byte <= 126 ? run + 1 : 0
+    if (run === WORD) return true
+  }
+  return false
+}
+
+const WORD = 4
 
 function startsAsText(bytes: Buffer): boolean {
   return !bytes.subarray(0, 512).some(byte => byte < 9 || (byte > 13 && byte < 32))

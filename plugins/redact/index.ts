@@ -1,10 +1,16 @@
 import type { RedactOptions } from '../../schemas/log.ts'
+import { maskEvents } from './events.ts'
 import { maskJson } from './json.ts'
+import { MASK } from './mask.ts'
+import { isSecretName } from './names.ts'
+import { CREDENTIALS, hasSecretPair, maskTokens, maskUserinfo } from './text.ts'
+
+export { MASK } from './mask.ts'
 
 /**
- * What of a request or an answer people may see. Secrets are told by the names that they are under, in headers, queries,
- * path parameters, forms and JSON alike, and the configured names and paths come on top. A mask is the same for every
- * value: one that differed would let whoever can send a guess and look at the recorder check it.
+ * Masks secrets in what people read of requests and responses. Secrets are told by their names, in headers, queries, fragments, path
+ * parameters, forms, JSON and what is nested in these, and by their looks; configured names and paths come on top.
+ * Text in which a secret seems to be, but cannot be told from the rest, is masked as a whole.
  */
 export interface Redactor {
   isSecret(name: string): boolean
@@ -15,11 +21,6 @@ export interface Redactor {
   body(text: string, type: string): string
 }
 
-export const MASK = '[redacted]'
-
-/** Credentials, by what people call them; `code` is OAuth's. */
-const SECRET =
-  /authorization|cookie|token|secret|passw(or)?d|passphrase|api[-_]?key|access[-_]?key|private[-_]?key|signature|credential|session|^(jwt|sig|key|code|pin|otp|cvv|cvc|ssn|auth|bearer|assertion)$/i
 /** Values that are URLs themselves. */
 const URLS = new Set([
   'location',
@@ -31,58 +32,72 @@ const URLS = new Set([
   'x-original-url',
   'x-rewrite-url'
 ])
-/** Say nothing, and are looked at often. */
+/** Public, and looked at often. */
 const HARMLESS = new Set([
   'access-control-expose-headers',
   'access-control-allow-credentials',
+  'access-control-allow-headers',
+  'access-control-request-headers',
+  'permissions-policy',
+  'proxy-authenticate',
+  'www-authenticate',
   'sec-websocket-key'
 ])
+/** Strings within strings: JSON in a form in JSON, and so on. */
+const MAX_DEPTH = 4
+/** A text without any of these has no pair, no URL and no token in it. */
+const SUSPICIOUS = /[=:{<%?#]|\/\/|eyJ/
 
 export function createRedactor({ names, paths }: RedactOptions): Redactor {
   const own = new Set(names.map(name => name.toLowerCase()))
   const compiled = paths.map(path => path.split('.'))
+  const isSecret = (name: string): boolean => own.has(name.toLowerCase()) || isSecretName(name)
 
-  const redactor: Redactor = {
-    isSecret: name => own.has(name.toLowerCase()) || SECRET.test(name),
+  return {
+    isSecret,
     header(name, value) {
       const key = name.toLowerCase()
       if (HARMLESS.has(key) && !own.has(key)) return value
-      if (redactor.isSecret(key)) return MASK
-      return URLS.has(key) || value.includes('?') ? redactor.url(value) : value
+      if (isSecret(key) || CREDENTIALS.test(value)) return MASK
+      // Browsers cannot set Authorization for a WebSocket; their tokens come here.
+      if (key === 'sec-websocket-protocol' && /bearer|token|auth/i.test(value)) return MASK
+      return URLS.has(key) || value.includes('?') ? maskUrl(value, 0) : maskText(value, 0)
     },
-    url(url, route) {
-      const hash = url.indexOf('#')
-      if (hash !== -1)
-        return `${redactor.url(url.slice(0, hash), route)}#${redactor.isSecret(url.slice(hash + 1).split('=', 1)[0] as string) ? MASK : url.slice(hash + 1)}`
-      const question = url.indexOf('?')
-      const path = question === -1 ? url : url.slice(0, question)
-      const shown = route?.includes(':') ? maskSegments(path, route) : withoutUserinfo(path)
-      return question === -1 ? shown : `${shown}?${maskPairs(url.slice(question + 1))}`
-    },
+    url: (url, route) => maskUrl(url, 0, route),
     body(text, type) {
-      if (/^[\w.+-]+\/([\w.-]+\+)?json\b/i.test(type))
-        return maskJson(text, redactor.isSecret, compiled, MASK)
-      if (/^application\/x-www-form-urlencoded\b/i.test(type)) return maskPairs(text)
-      return text
+      const [essence = ''] = type.toLowerCase().split(';', 1)
+      if (/json/.test(essence)) return maskJsonText(text, 0)
+      if (essence.trim() === 'application/x-www-form-urlencoded') return maskPairs(text, 0)
+      if (essence.trim() === 'text/event-stream') return maskEvents(text, data => maskText(data, 0))
+      return maskText(text, 0)
     }
   }
-  return redactor
 
-  function maskPairs(query: string): string {
-    return query
-      .split('&')
-      .map(pair => {
-        const equals = pair.indexOf('=')
-        if (equals === -1) return pair
-        const name = pair.slice(0, equals)
-        // `token[]`, `user[password]`: as some services read names.
-        return decode(name)
-          .split(/[[\].]/)
-          .some(redactor.isSecret)
-          ? `${name}=${MASK}`
-          : pair
-      })
-      .join('&')
+  function maskUrl(url: string, depth: number, route?: string): string {
+    const hash = url.indexOf('#')
+    const main = hash === -1 ? url : url.slice(0, hash)
+    const question = main.indexOf('?')
+    const path = maskPath(question === -1 ? main : main.slice(0, question), route)
+    const query = question === -1 ? '' : `?${maskPairs(main.slice(question + 1), depth)}`
+    return path + query + (hash === -1 ? '' : maskFragment(url.slice(hash + 1), depth))
+  }
+
+  /** All of it, since applications put pairs there in any way: `#access_token=x`, `#/cb?code=x`. */
+  function maskFragment(fragment: string, depth: number): string {
+    const question = fragment.indexOf('?')
+    const isShown = maskPairs(fragment.slice(question + 1), depth) === fragment.slice(question + 1)
+    return isShown && maskText(fragment, depth + 1) === fragment ? `#${fragment}` : `#${MASK}`
+  }
+
+  function maskPath(path: string, route: string | undefined): string {
+    const authority = /^([a-z][a-z\d+.-]*:)?\/\/[^/]*/i.exec(path)?.[0] ?? ''
+    const rest = path.slice(authority.length)
+    const shown = route?.includes(':') ? maskSegments(rest, route) : rest
+    // Parameters of a segment: `/cart;jsessionid=x`.
+    const masked = shown.replace(/;([^;/=]+)=([^;/]*)/g, (pair, name) =>
+      isSecret(decode(name)) ? `;${name}=${MASK}` : pair
+    )
+    return maskTokens(maskUserinfo(authority + masked))
   }
 
   /** The parts that stand for a parameter of a secret's name. */
@@ -91,21 +106,76 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
     return path
       .split('/')
       .map((segment, i) => {
-        const named = pattern[i]?.match(/:([\w]+)/g) ?? []
-        return named.some(name => redactor.isSecret(name.slice(1))) ? MASK : segment
+        const named = pattern[i]?.match(/:(\w+)/g) ?? []
+        return named.some(name => isSecret(name.slice(1))) ? MASK : segment
       })
       .join('/')
   }
-}
 
-function withoutUserinfo(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, `$1${MASK}@`)
-}
-
-function decode(name: string): string {
-  try {
-    return decodeURIComponent(name)
-  } catch {
-    return name
+  /** A query or a form. */
+  function maskPairs(query: string, depth: number): string {
+    return query
+      .split('&')
+      .map(pair => {
+        const equals = pair.indexOf('=')
+        if (equals === -1) return maskValue(pair, depth)
+        const name = pair.slice(0, equals)
+        const value = pair.slice(equals + 1)
+        if (isSecretPath(decode(name))) return `${name}=${MASK}`
+        // Some servers take `;` for `&`.
+        const isHidden = value
+          .split(';')
+          .some(part => part.includes('=') && isSecretPath(decode(part.split('=', 1)[0] as string)))
+        return `${name}=${isHidden ? MASK : maskValue(value, depth)}`
+      })
+      .join('&')
   }
+
+  /** `token[]`, `user[password]`: as some services read names. */
+  function isSecretPath(name: string): boolean {
+    return isSecret(name) || name.split(/[[\].]/).some(isSecret)
+  }
+
+  function maskValue(value: string, depth: number): string {
+    const decoded = decode(value.replaceAll('+', ' '))
+    return maskText(decoded, depth + 1) === decoded ? value : MASK
+  }
+
+  function maskJsonText(text: string, depth: number): string {
+    const masked = maskJson(text, {
+      isSecret,
+      paths: depth === 0 ? compiled : [],
+      mask: MASK,
+      maskString: value => maskText(value, depth + 1)
+    })
+    return masked.isSure || !hasSecretPair(masked.text, isSecret) ? masked.text : MASK
+  }
+
+  function maskText(text: string, depth: number): string {
+    if (!SUSPICIOUS.test(text)) return text
+    if (depth > MAX_DEPTH) return hasSecretPair(text, isSecret) ? MASK : text
+    if (/^[\s\ufeff]*["[{]/.test(text)) return maskJsonText(text, depth)
+    if (/^([a-z][a-z\d+.-]*:)?\/\/\S*$|^\/\S*$/i.test(text)) return maskUrl(text, depth)
+    const isPairs = /^[^\s<>"'{}=&]+=[^\s<>"'{}]*$/.test(text)
+    const masked = isPairs ? maskPairs(text, depth + 1) : maskTokens(maskUserinfo(text))
+    if (hasSecretPair(masked, isSecret)) return MASK
+    const decoded = decode(text)
+    return decoded === text || maskText(decoded, depth + 1) === decoded ? masked : MASK
+  }
+}
+
+/** Times that a name or a value may be encoded. */
+const DECODINGS = 3
+
+function decode(text: string): string {
+  let decoded = text
+  for (let i = 0; i < DECODINGS && decoded.includes('%'); i++) {
+    try {
+      decoded = decodeURIComponent(decoded)
+    } catch {
+      // One bad escape must not hide the others.
+      decoded = decoded.replace(/%([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    }
+  }
+  return decoded
 }

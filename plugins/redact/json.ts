@@ -1,44 +1,61 @@
-/**
- * Masks members of a JSON text without parsing it: the rest stays as it was sent, to the digit, and a text that is cut
- * short, or was never JSON, is masked as far as it goes. `paths`: member names and item numbers, `*` for any.
- */
-export function maskJson(
-  text: string,
-  isSecret: (name: string) => boolean,
-  paths: string[][],
+export interface JsonMask {
+  isSecret(name: string): boolean
+  /** Member names and item numbers, `*` for any. */
+  paths: readonly string[][]
   mask: string
-): string {
+  /** Returns a string's value, or a name, with what is secret in it masked. */
+  maskString(value: string): string
+}
+
+export interface MaskedJson {
+  text: string
+  /** False if some of it is not JSON, so that a secret may be where nobody looks for one. */
+  isSure: boolean
+}
+
+const LITERAL = /^(true|false|null|-?\d[\d.eE+-]*)$/
+/** The beginning of one, at the end of a text that is cut. */
+const BEGUN = /^(t(r(ue?)?)?|f(a(l(se?)?)?)?|n(u(ll?)?)?|-?\d*[\d.eE+-]*)$/
+
+/**
+ * Masks members of a JSON text without parsing it: the rest stays as it was sent, to the digit, and a text that is cut,
+ * or several texts one after the other, are masked as far as they go.
+ */
+export function maskJson(text: string, { isSecret, paths, mask, maskString }: JsonMask): MaskedJson {
   const quoted = JSON.stringify(mask)
-  /** Where the reader is: names of members, and numbers of items. */
+  /** Position of the reader: names of members, and numbers of items. */
   const at: (string | number)[] = []
   const closers: string[] = []
   let shown = ''
   let from = 0
   let isKey = false
+  let isSure = true
   let i = 0
 
   while (i < text.length) {
     const char = text[i] as string
     if (char === '"') {
       const end = endOfString(text, i)
-      if (isKey) {
-        at[at.length - 1] = readKey(text.slice(i, end))
-        isKey = false
-        i = end
-        continue
-      }
-      if (isMasked()) i = replace(i, end)
-      else i = end
+      const value = readString(text.slice(i, end))
+      const masked = isKey || !isMasked() ? maskString(value) : undefined
+      if (masked === undefined) replace(i, end, quoted)
+      else if (masked !== value) replace(i, end, JSON.stringify(masked))
+      if (isKey) at[at.length - 1] = value
+      isKey = false
+      i = end
     } else if (char === '{' || char === '[') {
-      if (isMasked()) i = replace(i, endOfGroup(text, i))
-      else {
+      if (isMasked()) {
+        const end = endOfGroup(text, i)
+        replace(i, end, quoted)
+        i = end
+      } else {
         closers.push(char)
         isKey = char === '{'
         at.push(isKey ? '' : 0)
         i++
       }
     } else if (char === '}' || char === ']') {
-      closers.pop()
+      isSure &&= closers.pop() === (char === '}' ? '{' : '[')
       at.pop()
       isKey = false
       i++
@@ -50,20 +67,20 @@ export function maskJson(
       isKey = closers[last] === '{'
       if (!isKey && typeof at[last] === 'number') at[last]++
       i++
-    } else if (/\s/.test(char)) i++
+    } else if (isSpace(char)) i++
     else {
       let end = i + 1
-      while (end < text.length && !/[\s,\]}:"[{]/.test(text[end] as string)) end++
-      // A name without quotes is no JSON, but a name all the same.
-      if (isKey) {
-        at[at.length - 1] = text.slice(i, end)
-        isKey = false
-        i = end
-      } else if (isMasked()) i = replace(i, end)
-      else i = end
+      while (end < text.length && !isDelimiter(text[end] as string)) end++
+      const token = text.slice(i, end)
+      isSure &&= !isKey && (LITERAL.test(token) || (end === text.length && BEGUN.test(token)))
+      // A name without quotes is not JSON, but a name.
+      if (isKey) at[at.length - 1] = token
+      else if (isMasked()) replace(i, end, quoted)
+      isKey = false
+      i = end
     }
   }
-  return shown + text.slice(from)
+  return { text: shown + text.slice(from), isSure }
 
   function isMasked(): boolean {
     const name = at.at(-1)
@@ -75,11 +92,21 @@ export function maskJson(
     )
   }
 
-  function replace(start: number, end: number): number {
-    shown += text.slice(from, start) + quoted
+  function replace(start: number, end: number, by: string): void {
+    shown += text.slice(from, start) + by
     from = end
-    return end
   }
+}
+
+/** JSON's own, a byte order mark, and the separator of RFC 7464. */
+function isSpace(char: string): boolean {
+  return (
+    char === ' ' || char === '\n' || char === '\r' || char === '\t' || char === '\ufeff' || char === '\x1e'
+  )
+}
+
+function isDelimiter(char: string): boolean {
+  return isSpace(char) || ',]}:"[{'.includes(char)
 }
 
 /** Behind the closing quote, or the end. */
@@ -102,11 +129,12 @@ function endOfGroup(text: string, start: number): number {
   return text.length
 }
 
-/** With its escapes read: `p\u0061ssword` is a password. */
-function readKey(quoted: string): string {
-  try {
-    return JSON.parse(quoted)
-  } catch {
-    return quoted.slice(1, -1)
-  }
+/** With its escapes read, `p\u0061ssword` is a password; also of a string that is cut. */
+function readString(quoted: string): string {
+  if (!quoted.includes('\\') && quoted.length > 1 && quoted.endsWith('"')) return quoted.slice(1, -1)
+  for (const text of [quoted, `${quoted.replace(/\\(u[\da-f]{0,3})?$/i, '')}"`])
+    try {
+      return JSON.parse(text)
+    } catch {}
+  return quoted.slice(1)
 }

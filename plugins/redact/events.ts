@@ -1,0 +1,32 @@
+/**
+ * Masks an event stream (WHATWG HTML, section 9.2): the `data` lines of an event are one text. Where that text changes, it
+ * goes into the first of them.
+ */
+export function maskEvents(text: string, mask: (data: string) => string): string {
+  const shown: string[] = []
+  let data: string[] = []
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    const [, value] = /^data: ?(.*)$/s.exec(line) ?? []
+    if (value !== undefined) {
+      data.push(value)
+      continue
+    }
+    flush()
+    shown.push(line === '' ? line : maskLine(line))
+  }
+  flush()
+  return shown.join('\n')
+
+  function flush(): void {
+    if (data.length === 0) return
+    const joined = data.join('\n')
+    for (const line of mask(joined).split('\n')) shown.push(`data: ${line}`)
+    data = []
+  }
+
+  /** A comment, or another field. */
+  function maskLine(line: string): string {
+    const colon = line.indexOf(':')
+    return line.slice(0, colon + 1) + mask(line.slice(colon + 1))
+  }
+}

@@ -1,0 +1,109 @@
+import { MASK } from './mask.ts'
+
+/**
+ * Secrets in text whose grammar is unknown: told by what they look like (tokens, userinfo of URLs), or by a name before
+ * them. All of it is linear in the text's length.
+ */
+
+/** A JWT or JWE under any name. The look-behind keeps the search linear in a long run of such letters. */
+const JWT = /(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w.-]*/g
+/** Credentials as `Authorization` has them (RFC 9110, section 11.4), in any header. */
+export const CREDENTIALS = /^\s*(bearer|basic|digest|negotiate|token|apikey)\s+\S/i
+
+export function maskTokens(text: string): string {
+  return text.includes('eyJ') ? text.replace(JWT, MASK) : text
+}
+
+/** Masks `user:password@` of every URL in a text. */
+export function maskUserinfo(text: string): string {
+  let shown = ''
+  let from = 0
+  for (let slashes = text.indexOf('//'); slashes !== -1; slashes = text.indexOf('//', slashes + 2)) {
+    const start = slashes + 2
+    let at = -1
+    let i = start
+    for (; i < text.length && !ENDS_AUTHORITY.has(text[i] as string); i++) if (text[i] === '@') at = i
+    // Two slashes within a path are no URL.
+    const isUrl = slashes === 0 || !/[\w/.%-]/.test(text[slashes - 1] as string)
+    if (isUrl && at > start) {
+      shown += text.slice(from, start) + MASK
+      from = at
+    }
+  }
+  return from === 0 ? text : shown + text.slice(from)
+}
+
+const ENDS_AUTHORITY = new Set('/?#"\'<>\\ \t\r\n')
+
+/** Names that stand before `:` or between `<` and `>` without being a secret's, as in `error code: 7`. */
+const PROSE = new Set(['code', 'key', 'pin', 'pass', 'ticket', 'cookie', 'cookies', 'session', 'sessions'])
+const MAX_NAME = 64
+const MAX_GAP = 8
+
+/** True if a value seems to follow a secret's name: `name=value`, `name: value`, `<name>value</name>`. */
+export function hasSecretPair(text: string, isSecret: (name: string) => boolean): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]
+    if (char === '=' || char === ':') {
+      const name = nameBefore(text, i)
+      if (name === '' || (char === ':' && PROSE.has(name.toLowerCase()))) continue
+      if (isSecret(name) && hasValue(text, i + 1)) return true
+    } else if (char === '<') {
+      const name = nameAfter(text, i + 1)
+      if (name === '' || PROSE.has(name.toLowerCase()) || !isSecret(name)) continue
+      if (!isEmptyElement(text, i + 1 + name.length)) return true
+    }
+  }
+  return false
+}
+
+/** The name that ends before `end`, but for quotes, escapes and space. */
+function nameBefore(text: string, end: number): string {
+  let last = end
+  while (last > 0 && end - last < MAX_GAP && ' \t"\'`\\'.includes(text[last - 1] as string)) last--
+  let first = last
+  while (first > 0 && last - first < MAX_NAME && isNameChar(text.charCodeAt(first - 1))) first--
+  return text.slice(first, last)
+}
+
+/** The name of an element, with its prefix. */
+function nameAfter(text: string, start: number): string {
+  let end = start
+  while (
+    end < text.length &&
+    end - start < MAX_NAME &&
+    (text[end] === ':' || isNameChar(text.charCodeAt(end)))
+  )
+    end++
+  return text.slice(start, end)
+}
+
+/** Letters, digits, `_`, `$`, `-`, `.`, `%`, brackets, and all that is not ASCII. */
+function isNameChar(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 48 && code <= 57) ||
+    code === 95 ||
+    code === 36 ||
+    code === 45 ||
+    code === 46 ||
+    code === 37 ||
+    code === 91 ||
+    code === 93 ||
+    code > 127
+  )
+}
+
+/** False for what is masked already, or for nothing. */
+function hasValue(text: string, start: number): boolean {
+  let i = start
+  while (i < text.length && i - start < MAX_GAP && ' \t"\'`\\>'.includes(text[i] as string)) i++
+  return i < text.length && !'\r\n,;&}<'.includes(text[i] as string) && !text.startsWith(MASK, i)
+}
+
+function isEmptyElement(text: string, start: number): boolean {
+  const end = text.slice(start, start + 256).indexOf('>')
+  if (end === -1) return false
+  return text[start + end - 1] === '/' || text.startsWith('</', start + end + 1)
+}
