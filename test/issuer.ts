@@ -28,6 +28,8 @@ export interface Issuer {
   publish(...keys: unknown[]): void
   /** How the keys are answered from now on; without a mode, well again. */
   fail(mode?: Failure): void
+  /** Holds its keys as they are now back from who asks, until the function is called that it returns. */
+  hold(): () => void
   /** These members of the discovery document are other ones from now on. */
   describe(members: object): void
   /** Nobody listens any more at its port, until `start`. */
@@ -73,6 +75,7 @@ export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issue
   const started = keys ?? [await makeKey()]
   let document = ''
   let failure: Failure | undefined
+  let held: (() => void)[] | undefined
   let metadata: object = {}
   const requests: string[] = []
 
@@ -80,6 +83,7 @@ export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issue
     requests.push(request.url as string)
     if (request.url === '/.well-known/openid-configuration')
       return answerJson(response, JSON.stringify({ issuer: url, jwks_uri: `${url}/jwks`, ...metadata }))
+    if (request.url === '/jwks' && held) return void held.push(() => answerJson(response, document))
     if (request.url === '/jwks' && failure) return failures[failure](response, document)
     return answerJson(response, document)
   })
@@ -110,6 +114,13 @@ export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issue
     },
     fail(mode) {
       failure = mode
+    },
+    hold() {
+      held = []
+      return () => {
+        for (const answer of held ?? []) answer()
+        held = undefined
+      }
     },
     describe(members) {
       metadata = members

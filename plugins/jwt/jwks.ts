@@ -118,7 +118,8 @@ export function createJwks(
     await pending
     let key = pick(kid, algorithm, tried)
     const isKnown = since !== undefined && startedAt >= since
-    if (key === undefined && !isKnown && mayFetch(from)) {
+    // A fetch that another request has begun since then will do.
+    if (key === undefined && !isKnown && (pending !== undefined || mayFetch(from))) {
       await refresh()
       key = pick(kid, algorithm, tried)
       if (key !== undefined) giveBack(from)

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { request } from 'node:http'
 import t from 'tap'
-import { type Issuer, makeKey, openJwks, type SigningKey, startGuarded, startIssuer } from '../issuer.ts'
+import {
+  type Issuer,
+  makeKey,
+  openJwks,
+  type SigningKey,
+  startGuarded,
+  startIssuer,
+  until
+} from '../issuer.ts'
 
 const COOLDOWN = 3_600_000
 
@@ -35,6 +43,27 @@ t.test('a key that cannot be looked for now is 503 with Retry-After, never 401',
   t.ok(wait > 3_590 && wait <= 3_600, `Retry-After: ${wait}`)
   t.equal((await ask(await issuer.sign())).status, 200, 'known keys are not affected')
   t.equal(issuer.fetches, fetches)
+})
+
+t.test('tokens of a new key that come during a fetch begun before the rotation all pass', async t => {
+  const issuer = await startIssuer(t)
+  const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
+  await ask(await issuer.sign())
+  const next = await makeKey()
+  const tokens = await Promise.all(Array.from({ length: 50 }, (_, jti) => issuer.sign({ jti }, {}, next)))
+  const release = issuer.hold()
+  const early = ask(await madeUp(issuer))
+  await until(
+    async () => issuer.fetches,
+    fetches => fetches === 2
+  )
+  const answers = tokens.map(token => ask(token))
+  t.equal((await ask(await issuer.sign())).status, 200, 'known keys do not wait')
+  release()
+  issuer.publish(next, issuer.keys[0])
+  t.strictSame(new Set((await Promise.all(answers)).map(({ status }) => status)), new Set([200]))
+  t.equal((await early).status, 401)
+  t.ok(issuer.fetches <= 4)
 })
 
 t.test('made-up key ids of one client do not delay the new key of another', async t => {
