@@ -14,6 +14,8 @@ export interface GatewayLogger extends FastifyBaseLogger {
   /** At level info. */
   line?<T extends Timed>(of: T, addMembers: AddMembers<T>): void
   lost?(): number
+  /** Masks a path with its query. `route`: the pattern, whose parameters may be secrets. */
+  describeUrl?(url: unknown, route?: string): unknown
 }
 
 /** What a line is of. */
@@ -55,13 +57,15 @@ export function createLogger(
     }
   }
   process.once('exit', stream.flushSync)
+  const describeUrl = (url: unknown, route?: string) =>
+    typeof url === 'string' && redactor ? redactor.url(url, route) : url
   const serializers = {
     req: describeRequest,
     res: describeReply,
     err: (error: unknown) => describeError(error, redactor),
     ...(redactor && {
       headers: (headers: unknown) => describeHeaders(headers, redactor),
-      url: (url: unknown) => (typeof url === 'string' ? redactor.url(url) : url)
+      url: (url: unknown) => describeUrl(url)
     })
   }
   const logger = pino({ level, serializers }, stream)
@@ -76,7 +80,8 @@ export function createLogger(
       adders.push(addMembers)
       if (waiting.push(of) === 1) setImmediate(writeLines)
     },
-    lost: () => pages.lost
+    lost: () => pages.lost,
+    describeUrl
   })
 
   function writeLines(): void {
@@ -196,14 +201,13 @@ export class RequestLogger {
 
   #real(): FastifyBaseLogger {
     const { id, routeOptions } = this.#request
-    const { logLevel, config } = routeOptions
-    this.#child ??= this.#parent.child(
-      { reqId: id },
-      {
-        ...(logLevel && { level: logLevel }),
-        ...(config.logSerializers && { serializers: config.logSerializers })
-      }
-    )
+    if (this.#child !== undefined) return this.#child
+    const { logLevel, config, url: route } = routeOptions
+    const { describeUrl } = this.#parent as GatewayLogger
+    // Those of the route's plugins are in the prototype.
+    const serializers = Object.create(config.logSerializers ?? null)
+    if (describeUrl && !('url' in serializers)) serializers.url = (url: unknown) => describeUrl(url, route)
+    this.#child = this.#parent.child({ reqId: id }, { ...(logLevel && { level: logLevel }), serializers })
     return this.#child
   }
 }

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { createLogger } from '../../plugins/log.ts'
 import { createRedactor } from '../../plugins/redact/index.ts'
+import { startGateway } from '../../testing.ts'
 import { call } from '../harness.ts'
 import { until } from '../issuer.ts'
 import { follow } from './recorder/follow.ts'
@@ -125,6 +126,32 @@ t.test('no header and no URL shows a secret in any place', async t => {
   for (const path of PATHS) await call(url + path)
   const count = Object.keys(HEADERS).length + PATHS.length
   for (const [place, text] of await read(count)) t.strictSame(leaksOf(text), [], place)
+})
+
+t.test('what a request logs has no path parameter of a secret’s name', async t => {
+  const file = `${t.testdir({ log: '' })}/log`
+  const logger = createLogger('info', file, createRedactor({ names: [], paths: [] }))
+  const { url } = await startGateway(
+    t,
+    {
+      scopes: {
+        reset: {
+          prefix: '/reset',
+          routes: async app => {
+            app.get('/:token/:step', async ({ log, url }) => log.info({ url }, 'asked'))
+          }
+        }
+      }
+    },
+    { logger }
+  )
+  await call(`${url}/reset/${SECRET}/2?page=1`)
+  const log = await until(
+    async () => readFileSync(file, 'utf8'),
+    text => text.includes('asked')
+  )
+  t.strictSame(leaksOf(log), [])
+  t.match(log, '"url":"/reset/[redacted]/2?page=1"')
 })
 
 t.test('what is no secret stays as it was', t => {
