@@ -5,6 +5,7 @@ import type { Routes } from '../../schemas/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../../schemas/version.ts'
 import { clientAddress, NO_ADDRESS } from '../client-address.ts'
 import { consumerOf } from '../consumer.ts'
+import { addVary } from '../cors.ts'
 import { CONFLICT, createChoice, type ReadChoice, refusal, UNKNOWN } from './choice.ts'
 import { createLifecycle, type Lifecycle, type VersionState } from './lifecycle.ts'
 import { everythingElse, linkOf, placesOf } from './places.ts'
@@ -226,7 +227,11 @@ function isSegmentEnd(code: number): boolean {
 
 /** A service's own `Link` and `Vary` stand beside ours; of `Deprecation` and `Sunset` there can be one. */
 function addTo(reply: FastifyReply, name: string, value: string): void {
-  const before = name === 'link' || name === 'vary' ? reply.getHeader(name) : undefined
+  if (name === 'vary') {
+    for (const each of value.split(', ')) addVary(reply, each)
+    return
+  }
+  const before = name === 'link' ? reply.getHeader(name) : undefined
   reply.header(name, before === undefined ? value : `${before}, ${value}`)
 }
 

@@ -93,7 +93,11 @@ t.test('without a default a version must be asked for', async t => {
 
 t.test('an answer varies with what chose it, errors too, and with nothing where the path chose', async t => {
   const service = await startService(t, (request, response) =>
-    response.writeHead(request.url === '/none' ? 404 : 200, { vary: 'Origin' }).end()
+    response
+      .writeHead(request.url === '/none' ? 404 : 200, {
+        vary: request.url === '/varies' ? 'Accept, Accept-Version' : request.url === '/any' ? '*' : 'Origin'
+      })
+      .end()
   )
   const routes = async (app: FastifyInstance) => {
     await app.register(forward)
@@ -117,6 +121,8 @@ t.test('an answer varies with what chose it, errors too, and with nothing where 
     ).headers.get('vary')
   t.equal(await vary('/both/x'), 'Origin, accept-version, accept')
   t.equal(await vary('/both/none'), 'Origin, accept-version, accept', "a service's error")
+  t.equal(await vary('/both/varies'), 'Accept, Accept-Version', 'each name once')
+  t.equal(await vary('/both/any'), '*')
   t.equal(await vary('/both/broken'), 'accept-version, accept', 'an error of our own')
   t.equal(await vary('/both/x', '9'), 'accept-version, accept', 'no such version')
   t.equal(await vary('/v1/both/x'), 'Origin')
