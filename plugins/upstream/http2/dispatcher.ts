@@ -40,7 +40,7 @@ const MAX_HEADER_SIZE = 65_535
 /**
  * Calls a service over HTTP/2, with undici's Dispatcher interface: over https if it offers HTTP/2, else over HTTP/1.1;
  * over http without asking. Upgrades go over HTTP/1.1. undici's own client of HTTP/2 loses the end of responses and
- * ends in endless loops; why, and what is done otherwise here, is in docs/decisions.
+ * ends in endless loops; why, and what is done otherwise here, is in docs/decisions/0030.
  *
  * A request waits until a connection has room for its stream. Who calls bounds how many wait (the upstream's bulkhead)
  * and for how long (the exchange's deadline).

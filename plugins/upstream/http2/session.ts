@@ -24,8 +24,11 @@ export interface SessionKeeper {
 /** Bytes that a service may send ahead of a paused reader, on a stream and on a connection. */
 const STREAM_WINDOW = 262_144
 const CONNECTION_WINDOW = 1_048_576
-/** Megabytes. Node resets streams beyond it; buffers are bounded by the windows, and calls by the upstream. */
-const SESSION_MEMORY = 256
+/**
+ * Megabytes: no limit. Node does not take cancelled uploads off its account, so that a limit would at last refuse every
+ * response of a connection. Buffers are bounded by the windows, and calls by the upstream.
+ */
+const SESSION_MEMORY = 2 ** 32 - 1
 /** Header fields of a response. */
 const MAX_FIELDS = 1_000
 /** Milliseconds without a stream after which a connection is closed, before load balancers forget it. */

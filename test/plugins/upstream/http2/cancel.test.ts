@@ -2,6 +2,7 @@ import { constants } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { until } from '../../../until.ts'
 import { dispatch, startPool } from './dispatch.ts'
 import { data, headers, RST_STREAM, startFrameService } from './frames.ts'
 
@@ -60,10 +61,25 @@ for (const [what, bodyOf] of Object.entries(bodies))
     const resets = service.frames.filter(({ type }) => type === RST_STREAM)
     t.equal(new Set(resets.map(({ stream }) => stream)).size, resets.length, 'no stream is reset twice')
     t.ok(resets.every(({ payload }) => payload.readUInt32BE() === constants.NGHTTP2_CANCEL))
-    t.equal(service.accepted, 1, 'the connection is kept')
+    t.equal(service.connections.size, service.accepted, 'no connection is lost')
     const last = dispatch(pool, { path: '/last' })
     await turn()
     last.controller?.abort(new Error('cancelled'))
     await pool.close()
     t.pass('no stream is left')
   })
+
+t.test('uploads that are cancelled leave the connection as it was, however many bytes they had', async t => {
+  const service = await startFrameService(t, (stream, socket, before) => {
+    if (before === 100) socket.write(headers(stream, OK, true))
+  })
+  const pool = startPool(t, service.url, { connections: 1 })
+  const body = Buffer.alloc(8 * 1_048_576)
+  for (let i = 0; i < 100; i++) {
+    const call = dispatch(pool, { method: 'POST', body })
+    await until(() => call.controller !== undefined)
+    call.controller?.abort(new Error('cancelled'))
+  }
+  t.equal((await dispatch(pool).over).status, 200)
+  t.equal(service.accepted, 1)
+})
