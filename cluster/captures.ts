@@ -11,6 +11,8 @@ export interface ClusterCapture {
   options: CaptureOptions
   startedAt: number
   endsAt: number
+  /** By `performance.now()`, as a wall clock may be set back. */
+  dueAt: number
   state: CaptureState
   /** Its ids in the workers; undefined while one is asked, or if it has refused. */
   parts: Map<number, string | undefined>
@@ -57,6 +59,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
         options,
         startedAt,
         endsAt: startedAt + options.ttl,
+        dueAt: performance.now() + options.ttl,
         state: 'active',
         parts: new Map()
       }
@@ -108,8 +111,8 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
 
   /** Undefined if the worker does not answer (it is tried again), or is not asked. */
   async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<Answer | undefined> {
-    const { options, endsAt, parts } = capture
-    const ttl = Math.min(options.ttl, endsAt - Date.now())
+    const { options, dueAt, parts } = capture
+    const ttl = Math.min(options.ttl, Math.floor(dueAt - performance.now()))
     if (parts.has(worker.id) || worker.state === 'draining' || ttl < SHORTEST) return undefined
     parts.set(worker.id, undefined)
     try {
@@ -133,7 +136,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
   function expire(): void {
     const running = new Set(cluster.workers().map(({ id }) => id))
     for (const capture of all) {
-      if (capture.state === 'active' && Date.now() >= capture.endsAt) capture.state = 'expired'
+      if (capture.state === 'active' && performance.now() >= capture.dueAt) capture.state = 'expired'
       for (const id of capture.parts.keys()) if (!running.has(id)) capture.parts.delete(id)
     }
     if (all.some(({ state }) => state === 'active')) return

@@ -39,6 +39,8 @@ export interface PoolOptions {
 
 interface Place {
   worker: WorkerProcess
+  /** By `performance.now()`. */
+  filledAt: number
   failures: number
   timer: NodeJS.Timeout | undefined
   nextStartAt: number | undefined
@@ -135,6 +137,7 @@ export function createPool({
   function fill(place: Place, of: number): WorkerProcess {
     const worker = start(of, reason => crash(place, reason))
     place.worker = worker
+    place.filledAt = performance.now()
     running.add(worker)
     worker.ended.then(reason => {
       running.delete(worker)
@@ -150,7 +153,7 @@ export function createPool({
     if (isEnding || !places.includes(place)) return
     const hasServed = worker.state === 'ready'
     worker.state = 'draining'
-    if (hasServed && Date.now() - worker.startedAt >= stableAfter) place.failures = 0
+    if (hasServed && performance.now() - place.filledAt >= stableAfter) place.failures = 0
     place.failures++
     const wait = backoff(place.failures, times)
     count++

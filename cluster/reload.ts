@@ -39,6 +39,7 @@ export function createReload({ replace, generation, log }: ReloadOptions): Reloa
 
   async function reload(): Promise<ReloadOutcome> {
     const at = Date.now()
+    const startedAt = performance.now()
     const reason = await replace().then(
       () => undefined,
       (error: Error) => error.message
@@ -47,7 +48,7 @@ export function createReload({ replace, generation, log }: ReloadOptions): Reloa
       outcome: reason === undefined ? 'done' : 'failed',
       reason,
       at,
-      duration: Date.now() - at,
+      duration: Math.round(performance.now() - startedAt),
       generation: generation()
     }
     if (reason === undefined) log().info(last, 'reloaded')

@@ -72,6 +72,12 @@ export interface PartCache {
   shared?: boolean
 }
 
+interface CachedResponse {
+  response: UpstreamResponse
+  /** By `performance.now()`. */
+  staleAt: number
+}
+
 export type PartValues<Parts extends Record<string, Part>> = {
   [Name in keyof Parts]: Parts[Name] extends { required: true } | { fallback: NonNullable<unknown> }
     ? Static<Parts[Name]['answer']>
@@ -208,7 +214,8 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
     throw new Error(`part '${name}' has a fallback that is not what its answer says`)
   const read = answerReader(answer, upstream.maxBody)
   // Responses, not what was read from them: toClient may change what it is given.
-  const cache = caching && new LruMap<UpstreamResponse>(caching.max ?? 1_000, caching.ttl)
+  // Times of its own: those of LruMap are by the wall clock, which may be set back.
+  const cache = caching && new LruMap<CachedResponse>(caching.max ?? 1_000)
 
   return {
     name,
@@ -224,8 +231,8 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
       }
       const key = keyOf(request, target)
       const cached = key === undefined ? undefined : cache?.get(key)
-      if (cached !== undefined) {
-        callback(null, read(cached))
+      if (cached !== undefined && performance.now() < cached.staleAt) {
+        callback(null, read(cached.response))
         return noop
       }
       let timer: NodeJS.Timeout | undefined
@@ -240,8 +247,11 @@ function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
           } catch (error) {
             return callback(refusalOf(error as ProblemError, passUnauthorized))
           }
-          if (key !== undefined && response?.isFallback !== true)
-            cache?.set(key, response as UpstreamResponse)
+          if (caching !== undefined && key !== undefined && response?.isFallback !== true)
+            cache?.set(key, {
+              response: response as UpstreamResponse,
+              staleAt: caching.ttl > 0 ? performance.now() + caching.ttl : Number.POSITIVE_INFINITY
+            })
           callback(null, value)
         }
       )

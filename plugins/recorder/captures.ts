@@ -39,6 +39,8 @@ export interface Capture {
   options: CaptureOptions
   startedAt: number
   endsAt: number
+  /** By a clock that is not set back. */
+  dueAt: number
   state: CaptureState
   records: Recorded[]
   bytes: number
@@ -65,6 +67,7 @@ const MAX_CAPTURES = 16
 
 /** `memory`: bytes that all of them may hold, bodies that are still coming included. */
 export function createCaptures(memory: number, now: () => number): Captures {
+  const elapsed = now === Date.now ? () => performance.now() : now
   const all: Capture[] = []
   let active: Capture[] = []
   let timer: NodeJS.Timeout | undefined
@@ -89,6 +92,7 @@ export function createCaptures(memory: number, now: () => number): Captures {
         options,
         startedAt,
         endsAt: startedAt + options.ttl,
+        dueAt: elapsed() + options.ttl,
         state: 'active',
         records: [],
         bytes: 0
@@ -147,13 +151,13 @@ export function createCaptures(memory: number, now: () => number): Captures {
   }
 
   function matching(exchange: Exchange): Capture[] {
-    const time = now()
-    return active.filter(({ options, endsAt }) => time < endsAt && matches(options, exchange))
+    const time = elapsed()
+    return active.filter(({ options, dueAt }) => time < dueAt && matches(options, exchange))
   }
 
   function expire(): void {
-    const time = now()
-    for (const capture of active) if (time >= capture.endsAt) end(capture, 'expired')
+    const time = elapsed()
+    for (const capture of active) if (time >= capture.dueAt) end(capture, 'expired')
   }
 
   function end(capture: Capture, state: CaptureState): void {
