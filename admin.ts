@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox'
 import adminGuard, { type AdminGuardOptions } from './plugins/admin-guard.ts'
 import jsonBody from './plugins/json/body.ts'
 import problem from './plugins/problem.ts'
+import { limitStatus } from './plugins/rate-limit/status.ts'
 import { recorderRoutes } from './plugins/recorder/admin.ts'
 import { withDefault } from './schemas/defaults.ts'
 
@@ -12,7 +13,8 @@ export const VersionsQuery = Type.Object({
 
 /**
  * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
- * requests; 503 once it drains), `/upstreams` (each one's breaker, state and counts), `/versions` (each one's state, its
+ * requests; 503 once it drains), `/limits` (where they are counted, and what they have decided), `/upstreams` (each one's
+ * breaker, state and counts), `/versions` (each one's state, its
  * calls, and the `?top=20` consumers who make most of them), `/metrics` (Prometheus; for who accepts `application/json`
  * alone, prom-client's JSON), and what the recorder has: `/exchanges` and `/captures`. `guard`: the address that it will
  * listen on, and the token that it asks for.
@@ -30,6 +32,7 @@ export async function buildAdmin(
     return { status: isDraining() ? 'draining' : 'ready' }
   })
   admin.get('/upstreams', () => gateway.upstreams.map(upstream => upstream.state()))
+  admin.get('/limits', () => limitStatus(gateway))
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
     gateway.versionStatus((query as Static<typeof VersionsQuery>).top)
   )

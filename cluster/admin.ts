@@ -5,12 +5,14 @@ import type { Static } from 'typebox'
 import { createAdminApp, VersionsQuery } from '../admin.ts'
 import type { AdminGuardOptions } from '../plugins/admin-guard.ts'
 import type { ProblemError } from '../plugins/problem.ts'
+import type { LimitStatus } from '../plugins/rate-limit/status.ts'
 import type { UpstreamState } from '../plugins/upstream/upstream.ts'
 import type { VersionStatus } from '../plugins/version/index.ts'
 import { MAX_CONSUMERS } from '../plugins/version/usage.ts'
 import { askAll, read, successes } from './ask.ts'
 import type { Cluster } from './cluster.ts'
 import { createKept, type Kept } from './kept.ts'
+import { mergeLimits } from './merge/limits.ts'
 import { countersOf, gaugesOf, type Metrics, toText } from './merge/metrics.ts'
 import { mergeUpstreams } from './merge/upstreams.ts'
 import { countsOf, mergeVersions } from './merge/versions.ts'
@@ -60,6 +62,12 @@ export async function buildClusterAdmin(
     const answers = successes(await askAll(cluster, reply, '/upstreams'))
     return mergeUpstreams(
       answers.map(answer => ({ worker: answer.worker.id, state: read<UpstreamState[]>(answer) }))
+    )
+  })
+  admin.get('/limits', async (_request, reply) => {
+    const answers = successes(await askAll(cluster, reply, '/limits'))
+    return mergeLimits(
+      answers.map(answer => ({ worker: answer.worker.id, state: read<LimitStatus>(answer) }))
     )
   })
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, async ({ query }, reply) => {

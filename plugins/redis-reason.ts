@@ -8,6 +8,7 @@ export function redisReason(error: Error): string {
     return error instanceof AggregateError ? code : `${code}: ${firstLine(message)}`
   const [reply = ''] = REPLY.exec(message) ?? []
   if (reply !== '') return HINTS[reply] === undefined ? reply : `${reply}: ${HINTS[reply]}`
+  if (message.startsWith("Stream isn't writeable")) return 'not connected'
   return OWN.test(message) ? firstLine(message) : 'the connection failed'
 }
 
@@ -22,7 +23,7 @@ const REPLY = /^[A-Z][A-Z_]{2,31}(?= |$)/
 
 /** Messages of ioredis and of the limiter, which repeat nothing. */
 const OWN =
-  /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Stream isn't writeable|Command aborted|no answer|an unexpected reply)/
+  /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Command aborted|no answer|an unexpected reply)/
 
 const HINTS: Record<string, string> = {
   CLUSTERDOWN: 'the cluster is down',

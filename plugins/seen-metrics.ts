@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { limitStatus } from './rate-limit/status.ts'
 
 /**
  * What limits have decided, what was not seen since nobody waited for it, and who is connected; read when it is asked for.
@@ -19,8 +20,7 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
     }
   })
   fastify.addHook('onReady', async () => {
-    const { redis, limitStore } = fastify
-    if (redis === undefined) return
+    if (fastify.redis === undefined) return
     new Gauge({
       name: 'sluice_redis_up',
       help: '1 while limits are counted in Redis, 0 while it is unavailable',
@@ -28,7 +28,7 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
       aggregator: 'min',
       registers,
       collect() {
-        this.set(redis.status === 'ready' && !limitStore.state().isAway ? 1 : 0)
+        this.set(limitStatus(fastify).state === 'up' ? 1 : 0)
       }
     })
   })

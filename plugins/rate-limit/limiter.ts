@@ -82,14 +82,14 @@ export function readDecision(reply: unknown, limits: Limit[]): Decision {
 
 /** Calls back with the decision, or with an error that says that nothing is known. Never throws itself. */
 export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Limiter['check']>[3]): void {
-  let decision: Decision
+  let decision: Decision | undefined
+  let fault: Error | null = null
   try {
     decision = readDecision(reply, tier.limits)
   } catch (error) {
-    callback(error as Error)
-    return
+    fault = error as Error
   }
-  callback(null, decision)
+  callback(fault, decision)
 }
 
 const UNEXPECTED = 'an unexpected reply'

@@ -96,17 +96,12 @@ export function createRemoteLimiter(
    * ever new keys there would be no last one, so that after `ROUNDS` the rest is charged behind the first checks.
    */
   function chargeAll(callback: () => void, round = 0): void {
-    if (local === undefined) {
-      callback()
-      return
-    }
-    const { standby, charge } = local
+    const charge = local?.charge
+    const charges = local?.standby.takeCharges(charge ? BATCH : Number.POSITIVE_INFINITY) ?? []
     if (charge === undefined) {
-      standby.takeCharges(Number.POSITIVE_INFINITY)
       callback()
       return
     }
-    const charges = standby.takeCharges(BATCH)
     const isLast = charges.length < BATCH
     let open = charges.length
     let hasFailed = false

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import type { ReloadOutcome } from '../../cluster/cluster.ts'
+import { mergeLimits } from '../../cluster/merge/limits.ts'
 import { products } from '../../routes/products.ts'
 import { call } from '../harness.ts'
 import { startCluster, type TestWorker } from './workers.ts'
@@ -179,4 +180,52 @@ t.test('a worker that does not answer is left out, and named', async t => {
   t.equal((await call(`${admin}/cluster`)).status, 200)
   for (const worker of workers) worker.state = 'starting'
   t.match(await call(`${admin}/upstreams`), { status: 200, json: [] }, 'one that starts is not asked')
+})
+
+t.test('it shows where limits are counted, and what all workers have decided', async t => {
+  const { admin, workers } = await startCluster(t, 2, ok, {
+    trustProxy: ['127.0.0.1'],
+    tiers: { free: { limits: [{ limit: 1, window: 60_000 }] } },
+    scopes: {
+      limited: {
+        prefix: '/limited',
+        rateLimit: { address: 'free' },
+        routes: async app => {
+          app.get('/', async () => 'ok')
+        }
+      }
+    }
+  })
+  for (const worker of workers)
+    for (const expected of [200, 429]) t.equal((await call(`${worker.url}/limited`)).status, expected)
+  const { json } = await call(`${admin}/limits`)
+  t.match(json, {
+    // Nobody answers the workers of this test.
+    store: 'supervisor',
+    state: 'unavailable',
+    since: /^\d{4}-.*Z$/,
+    reason: 'no answer from the supervisor in time',
+    tiers: [{ name: 'free', decisions: { allowed: 0, refused: 2, local: 2, open: 0, closed: 0 } }]
+  })
+  t.notOk('workers' in json)
+})
+
+t.test('a worker that cannot count its limits shows in the state of all', t => {
+  const decisions = { allowed: 1, refused: 0, local: 2, open: 0, closed: 0, unavailable: 0 }
+  const up = { store: 'redis' as const, state: 'up' as const, since: '2026-11-24T12:00:00.000Z' }
+  const merged = mergeLimits([
+    { worker: 1, state: { ...up, tiers: [{ name: 'free', decisions }] } },
+    {
+      worker: 2,
+      state: { ...up, state: 'unavailable', reason: 'READONLY', tiers: [{ name: 'free', decisions }] }
+    }
+  ])
+  t.strictSame(merged, {
+    ...up,
+    state: 'unavailable',
+    reason: 'READONLY',
+    tiers: [{ name: 'free', decisions: { ...decisions, allowed: 2, local: 4 } }],
+    workers: { up: [1], unavailable: [2] }
+  })
+  t.end()
 })

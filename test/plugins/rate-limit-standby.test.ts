@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { buildAdmin } from '../../admin.ts'
 import {
   createTier,
   type Decision,
@@ -152,8 +153,19 @@ t.test('operators see that limits are counted locally', async t => {
     ['open', 'open', 1]
   ])
     t.match(text, `sluice_limit_decisions_total{tier="${tier}",decision="${decision}"} ${count}\n`)
+  const admin = await buildAdmin(gateway, () => false)
+  t.teardown(() => admin.close())
+  const status = async () => (await admin.inject('/limits')).json()
+  t.match(await status(), {
+    store: 'redis',
+    state: 'unavailable',
+    reason: /ECONN|connect/i,
+    tiers: [{ name: 'open' }, { name: 'closed' }, { name: 'local', decisions: { allowed: 1, local: 1 } }]
+  })
   await redis.start()
   await until(async () => /^sluice_redis_up 1$/m.test(await metrics()))
+  t.match(await status(), { store: 'redis', state: 'up' })
+  t.notOk('reason' in (await status()))
 })
 
 interface Kind {

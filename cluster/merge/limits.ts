@@ -1,0 +1,26 @@
+import type { LimitStatus } from '../../plugins/rate-limit/status.ts'
+
+export type MergedLimits = LimitStatus & {
+  /** Which workers see which state; only there if they do not all see the same. */
+  workers?: Record<string, number[]>
+}
+
+/** The worst state that a worker sees, with its reason, and the sum of what all have decided. */
+export function mergeLimits(seen: { worker: number; state: LimitStatus }[]): MergedLimits {
+  const states = seen.map(({ state }) => state)
+  const worst = states.find(({ state }) => state === 'unavailable') ?? (states[0] as LimitStatus)
+  const workers = Object.groupBy(seen, ({ state }) => state.state)
+  const tiers = new Map<string, LimitStatus['tiers'][number]>()
+  for (const { name, decisions } of states.flatMap(({ tiers }) => tiers)) {
+    const total = tiers.get(name) ?? { name, decisions: {} as typeof decisions }
+    for (const [decision, count] of Object.entries(decisions) as [keyof typeof decisions, number][])
+      total.decisions[decision] = (total.decisions[decision] ?? 0) + count
+    tiers.set(name, total)
+  }
+  const ids = Object.entries(workers).map(([state, of]) => [state, of.map(({ worker }) => worker)])
+  return {
+    ...worst,
+    tiers: [...tiers.values()],
+    ...(ids.length > 1 && { workers: Object.fromEntries(ids) })
+  }
+}
