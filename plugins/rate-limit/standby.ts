@@ -6,8 +6,8 @@ import type { MemoryLimiter } from './memory.ts'
  * a pause must not give anybody a second quota. Each of `sharers` processes lets through its share of what was left; of
  * a key that it knows nothing of, its share of the limit.
  *
- * Bound: with one process a limit is kept. With N of them, each knows only its own last answer, so that at most
- * (N - 1) / N of the limit can pass on top, once an outage.
+ * Bound: with one process a limit is kept. With N of them, each knows only its own last answer, and shares are rounded
+ * up, so that at most (N - 1) / N of the limit and N - 1 can pass on top, once an outage.
  *
  * What is let through is charged when Redis is back. Bounded: `keys` at most are remembered, and charged.
  */
@@ -62,7 +62,7 @@ export function createStandby({
       if (cost > 1 && !decision.every(({ allowed }) => allowed)) return
       const share = shareOf(tier)
       const used = decision.map(({ remaining }, i) =>
-        Math.max(0, limitOf(share, i) - Math.floor(remaining / sharers))
+        Math.max(0, limitOf(share, i) - Math.ceil(remaining / sharers))
       )
       memory.adopt(key, share, used, decision)
     },
