@@ -1,17 +1,12 @@
-import { hash } from 'node:crypto'
-import createError from '@fastify/error'
-import fastifyJwt from '@fastify/jwt'
-import { normalizeIP } from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
-import { clientAddress, NO_ADDRESS } from '../client-address.ts'
 import { describeRoutes } from '../described.ts'
-import { type ProblemError, typeOf } from '../problem.ts'
-import { ALGORITHMS, createJwks, type Key, unavailable } from './jwks.ts'
-import { type Claims, isHeaderSafe, listNames, toUser, type User, type UserOptions } from './user.ts'
+import { createGuard, trialOf } from './guard.ts'
+import { createJwks } from './jwks.ts'
+import type { User } from './user.ts'
 
+export { forbidden } from './refusals.ts'
 export { expires, type User } from './user.ts'
 
 /**
@@ -30,67 +25,11 @@ export interface JwtOptions {
   issuer: string
 }
 
-const TokenMissing = createError('SLUICE_TOKEN_MISSING', 'Missing authorization token', 401, Error, false)
-const TokenExpired = createError('SLUICE_TOKEN_EXPIRED', 'Token expired', 401, Error, false)
-const TokenInvalid = createError('SLUICE_TOKEN_INVALID', 'Invalid token', 401, Error, false)
-const Forbidden = createError('SLUICE_FORBIDDEN', 'Not allowed', 403, Error, false)
-
-/** RFC 6750, 2.1: a token, be it a good one or not. */
-const BEARER = /^bearer\s+\S/i
-/**
- * A JWS in its compact form (RFC 7515, 7.1) whose first two parts begin as an encoded `{` does: what is none need not be
- * looked into.
- */
-const JWS = /^e[w-z][\w-]*\.e[w-z][\w-]*\.[\w-]*$/
-/** Of access tokens, and of issuers that do not tell them from others (RFC 9068, 2.1; RFC 7519, 5.1). */
-const TYPE = /^(application\/)?(at\+)?jwt$/i
-/** Bytes: beyond this no cache should hold it, and no issuer makes it. */
-const MAX_TOKEN = 8_192
-
-const SPACE = 32
-const MAX_REFUSED = 1_000
-/** Sets of roles and of permissions: most tokens have one that others have too. */
-const MAX_SETS = 100
-/** Milliseconds. */
-const REFUSED_TTL = 10_000
-
-interface VerifiedToken {
-  user: User
-  /** Milliseconds since the epoch. */
-  expires: number
-  key: Key
-}
-
-interface Refusal {
-  error: ProblemError
-  /**
-   * By `performance.now()`. LruMap's own time to live uses the wall clock: setting that back would refuse a good token
-   * for longer.
-   */
-  until: number
-}
-
-interface Decoded {
-  header: { alg: string; kid?: unknown; typ?: unknown; crit?: unknown }
-  payload: Record<string, unknown>
-}
-
-/** The keys that a token has been verified with so far. */
-interface Trial {
-  /** By `performance.now()`. */
-  since: number
-  keys: Key[]
-  /** The token names one of them. */
-  isNamed: boolean
-}
-
 export interface IssuersOptions {
   /** By name. */
   issuers: Record<string, IssuerOptions>
   createKeys?: typeof createJwks | undefined
 }
-
-const trialOf = Symbol('sluice.trial')
 
 export const issuers = fp(
   async function issuers(
@@ -124,181 +63,6 @@ async function jwt(fastify: FastifyInstance, { issuer }: JwtOptions) {
 
 export default fp(jwt, { name: 'sluice-jwt', fastify: '5.x', dependencies: ['sluice-issuers'] })
 
-// They say nothing of a request, so one of each will do: an error costs as much as the rest of a refusal.
-const missing = unauthorized(new TokenMissing(), 'Bearer')
-const invalid = unauthorized(new TokenInvalid(), 'Bearer error="invalid_token"')
-const expired = unauthorized(new TokenExpired(), 'Bearer error="invalid_token", error_description="expired"')
-
-async function createGuard(
-  fastify: FastifyInstance,
-  name: string,
-  options: IssuerOptions,
-  createKeys: typeof createJwks,
-  qualifier: UserOptions['issuer']
-): Promise<onRequestHookHandler> {
-  const jwks = createKeys(options, fastify.log)
-  // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
-  const refused = new LruMap<Refusal>(MAX_REFUSED)
-  const userOptions: UserOptions = {
-    claims: listNames(options.claims),
-    issuer: qualifier,
-    sets: new LruMap(MAX_SETS)
-  }
-  // LruMap takes 0 for no limit.
-  const tokens = options.cache > 0 ? new LruMap<VerifiedToken>(options.cache) : undefined
-  const verify = `${name}JwtVerify` as 'jwtVerify'
-
-  await fastify.register(fastifyJwt, {
-    namespace: name,
-    jwtVerify: verify,
-    jwtDecode: `${name}JwtDecode`,
-    jwtSign: `${name}JwtSign`,
-    decode: { complete: true },
-    secret: (async (request: FastifyRequest, { header: { alg, kid, typ, crit }, payload }: Decoded) => {
-      if (kid !== undefined && typeof kid !== 'string') throw new TokenInvalid()
-      if (typ !== undefined && !(typeof typ === 'string' && TYPE.test(typ))) throw new TokenInvalid()
-      // No extension is understood here (RFC 7515, 4.1.11).
-      if (crit !== undefined) throw new TokenInvalid()
-      const trial = request[trialOf] as Trial
-      const isPlausible = hasGoodClaims(payload, options)
-      const key = await jwks.find(kid, alg, {
-        tried: trial.keys,
-        ...(isPlausible && {
-          from: normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64),
-          since: trial.since
-        })
-      })
-      if (key === undefined) throw new TokenInvalid()
-      trial.keys.push(key)
-      trial.isNamed = kid !== undefined && key.kid === kid
-      return key.pem
-    }) as never,
-    verify: {
-      algorithms: ALGORITHMS as never,
-      allowedIss: options.issuer,
-      allowedAud: options.audience,
-      requiredClaims: ['iss', 'aud', 'exp', 'sub'],
-      clockTolerance: options.clockTolerance,
-      extractToken: request => tokenOf(request.headers.authorization)
-    },
-    trusted: (_request, claims) =>
-      isHeaderSafe((claims as Claims).sub) && Number.isFinite((claims as Claims).exp)
-  })
-
-  // Not async: a token that is known, as most are, costs no promise.
-  return function authenticate(request, _reply, done) {
-    const { authorization } = request.headers
-    if (authorization === undefined || !BEARER.test(authorization)) return done(missing)
-    if (authorization.length > MAX_TOKEN) return done(invalid)
-    const token = tokenOf(authorization)
-    const digest = digestOf(token)
-    const known = tokens?.get(digest)
-    if (known !== undefined) {
-      jwks.touch()
-      if (!known.key.revoked && Date.now() <= known.expires) {
-        request.user = known.user
-        return done()
-      }
-      tokens?.delete(digest)
-    }
-    const refusal = refused.get(digest)
-    if (refusal !== undefined && performance.now() < refusal.until) return done(refusal.error)
-    // Of a token that is known this has been seen, and it takes as long as the digest.
-    if (!JWS.test(token)) return done(invalid)
-    const settle = request.exchange?.hold(done, unavailable) ?? done
-    verifyToken(request, digest).then(({ claims, key }) => {
-      const end = claims.exp * 1000 + options.clockTolerance
-      request.user = toUser(claims, userOptions, end)
-      tokens?.set(digest, { user: request.user, expires: end, key })
-      settle()
-    }, settle)
-  }
-
-  /** Tries every key that may have signed the token: a `kid` may be missing, or belong to several keys. */
-  async function verifyToken(request: FastifyRequest, digest: string): Promise<{ claims: Claims; key: Key }> {
-    const trial: Trial = { since: performance.now(), keys: [], isNamed: false }
-    request[trialOf] = trial
-    let fault: ProblemError | undefined
-    for (;;) {
-      const tried = trial.keys.length
-      try {
-        return { claims: await request[verify](), key: trial.keys.at(-1) as Key }
-      } catch (error) {
-        const { code, statusCode } = error as ProblemError
-        if (statusCode === 503) throw error
-        if (trial.keys.length > tried && code !== EXPIRED && code !== UNTRUSTED) {
-          fault = error as ProblemError
-          continue
-        }
-        // Without another key the fault is what the last one said.
-        const own = error as ProblemError
-        throw refuse(request, digest, code === EXPIRED ? own : (fault ?? own), trial)
-      }
-    }
-  }
-
-  function refuse(
-    request: FastifyRequest,
-    digest: string,
-    error: ProblemError,
-    { keys, isNamed }: Trial
-  ): ProblemError {
-    request.log.debug({ err: error }, 'token refused')
-    const refusal = error.code === EXPIRED ? expired : invalid
-    // Without a named key the one that signed it may yet be published.
-    if (error.code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_') && (isNamed || keys.length === 0))
-      refused.set(digest, { error: refusal, until: performance.now() + REFUSED_TTL })
-    return refusal
-  }
-}
-
-const EXPIRED = 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED'
-const UNTRUSTED = 'FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED'
-
-/**
- * True if the claims would pass, were the signature good. Only for such a token a key is looked for beyond the cooldown.
- */
-function hasGoodClaims(claims: Record<string, unknown>, options: IssuerOptions): boolean {
-  const { iss, aud, exp, nbf, sub } = claims
-  const now = Date.now()
-  const tolerance = options.clockTolerance
-  return (
-    iss === options.issuer &&
-    [aud].flat().includes(options.audience) &&
-    typeof exp === 'number' &&
-    Number.isFinite(exp) &&
-    exp * 1000 + tolerance >= now &&
-    (nbf === undefined || (typeof nbf === 'number' && nbf * 1000 - tolerance <= now)) &&
-    isHeaderSafe(sub)
-  )
-}
-
-/**
- * What a token is remembered by. All of it counts, since a part could be had with other claims; and a token has 700 bytes
- * or more, of which nothing should be kept that could be used.
- */
-function digestOf(token: string): string {
-  return hash('sha256', token, 'latin1')
-}
-
-/** What comes behind the scheme and its spaces. */
-function tokenOf(authorization = ''): string {
-  let start = 6
-  while (authorization.charCodeAt(start) === SPACE) start++
-  return start === 6 ? '' : authorization.slice(start)
-}
-
-function unauthorized(error: ProblemError, challenge: string): ProblemError {
-  error.headers = { 'www-authenticate': challenge }
-  error.problem = { type: typeOf(error.code) }
-  return error
-}
-
-/** 403 with what was lacking (RFC 6750, 3.1), for a route's own rules. */
-export function forbidden(): ProblemError {
-  return unauthorized(new Forbidden(), 'Bearer error="insufficient_scope"')
-}
-
 declare module '@fastify/jwt' {
   interface FastifyJWT {
     user: User
@@ -309,8 +73,5 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A hook that lets only requests through whose token the issuer of that name has signed. */
     authenticate(issuer: string): onRequestHookHandler
-  }
-  interface FastifyRequest {
-    [trialOf]?: Trial
   }
 }
