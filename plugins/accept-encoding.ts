@@ -7,8 +7,8 @@ export interface ChosenEncoding<Encoding extends string> {
 }
 
 /**
- * Returns the one of `encodings`, by preference, that `Accept-Encoding` weighs most (RFC 9110, 12.5.3). Undefined if there
- * is none, or if the client prefers the response as it is: `identity;q=1, gzip;q=0.5`.
+ * Returns the one of `encodings`, by preference, that `Accept-Encoding` weighs most (RFC 9110, 12.5.3). Undefined if no
+ * encoding is acceptable, or if the client prefers none: `identity;q=1, gzip;q=0.5`.
  */
 export function chooseEncoding<Encoding extends string>(
   header: string | string[] | undefined,

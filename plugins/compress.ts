@@ -64,7 +64,7 @@ async function compress(fastify: FastifyInstance, { threshold, encodings }: Comp
 export default fp(compress, { name: 'sluice-compress', fastify: '5.x' })
 
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\b/i
-/** Of the bytes that are no longer sent: RFC 9530, 2 and 3; RFC 9110, 14.3. */
+/** Headers that describe the bytes before compression: RFC 9530, 2 and 3; RFC 9110, 14.3. */
 const OF_BYTES = ['content-length', 'content-md5', 'content-digest', 'repr-digest', 'digest', 'accept-ranges']
 
 /** Undefined for what is not compressed: a response without a body, or a stream that is long or does not say. */

@@ -34,8 +34,8 @@ function withPort(host: string, scheme: string): string {
 }
 
 /**
- * Returns how the client reached the gateway, or a trusted proxy before it. Schemes have no case (RFC 3986, 3.1), and
- * what is neither http nor https is not believed.
+ * Returns the protocol by which the client reached the gateway, or a trusted proxy before it. Schemes have no case (RFC
+ * 3986, 3.1). Accepts only http and https, even from a trusted proxy.
  */
 export function protocolOf({
   protocol,

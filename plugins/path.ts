@@ -1,21 +1,21 @@
 /**
- * Whether a path means the same to the gateway and to every server behind it. Used by forwarding, WebSocket and gRPC
- * routes, by the `path` template and by each call of an upstream.
+ * Decides whether a path means the same to the gateway and to every server behind it, for forwarded, WebSocket and gRPC
+ * routes, the `path` template and each call of an upstream.
  *
- * Servers disagree on how often a path is decoded, whether `\` is a slash, where a segment ends and what is dropped from
- * it. nginx, for one, decodes `..%2f` and resolves it before it passes the path on.
+ * Servers disagree on how often to decode a path, whether `\` is a slash, where a segment ends and which characters to
+ * drop. nginx, for one, decodes `..%2f` and resolves it before it forwards the path.
  */
 
-/** Encodings on top of each other, beyond which nobody means a path. */
+/** Levels of encoding. A path that has more is refused. */
 const MAX_DECODINGS = 8
 /** `%2e`, and the same encoded again as `%252e`, at any depth. */
 const ESCAPE = /%(?:25)*([\da-f]{2})/gi
 /** IIS: `%u002e`. */
 const UNICODE_ESCAPE = /%(?:25)*u([\da-f]{4})/gi
-/** ASCII in more bytes than UTF-8 allows (RFC 3629, 3), as lenient decoders take it: `c0 ae` for a dot. */
+/** ASCII in more bytes than UTF-8 allows (RFC 3629, 3), which lenient decoders accept: `c0 ae` for a dot. */
 const OVERLONG =
   /[\xc0\xc1][\s\S]|\xe0[\x80\x81][\s\S]|\xf0\x80[\x80\x81][\s\S]|\xf8\x80\x80[\x80\x81][\s\S]|\xfc\x80\x80\x80[\x80\x81][\s\S]/g
-/** Characters that Unicode normalization leaves, and that code pages map to slashes. */
+/** Characters that code pages map to slashes, and that Unicode normalization keeps. */
 const SLASH_LIKE = /[\u2044\u2215\u29f8]/g
 const BACKSLASH_LIKE = /[\u2216\u29f5]/g
 
@@ -26,9 +26,11 @@ const CONTROL = /[\0-\x1f\x7f]/g
  */
 const DOT_SEGMENT = /(?:^|[/\\?#])[\0-\x20]*\.{1,2}(?:[\0-\x20;\x7f][^/\\?#]*)?(?:[/\\?#]|$)/
 
+const CAN_HIDE_DOTS = /[.%\x80-\uffff]/
+
 /** True if some server reads a segment of `path` as `.` or `..` (RFC 3986, 5.2.4). `path`: without its query. */
 export function hasDotSegment(path: string): boolean {
-  if (!path.includes('.') && !path.includes('%')) return false
+  if (!CAN_HIDE_DOTS.test(path)) return false
   const plain = decodeFully(path)
   if (plain === undefined) return true
   return isDotted(plain) || (hasHighBytes(plain) && isDotted(normalize(plain)))

@@ -8,7 +8,7 @@ const Unknown = createError('SLUICE_VERSION_UNKNOWN', 'There is no such version'
 const Conflict = createError('SLUICE_VERSION_CONFLICT', 'Several versions are asked for', 400, Error, false)
 const Missing = createError('SLUICE_VERSION_MISSING', 'A version must be asked for', 400, Error, false)
 
-/** What a request says of its version, beside its path: a version's name, nothing, one that there is not, or several. */
+/** The version that a request asks for: a name, undefined for none, an unknown one, or several. */
 export type Said = string | undefined | typeof UNKNOWN | typeof CONFLICT
 
 export const UNKNOWN = Symbol('unknown')
@@ -78,7 +78,7 @@ function queryReader(parameter: string) {
   }
 }
 
-/** 400, with the versions that there are. What the client wrote is not repeated. */
+/** Returns a 400 that lists `versions`. It does not repeat what the client wrote. */
 export function refusal(said: Said, versions: string[]): ProblemError {
   const error: ProblemError =
     said === CONFLICT ? new Conflict() : said === undefined ? new Missing() : new Unknown()

@@ -1,8 +1,8 @@
 import { type MediaRange, parseAccept } from './accept.ts'
 
-/** What `Accept` says of versions, where at least one of its ranges names one. */
+/** Versions in an `Accept` with at least one range that names one. */
 export interface Preference {
-  /** Versions that are named with the highest weight above 0; several have the same. */
+  /** Versions with the highest weight above 0. */
   best: string[]
   /** True if ranges that name no version, but cover one that does, weigh more than `best`. */
   isOpen: boolean

@@ -13,7 +13,7 @@ const HOST = 'Host: localhost\r\n'
 const head = (method: string, path: string) =>
   `${method} ${path} HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n`
 
-/** What is refused by its head, and with which status. */
+/** Requests that are refused before their body is read. */
 const REFUSED: [method: string, path: string, status: number][] = [
   ['POST', '/nowhere', 404],
   ['POST', '/open/get', 405],

@@ -142,6 +142,14 @@ for (const [how, template] of [
     t.same(targets, [], 'the service hears of nothing')
   })
 
+t.test('raw bytes hide no dots either, and a path of any length is read in one go', t => {
+  t.ok(hasDotSegment('/a/\xc0\xae\xc0\xae/b'))
+  t.notOk(hasDotSegment('/a/%c3%80%c2%ae/b'), 'two letters are two letters')
+  for (const part of ['%2525', '%25%32%35', '..a/', ';', '%c0', '. ', '/ ', '%u0025'])
+    t.type(hasDotSegment(part.repeat(16_384 / part.length)), 'boolean', part)
+  t.end()
+})
+
 t.test('over HTTP/2 the same paths are refused', async t => {
   const { url, targets } = await start(t, path as never, { tls, http2: true })
   const session = await startSession(t, url)

@@ -109,14 +109,14 @@ async function startShop(t: Ending) {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received }
 }
 
-async function send(url: string, octets: string): Promise<string> {
+async function send(url: string, message: string): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
   let text = ''
   socket.on('data', chunk => {
     text += chunk
   })
-  socket.write(octets)
+  socket.write(message)
   await once(socket, 'close')
   return text
 }
@@ -184,7 +184,7 @@ t.test('over HTTP/2 the same names stop', async t => {
   })
   const session = await startSession(t, url)
   const headers = Object.fromEntries([...IDENTITY, ...MISLEADING].map(name => [name.toLowerCase(), FORGED]))
-  // Of the wrong length, or of no type, the request would end here.
+  // Taken for Content-Type or Content-Length, these two would end the request here.
   for (const name of ['content_type', 'content.length']) t.ok(headers[name], name)
   for (const path of ['/forward', '/transform', '/compose']) {
     t.equal((await exchange(session, { ':path': `/api${path}`, ...headers })).status, 200, path)

@@ -278,3 +278,23 @@ t.test("the gateway's own origin has its default port or not, and no case", asyn
   ])
     t.notOk(await connects(origin, 'shop.example', 'https'), origin)
 })
+
+t.test('a handshake may have its target in absolute form (RFC 9112, 3.2.2)', async t => {
+  const { url: service, requests } = await startEcho(t)
+  const { url } = await start(t, service)
+  const ask = async (target: string) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.write(
+      `GET ${target} HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`
+    )
+    const [head] = await once(socket, 'data')
+    return Number(String(head).slice(9, 12))
+  }
+  t.equal(await ask('http://shop.example/feed/live?x'), 101)
+  t.equal(requests[0]?.url, '/socket/live?x')
+  t.equal(await ask('http://other.example/feed/live'), 400)
+  t.equal(await ask('http://other.example?/feed/live'), 400)
+  t.equal(await ask('http://shop.example?/feed/live'), 404)
+  t.equal(requests.length, 1)
+})
