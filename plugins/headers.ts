@@ -53,7 +53,7 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
   const allowed = request.exchange.config.passHeaders
   const headers: Headers = {}
   for (const name in inbound) {
-    if (isDropped(name, allowed) || but.has(name) || named?.includes(name)) continue
+    if (isDropped(name, allowed) || but.has(name) || named?.has(name)) continue
     headers[name] = inbound[name]
   }
   return headers
@@ -67,7 +67,7 @@ export function toClientHeaders(inbound: Headers, request: FastifyRequest): Head
   const named = connectionNamed(inbound.connection)
   const headers: Headers = {}
   for (const name in inbound) {
-    if (NOT_THE_CLIENTS.has(name) || named?.includes(name)) continue
+    if (NOT_THE_CLIENTS.has(name) || named?.has(name)) continue
     headers[name] = inbound[name]
   }
   dropPlainHsts(headers, request)
@@ -98,12 +98,15 @@ export function isServicesToSend(name: string): boolean {
   return !HOP_BY_HOP.has(name) && !FRAMING.has(name) && !GATEWAYS_ANSWER.has(name)
 }
 
-function connectionNamed(connection: string | string[] | undefined): string[] | undefined {
+/** A set: a service may name thousands, and send as many headers. */
+function connectionNamed(connection: string | string[] | undefined): Set<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
-  return String(connection)
-    .toLowerCase()
-    .split(',')
-    .map(name => name.trim())
+  return new Set(
+    String(connection)
+      .toLowerCase()
+      .split(',')
+      .map(name => name.trim())
+  )
 }
 
 function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {

@@ -67,7 +67,7 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
     const isHar = id.endsWith('.har')
     const capture = captures.find(isHar ? id.slice(0, -4) : id)
     if (capture === undefined) throw new NoSuchCapture()
-    const exchanges = capture.records.toReversed().map(recorder.detail)
+    const exchanges = recorder.details(capture.records.toReversed())
     return isHar ? recorder.harOf(exchanges) : { ...describe(capture), exchanges }
   })
   admin.delete<Id>('/captures/:id', ({ params: { id } }, reply) => {

@@ -21,31 +21,63 @@ const TEXT =
   /^(text\/|[\w.+-]+\/([\w.-]+\+)?(json|xml|ndjson|jsonl|x-ndjson|javascript|graphql|yaml)\b|application\/x-www-form-urlencoded)/i
 /** Of bytes that hold no names. */
 const MEDIA = /^(image|audio|video|font)\//i
-/** Bytes that a body may grow to when it is unpacked. */
-const maxOutputLength = 4_194_304
+/**
+ * Bytes that a body may grow to when it is unpacked: some, and in proportion to what was kept, or 14 bytes from anybody
+ * would be 4 MiB for who looks.
+ */
+const LEAST_UNPACKED = 65_536
+const MOST_UNPACKED = 4_194_304
+const GROWTH = 16
+/** Bytes of all bodies that are shown at once. */
+export const MAX_SHOWN = 33_554_432
 
-const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
-  gzip: bytes => zlib.gunzipSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
-  'x-gzip': bytes => zlib.gunzipSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
-  deflate: bytes => zlib.inflateSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
-  br: bytes =>
-    zlib.brotliDecompressSync(bytes, { maxOutputLength, finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH }),
-  zstd: bytes => zlib.zstdDecompressSync(bytes, { maxOutputLength, finishFlush: zlib.constants.ZSTD_e_flush })
+/** What is left of `MAX_SHOWN`, for all bodies of one answer. */
+export interface Budget {
+  left: number
+}
+
+type Decoder = (bytes: Buffer, maxOutputLength: number) => Buffer
+
+const gunzip: Decoder = (bytes, maxOutputLength) =>
+  zlib.gunzipSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH })
+
+const DECODERS: Record<string, Decoder> = {
+  gzip: gunzip,
+  'x-gzip': gunzip,
+  deflate: (bytes, maxOutputLength) =>
+    zlib.inflateSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
+  br: (bytes, maxOutputLength) =>
+    zlib.brotliDecompressSync(bytes, {
+      maxOutputLength,
+      finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH
+    }),
+  zstd: (bytes, maxOutputLength) =>
+    zlib.zstdDecompressSync(bytes, { maxOutputLength, finishFlush: zlib.constants.ZSTD_e_flush })
 }
 
 export function showBody(
   body: Kept | undefined,
   type: string,
   encoding: string,
-  redactor: Redactor
+  redactor: Redactor,
+  budget: Budget
 ): ShownBody | undefined {
   if (body === undefined) return undefined
   const { content: kept, size, isCut } = body
   const shown = { type, size, isCut }
+  const limit = Math.min(MOST_UNPACKED, LEAST_UNPACKED + GROWTH * kept.length)
   // What is packed, or in parts of its own, could not be redacted.
-  const bytes = unpack(kept, encoding)
+  const bytes = budget.left < kept.length ? 'too large' : unpack(kept, encoding, Math.min(limit, budget.left))
+  if (bytes === 'too large') {
+    const own = `it unpacks to more than ${limit} bytes`
+    return {
+      ...shown,
+      hidden: budget.left < limit ? `all bodies together are larger than ${MAX_SHOWN} bytes` : own
+    }
+  }
   if (bytes === undefined)
     return { ...shown, hidden: `its coding, ${encoding.slice(0, 32)}, could not be read` }
+  budget.left -= bytes.length
   if (/^multipart\//i.test(type)) return { ...shown, hidden: 'multipart bodies are not shown' }
   if (TEXT.test(type) || markOf(bytes) !== undefined || (isWhole(bytes) && startsAsText(bytes))) {
     const text = decodeText(bytes, type)
@@ -58,13 +90,13 @@ export function showBody(
 }
 
 /** What the gateway packs is recorded before that; packed bytes are hardly ever UTF-8. */
-function unpack(bytes: Buffer, encoding: string): Buffer | undefined {
+function unpack(bytes: Buffer, encoding: string, limit: number): Buffer | 'too large' | undefined {
   const coding = encoding.trim().toLowerCase()
   if (coding === '' || coding === 'identity' || isWhole(bytes)) return bytes
   try {
-    return DECODERS[coding]?.(bytes)
-  } catch {
-    return undefined
+    return Object.hasOwn(DECODERS, coding) ? DECODERS[coding]?.(bytes, limit) : undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? 'too large' : undefined
   }
 }
 

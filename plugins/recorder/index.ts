@@ -32,7 +32,8 @@ export interface Recorder {
   harOf(records: Detail[]): object
   readonly live: Live
   readonly captures: Captures
-  detail(record: Recorded): Detail
+  /** Of a capture. */
+  details(records: Recorded[]): Detail[]
   /** Bytes to keep of a body of it that begins to come, or to go. */
   limitOf(exchange: Exchange): number
   /** What exchanges may be told by. */
@@ -83,11 +84,11 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
     list: filter => select(filter).map(show.summary),
     find(id) {
       const record = all().find(one => show.idOf(one) === id || one.heads().requestId === id)
-      return record && show.detail(record)
+      return record && show.details([record])[0]
     },
-    har: filter => toHar(select(filter).map(show.detail), version),
+    har: filter => toHar(show.details(select(filter)), version),
     harOf: records => toHar(records, version),
-    detail: show.detail,
+    details: show.details,
     limitOf,
     live,
     captures,

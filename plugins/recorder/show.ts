@@ -1,5 +1,5 @@
 import type { Redactor } from '../redact/index.ts'
-import { type ShownBody, showBody } from './decode.ts'
+import { type Budget, MAX_SHOWN, type ShownBody, showBody } from './decode.ts'
 import type { Recorded } from './record.ts'
 
 /** An exchange in a list: JSON, of which what is undefined is left out. Times in ms. */
@@ -43,7 +43,7 @@ export interface Detail extends Summary {
 
 /** `prefix`: of the process, so that ids of several are not mixed up. */
 export function createShow(redactor: Redactor, prefix: string) {
-  return { idOf, summary, detail }
+  return { idOf, summary, details }
 
   function idOf({ number }: Recorded): string {
     return `${prefix}-${number.toString(36)}`
@@ -84,7 +84,13 @@ export function createShow(redactor: Redactor, prefix: string) {
     }
   }
 
-  function detail(record: Recorded): Detail {
+  /** Those of one answer, whose bodies are bounded together. */
+  function details(records: Recorded[]): Detail[] {
+    const budget = { left: MAX_SHOWN }
+    return records.map(record => detail(record, budget))
+  }
+
+  function detail(record: Recorded, budget: Budget): Detail {
     const { requestHeaders, responseHead } = record.heads()
     const inbound = pairs(requestHeaders)
     const { statusText, headers: outbound } = readHead(responseHead)
@@ -98,7 +104,8 @@ export function createShow(redactor: Redactor, prefix: string) {
           record.requestBody,
           of(inbound, 'content-type'),
           of(inbound, 'content-encoding'),
-          redactor
+          redactor,
+          budget
         )
       },
       response: {
@@ -108,7 +115,8 @@ export function createShow(redactor: Redactor, prefix: string) {
           record.responseBody,
           of(outbound, 'content-type'),
           of(outbound, 'content-encoding'),
-          redactor
+          redactor,
+          budget
         )
       }
     }

@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
+import { normalizeIP } from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
 import { endGently } from '../client-error.ts'
+import { consumerOf } from '../consumer.ts'
 import { evenly } from '../drain.ts'
 import { checkPrefix, remainder } from '../forward.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../headers.ts'
@@ -43,6 +45,8 @@ export interface WebSocketRoute extends Omit<RouteOptions, 'handler' | 'method'>
   idleTimeout?: number
   /** Open at once, on this route of this process. */
   maxConnections?: number
+  /** Open at once of one consumer, or of one address without a token; by default half of `maxConnections`. */
+  maxConnectionsPerConsumer?: number
   /** False: a connection may outlive the token that it was opened with. */
   closeAtExpiry?: boolean
 }
@@ -85,6 +89,7 @@ async function websocket(fastify: FastifyInstance) {
         maxMessage = 1_048_576,
         idleTimeout = 120_000,
         maxConnections = 1_000,
+        maxConnectionsPerConsumer = Math.ceil(maxConnections / 2),
         closeAtExpiry = true,
         ...route
       }: WebSocketRoute
@@ -93,6 +98,7 @@ async function websocket(fastify: FastifyInstance) {
       const upstream = this.upstream(name)
       const own = this.prefix
       let open = 0
+      const openOf = new Map<string, number>()
       hasRoutes = true
       know(own + route.url)
       if (route.url === '/' && own !== '') know(own)
@@ -106,15 +112,19 @@ async function websocket(fastify: FastifyInstance) {
           if (handover === undefined) return void reply.send(upgradeRequired(request))
           checkRequest(request, handover.head, allowOrigins)
           if (open >= maxConnections) return void reply.send(tooMany())
+          const consumer = holderOf(request)
+          const held = openOf.get(consumer) ?? 0
+          if (held >= maxConnectionsPerConsumer) return void reply.send(tooMany(429))
           const headers = toUpstreamHeaders(request)
           // What a service may do with it, the limits here cannot follow.
           delete headers['sec-websocket-extensions']
           open++
+          openOf.set(consumer, held + 1)
           let service: Duplex | undefined
           // Of the exchange: the handshake is over, one way or the other.
           reply.raw.once('close', () => {
             if (reply.raw.statusCode === 101 && reply.raw.writableFinished) return join(service as Duplex)
-            open--
+            release()
             service?.destroy()
           })
           upstream.request(
@@ -140,12 +150,19 @@ async function websocket(fastify: FastifyInstance) {
             }
           )
 
+          function release(): void {
+            open--
+            const left = (openOf.get(consumer) as number) - 1
+            if (left === 0) openOf.delete(consumer)
+            else openOf.set(consumer, left)
+          }
+
           function join(service: Duplex): void {
             const startedAt = performance.now()
             const { socket } = handover as Handover
             fastify.leaveOpen(socket)
             const tunnel = createTunnel(socket, service, { maxMessage, idleTimeout }, end => {
-              open--
+              release()
               tunnels.delete(tunnel)
               if (expiry) expiries.remove(expiry)
               const ms = Math.round(performance.now() - startedAt)
@@ -229,8 +246,17 @@ function accept(reply: FastifyReply, headers: Headers, client: Duplex): void {
   reply.raw.end()
 }
 
-function tooMany(): ProblemError {
+/** Whose connection it is. As limits count addresses: one of IPv6 has all of its /64. */
+function holderOf(request: FastifyRequest): string {
+  const consumer = consumerOf(request)
+  if (consumer !== undefined) return `consumer:${consumer}`
+  const ip = request.ip ?? ''
+  return `address:${ip.includes(':') ? normalizeIP(ip, 64) : ip}`
+}
+
+function tooMany(status = 503): ProblemError {
   const error: ProblemError = new TooManyConnections()
+  error.statusCode = status
   error.headers = { 'retry-after': '1' }
   return error
 }
