@@ -102,6 +102,22 @@ t.test('a connection is told that the next answer is its last; one that is new m
   t.notMatch(kept.text + fresh.text, /RESET/)
 })
 
+t.test('a connection on which nothing was asked yet is waited for when others have ended', async t => {
+  const { url: service } = await startApi(t)
+  const { gateway, url } = await start(t, service, 4_000, 50)
+  const fresh = new Client(t, url)
+  await until(async () => (await connectionsOf(gateway)) === 1)
+  const kept = new Client(t, url)
+  await kept.get('/api/x')
+  const drained = gateway.drain()
+  // Its turn comes after that of the other.
+  await until(() => kept.hasEnded)
+  t.notOk(fresh.hasEnded)
+  t.match(await fresh.get('/api/x'), /^HTTP\/1\.1 200 OK\r\n/)
+  await until(() => fresh.hasEnded)
+  t.equal(await drained, 0)
+})
+
 t.test(
   'an idle connection is ended when its time is over, one that has asked for nothing much later',
   async t => {
