@@ -188,7 +188,8 @@ export class Exchange extends Due {
 
   /** True once the answer has been handed to the system to the last byte. */
   get isWhole(): boolean {
-    return this.reply.raw.writableFinished
+    // In Node 22 also a response has finished that was given when its client had gone.
+    return this.reply.raw.writableFinished && !(this.reason instanceof ClientGone)
   }
 
   /** Sets a deadline that the client chose: the one that passes first stands. Milliseconds from now. */
