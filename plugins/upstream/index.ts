@@ -175,9 +175,12 @@ function flushHead(this: ServerResponse): void {
   this.flushHeaders()
 }
 
-/** Sends the headers, whose body may be long in coming, unless it comes in this turn and leaves in one piece with them. */
+/**
+ * Sends the headers two turns of the event loop later, so that a body that has come with them leaves in one piece with them.
+ * After one turn an invalid first chunk would get no 502: undici reports it once the connection has closed.
+ */
 function flushLater(this: ServerResponse): void {
-  setImmediate(flushUnsent, this)
+  setImmediate(setImmediate, flushUnsent, this)
 }
 
 function flushUnsent(response: ServerResponse): void {
