@@ -49,9 +49,9 @@ export async function ask(worker: ClusterWorker, path: string, question: Questio
 }
 
 /**
- * Asks a worker that is ready for a stream and leaves it: all of them would refuse it for the same reason, and by then the
- * head of their common stream has been sent.
- * @throws its problem.
+ * Asks one ready worker for a stream and leaves it again. All workers refuse a wrong query for the same reason, and once
+ * their common stream has begun it is too late to say so.
+ * @throws the worker's problem if it answers 400.
  */
 export async function probeStream(cluster: Cluster, path: string): Promise<void> {
   const worker = cluster.workers().findLast(({ state }) => state === 'ready')
@@ -59,7 +59,10 @@ export async function probeStream(cluster: Cluster, path: string): Promise<void>
   const client = new Client('http://localhost', { socketPath: worker.socket, maxResponseSize: MAX_ANSWER })
   try {
     const signal = AbortSignal.timeout(TIMEOUT)
-    const { statusCode: status, body } = await client.request({ method: 'GET', path, signal })
+    const response = await client.request({ method: 'GET', path, signal }).catch(() => undefined)
+    // A silent worker refuses nothing: the stream goes on without it.
+    if (response === undefined) return
+    const { statusCode: status, body } = response
     if (status === 400) throw toProblem({ worker, status, body: Buffer.from(await body.arrayBuffer()) })
     body.on('error', () => {}).destroy()
   } finally {

@@ -112,7 +112,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
   /** Undefined if the worker does not answer (it is tried again), or is not asked. */
   async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<Answer | undefined> {
     const { options, dueAt, parts } = capture
-    const ttl = Math.min(options.ttl, Math.floor(dueAt - performance.now()))
+    const ttl = Math.min(options.ttl, Math.ceil(dueAt - performance.now()))
     if (parts.has(worker.id) || worker.state === 'draining' || ttl < SHORTEST) return undefined
     parts.set(worker.id, undefined)
     try {

@@ -133,6 +133,15 @@ t.test('a reader that does not read holds up nobody, and is told what it missed'
   await one.body?.cancel()
 })
 
+t.test('a live stream begins although the newest worker does not answer', async t => {
+  const { admin, workers } = await startCluster(t, 2, (_request, response) => void response.end())
+  const [, newest] = workers as [TestWorker, TestWorker]
+  newest.socket += '.gone'
+  const response = await fetch(`${admin}/exchanges/live`)
+  t.equal(response.status, 200)
+  await response.body?.cancel()
+})
+
 t.test('a capture is of all workers, also of one that comes later', async t => {
   const { admin, workers, add, cluster } = await startCluster(t, 2, answer)
   const created = await post(`${admin}/captures`, { header: { name: 'X-Debug', value: 'me' }, count: 10 })
