@@ -55,8 +55,10 @@ function isDotted(plain: string): boolean {
  * without parameters, cut at NUL, `?` or `#`.
  */
 export function readingsOf(target: string): string[] {
-  if (!AMBIGUOUS.test(target)) return []
-  const plain = decodeFully(target.split('?', 1)[0] as string)
+  const query = target.indexOf('?')
+  const path = query === -1 ? target : target.slice(0, query)
+  if (!AMBIGUOUS.test(path)) return []
+  const plain = decodeFully(path)
   if (plain === undefined) return []
   const readings = [plain, untilEnd(plain), untilEnd(plain.replace(CONTROL, ''))]
   return [...new Set(readings.flatMap(one => [one, one.replace(/;[^/\\]*/g, '')]).map(mergeSlashes))].map(

@@ -136,12 +136,13 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
     }
     return own
   }
-  const keyGenerator = (request: FastifyRequest): Admission => {
-    if (by === 'address') return { key: addressKey(request, addresses), tier: own, decision: undefined }
-    const { user } = request
-    const tier = user[hasDefaultTier] ? own : (fastify.tier(user.tier) ?? own)
-    return { key: `consumer:${consumerOf(request)}`, tier, decision: undefined }
-  }
+  const tierOf = ({ user }: FastifyRequest): Tier =>
+    by === 'address' || user[hasDefaultTier] ? own : (fastify.tier(user.tier) ?? own)
+  const keyGenerator = (request: FastifyRequest): Admission => ({
+    key: by === 'address' ? addressKey(request, addresses) : `consumer:${consumerOf(request)}`,
+    tier: tierOf(request),
+    decision: undefined
+  })
   // The numbers are for @fastify/rate-limit alone: the store answers 0 for admitted and 2 for refused.
   const admit = fastify.createRateLimit({
     keyGenerator: keyGenerator as never,
@@ -161,8 +162,10 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
     }
     const { exchange } = request
     const end = exchange.hold(done, () => {
+      const tier = tierOf(request)
+      exchange.tier = tier.name
       exchange.decision = 'unavailable'
-      own.decisions.unavailable++
+      tier.decisions.unavailable++
       return unavailable()
     })
     admit(request).then(({ key, isExceeded }) => {

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { type Answer, call, startGateway, startService } from '../harness.ts'
-import { until } from '../issuer.ts'
+import { startIssuer, until } from '../issuer.ts'
 import { startRedis } from '../redis.ts'
 import { forwarding } from './upstream/service.ts'
 
@@ -19,7 +19,6 @@ t.test('a hook, a validation or a handler that takes too long is 504', async t =
           app.get('/onRequest', { onRequest: hang }, async () => 'never')
           app.get('/preHandler', { preHandler: hang }, async () => 'never')
           app.post('/preParsing', { preParsing: hang }, async () => 'never')
-          app.get('/onSend', { onSend: hang }, async () => 'never')
           app.get('/handler', hang)
           app.get('/callback', () => {})
           app.get('/fast', async () => 'fast')
@@ -105,6 +104,35 @@ t.test('a Redis that does not answer is waited for until the deadline, and no se
     t.equal(headers.get('retry-after'), '1')
   }
   t.match(gateway.upstreams[0]?.state().breaker, { state: 'closed', calls, failures: 0 })
+})
+
+t.test('a limit that is not answered in time is counted in the tier of the token', async t => {
+  const redis = await startRedis(t)
+  const issuer = await startIssuer(t)
+  const tier = { limits: [{ limit: 5, window: 60_000 }], counting: 'exact' as const }
+  const { gateway, url } = await startGateway(t, {
+    deadline: 300,
+    redis: { url: redis.url, timeout: 60_000 },
+    issuers: { test: { issuer: issuer.issuer, audience: 'api://gateway' } },
+    tiers: { free: tier, gold: tier },
+    scopes: {
+      things: {
+        prefix: '/things',
+        jwt: 'test',
+        rateLimit: { consumer: 'free' },
+        routes: async app => void app.get('/', async () => 'ok')
+      }
+    }
+  })
+  const headers = { authorization: `Bearer ${await issuer.sign({ tier: 'gold' })}` }
+  await until(
+    () => call(`${url}/things`, { headers }),
+    answer => answer.headers.has('ratelimit')
+  )
+  redis.pause()
+  t.equal((await call(`${url}/things`, { headers })).status, 503)
+  t.equal(gateway.tier('gold')?.decisions.unavailable, 1)
+  t.equal(gateway.tier('free')?.decisions.unavailable, 0)
 })
 
 t.test('a call that waits for its turn ends with the deadline', async t => {
