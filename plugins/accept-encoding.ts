@@ -1,6 +1,6 @@
 import { parseAccept } from './version/accept.ts'
 
-/** A content coding that this client takes, and whether it takes the response without one too. */
+/** The content coding to use for a client. `isRequired`: the client does not accept the plain response. */
 export interface ChosenEncoding<Encoding extends string> {
   encoding: Encoding
   isRequired: boolean

@@ -18,7 +18,7 @@ import type { SendingResponse } from './recorder/response.ts'
 
 /**
  * Compresses the JSON of a scope: transformed and composed responses, and forwarded ones of a known length up to the
- * upstream's `collect`. The headers alone decide, so that GET, HEAD and 304 say the same of a resource.
+ * upstream's `collect`. The headers alone decide, so that GET, HEAD and 304 agree.
  *
  * A response that repeats what an attacker sends beside a secret tells it by its length (BREACH): such routes are for a
  * scope without it, or take `compress: false`.
@@ -43,12 +43,12 @@ async function compress(fastify: FastifyInstance, { threshold, encodings }: Comp
     if (chosen === undefined || (size < threshold && !chosen.isRequired)) return done()
 
     forgetBytes(reply)
-    // HEAD of a service: what it would be encoded as is not found out (RFC 9110, 9.3.2).
+    // HEAD: the compressed length is not known, so it is left out (RFC 9110, 9.3.2).
     if (payload === undefined || payload === null) return done()
     reply.header('content-encoding', chosen.encoding)
     const codec = CODECS[chosen.encoding]
     if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
-      // For the recorder, which shows what is read.
+      // The recorder shows the body before compression.
       const response = reply.raw as Partial<SendingResponse>
       if ('sent' in response) response.sent = payload
       codec.whole(payload, (error, encoded) => {
@@ -67,7 +67,10 @@ const JSON_TYPE = /^application\/([\w.-]+\+)?json\b/i
 /** Headers that describe the bytes before compression: RFC 9530, 2 and 3; RFC 9110, 14.3. */
 const OF_BYTES = ['content-length', 'content-md5', 'content-digest', 'repr-digest', 'digest', 'accept-ranges']
 
-/** Undefined for what is not compressed: a response without a body, or a stream that is long or does not say. */
+/**
+ * Returns the size in bytes. Undefined for responses that are never compressed: no body, or a stream of unknown or
+ * large size.
+ */
 function sizeOf(request: FastifyRequest, reply: FastifyReply, payload: unknown): number | undefined {
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return Buffer.byteLength(payload)
   if (!(payload instanceof Readable) && request.method !== 'HEAD') return undefined
@@ -83,7 +86,7 @@ function isEncoded(reply: FastifyReply): boolean {
   return encoding !== undefined && encoding !== 'identity'
 }
 
-/** A part of other bytes, or a response that says that it is not to be changed (RFC 9111, 5.2.2.6). */
+/** True for a partial response, and for one that must not be transformed (RFC 9111, 5.2.2.6). */
 function isFixed(reply: FastifyReply): boolean {
   return (
     reply.statusCode === 206 ||
@@ -93,13 +96,13 @@ function isFixed(reply: FastifyReply): boolean {
 }
 
 function forgetBytes(reply: FastifyReply): void {
-  // A strong validator is of other bytes (RFC 9110, 8.8.1).
+  // A strong ETag identifies the bytes before compression (RFC 9110, 8.8.1).
   const etag = reply.getHeader('etag')
   if (typeof etag === 'string' && etag.startsWith('"')) reply.header('etag', `W/${etag}`)
   for (const name of OF_BYTES) reply.removeHeader(name)
 }
 
-/** A 304 has the validator of the 200 that it stands for (RFC 9110, 15.4.5): of what the client has, as it was named. */
+/** Gives a 304 the ETag of the response that the client has stored, weak or strong (RFC 9110, 15.4.5). */
 function keepClientsTag(request: FastifyRequest, reply: FastifyReply): void {
   const type = reply.getHeader('content-type')
   if (type !== undefined && !JSON_TYPE.test(String(type))) return
@@ -141,7 +144,7 @@ declare module 'fastify' {
     compress?: false
   }
   interface FastifyContextConfig {
-    /** True for a route of a scope that compresses, unless it says otherwise. */
+    /** True for the routes of a scope with `compress`, unless the route turns it off. */
     compresses?: boolean
   }
 }

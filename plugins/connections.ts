@@ -74,9 +74,9 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
     else begin(request, response, done)
   })
 
-  /** Reads no more requests than have come already; each of those holds some 3 KiB. */
+  /** Pauses the socket until the earlier response has been sent. Each request that waits holds about 3 KiB. */
   function wait(socket: CountedSocket, response: ServerResponse, begin: () => void): void {
-    // Node goes on with what it has read.
+    // Node still parses what it had read before the socket was destroyed.
     if (socket.destroyed) return
     const count = (socket[pipelined] ?? 0) + 1
     if (count > maxPipelinedRequests) return void socket.destroy()
@@ -112,7 +112,7 @@ function endThis(this: Socket): void {
   endGently(this)
 }
 
-/** Ends a connection on which the rest of a request that has been answered does not come: nobody else waits for it. */
+/** Ends a connection whose request was answered before its body came, if the rest is not there within `LINGER` ms. */
 function limitRest(request: IncomingMessage, socket: Socket): void {
   if (request.complete) return
   const timer = setTimeout(() => socket.destroy(), LINGER)

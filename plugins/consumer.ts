@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
-/** Set on `request.user`: the consumer, unique over all issuers. No member, so that no route shows it by mistake. */
+/** Set on `request.user`: the consumer, unique over all issuers. A symbol, so that no route shows it by mistake. */
 export const consumerId = Symbol('sluice.consumerId')
 
 /**

@@ -64,7 +64,9 @@ export class Deadlines {
     ).unref()
   }
 
-  /** After a process has stood still its timers come first: what has arrived by then is read before it is called late. */
+  /**
+   * After a process was stopped, its timers run first. Reads what has arrived meanwhile before it calls anything late.
+   */
   static #fire(deadlines: Deadlines): void {
     setImmediate(Deadlines.#expire, deadlines)
   }

@@ -57,7 +57,7 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
       clearInterval(timer)
       clearTimeout(end)
     })
-    // Node 22 leaves open sessions to whoever closes a server.
+    // Node 22 does not close open sessions with the server.
     for (const session of sessions) session.close()
     for (const listener of listeners) listener(0)
     done()

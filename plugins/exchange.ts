@@ -121,7 +121,7 @@ export class Exchange extends Due {
     this.begin = begin
     this.#deadlines = deadlines
     if (listeners === undefined) return
-    // From the start: any wait may be the long one, also a hook's or a handler's own.
+    // From the start, since the deadline covers hooks and handlers too.
     this.#time()
     if ('sent' in reply.raw) (reply.raw as Partial<SendingResponse>).exchange = this
     reply.raw.on('close', () => {
@@ -285,12 +285,13 @@ export class Exchange extends Due {
   }
 }
 
-/** What is left of a client's deadline for a service that has another clock, and takes off what it needs itself. */
+/** Share of the client's deadline after which a service that knows it may give up, since its clock differs. */
 const SHORTENED = 0.9
 
 /**
- * `allowed` and `refused` by what is left. While limits cannot be counted where they should be: `local`, let through by
- * what this process counts; `open`, let through uncounted; `closed`, refused. `unavailable`: the deadline passed before there was an answer.
+ * `allowed` and `refused`: decided by the counters. While Redis or the supervisor is unavailable: `local`, let through
+ * by this process's own count; `open`, let through uncounted; `closed`, refused. `unavailable`: the deadline passed
+ * first.
  */
 export type LimitDecision = 'allowed' | 'refused' | 'local' | 'open' | 'closed' | 'unavailable'
 

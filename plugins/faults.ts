@@ -7,7 +7,7 @@ import type { Fault, ProblemError } from './problem.ts'
  * validated afterwards, so that a client learns all faults from one response.
  */
 
-/** Faults reported of one part. A body can be wrong in as many places as it has bytes. */
+/** Faults reported for each part. A body can be wrong in as many places as it has bytes. */
 const MAX_FAULTS = 50
 /** Characters of a reported path. The names in it come from the client. */
 const MAX_PATH = 1_000

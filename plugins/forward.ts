@@ -136,7 +136,7 @@ function toEdited(edit: (headers: Headers) => void) {
     const headers = toClientHeaders(inbound, request)
     edit(headers)
     dropPlainHsts(headers, request)
-    // An edit is of what the service says, which a fallback is not: it may not be stored for as long.
+    // Edits are for responses of the service. A fallback must not be stored, whatever they set.
     if (request.exchange.reply.hasHeader('sluice-fallback')) headers['cache-control'] = 'no-store'
     return headers
   }
@@ -148,7 +148,7 @@ function never(): null {
 }
 
 /**
- * @throws ConfigError for a prefix with which no request could be sent. `route`: what it is called in faults.
+ * @throws ConfigError for a prefix that makes no valid path. `route`: name of the route in the fault.
  */
 export function checkPrefix(prefix: unknown, route: string): void {
   const message =

@@ -11,8 +11,8 @@ const STATUS_TIMEOUT = 1_000
 const STATUS_FIELDS = new Set(['grpc-status', 'grpc-message', 'grpc-status-details-bin'])
 
 /**
- * A streamed response of gRPC on its way to a client of HTTP/2: its trailers follow, and one that fails after its
- * headers ends with a status, as a client expects it of a server (gRPC over HTTP/2, Responses).
+ * Prepares a streamed gRPC response for an HTTP/2 client: passes on its trailers, and ends a response that fails after
+ * its headers with a status in the trailers (gRPC over HTTP/2, Responses).
  */
 export function toGrpcResponse(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const raw = reply.raw as unknown as Http2ServerResponse
@@ -26,14 +26,14 @@ export function toGrpcResponse(response: UpstreamResponse, reply: FastifyReply):
     exchange.grpcStatus = status
     add({ 'grpc-status': String(status), 'grpc-message': encodeURIComponent(error.message) })
     body.push(null)
-    // A client that does not read would not learn it.
+    // A client that does not read never gets the status.
     const timer = setTimeout(() => raw.stream.close(constants.NGHTTP2_CANCEL), STATUS_TIMEOUT)
     raw.stream.once('close', () => clearTimeout(timer))
   })
-  // The first message may be long in coming, or not come at all before the trailers.
+  // The first message may come late, or never.
   raw.once('pipe', () => reply.raw.flushHeaders())
   if (response.headers['grpc-status'] === undefined) return response
-  // The service has sent the status first, and a body after it.
+  // The service sent the status with its headers, but a body follows.
   const headers: Headers = {}
   const trailers: Headers = {}
   for (const name in response.headers)
@@ -43,9 +43,9 @@ export function toGrpcResponse(response: UpstreamResponse, reply: FastifyReply):
 }
 
 /**
- * A response that is trailers only, as most errors are: one header section that ends the stream. Clients take all of it
- * for trailers then, and only then. Node's `writeHead` sends the headers before it knows that nothing follows them; this
- * one waits for `end()`, which calls it again.
+ * Sends a trailers-only response, as most errors are: one header section that ends the stream. Only then do clients
+ * read the headers as trailers. Node's `writeHead` sends the headers before it knows that nothing follows; this one
+ * waits for `end()`, which calls it again.
  */
 export function toTrailersOnly(response: UpstreamResponse, reply: FastifyReply): UpstreamResponse {
   const raw = reply.raw as unknown as Http2ServerResponse
@@ -53,7 +53,7 @@ export function toTrailersOnly(response: UpstreamResponse, reply: FastifyReply):
   raw.writeHead = ((status: number, headers: Headers) => {
     raw.writeHead = writeHead
     raw.statusCode = status
-    // Of a body that it does not have.
+    // There is no body whose length it could be.
     for (const name in headers)
       if (name !== 'content-length') raw.setHeader(name, headers[name] as string | string[])
     return raw

@@ -1,6 +1,6 @@
 /**
- * Which headers of a request a client may set for a service: not those that are between two hops, not those that only the
- * gateway may say, and by default none by which clients change what a service does.
+ * Decides which request headers of a client reach a service: no hop-by-hop headers, none that only the gateway sets,
+ * and by default none that change how a service treats the request.
  */
 
 /** RFC 9110, 7.6.1. */
@@ -18,7 +18,7 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings'
 ])
 
-/** Set by the gateway, or by the client of the pool. */
+/** Set by the gateway or by undici. */
 const REBUILT = new Set([
   'host',
   'content-length',
@@ -32,7 +32,7 @@ const REBUILT = new Set([
   'sluice-mirror'
 ])
 
-/** Framing, and what the gateway settles with the service. */
+/** Framing and content coding, which the gateway negotiates with the service. */
 export const FRAMING: ReadonlySet<string> = new Set([
   'content-length',
   'content-encoding',
@@ -40,7 +40,7 @@ export const FRAMING: ReadonlySet<string> = new Set([
   'trailer'
 ])
 
-/** Headers that other gateways, servers and frameworks take for their own, so that a client's would be believed. */
+/** Headers that services trust because a gateway or server in front of them usually sets them. */
 const MISLEADING = new Set([
   // Another path, method or host than the one that was routed and authorized.
   'x-original-url',
@@ -100,7 +100,7 @@ const MISLEADING = new Set([
 const MISLEADING_PREFIX =
   /^(?:x-envoy-|x-auth-request-|x-consumer-|x-ssl-client-|ssl-client-|x-ms-client-principal|x-goog-authenticated-user-|x-amzn-oidc-)/
 
-/** Headers that clients send most and that pass, so that one look-up settles them. */
+/** Frequent headers that always pass, so that one look-up is enough for them. */
 const USUAL = new Set([
   'accept',
   'accept-encoding',
@@ -127,8 +127,8 @@ export function isGatewaysOwn(name: string): boolean {
 const PLAIN = /^[a-z0-9-]+$/
 
 /**
- * True for a header that does not reach a service. `allowed`: names that a scope passes on, of those that are dropped by
- * default: the misleading ones, and every name with another character than a letter, a digit or `-`.
+ * True for a header that does not reach a service. `allowed`: the scope's `passHeaders`. By default misleading headers
+ * are dropped, and names with characters other than letters, digits and `-`.
  */
 export function isDropped(name: string, allowed: ReadonlySet<string> | undefined): boolean {
   if (USUAL.has(name)) return false

@@ -7,7 +7,7 @@ import { issuedBy, type User } from './jwt/user.ts'
 import { passedTracestate } from './trace-context.ts'
 import type { Headers } from './upstream/call.ts'
 
-/** Headers as they cross the gateway, both ways (RFC 9110, 7.6.1). Which of a client's pass: see header-names.ts. */
+/** Converts headers for services and clients (RFC 9110, 7.6.1). header-names.ts decides which of a client's pass. */
 
 /** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
 const ENTITY = new Set([
@@ -144,8 +144,8 @@ function addUser(headers: Headers, user: User): void {
 }
 
 /**
- * Returns the value of a header that keeps a caller at one endpoint or one side of a split. `x-user-…` are the gateway's own,
- * never the client's; `x-user-id` is the consumer, since two issuers may have the same subject.
+ * Returns the value of a header that selects an endpoint or one side of a split. `x-user-…` is set by the gateway,
+ * never by the client. `x-user-id` is the consumer, since two issuers may have the same subject.
  */
 export function stickyHeader(request: FastifyRequest, name: string, headers: Headers): Headers[string] {
   if (name === 'x-user-id') return consumerOf(request)

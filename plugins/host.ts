@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 
-/** Scheme, host and target of a request: what they may be, and in one form for all who compare them. */
+/** Validates and normalizes the scheme, host and target of a request. */
 
-/** RFC 3986, 3.2.2, without what no host on the net has: userinfo, escapes, sub-delimiters. */
+/** RFC 3986, 3.2.2, without userinfo, escapes and sub-delimiters. */
 const HOST = /^(?:[\w.~-]{1,255}|\[([\da-fA-F:.]{2,45})\])(?::(\d{0,5}))?$/
 const NAME = /^[\w.~-]{1,255}$/
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/i
@@ -47,13 +47,13 @@ export function protocolOf({
   return (raw.socket as { encrypted?: boolean } | null)?.encrypted ? 'https' : 'http'
 }
 
-/** The scheme of a target in absolute form, once that has been replaced. */
+/** Keeps the scheme of an absolute target that `toOriginForm` has replaced. */
 const scheme = Symbol('sluice.scheme')
 type AbsoluteMessage = IncomingMessage & { [scheme]?: string }
 
 /**
- * Fastify's `rewriteUrl`: the target in origin form (RFC 9112, 3.2.1), before it is routed. An absolute one of another
- * host stays as it is, and is refused later.
+ * Returns the target in origin form (RFC 9112, 3.2.1). Used as Fastify's `rewriteUrl`, so it runs before routing. An
+ * absolute target of another host stays as it is; the http plugin rejects it.
  */
 export function toOriginForm(raw: IncomingMessage): string {
   const url = raw.url as string
@@ -72,7 +72,7 @@ export function toOriginForm(raw: IncomingMessage): string {
   return rest?.startsWith('/') ? rest : `/${rest}`
 }
 
-/** The scheme that the client wrote in its target; undefined in origin form. */
+/** Returns the scheme of a target that was absolute, else undefined. */
 export function schemeOf(raw: IncomingMessage): string | undefined {
   return (raw as AbsoluteMessage)[scheme]
 }

@@ -116,10 +116,10 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
   return isOld || isMet(headers.expect) ? undefined : UnknownExpectation
 }
 
-/** What Node's parser refuses in HTTP/1.1, and lets through in HTTP/2. */
+/** Returns the faults that Node's parser rejects in HTTP/1.1, but not in HTTP/2. */
 function faultOfHttp2({ headers, url = '' }: IncomingMessage): (new () => Error) | undefined {
   const scheme = headers[':scheme'] as string
-  // RFC 9113, 8.3.1: the path is that of RFC 3986, which is ASCII.
+  // RFC 9113, 8.3.1: `:path` follows RFC 3986, which is ASCII.
   if (NOT_VISIBLE.test(url) || !/^https?$/i.test(scheme)) return BadTarget
   return isMet(headers.expect) ? undefined : UnknownExpectation
 }
@@ -128,7 +128,7 @@ function isMet(expect: string | undefined): boolean {
   return expect === undefined || expect.toLowerCase() === '100-continue'
 }
 
-/** RFC 9112, 3.2. An absolute target of this host has become one in origin form before it was routed: see host.ts. */
+/** RFC 9112, 3.2. An absolute target of this host was replaced before routing: see host.ts. */
 function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
   const url = raw.url as string
   if (url.charCodeAt(0) !== SLASH) {
@@ -142,8 +142,8 @@ function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
 }
 
 /**
- * True if a server could read the path as one of another route, so that this route's checks are not the ones it should
- * have met. Routes that call no service are free to read a path as they like.
+ * True if a service could read the path as that of another route, whose checks the request has not passed. Routes that
+ * call no service interpret their path themselves.
  */
 function leadsElsewhere({ routeOptions, method, server, raw }: FastifyRequest): boolean {
   const { url, config } = routeOptions

@@ -2,11 +2,11 @@ import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { ServerResponse } from './node-http.ts'
 
-/** Node's response to an HTTP/1.1 or HTTP/1.0 request, but for how it is cut. */
+/** Node's response to an HTTP/1.x request, made so that a client can tell when it is cut. */
 export class Http1Response extends ServerResponse {
   /**
-   * Cuts the response. Where the end of the connection is the end of the body, as for HTTP/1.0 clients, the connection
-   * is reset, or they would take it for whole (RFC 9112, 8). TLS says so by itself: there is no `close_notify`.
+   * Cuts the response. If the end of the connection would end the body, as for HTTP/1.0 clients, resets the connection:
+   * otherwise they take the body for complete (RFC 9112, 8). Over TLS the missing `close_notify` tells.
    */
   override destroy(error?: Error): this {
     const { socket } = this
@@ -20,7 +20,7 @@ export class Http1Response extends ServerResponse {
       this.headersSent &&
       !this.writableFinished &&
       !this.chunkedEncoding &&
-      // Not by getHeader(): what writeHead() was given is not kept.
+      // getHeader() does not return headers that were given to writeHead().
       !/\r\ncontent-length:/i.test(String((this as unknown as { _header: string })._header))
     )
   }

@@ -11,8 +11,8 @@ const LINGER = 1_000
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
- * Refuses methods that Node does not know, as its parser does over HTTP/1.1 (RFC 9110, 9.1). Over HTTP/2 any string comes,
- * and Fastify would skip its hooks and log its whole router for each.
+ * Rejects methods that Node does not know, as its parser does over HTTP/1.1 (RFC 9110, 9.1). Over HTTP/2 any string
+ * arrives, for which Fastify would skip its hooks and log its whole router.
  */
 export function refuseUnknownMethods(handler: Handler): Handler {
   const known = new Set(METHODS)
@@ -24,13 +24,13 @@ export function refuseUnknownMethods(handler: Handler): Handler {
   }
 }
 
-/** Answers a stream that never becomes a request. What asks for a tunnel has no socket (RFC 9113, 8.5). */
+/** Answers a stream that does not become a request, such as CONNECT, which has no socket (RFC 9113, 8.5). */
 export function refuseStream(response: Http2ServerResponse, status: number): void {
   const title = STATUS_CODES[status]
   response.writeHead(status, { 'content-type': 'application/problem+json' })
   const { stream } = response
   response.end(JSON.stringify({ type: 'about:blank', title, status }), () => stream.close())
-  // If the client does not read it.
+  // A client that does not read would keep the stream open.
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), LINGER)
   stream.once('close', () => clearTimeout(timer))
 }

@@ -83,7 +83,7 @@ function sizeOf(rawHeaders: string[]): number {
 /** Methods with which a body is refused, as over HTTP/1.1 (RFC 9110, 9.3.1, 9.3.2 and 9.3.8). */
 const BODILESS = new Set(['GET', 'HEAD', 'TRACE'])
 
-/** Calls back once the request has ended, or has brought content: an empty DATA frame is none. */
+/** Calls back when the request has ended, or with an error when content arrives. An empty DATA frame is not content. */
 function refuseBody(raw: Http2ServerRequest, done: (error?: Error) => void): void {
   const onEnd = () => {
     delete raw.headers['transfer-encoding']

@@ -96,10 +96,10 @@ function endIdle(session: ServerHttp2Session, ms: number): void {
 
   function end(): void {
     session.close()
-    // Of a client that reads nothing it would not end.
+    // A client that reads nothing would keep the connection open.
     timer = setTimeout(() => session.destroy(), END_TIMEOUT)
   }
 }
 
-/** Milliseconds for a GOAWAY to be taken. */
+/** Milliseconds for the client to read the GOAWAY. */
 const END_TIMEOUT = 1_000

@@ -1,9 +1,9 @@
 import { createRedactor, type Redactor } from './redact/index.ts'
 
 /**
- * Describes an error for the log: what happened and where, and nothing that was being handled. Libraries attach that to
- * their errors: ioredis the command with its arguments (the password of AUTH, the keys of consumers), undici and fetch the
- * URL with its credentials, JSON.parse the beginning of the text.
+ * Describes an error for the log, without the data that was handled, which libraries attach to their errors: ioredis
+ * the command with its arguments (the password of AUTH, the keys of consumers), undici and fetch the URL with its
+ * credentials, JSON.parse the beginning of the text.
  */
 export function describeError(error: unknown, redactor: Redactor = defaults): unknown {
   return describe(error, redactor, 0)

@@ -204,7 +204,7 @@ export class RequestLogger {
     if (this.#child !== undefined) return this.#child
     const { logLevel, config, url: route } = routeOptions
     const { describeUrl } = this.#parent as GatewayLogger
-    // Those of the route's plugins are in the prototype.
+    // The prototype has the serializers of the route's plugins.
     const serializers = Object.create(config.logSerializers ?? null)
     if (describeUrl && !('url' in serializers)) serializers.url = (url: unknown) => describeUrl(url, route)
     this.#child = this.#parent.child({ reqId: id }, { ...(logLevel && { level: logLevel }), serializers })

@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs'
 import type { LookupFunction } from 'node:net'
 
 /**
- * Resolves names for every connection of a gateway: to services, issuers and Redis. The system does it (getaddrinfo, so
- * hosts file, search domains and whatever else it is set up with count), in one of libuv's threads, of which it holds one
- * until the DNS servers have answered, 10 s and more if they are silent. So that one silent server does not take them all:
+ * Resolves host names for all connections of a gateway: to services, issuers and Redis. Uses getaddrinfo, so that the
+ * hosts file and search domains count. A look-up holds one of libuv's threads until the DNS servers answer, 10 s or
+ * more if they are silent. So that a silent server does not take all threads:
  *
- * - there is one look-up a name at a time, for whoever asks for that name;
- * - some threads are left to names that have resolved before, or that the hosts file has;
- * - who waits is told after `OVERDUE` ms; a name that has resolved before stands for the same addresses until then, from
- *   `SILENT` ms on, and while its look-up fails for want of an answer.
+ * - there is one look-up a name at a time, which all callers share;
+ * - some threads are reserved for names that have resolved before, or that are in the hosts file;
+ * - callers get an error after `OVERDUE` ms. A name that has resolved before keeps its addresses instead, from `SILENT`
+ *   ms on and while no DNS server answers.
  */
 export function createLookup({
   resolve = systemLookup,
@@ -18,7 +18,7 @@ export function createLookup({
   isLocal = isInHosts
 }: NameLookupOptions = {}): LookupFunction {
   const names = new Map<string, Name>()
-  /** libuv lets look-ups have half of its threads. */
+  /** libuv uses at most half of its threads for look-ups. */
   const places = Math.max(1, Math.floor((threads + 1) / 2))
   const placesOfUnproven = Math.max(1, places - Math.ceil(places / 4))
   const running = new Set<Name>()
@@ -57,7 +57,7 @@ export function createLookup({
     if (name.state !== 'idle') return
     name.state = 'waiting'
     const silent = setTimeout(() => {
-      // One that waits for its turn has not been asked about yet.
+      // A name that waits for a thread has not been asked for yet.
       if (running.has(name)) name.isSilent = true
       if (name.known.length > 0) tell(name, null, name.known)
     }, SILENT)
@@ -89,7 +89,7 @@ export function createLookup({
       running.delete(name)
       for (const timer of name.timers ?? []) clearTimeout(timer)
       name.state = 'idle'
-      // Nobody has answered: that says nothing of the name.
+      // No DNS server has answered, so the name may exist.
       name.isSilent = error?.code === 'EAI_AGAIN'
       if (error === null) name.known = addresses
       else if (error.code === 'ENOTFOUND') name.known = []
@@ -106,19 +106,19 @@ export function createLookup({
   }
 }
 
-/** One for the process, as the threads are. */
+/** Shared by the process, as libuv's threads are. */
 export const lookup: LookupFunction = createLookup()
 
-/** What the system is stood in for by. */
+/** Replacements for the system, for tests. */
 export interface NameLookupOptions {
   resolve?: (
     hostname: string,
     options: { family: number; hints: number; all: true },
     callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
   ) => void
-  /** Of libuv. */
+  /** libuv's threads. Default: `UV_THREADPOOL_SIZE`, or 4. */
   threads?: number
-  /** Tells names that need no DNS server. */
+  /** True for names that need no DNS server. Default: names in the hosts file. */
   isLocal?: (hostname: string) => boolean
 }
 
@@ -128,12 +128,12 @@ interface Name {
   hostname: string
   family: number
   hints: number
-  /** What it last stood for. */
+  /** Addresses of its last successful look-up. */
   known: LookupAddress[]
   waiting: Waiting[]
-  /** Its last look-up, or the one under way, has had no answer in time. */
+  /** True if its last or running look-up has had no answer in time. */
   isSilent: boolean
-  /** overdue: whoever asks is told at once. */
+  /** overdue: callers get the error at once. */
   state: 'idle' | 'waiting' | 'overdue'
   timers?: NodeJS.Timeout[]
 }
@@ -141,14 +141,14 @@ interface Name {
 /** Milliseconds. */
 const SILENT = 1_000
 const OVERDUE = 5_000
-/** They come from the config, and from what issuers publish. */
+/** Names come from the config and from the discovery documents of issuers. */
 const MAX_NAMES = 1_024
 
 function toNumber(family: number | string): number {
   return family === 'IPv4' ? 4 : family === 'IPv6' ? 6 : Number(family)
 }
 
-/** As getaddrinfo has it when no DNS server answers. */
+/** Returns the error of getaddrinfo when no DNS server answers. */
 function noAnswer(hostname: string): NodeJS.ErrnoException {
   const error: NodeJS.ErrnoException & { hostname?: string } = new Error(
     `getaddrinfo EAI_AGAIN ${hostname}: no DNS server answers`
@@ -156,7 +156,7 @@ function noAnswer(hostname: string): NodeJS.ErrnoException {
   return Object.assign(error, { code: 'EAI_AGAIN', syscall: 'getaddrinfo', hostname })
 }
 
-/** Only tells who may have a thread that is kept free: what the name stands for is the system's to say. */
+/** Only decides whether a name may use a reserved thread. The system resolves it. */
 function isInHosts(hostname: string): boolean {
   if (/(^|\.)localhost$/i.test(hostname)) return true
   try {

@@ -62,7 +62,7 @@ export class Pages extends Octets {
     this.#writeNext()
   }
 
-  /** Waits for a destination that is slow, until it has taken nothing for `PATIENCE`, and for none that fails. */
+  /** Waits for a slow destination until it has taken nothing for `PATIENCE` ms. Does not wait for one that fails. */
   flushSync(): void {
     this.flush()
     // The first is a thread's already, which the process waits for.

@@ -27,7 +27,7 @@ const TooDeep = createError('SLUICE_BODY_TOO_DEEP', 'The body is nested too deep
 async function jsonBody(fastify: FastifyInstance) {
   // Fastify's own, for its errors and its guard against `__proto__`.
   const parse = fastify.getDefaultJsonParser('error', 'error')
-  // Not by name: a scope could not add a parser for that name then.
+  // A RegExp, since a scope could not add its own parser for a name that is taken.
   fastify.removeContentTypeParser('application/json')
   fastify.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (body.length === 0) return done(null, undefined)
@@ -50,7 +50,7 @@ export default fp(jsonBody, { name: 'sluice-json-body', fastify: '5.x' })
 function faultOf({ headers }: FastifyRequest, body: Buffer): ProblemError | undefined {
   const coding = headers['content-encoding']?.trim().toLowerCase()
   if (coding !== undefined && coding !== '' && coding !== 'identity')
-    // RFC 9110, 15.5.16: says that it is the coding which is not supported, not the type.
+    // RFC 9110, 15.5.16: Accept-Encoding tells that the coding is not supported, rather than the type.
     return Object.assign(new CodedBody(), { headers: { 'accept-encoding': 'identity' } })
   for (const [, name, quoted, token] of (headers['content-type'] as string).matchAll(PARAMETER)) {
     const charset = quoted ?? token ?? ''
@@ -64,7 +64,7 @@ function faultOf({ headers }: FastifyRequest, body: Buffer): ProblemError | unde
 const LONG_NUMBER = /\d[\d.]{15}/
 const LONG_EXPONENT = /\d[eE][+-]?\d{3}/
 
-/** Returns what is wrong with the numbers of a body, as a validator would. */
+/** Returns a validation error for numbers that a double would change, or null. */
 function inexactNumbers(text: string, value: unknown): Error | null {
   if (!LONG_NUMBER.test(text) && !LONG_EXPONENT.test(text)) return null
   const quoted = quoteInexact(text)

@@ -137,7 +137,7 @@ interface Decimal {
   exponent: number
 }
 
-/** By index, not by a pattern, which would look at each zero once for every zero before it. */
+/** Uses indexes, since a pattern would take time quadratic in the number of zeros. */
 function decimalOf(source: string): Decimal {
   const start = source.charCodeAt(0) === MINUS ? 1 : 0
   const e = indexOfExponent(source)
@@ -163,7 +163,7 @@ function indexOfExponent(source: string): number {
   return lower === -1 ? source.indexOf('E') : lower
 }
 
-/** The index behind the closing quote, or the text's length. */
+/** Returns the index after the closing quote, or the text's length. */
 function endOfString(text: string, start: number): number {
   let i = start + 1
   while (i < text.length) {

@@ -1,4 +1,4 @@
-/** Returns the name of a member as a JSON pointer has it (RFC 6901, 3). `~` first, or the one of `~1` would be escaped. */
+/** Escapes a member's name for a JSON pointer (RFC 6901, 3). `~` first, so that the `~` of `~1` stays. */
 export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

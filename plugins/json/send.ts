@@ -3,7 +3,7 @@ import { asItIs } from '../problem.ts'
 
 /**
  * Sends `value` as JSON, by the route's schema for 2xx. Fastify would send a string as text and null as no content.
- * @throws if there is no value, or it is not as the schema needs it.
+ * @throws if `value` is undefined or does not fit the schema.
  */
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   if (value === undefined) throw new Error('toClient returned nothing')

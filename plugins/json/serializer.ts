@@ -38,7 +38,9 @@ function withDoubles(value: unknown): unknown {
   return members.every(([name, member]) => member === value[name]) ? value : Object.fromEntries(members)
 }
 
-/** Puts the raw numbers of `value` in the place of their doubles. `serialized`: what its schema left of it. */
+/**
+ * Puts the raw numbers of `value` in the place of their doubles. `serialized`: the value as its schema serialized it.
+ */
 function withRaw(serialized: unknown, value: unknown): unknown {
   if (isRaw(value)) return typeof serialized === 'number' ? value : serialized
   if (Array.isArray(serialized) && Array.isArray(value))

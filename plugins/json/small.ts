@@ -1,6 +1,6 @@
 /**
- * Limit up to which all faults of a value are reported. Of a larger value only the first one is: validators that collect
- * every fault take a second and 400 MiB for one hostile body of 1 MiB.
+ * Number of values up to which all faults are reported, and beyond it the first one only: validators that collect every
+ * fault took 1.8 s and 400 MiB for a hostile body of 1 MiB.
  */
 const MAX_VALUES = 1_000
 
@@ -12,7 +12,7 @@ export function isSmall(value: unknown): boolean {
     const next = waiting.pop()
     if (++seen > MAX_VALUES) return false
     if (typeof next !== 'object' || next === null) continue
-    // Before its keys are listed: there is a text for each.
+    // Checked before its keys are listed, since each key is a string.
     if (Array.isArray(next) && next.length > MAX_VALUES) return false
     for (const name in next) {
       if (waiting.length > MAX_VALUES) return false

@@ -1,8 +1,8 @@
 import type { Ajv } from '@fastify/ajv-compiler'
 
 /**
- * Has `uniqueItems` take time linear in the array. Ajv compares each object with all others: 16,000 of them, in a body of
- * 180 KB, blocked a worker for 12 s.
+ * Replaces ajv's `uniqueItems` by one that takes time linear in the array. Ajv compares each object with all others:
+ * 16,000 of them, in a body of 180 KB, blocked a worker for 12 s.
  */
 export function uniqueItemsPlugin(ajv: Ajv): Ajv {
   ajv.removeKeyword('uniqueItems')

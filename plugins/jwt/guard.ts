@@ -10,21 +10,21 @@ import { ALGORITHMS, type createJwks, type Key, unavailable } from './jwks.ts'
 import { expired, invalid, missing, TokenInvalid } from './refusals.ts'
 import { type Claims, isHeaderSafe, listNames, toUser, type User, type UserOptions } from './user.ts'
 
-/** RFC 6750, 2.1: a token, be it a good one or not. */
+/** RFC 6750, 2.1: any bearer token, valid or not. */
 const BEARER = /^bearer\s+\S/i
 /**
- * A JWS in its compact form (RFC 7515, 7.1) whose first two parts begin as an encoded `{` does: what is none need not be
- * looked into.
+ * A JWS in compact form (RFC 7515, 7.1), whose first two parts begin like an encoded `{`. Anything else need not be
+ * verified.
  */
 const JWS = /^e[w-z][\w-]*\.e[w-z][\w-]*\.[\w-]*$/
-/** Of access tokens, and of issuers that do not tell them from others (RFC 9068, 2.1; RFC 7519, 5.1). */
+/** `typ` of access tokens, and of issuers that do not mark them (RFC 9068, 2.1; RFC 7519, 5.1). */
 const TYPE = /^(application\/)?(at\+)?jwt$/i
-/** Bytes: beyond this no cache should hold it, and no issuer makes it. */
+/** Bytes. No issuer makes longer tokens, and no cache should hold them. */
 const MAX_TOKEN = 8_192
 
 const SPACE = 32
 const MAX_REFUSED = 1_000
-/** Sets of roles and of permissions: most tokens have one that others have too. */
+/** Lists of roles and permissions, which most tokens have in common with others. */
 const MAX_SETS = 100
 /** Milliseconds. */
 const REFUSED_TTL = 10_000
@@ -61,7 +61,7 @@ interface Trial {
 
 export const trialOf = Symbol('sluice.trial')
 
-/** Makes the hook that lets only requests through whose token the issuer has signed. */
+/** Creates the hook that rejects requests without a valid token of the issuer. */
 export async function createGuard(
   fastify: FastifyInstance,
   name: string,
@@ -70,7 +70,7 @@ export async function createGuard(
   qualifier: UserOptions['issuer']
 ): Promise<onRequestHookHandler> {
   const jwks = createKeys(options, fastify.log)
-  // Tokens that will not become good. One whose key is not known, or whose time has not come, may.
+  // Tokens that stay invalid. One with an unknown key, or whose time has not come, may become valid.
   const refused = new LruMap<Refusal>(MAX_REFUSED)
   const userOptions: UserOptions = {
     claims: listNames(options.claims),
@@ -118,7 +118,7 @@ export async function createGuard(
       isHeaderSafe((claims as Claims).sub) && Number.isFinite((claims as Claims).exp)
   })
 
-  // Not async: a token that is known, as most are, costs no promise.
+  // Not async: a cached token, as most are, needs no promise.
   return function authenticate(request, _reply, done) {
     const { authorization } = request.headers
     if (authorization === undefined || !BEARER.test(authorization)) return done(missing)
@@ -136,7 +136,7 @@ export async function createGuard(
     }
     const refusal = refused.get(digest)
     if (refusal !== undefined && performance.now() < refusal.until) return done(refusal.error)
-    // Of a token that is known this has been seen, and it takes as long as the digest.
+    // After the caches, since a cached token has passed it and it takes as long as the digest.
     if (!JWS.test(token)) return done(invalid)
     const settle = request.exchange?.hold(done, unavailable) ?? done
     verifyToken(request, digest).then(({ claims, key }) => {
@@ -163,7 +163,7 @@ export async function createGuard(
           fault = error as ProblemError
           continue
         }
-        // Without another key the fault is what the last one said.
+        // No key is left to try: report the fault of the last one.
         const own = error as ProblemError
         throw refuse(request, digest, code === EXPIRED ? own : (fault ?? own), trial)
       }
@@ -178,7 +178,7 @@ export async function createGuard(
   ): ProblemError {
     request.log.debug({ err: error }, 'token refused')
     const refusal = error.code === EXPIRED ? expired : invalid
-    // Without a named key the one that signed it may yet be published.
+    // Unless the token names a known key, the key that signed it may yet be published.
     if (error.code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_') && (isNamed || keys.length === 0))
       refused.set(digest, { error: refusal, until: performance.now() + REFUSED_TTL })
     return refusal
@@ -189,7 +189,7 @@ const EXPIRED = 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED'
 const UNTRUSTED = 'FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED'
 
 /**
- * True if the claims would pass, were the signature good. Only for such a token a key is looked for beyond the cooldown.
+ * True if only the signature is open. Only such tokens cause fetches within the cooldown.
  */
 function hasGoodClaims(claims: Record<string, unknown>, options: IssuerOptions): boolean {
   const { iss, aud, exp, nbf, sub } = claims
@@ -207,14 +207,14 @@ function hasGoodClaims(claims: Record<string, unknown>, options: IssuerOptions):
 }
 
 /**
- * What a token is remembered by. All of it counts, since a part could be had with other claims; and a token has 700 bytes
- * or more, of which nothing should be kept that could be used.
+ * Returns the cache key of a token. Covers all of it, since parts can be combined with other claims. A digest, since
+ * tokens have 700 bytes or more and should not be kept in a usable form.
  */
 function digestOf(token: string): string {
   return hash('sha256', token, 'latin1')
 }
 
-/** What comes behind the scheme and its spaces. */
+/** Returns the token after the scheme and its spaces. */
 function tokenOf(authorization = ''): string {
   let start = 6
   while (authorization.charCodeAt(start) === SPACE) start++

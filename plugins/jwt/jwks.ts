@@ -47,16 +47,16 @@ const Unavailable = createError(
   false
 )
 
-/** As undici's own, but for how names are looked up. */
+/** Like undici's global dispatcher, but with the gateway's DNS look-ups. */
 const dispatcher = new Agent({ connect: { lookup } })
 
 const MAX_BYTES = 1_048_576
 const MAX_KEYS = 100
-/** Members of a set that are looked at. */
+/** Members of a key set that are read. */
 const MAX_MEMBERS = 1_000
 /** Milliseconds to wait after a fetch that failed. */
 const BACKOFF = 1_000
-/** Further fetches in a cooldown: for one address, and for all. */
+/** Extra fetches within a cooldown: for one address, and for all addresses. */
 const MAX_EXTRA_OF_ONE = 3
 const MAX_EXTRA = 12
 
@@ -109,7 +109,7 @@ export function createJwks(
     return age > timing.refreshAfter * 2 && failedAt < fetchedAt ? refreshed : undefined
   }
 
-  /** A key that is not known may be new. If it is, the next new one need not wait for the cooldown. */
+  /** Fetches the keys again, since an unknown key may be new. If it is, resets the cooldown. */
   async function search(
     kid: string | undefined,
     algorithm: string,
@@ -118,7 +118,7 @@ export function createJwks(
     await pending
     let key = pick(kid, algorithm, tried)
     const isKnown = since !== undefined && startedAt >= since
-    // A fetch that another request has begun since then will do.
+    // Joins a fetch that another request has started.
     if (key === undefined && !isKnown && (pending !== undefined || mayFetch(from))) {
       await refresh()
       key = pick(kid, algorithm, tried)
@@ -130,7 +130,7 @@ export function createJwks(
     return undefined
   }
 
-  /** Without the further fetches, made-up key ids of one client would hide a new key from all others. */
+  /** Allows extra fetches for each address: made-up key ids of one client must not hide a new key from the others. */
   function mayFetch(from: string | undefined): boolean {
     const time = now()
     if (time - missedAt >= timing.cooldown) {
@@ -204,7 +204,7 @@ async function fetchKeys({ issuer, jwksUri, jwks: { timeout } }: IssuerOptions):
   if (!Array.isArray(keys)) throw new Error(`${uri} is no JWK Set`)
   const usable = keys.slice(0, MAX_MEMBERS).flatMap(jwk => toKey(jwk) ?? [])
   const distinct = usable.filter((key, i) => usable.findIndex(other => isSame(other, key)) === i)
-  // Nobody publishes such a set on purpose: it would refuse every token.
+  // Such a set is a mistake of the issuer: it would reject every token.
   if (distinct.length === 0) throw new Error(`${uri} has no key that can verify a token`)
   return distinct.slice(0, MAX_KEYS)
 }

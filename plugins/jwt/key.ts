@@ -41,7 +41,9 @@ export function isSame(one: Key, other: Key): boolean {
   return one.kid === other.kid && one.pem === other.pem && `${one.algorithms}` === `${other.algorithms}`
 }
 
-/** Undefined for a key that cannot or must not verify: symmetric, private, weak, for encryption, or malformed. */
+/**
+ * Returns undefined for a key that cannot or must not verify: symmetric, private, weak, for encryption, or malformed.
+ */
 export function toKey(jwk: Jwk): Key | undefined {
   try {
     const { kty, crv, kid, alg, use, key_ops: operations, d, n, e, x, y } = jwk

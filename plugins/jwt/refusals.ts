@@ -6,7 +6,7 @@ const TokenExpired = createError('SLUICE_TOKEN_EXPIRED', 'Token expired', 401, E
 export const TokenInvalid = createError('SLUICE_TOKEN_INVALID', 'Invalid token', 401, Error, false)
 const Forbidden = createError('SLUICE_FORBIDDEN', 'Not allowed', 403, Error, false)
 
-// They say nothing of a request, so one of each serves all: an error costs as much as the rest of a refusal.
+// Shared, since they hold nothing of a request: creating an error costs as much as the rest of the response.
 export const missing = unauthorized(new TokenMissing(), 'Bearer')
 export const invalid = unauthorized(new TokenInvalid(), 'Bearer error="invalid_token"')
 export const expired = unauthorized(
@@ -20,7 +20,7 @@ function unauthorized(error: ProblemError, challenge: string): ProblemError {
   return error
 }
 
-/** 403 with what was lacking (RFC 6750, 3.1), for a route's own rules. */
+/** Returns a 403 with `insufficient_scope` (RFC 6750, 3.1), for a route's own rules. */
 export function forbidden(): ProblemError {
   return unauthorized(new Forbidden(), 'Bearer error="insufficient_scope"')
 }

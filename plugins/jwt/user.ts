@@ -97,7 +97,7 @@ function claimOf(claims: object, ...path: string[]): unknown {
   return value
 }
 
-/** Names in a list, or in a string with spaces between (RFC 6749, section 3.3). */
+/** Returns the names in a list or in a space-separated string (RFC 6749, section 3.3). */
 function toList(value: unknown, sets: LruMap<readonly string[]>): readonly string[] {
   const values = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : []
   const names = values.filter(name => isHeaderSafe(name) && !name.includes(',')).slice(0, MAX_NAMES)
