@@ -41,9 +41,6 @@ function textOf(body: Buffer, headers: Headers, maxBody: number): string {
   }
 }
 
-/** Numbers that a double may not hold. In one pattern the two would take four times as long as apart. */
-const LONG_NUMBER = /\d[\d.]{15}/
-const LONG_EXPONENT = /\d[eE][+-]?\d{3}/
 /**
  * Parses a response so that no digit is lost: a number that a double would change is given as the string it was
  * written as. Members named `__proto__` are dropped. @throws UpstreamNonsense if it is not JSON in UTF-8.
@@ -56,10 +53,9 @@ function parseText(text: string): unknown {
   try {
     if (isTooDeep(text)) throw new Error(`its content is nested more than ${MAX_DEPTH} levels deep`)
     let value = JSON.parse(text)
-    if (LONG_NUMBER.test(text) || LONG_EXPONENT.test(text)) {
-      const quoted = quoteInexact(text)
-      if (quoted !== text) value = JSON.parse(quoted)
-    }
+    // The walk needs valid JSON, so it comes after the first parse.
+    const quoted = quoteInexact(text)
+    if (quoted !== text) value = JSON.parse(quoted)
     // A name's letters may be escaped.
     if ((text.includes('__proto__') || text.includes('\\u00')) && typeof value === 'object' && value !== null)
       scan(value, { protoAction: 'remove', constructorAction: 'ignore' })
@@ -71,7 +67,7 @@ function parseText(text: string): unknown {
 
 /**
  * Returns a path with its values encoded as single segments or query values: path`/users/${id}/orders?limit=${10}`.
- * @throws UnsafePath if a segment is empty, or if some server would read a dot segment in it (see ../path.ts).
+ * @throws UnsafePath if a segment is empty, or if a server could read it as a dot segment (see ../path.ts).
  */
 export function path(literals: TemplateStringsArray, ...values: (string | number)[]): string {
   let result = literals[0] as string
