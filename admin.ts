@@ -13,11 +13,10 @@ export const VersionsQuery = Type.Object({
 
 /**
  * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
- * requests; 503 once it drains), `/limits` (where they are counted, and what they have decided), `/upstreams` (each one's
- * breaker, state and counts), `/versions` (each one's state, its
- * calls, and the `?top=20` consumers who make most of them), `/metrics` (Prometheus; for who accepts `application/json`
- * alone, prom-client's JSON), and what the recorder has: `/exchanges` and `/captures`. `guard`: the address that it will
- * listen on, and the token that it asks for.
+ * requests; 503 once it drains), `/limits` (where limits are counted, and their decisions), `/upstreams` (each one's
+ * breaker, state and counts), `/versions` (each one's state, its calls, and the `?top=20` consumers who make most of
+ * them), `/metrics` (Prometheus; for who accepts `application/json` alone, prom-client's JSON), and what the recorder
+ * has: `/exchanges` and `/captures`. `guard`: the address that it will listen on, and the token that it asks for.
  */
 export async function buildAdmin(
   gateway: FastifyInstance,

@@ -5,9 +5,9 @@ import { watchParents } from './cluster/parents.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
-/** Milliseconds between two signals that are one. */
+/** Milliseconds within which two signals count as one. */
 const SAME_SIGNAL = 500
-/** Milliseconds: a timer of more fires at once. */
+/** Milliseconds. A longer timer would fire at once. */
 const MAX_TIMER = 2_147_483_647
 
 /** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
@@ -37,7 +37,7 @@ export async function start({ config: file }: { config: string }): Promise<void>
     if (await supervisor?.handOver()) process.exit(0)
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
-  // A successor is there to outlive whoever has started it.
+  // A successor must outlive the process that started it.
   if (script === 'npx' && inherited.gateway === undefined) watchParents(() => toldAt ?? stop('SIGTERM'))
 
   supervisor = await startSupervisor({
@@ -66,7 +66,7 @@ export async function start({ config: file }: { config: string }): Promise<void>
   }
 }
 
-/** `off`: a number below the minimum that is taken too. */
+/** `off`: a number below the minimum that is accepted too. */
 function numberOf(name: string, otherwise: number, minimum: number, off?: number): number {
   const text = process.env[name]
   if (!text) return otherwise

@@ -61,8 +61,8 @@ export async function callAdmin(
 }
 
 /**
- * True for a refusal of a gateway's own, or of a server that is none: of both, `/livez` of an admin side, which asks for no
- * token, is told apart.
+ * True if the response is not an admin API's, but that of the gateway's own port or of another server. Asks for
+ * `/livez`, which an admin API answers without a token.
  */
 async function isOfGateway(response: Response, url: string, signal: AbortSignal): Promise<boolean> {
   if (!REFUSALS.has(response.status)) return false

@@ -95,7 +95,7 @@ function countOf({ count }: Values): number {
   return Number(count)
 }
 
-/** What each filter takes, for people. */
+/** Describes the values of each filter, for people. */
 const FORMS: Record<string, string> = {
   status: 'a status such as 404, a class such as 5xx, or cut',
   'min-duration': 'a number of milliseconds',
@@ -103,7 +103,7 @@ const FORMS: Record<string, string> = {
   trace: '32 hexadecimal digits in lower case'
 }
 
-/** @throws UsageError for a value that no exchange can have: the gateway would wait for one for ever. */
+/** @throws UsageError for a value that no exchange can have, which would be waited for in vain. */
 function checkFilters(values: Values): void {
   for (const [option, { name }] of FILTERS) {
     const value = values[option]
@@ -113,12 +113,11 @@ function checkFilters(values: Values): void {
       value === '' ||
       faultsOf(Filter, { limit: 1, [name]: given }).length > 0 ||
       (name === 'since' && Number.isNaN(timeOf(value)))
-    if (isWrong)
-      throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a name, and not too long a one'}`)
+    if (isWrong) throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a shorter name'}`)
   }
 }
 
-/** `/scope has no …` is about `--scope`. */
+/** Turns the path of a fault into its option: `/scope must …` into `--scope must …`. */
 function toOption(fault: string): string {
   return fault.trim().replace(/^\/(?:querystring\/)?(\w+)/, (_path, name: string) => `--${toKebab(name)}`)
 }

@@ -9,11 +9,11 @@ import {
 } from '../plugins/upstream/shared.ts'
 
 /**
- * The supervisor's end of plugins/upstream/shared.ts. Passes on what workers tell each other of their breakers, and keeps
- * as much of it as a worker has to know that starts.
+ * The supervisor's end of plugins/upstream/shared.ts. Passes messages of the workers' breakers on to the others, and
+ * keeps what a worker has to know when it starts.
  */
 export interface Breakers {
-  /** `reply` goes to the worker that sent the message, which is `from`. False if the message is another's. */
+  /** Handles a message of the worker `from`, to which `reply` sends. Returns false for other messages. */
   take(message: unknown, reply: (message: BreakerMessage) => void, from?: number): boolean
 }
 
@@ -71,7 +71,7 @@ export function createBreakers(tell: (message: BreakerMessage, except?: number) 
   }
 }
 
-/** What a worker that starts has to hear of it. */
+/** Returns the messages that tell a new worker about a breaker. */
 function describe(key: string, { openedAt, changedAt, run }: KnownBreaker): BreakerMessage[] {
   if (openedAt > 0) return [{ type: 'breaker', key, openedAt, at: changedAt }]
   if (run.isEmpty) return []

@@ -30,8 +30,8 @@ export type WorkerState = 'starting' | 'ready' | 'unresponsive' | 'draining'
 export interface ClusterStatus {
   pid: number
   /**
-   * ready: a worker takes connections. In all others `/readyz` is 503. starting: none has got there. unresponsive: those
-   * that have stand still. draining: told to stop.
+   * ready: a worker takes connections. In all other states `/readyz` is 503. starting: no worker is ready yet.
+   * unresponsive: the event loops of all ready workers stand still. draining: told to stop.
    */
   state: WorkerState
   startedAt: number

@@ -115,7 +115,7 @@ export function createFront(
   }
 }
 
-/** Where it listens by now: a port of 0 has become one, and a socket that was handed over is where it always was. */
+/** Returns the URL of a listener: the real port for port 0, and the address of a socket that was handed over. */
 function urlOf(listener: Listener | undefined, scheme: string): string {
   const address = listener?.server.address()
   if (typeof address !== 'object' || address === null) return `unix:${address}`

@@ -3,7 +3,7 @@
  * something in its only thread. The supervisor sends a ping a tick, one at a time, and the worker answers it.
  */
 export interface Heartbeat {
-  /** False from the second tick without an answer on. */
+  /** False after two ticks without an answer. */
   readonly isResponsive: boolean
   /** The worker has answered. `isDebugged`: its inspector is open, so that it may stand still for as long as it likes. */
   answered(isDebugged: boolean): void

@@ -22,7 +22,7 @@ export const WORKER_FLAGS: readonly string[] = [
   '--external-memory-accounted-in-global-limit'
 ]
 
-/** The flags that this Node has: one that it does not have would keep it from starting, and versions differ. */
+/** Returns the flags that this version of Node has: an unknown flag would keep it from starting. */
 export async function knownFlags(flags: readonly string[]): Promise<string[]> {
   const { stdout } = await promisify(execFile)(process.execPath, ['--v8-options'], { maxBuffer: MAX_OPTIONS })
   const known = new Set(stdout.match(/^ +--[\w-]+/gm)?.map(option => option.trim()))
@@ -33,7 +33,7 @@ export async function knownFlags(flags: readonly string[]): Promise<string[]> {
 const MAX_OPTIONS = 4_194_304
 
 export const WORKER_ENV = {
-  // glibc keeps what has been given back apart for each thread; there is one that does the work.
+  // glibc keeps freed memory for each thread, and only one thread does the work.
   MALLOC_ARENA_MAX: '1',
   // Half of them may wait for DNS servers: see plugins/lookup.ts.
   UV_THREADPOOL_SIZE: '16'

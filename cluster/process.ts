@@ -57,7 +57,7 @@ export interface WorkerOptions {
   onMissed(id: number): void
   /** True if it was a message for somebody else. */
   onMessage(message: unknown, reply: (message: object) => void): boolean
-  /** It goes on no longer: by its own word, and then it drains and ends; or it hangs, and is killed. */
+  /** Called when it fails: it has said so, and drains and ends; or it hangs, and is killed. */
   onFailing(reason: string): void
   /** `isResponsive` has changed. */
   onResponsive?(): void
@@ -172,7 +172,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     isHung = true
     reason = `it hangs: its event loop has stood still for ${hangTimeout / 1000} s`
     child.kill('SIGKILL')
-    // Not when it has ended: a process that waits for a disk, or a network's, cannot be killed.
+    // Without waiting for its end: a process that waits for a disk cannot be killed.
     if (worker.state !== 'draining') onFailing(reason)
   }
 
@@ -185,7 +185,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
   }
 }
 
-/** Whoever debugs workers may have them stand still before they have started (`--inspect-brk`). */
+/** True under a debugger, which may stop workers before they have started (`--inspect-brk`). */
 function isInspected(): boolean {
   return /--inspect\b/.test(`${process.execArgv} ${process.env.NODE_OPTIONS}`)
 }

@@ -8,10 +8,10 @@ import forward from '../plugins/forward.ts'
 import { createServer, request } from '../plugins/node-http.ts'
 
 /**
- * Runs exchanges through a gateway of its own, so that the code of those to come has been loaded and most of it compiled:
- * the first one otherwise takes some 40 ms, and the next hundreds share the machine with the compilers. Nothing of it is
- * seen from outside, logged or counted. `path`: how the paths of two Unix sockets begin, which are gone afterwards.
- * `time`: milliseconds after which it stops; where others need the machine, that is enough.
+ * Runs exchanges through a gateway of its own, so that the code of those to come has been loaded and most of it
+ * compiled: the first one otherwise takes some 40 ms, and the next hundreds share the machine with the compilers.
+ * Nothing of it is seen from outside, logged or counted. `path`: how the paths of two Unix sockets begin, which are
+ * gone afterwards. `time`: milliseconds after which it stops at the latest.
  */
 export async function warmUp(path: string, time: number): Promise<void> {
   const endsAt = performance.now() + time

@@ -70,7 +70,7 @@ function untilEnd(plain: string): string {
   return plain.split(/[\0?#]/, 1)[0] as string
 }
 
-/** As the router takes it: what is left of escapes and delimiters is not read again. */
+/** Returns the path for the router, with the remaining `%`, `?` and `#` escaped so that they are not read again. */
 function toText(plain: string): string {
   return Buffer.from(plain.replace(/[%?#]/g, encodeURIComponent), 'latin1').toString('utf8')
 }

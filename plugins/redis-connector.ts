@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls'
 import { AbstractConnector, type RedisOptions } from 'ioredis'
 import { lookup } from './lookup.ts'
 
-/** ioredis' connector to one Redis, whose name is looked up as all others are: ioredis takes no `lookup` for it. */
+/** ioredis' connector to one Redis, with the gateway's DNS look-ups: ioredis has no `lookup` option for it. */
 export class RedisConnector extends AbstractConnector {
   #options: RedisOptions
 

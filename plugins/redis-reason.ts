@@ -21,7 +21,7 @@ export function hasCode({ message }: Error, codes: readonly string[]): boolean {
 /** The code of an error reply. */
 const REPLY = /^[A-Z][A-Z_]{2,31}(?= |$)/
 
-/** Messages of ioredis and of the limiter, which repeat nothing. */
+/** Messages of ioredis and of the limiter, which do not repeat arguments. */
 const OWN =
   /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Command aborted|no answer|an unexpected reply)/
 

@@ -27,7 +27,7 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
     maxRetriesPerRequest: 0,
     connectTimeout: SILENCE,
     socketTimeout: SILENCE,
-    // Behind one address there may be another node by now, which takes writes.
+    // After a failover another node, which takes writes, may have the same address.
     reconnectOnError: error => hasCode(error, OTHER_NODE),
     // Jittered: after an outage all gateways come back, but not at once.
     retryStrategy: attempts => Math.min(attempts * 100, 2_000) * (0.5 + Math.random() / 2)
@@ -38,7 +38,7 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
     // Once for each reason: a wrong password may come after a refused connection.
     if (next !== reason) fastify.log.warn({ reason: next }, 'Redis is unavailable')
     reason = next
-    // ioredis goes on in database 0, where other counters are.
+    // ioredis would continue in database 0, which has other counters.
     if (isOfSelect(error)) client.disconnect(true)
   })
   client.on('connect', () => boundReplies(client as unknown as Connected))
@@ -70,7 +70,7 @@ interface Connected {
   commandQueue: { peekFront(): unknown }
 }
 
-/** ioredis collects a reply whole, and Redis allows 512 MiB: closes the connection over one that is much too large. */
+/** Closes the connection if a reply is much too large: ioredis buffers whole replies, and Redis allows 512 MiB. */
 function boundReplies({ stream, commandQueue }: Connected): void {
   let awaited: unknown
   let bytes = 0

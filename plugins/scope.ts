@@ -5,7 +5,7 @@ import { describeRoutes } from './described.ts'
 export interface ScopeNameOptions {
   name: string
   version?: string | undefined
-  /** Headers of a request that pass although they are dropped by default (see header-names.ts). */
+  /** Request headers to pass on that are dropped by default (see header-names.ts). */
   passHeaders?: readonly string[] | undefined
 }
 

@@ -10,7 +10,7 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
   const registers = [registry]
   new Counter({
     name: 'sluice_limit_decisions_total',
-    help: 'What became of requests by the limits of a tier; local, open and closed: without Redis or the supervisor',
+    help: 'Requests by what the limits of a tier decided; local, open, closed: while Redis or the supervisor is unavailable',
     labelNames: ['tier', 'decision'],
     registers,
     collect() {

@@ -34,7 +34,7 @@ export function passedTracestate({ traceparent, tracestate }: IncomingHttpHeader
   const members = tracestate.split(',').map(member => member.trim())
   const given = members.filter(member => member !== '')
   if (given.length === 0 || given.length > 32 || !given.every(member => MEMBER.test(member))) return undefined
-  // A key that comes twice is passed on (W3C's own test suite asks for it): the next one to read it may choose.
+  // Duplicate keys are passed on, as W3C's test suite asks.
   return tracestate
 }
 

@@ -155,7 +155,7 @@ function ignoreTypeOfNothing(
   done(null, payload as never)
 }
 
-/** By its head. In HTTP/2 the frame of the headers may be the last one (RFC 9113, 8.1). */
+/** True if the headers say that no body follows; over HTTP/2 by END_STREAM (RFC 9113, 8.1). */
 function isEmpty(raw: FastifyRequest['raw']): boolean {
   const { stream } = raw as { stream?: { endAfterHeaders: boolean } }
   if (stream !== undefined) return stream.endAfterHeaders

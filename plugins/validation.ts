@@ -93,7 +93,7 @@ function textsOf(data: unknown): Texts {
   return Object.entries(Object(data)).map(([name, value]) => [name, [value].flat()])
 }
 
-/** Puts texts in the place of numbers that are not theirs. Returns them as faults. */
+/** Restores the text of numbers that were coerced to another value. Returns a fault for each. */
 function takeBack(texts: Texts, data: Record<string, unknown>): object[] {
   return texts.flatMap(([name, before]) => {
     const after = data[name]
@@ -112,7 +112,7 @@ function takeBack(texts: Texts, data: Record<string, unknown>): object[] {
 }
 
 function isNumberOf(value: number, text: string): boolean {
-  // Beyond 2^53 an integer may be exact, and yet be written in another way: 1e+21.
+  // Beyond 2^53 an integer may be exact, but JavaScript prints it differently: 1e+21.
   const isSafe = !Number.isInteger(value) || Number.isSafeInteger(value)
   return isSafe && isJsonNumber(text) && isExact(value, text)
 }

@@ -85,11 +85,11 @@ function money(value: InternalAmount): Money {
 function dated(read: (value: string | number) => string | undefined, value: string | number): string {
   const date = read(value)
   if (date === undefined)
-    throw new UpstreamNonsense({ cause: new Error(`${JSON.stringify(value)} is no date`) })
+    throw new UpstreamNonsense({ cause: new Error(`${JSON.stringify(value)} is not a date`) })
   return date
 }
 
-/** Optional headers refuse no order: a malformed id is replaced, as that of `X-Request-Id` is. */
+/** Replaces a malformed id, as for `X-Request-Id`: an optional header must not refuse an order. */
 function correlationIdOf(header: string | undefined): string {
   return header !== undefined && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID()
 }

@@ -3,7 +3,7 @@
  * 1 December, and a time without zone for the time of the machine.
  */
 
-/** RFC 3339, 5.6, and what Java prints of it: no seconds if they are zero, no colon in the offset. */
+/** RFC 3339, 5.6, and as Java prints it: without seconds if they are zero, without a colon in the offset. */
 const INSTANT =
   /^(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/

@@ -15,5 +15,5 @@ export function didYouMean(name: unknown, known: readonly string[]): string {
   return best === undefined ? '' : `; did you mean ${best}?`
 }
 
-/** Characters: what is longer is no slip of a name. */
+/** Characters. Longer text is not a mistyped name. */
 const MAX_LENGTH = 64

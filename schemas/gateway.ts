@@ -146,7 +146,7 @@ export interface GatewayDefinition<Upstream extends string, Issuer extends strin
   scopes?: Record<string, ScopeDefinition<NoInfer<Issuer>, NoInfer<Tier>>>
 }
 
-/** An upstream that names others, for copies or a share of its calls, names some of the same config. */
+/** An upstream whose `mirror.to` and `split.to` name upstreams of the same config. */
 export type UpstreamDefinition<Upstream extends string> = Omit<
   Input<typeof UpstreamOptions>,
   'mirror' | 'split'

@@ -2,7 +2,7 @@ import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 import { TrustedUrl } from './url.ts'
 
-/** A claim, or several of which the first that a token has counts. Members of objects with dots: `realm_access.roles`. */
+/** One claim, or several: the first that the token has counts. Dots lead into objects: `realm_access.roles`. */
 const ClaimNames = Type.Union([
   Type.String({ minLength: 1 }),
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 8 })
@@ -43,7 +43,7 @@ export const IssuerOptions = Type.Object(
           refreshAfter: withDefault(Type.Integer({ minimum: 1 }), 300_000),
           /** Milliseconds for which keys are used while the issuer cannot be reached. */
           maxStale: withDefault(Type.Integer({ minimum: 1 }), 3_600_000),
-          /** Milliseconds between two fetches for keys that are not known. An address may cause three more, all together twelve. */
+          /** Milliseconds between fetches for unknown keys. Each address may cause three more, all addresses twelve. */
           cooldown: withDefault(Type.Integer({ minimum: 1 }), 5_000),
           /** Milliseconds for one fetch. */
           timeout: withDefault(Type.Integer({ minimum: 1 }), 5_000)

@@ -10,8 +10,8 @@ export function Url(...protocols: string[]) {
 }
 
 /**
- * ioredis takes the path for the number of a database, every other word for NaN, and every parameter of the query for one
- * of its own options: only what has a meaning here is accepted.
+ * Accepts only URLs that ioredis reads as they are meant: it takes any path for the number of a database (or NaN), and
+ * every query parameter for one of its options.
  */
 export function RedisUrl() {
   return Type.Refine(
@@ -55,7 +55,7 @@ export function TrustedUrl() {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
-/** https, or http to this very machine: keys that come over anything else are anybody's. fetch refuses credentials. */
+/** True for https, or http on loopback: other keys could be forged. fetch() rejects URLs with credentials. */
 export function isTrustedUrl(value: string): boolean {
   if (!isTrustedOrigin(value)) return false
   const { username, password } = new URL(value)

@@ -6,7 +6,7 @@ const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 /** A token: header and claims begin as an encoded `{"` does. */
 const TOKEN = /\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/
 const USERINFO = /\b[a-z][a-z0-9+.-]*:\/\/[^\s/@'"`$]*:[^\s/@'"`$]+@/i
-/** What is no PEM there is the path of a file. */
+/** Options that take PEM or the path of a file. */
 const FILES = new Set(['/listen/tls/cert', '/listen/tls/key'])
 /** Characters: what is shorter stands in a file for other reasons too. */
 const MIN_SECRET = 6

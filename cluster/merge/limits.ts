@@ -1,11 +1,11 @@
 import type { LimitStatus } from '../../plugins/rate-limit/status.ts'
 
 export type MergedLimits = LimitStatus & {
-  /** Which workers see which state; only there if they do not all see the same. */
+  /** Workers by the state that they see. Only present if they differ. */
   workers?: Record<string, number[]>
 }
 
-/** The worst state that a worker sees, with its reason, and the sum of what all have decided. */
+/** Returns the worst state that a worker sees, with its reason, and the sum of all decisions. */
 export function mergeLimits(seen: { worker: number; state: LimitStatus }[]): MergedLimits {
   const states = seen.map(({ state }) => state)
   const worst = states.find(({ state }) => state === 'unavailable') ?? (states[0] as LimitStatus)

@@ -25,10 +25,10 @@ import { createStandby, type Standby } from './standby.ts'
  * await app.register(rateLimit, { by: 'consumer', tier: 'free' })
  * ```
  *
- * A consumer is the verified subject of an issuer, counted over all scopes in the tier of its token, or in `tier` if the
- * token names none or an unknown one; an address is counted in `tier` (IPv6 by /64). Answers carry `RateLimit-Policy` and `RateLimit`
- * (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if Redis (or, of a
- * worker without it, the supervisor) is away and the tier `closed`.
+ * A consumer is the verified subject of an issuer, counted over all scopes in the tier of its token, or in `tier` if
+ * the token names none or an unknown one. An address is counted in `tier` (IPv6 by /64). Responses carry
+ * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if
+ * Redis (or the supervisor of several workers) is unavailable and the tier `closed`.
  */
 export interface RateLimitPatternOptions {
   by: 'consumer' | 'address'
@@ -74,7 +74,7 @@ interface Admission {
   key: string
   tier: Tier
   decision: Decision | undefined
-  /** What was done without an answer. */
+  /** How the request was decided while the limit could not be checked. */
   without?: 'open' | 'closed' | 'local' | undefined
 }
 

@@ -80,7 +80,7 @@ export function readDecision(reply: unknown, limits: Limit[]): Decision {
   })
 }
 
-/** Calls back with the decision, or with an error that says that nothing is known. Never throws itself. */
+/** Calls back with the decision, or with an error if the reply is not one. Never throws. */
 export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Limiter['check']>[3]): void {
   let decision: Decision | undefined
   let fault: Error | null = null
@@ -93,5 +93,5 @@ export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Li
 }
 
 const UNEXPECTED = 'an unexpected reply'
-/** Windows. A request waits for two at most; a count from before the limit was lowered may take it longer. */
+/** In windows. A request waits for two at most, longer only if the limit was lowered since it was counted. */
 const MAX_RESET = 4

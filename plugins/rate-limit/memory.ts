@@ -1,21 +1,20 @@
 import type { Decision, Limit, Limiter, LimitState, Tier } from './limiter.ts'
 import { Slots } from './slots.ts'
 
+export interface MemoryLimiter extends Limiter {
+  /**
+   * Takes over a key from another limiter: `used` requests of each limit, and the times of its `decision`. Where these
+   * leave open when requests came, takes the latest possible time, so that it is never less strict.
+   */
+  adopt(key: string, tier: Tier, used: number[], decision: Decision): void
+}
+
 /**
  * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
  * `keys` the least recently seen key is forgotten, and starts anew should it come back. A tier of the same name, windows
  * and algorithms goes on from what has been counted, whatever its limits are by now. `now`: milliseconds of a clock that
  * starts anywhere and never goes back. `widest`: limits that a tier has at most.
  */
-export interface MemoryLimiter extends Limiter {
-  /**
-   * Goes on from what another limiter has said of a key: `used` of each limit of `tier`, and when `decision` says that
-   * there will be more. Stricter than that limiter where its answer does not tell: all that was used counts as late as
-   * it can have been.
-   */
-  adopt(key: string, tier: Tier, used: number[], decision: Decision): void
-}
-
 export function createMemoryLimiter(keys: number, now = () => performance.now(), widest = 8): MemoryLimiter {
   const slots = new Slots(keys)
   // What a page has nothing in is not resident: only the keys that come take memory.
@@ -67,14 +66,14 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
         const at = (slot * widest + i) * FIELDS
         const { allowed, reset } = decision[i] as LimitState
         const count = allowed ? (used[i] as number) : limit
-        // When the first of them leaves its window.
+        // Time of the first request, which leaves its window at `reset`.
         const first = Math.min(time, Math.ceil(time + reset - window))
         windows[at + CURRENT] = count
         if (algorithm === 'sliding-log') {
           windows[at] = time
           windows[at + FIRST] = first
         } else if (allowed) windows[at] = first
-        // All of it in a window whose successor allows one request when it has been said to.
+        // Places the window so that the next one lets a request through exactly at `reset`.
         else windows[at] = Math.ceil(time + reset - window - window / limit)
       })
     }
@@ -118,7 +117,7 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
 /** Of a window: when it starts, what it has counted, and what the one before has. */
 const CURRENT = 1
 const PREVIOUS = 2
-/** Of a log: when the first of those that it has adopted came. The others came when the window starts. */
+/** For a log: time of the first adopted request. The others count as of the window's start. */
 const FIRST = 2
 const FIELDS = 3
 
@@ -175,7 +174,7 @@ function checkWindow(
   return { allowed: false, remaining: 0, reset: reset - elapsed }
 }
 
-/** `times`: of every request within the last `window` ms, but for the adopted ones, which came before. */
+/** `times`: of every request within the last `window` ms. Adopted requests are counted apart, and came before. */
 function checkLog(
   times: number[],
   adopted: Adopted,

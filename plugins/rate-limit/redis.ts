@@ -53,7 +53,7 @@ interface ScriptedRedis extends Redis {
   sluiceCharge(...args: (string | number)[]): Promise<unknown>
 }
 
-/** What both scripts read and write a counter with. */
+/** Functions of both scripts. */
 const PRELUDE = `
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
@@ -85,7 +85,7 @@ local function read_window(key, window)
   elseif now - start >= window then
     start, current, previous = start + window, 0, current
   elseif now < start then
-    -- Kept also if this request is refused, or the window would move on with every one that is.
+    -- Saved also if this request is refused; otherwise every refused request would move the window.
     start = now
     redis.call('HSET', key, 'start', start)
   end
@@ -103,9 +103,9 @@ end
  * Returns allowed, remaining and reset (ms) of each. Counts only if all allow. What memory.ts says of the arithmetic
  * goes for this too.
  *
- * Redis has no other clock than the wall clock of its host, which is set back at times, and at a failover is another
- * one. What was counted in the future then counts from now on, or not at all if that is a window (of a counter: two)
- * away: nobody waits for the clock to be there again.
+ * Redis has only the wall clock of its host, which can be set back and changes with a failover. Requests that were
+ * counted in the future then count as of now, or not at all if they are a window (for a counter: two) ahead, so that
+ * nobody waits for the clock to catch up.
  */
 const CHECK = `
 ${PRELUDE}
@@ -155,8 +155,8 @@ return reply
 `
 
 /**
- * KEYS: one a limit. ARGV: algorithm (1: log), window (ms) and cost of each. Counts what has been let through
- * elsewhere, whether or not the limit allows it.
+ * KEYS: one a limit. ARGV: algorithm (1: log), window (ms) and cost of each. Counts requests that were let through
+ * elsewhere, even beyond the limit.
  */
 const CHARGE = `
 ${PRELUDE}

@@ -6,8 +6,8 @@ import type { Standby } from './standby.ts'
 /**
  * A limiter that counts somewhere else, which may be away: `ask` is its check. One that fails, or takes longer than
  * `timeout` (ms), marks it as away: from then on checks fail at once, and one probe at a time, jittered, finds out when
- * it counts again. `place`: where, for the log. `local`: what is told of every answer, so that it can count meanwhile;
- * what it has counted is charged before the place is asked again.
+ * it counts again. `place`: where, for the log. `local`: counts meanwhile. It learns every decision, and what it let
+ * through is charged before `place` is asked again.
  */
 export function createRemoteLimiter(
   place: string,
@@ -32,7 +32,7 @@ export function createRemoteLimiter(
         else local?.standby.remember(key, tier, cost, decision as Decision)
         callback(error, decision)
       }
-      // A hanging Redis carries out what it was sent once it goes on: that has been counted then.
+      // A Redis that hangs runs the commands that it was sent once it continues: a late reply has been counted.
       const settleLate: Answer = (error, decision) => {
         if (error === null && decision?.every(({ allowed }) => allowed))
           local?.standby.isCounted(key, tier, cost)
@@ -92,8 +92,8 @@ export function createRemoteLimiter(
   }
 
   /**
-   * Batch after batch, while requests still count locally; the last one goes ahead of the first check. Under a load of
-   * ever new keys there would be no last one, so that after `ROUNDS` the rest is charged behind the first checks.
+   * Charges batch after batch while requests still count locally. The last batch goes ahead of the first check. New
+   * keys may come faster than they are charged, so after `ROUNDS` the rest is charged behind the first checks.
    */
   function chargeAll(callback: () => void, round = 0): void {
     const charge = local?.charge
@@ -110,7 +110,7 @@ export function createRemoteLimiter(
       inTime(
         done => charge(key, tier, costs, done),
         error => {
-          // Not known to be counted is not counted again: nobody pays twice.
+          // A charge that failed may have been counted, so it is not repeated.
           hasFailed ||= error !== null
           if (--open > 0 || isLast || isClosed) return
           if (hasFailed && round < ROUNDS) scheduleProbe()

@@ -2,30 +2,30 @@ import type { Decision, Limiter, Tier } from './limiter.ts'
 import type { MemoryLimiter } from './memory.ts'
 
 /**
- * Limits in memory for as long as Redis (or the supervisor) is unavailable, going on from what it last said of each key:
- * a pause must not give anybody a second quota. Each of `sharers` processes lets through its share of what was left; of
- * a key that it knows nothing of, its share of the limit.
+ * Counts limits in memory while Redis (or the supervisor) is unavailable, starting from its last decision for each key:
+ * a pause must not give anybody a second quota. Each of `sharers` processes lets its share of the rest through, or of
+ * the limit for a key without a decision.
  *
- * Bound: with one process a limit is kept. With N of them, each knows only its own last answer, and shares are rounded
- * up, so that at most (N - 1) / N of the limit and N - 1 can pass on top, once an outage.
+ * Bound: one process keeps the limit. Of N processes each knows only its own last decision, and shares are rounded up,
+ * so that (N - 1) / N of the limit plus N - 1 requests can pass on top in each outage.
  *
- * What is let through is charged when Redis is back. Bounded: `keys` at most are remembered, and charged.
+ * Requests that pass are charged when Redis is available again, for up to `keys` keys.
  */
 export interface Standby extends Limiter {
-  /** Takes note of an answer. */
+  /** Learns a decision of Redis. */
   remember(key: string, tier: Tier, cost: number, decision: Decision): void
-  /** Takes note that a check that was decided here has been counted in Redis after all. */
+  /** Subtracts a request that was decided here, but turned out to be counted in Redis too. */
   isCounted(key: string, tier: Tier, cost: number): void
-  /** Up to `max` keys with what has been let through here; they are forgotten. */
+  /** Returns up to `max` keys with the requests that were let through here, and forgets them. */
   takeCharges(max: number): Charge[]
-  /** The tier as this process counts it. */
+  /** Returns the tier with this process's share of the limits. */
   shareOf(tier: Tier): Tier
 }
 
 export interface Charge {
   key: string
   tier: Tier
-  /** Of each limit: what has been let through within its window. */
+  /** For each limit: requests that were let through within its window. */
   costs: number[]
 }
 
@@ -58,7 +58,7 @@ export function createStandby({
     },
     remember(key, tier, cost, decision) {
       if (tier.redisAway !== 'local') return
-      // Too much at a time says nothing of what is left.
+      // A refused batch does not tell how much is left.
       if (cost > 1 && !decision.every(({ allowed }) => allowed)) return
       const share = shareOf(tier)
       const used = decision.map(({ remaining }, i) =>
@@ -105,7 +105,7 @@ function idOf(key: string, { name }: Tier): string {
   return `${key}:${name}`
 }
 
-/** What has been let through of a key: for each limit in the window under way, and in the one before. */
+/** Requests that were let through for a key: for each limit, in its current and its previous window. */
 class Use {
   readonly key: string
   readonly tier: Tier
@@ -126,7 +126,7 @@ class Use {
     for (const window of this.#windows) window.current = Math.max(0, window.current - cost)
   }
 
-  /** As the sliding windows of memory.ts count it. */
+  /** Counts like the sliding windows of memory.ts. */
   costs(now: number): number[] {
     this.#turn(now)
     return this.#windows.map(({ start, current, previous }, i) => {

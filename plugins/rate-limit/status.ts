@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { LimitDecision } from '../exchange.ts'
 
-/** Where limits are counted and what they have decided, as the admin side says it. */
+/** Where limits are counted and what they have decided, for the admin API. */
 export interface LimitStatus {
   /** `redis`, `supervisor` (of several workers, without Redis) or `memory` (of one process). */
   store: 'redis' | 'supervisor' | 'memory'

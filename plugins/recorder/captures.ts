@@ -9,7 +9,7 @@ import { Ring } from './ring.ts'
 /** Which exchanges to keep whole, and until when. At least one of what may match must be given, and all that is must. */
 export const CaptureOptions = Type.Object(
   {
-    /** As exchanges name it. */
+    /** As in exchanges: the subject, or `ISSUER/SUBJECT`. */
     consumer: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
     /** The pattern: `/api/v1/orders/:id`. */
     route: Type.Optional(Type.String({ minLength: 1, maxLength: 1_024 })),
@@ -39,7 +39,7 @@ export interface Capture {
   options: CaptureOptions
   startedAt: number
   endsAt: number
-  /** By a clock that is not set back. */
+  /** The end by a monotonic clock; `endsAt` is for people. */
   dueAt: number
   state: CaptureState
   records: Recorded[]

@@ -5,15 +5,15 @@ const MARKS: [label: string, bytes: number[]][] = [
   ['utf-16be', [0xfe, 0xff]]
 ]
 
-/** The encoding that the first bytes of a text name, if they do. */
+/** Returns the encoding that a byte order mark names, if there is one. */
 export function markOf(bytes: Buffer): string | undefined {
   return MARKS.find(([, mark]) => mark.every((byte, i) => bytes[i] === byte))?.[0]
 }
 
 /**
- * Decodes a text, or the beginning of one: by its mark, by the `charset` of its type, as UTF-8 otherwise. Undefined if that
- * is not what it is in, since its names could then not be read: an unknown charset, bytes that it does not have, or NUL,
- * which is in every text of two or four bytes a character.
+ * Decodes a text, or the beginning of one, by its byte order mark, else by the `charset` of its type, else as UTF-8.
+ * Returns undefined if that fails, since secrets could not be found by name: an unknown charset, invalid bytes, or NUL,
+ * which every text with two or four bytes a character has.
  */
 export function decodeText(bytes: Buffer, type: string): string | undefined {
   const [, charset] = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(type) ?? []

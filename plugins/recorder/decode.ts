@@ -4,7 +4,7 @@ import type { Redactor } from '../redact/index.ts'
 import type { Kept } from './body.ts'
 import { decodeText, markOf } from './charset.ts'
 
-/** A body for people: redacted text, or base64 of media and of what has no words in it. */
+/** A body for people: redacted text, or base64 of media and of bytes without words. */
 export interface ShownBody {
   type: string
   /** Bytes of the whole body. */
@@ -19,7 +19,7 @@ export interface ShownBody {
 
 const TEXT =
   /^(text\/|[\w.+-]+\/([\w.-]+\+)?(json|xml|ndjson|jsonl|x-ndjson|javascript|graphql|yaml)\b|application\/x-www-form-urlencoded)/i
-/** Of bytes that hold no names. */
+/** Types whose bytes hold no names, and so no secrets. */
 const MEDIA = /^(image|audio|video|font)\//i
 /**
  * Bytes that a body may grow to when it is unpacked: some, and in proportion to what was kept, or 14 bytes from anybody
@@ -84,7 +84,7 @@ export function showBody(
     if (text === undefined) return { ...shown, hidden: 'its characters could not be read' }
     return { ...shown, text: redactor.body(text, type) }
   }
-  // Protocol buffers, archives and the like have readable values, too, but nobody knows whose.
+  // Protocol buffers and archives hold readable values, but not by which name.
   if (!MEDIA.test(type) && isReadable(bytes)) return { ...shown, hidden: 'binary bodies are not shown' }
   return { ...shown, base64: bytes.toString('base64') }
 }
@@ -107,7 +107,7 @@ function isWhole(bytes: Buffer): boolean {
   return false
 }
 
-/** True if there are words in it, of one or two bytes a character. */
+/** True if the bytes contain words, with one or two bytes a character. */
 function isReadable(bytes: Buffer): boolean {
   let run = 0
   for (const byte of bytes) {

@@ -25,9 +25,9 @@ export const Filter = Type.Object(
 )
 export type Filter = Static<typeof Filter>
 
-const BadTime = createError('SLUICE_BAD_TIME', 'since is no ISO date and no number of milliseconds', 400)
+const BadTime = createError('SLUICE_BAD_TIME', 'since must be an ISO date or milliseconds since 1970', 400)
 
-/** @throws 400, if `since` cannot be read. */
+/** @throws 400 if `since` is not a time. */
 export function createFilter(filter: Partial<Filter>): (record: Recorded) => boolean {
   const { route, scope, status, consumer, upstream, minDuration = 0, failed, requestId, trace } = filter
   const since = filter.since === undefined ? 0 : timeOf(filter.since)
@@ -52,7 +52,7 @@ function hasStatus({ status, cut }: Recorded, wanted: string): boolean {
   )
 }
 
-/** Epoch milliseconds; NaN of what cannot be read. */
+/** Returns epoch milliseconds, or NaN for text that is not a time. */
 export function timeOf(since: string): number {
   if (/^\d+$/.test(since)) return Number(since)
   return /^\d{4}-\d\d-\d\d/.test(since) ? Date.parse(since) : Number.NaN

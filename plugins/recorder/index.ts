@@ -36,7 +36,7 @@ export interface Recorder {
   details(records: Recorded[]): Detail[]
   /** Bytes to keep of a body of it that begins to come, or to go. */
   limitOf(exchange: Exchange): number
-  /** What exchanges may be told by. */
+  /** Names that filters can use. */
   names(): KnownNames
   counts(): { recorded: number; held: number; bytes: number; dropped: number }
 }

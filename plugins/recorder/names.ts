@@ -3,7 +3,7 @@ import type { RouteOptions } from 'fastify'
 import { didYouMean } from '../../schemas/did-you-mean.ts'
 import type { ProblemError } from '../problem.ts'
 
-/** What an exchange of this gateway can have as its scope, upstream and route. */
+/** The scopes, upstreams and routes of this gateway. */
 export interface KnownNames {
   scope: string[]
   upstream: string[]
@@ -12,7 +12,7 @@ export interface KnownNames {
 
 const NoSuchName = createError(
   'SLUICE_NO_SUCH_NAME',
-  'The gateway has nothing of that name',
+  'The gateway has no such scope, upstream or route',
   400,
   Error,
   false
@@ -31,8 +31,9 @@ export function namesOf(
 }
 
 /**
- * Refuses to follow what cannot come. (A capture may wait for a route that the next reload brings: it has an end.)
- * @throws 400, if the gateway has no scope, upstream or route of that name.
+ * Rejects a filter that no exchange can pass. Captures are not checked: they may wait for a route of the next reload,
+ * and they end.
+ * @throws 400 if the gateway has no scope, upstream or route of that name.
  */
 export function demandKnown(wanted: Partial<Record<keyof KnownNames, string>>, known: KnownNames): void {
   for (const kind of Object.keys(known) as (keyof KnownNames)[]) {

@@ -8,9 +8,9 @@ import { CREDENTIALS, hasSecretPair, maskTokens, maskUserinfo } from './text.ts'
 export { MASK } from './mask.ts'
 
 /**
- * Masks secrets in what people read of requests and responses. Secrets are told by their names, in headers, queries, fragments, path
- * parameters, forms, JSON and what is nested in these, and by their looks; configured names and paths come on top.
- * Text in which a secret seems to be, but cannot be told from the rest, is masked as a whole.
+ * Masks secrets in requests and responses that people read. Recognizes secrets by their names, in headers, queries,
+ * fragments, path parameters, forms, JSON and in values nested in these, by their form, and by configured names and
+ * paths. Text that seems to hold a secret which cannot be told from the rest is masked as a whole.
  */
 export interface Redactor {
   isSecret(name: string): boolean

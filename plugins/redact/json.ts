@@ -14,7 +14,7 @@ export interface MaskedJson {
 }
 
 const LITERAL = /^(true|false|null|-?\d[\d.eE+-]*)$/
-/** The beginning of one, at the end of a text that is cut. */
+/** The beginning of a literal, at the end of a text that is cut. */
 const BEGUN = /^(t(r(ue?)?)?|f(a(l(se?)?)?)?|n(u(ll?)?)?|-?\d*[\d.eE+-]*)$/
 
 /**

@@ -1,8 +1,8 @@
 import { MASK } from './mask.ts'
 
 /**
- * Secrets in text whose grammar is unknown: told by what they look like (tokens, userinfo of URLs), or by a name before
- * them. All of it is linear in the text's length.
+ * Finds secrets in text whose grammar is unknown: by their form (tokens, userinfo of URLs), or by a name before them.
+ * All functions take time linear in the text's length.
  */
 
 /** A JWT or JWE under any name. The look-behind keeps the search linear in a long run of such letters. */

@@ -33,7 +33,7 @@ export interface Guards {
   readonly policy: RetryPolicy
   /** A service may refuse a request of any method after it was sent. */
   readonly isHttp2?: boolean
-  /** To an endpoint at most; no limit by default. */
+  /** Connections to one endpoint at most. Default: no limit. */
   readonly connections?: number
   /** Milliseconds; 0: none. */
   readonly timeout: number
@@ -68,12 +68,12 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   #call: Call | undefined
   #endpoint: Endpoint | undefined
   #tried: Endpoint[] | undefined
-  /** The last that failed. */
+  /** The last endpoint that failed. */
   #failed: Endpoint | undefined
   #replay: Replay | undefined
   #retries = 0
   #requestedAt = 0
-  /** Of the attempt. */
+  /** Start of the current attempt. */
   #startedAt = 0
   /** Milliseconds to the head of the attempt's answer, or to its failure. */
   #ms: number | undefined
@@ -122,7 +122,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const { breaker, bulkhead } = this.#guards
     const { exchange } = this.#request
     if (this.#call !== undefined) {
-      // A part of a composition has a time of its own.
+      // A part of a composition has its own timeout.
       const elapsed = reason instanceof UpstreamTimeout ? performance.now() - this.#requestedAt : undefined
       this.#call.abort(reason, elapsed)
       return
@@ -224,7 +224,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const { exchange, method, body } = this.#request
     if (this.#retries >= policy.attempts || !policy.retries(reason)) return undefined
     const { wasSent } = this.#call as Call
-    // What was not processed may be sent again whatever it is: no connection was made, or HTTP/2 says so.
+    // Requests that were not processed are repeated whatever their method: without a connection, or if HTTP/2 says so.
     if (reason !== 'connect' && !policy.repeats(method)) return undefined
     if (isStream(body) && (this.#replay === undefined ? wasSent : !this.#replay.canReplay)) return undefined
     // A trial is one request; and to a service that is known to be down nothing is sent twice.
@@ -256,8 +256,9 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   /**
-   * A response that may never end is a success from its headers on, and a failure later if it breaks. A trial that goes
-   * on streaming is too, after a moment in which most responses end; gRPC's status comes at the end of one that is short.
+   * Counts a response that may never end as a success at its headers, and as a failure if it breaks later. So is a
+   * trial that still streams after `STREAM_PASSES` ms: most responses have ended by then, and a short gRPC response
+   * ends with its status.
    */
   #judgeStream({ headers }: UpstreamResponse): void {
     const { exchange } = this.#request
@@ -280,7 +281,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#guards.durations?.observe(outcome, ms)
   }
 
-  /** The endpoint has done what it could. `reported`: what that says of the endpoint. */
+  /** Ends the attempt at its endpoint. `reported`: the outcome for the endpoint. */
   #leave(outcome: Outcome, reported = outcome): void {
     const endpoint = this.#endpoint as Endpoint
     this.#ms ??= performance.now() - this.#startedAt
@@ -294,7 +295,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     else this.#tried.push(endpoint)
   }
 
-  /** What the last attempt came to; if nothing was learned by it, an earlier one that failed counts. */
+  /** Reports the outcome of the last attempt, or an earlier failure if the last one was neutral. */
   #end(last: Outcome, error?: Error): void {
     const { breaker, bulkhead, endpoints } = this.#guards
     const outcome = last === 'neutral' && this.#failed !== undefined && !this.#hasPassed ? 'failure' : last

@@ -2,8 +2,8 @@ import type { FastifyReply } from 'fastify'
 import type { Headers } from './call.ts'
 
 /**
- * What a service says before its response and after it: early hints (RFC 8297) and trailers (RFC 9110, 6.5), to clients
- * of HTTP/1.1 and HTTP/2. Neither may say what only the headers of a response can.
+ * Passes early hints (RFC 8297) and trailers (RFC 9110, 6.5) of a service to clients of HTTP/1.1 and HTTP/2. Neither
+ * may contain headers that are for the header section only.
  */
 
 /** Of early hints only what they are for. */

@@ -82,9 +82,9 @@ export function createBreaker(
   })
   const trialTime = Math.min(resetTimeout, MAX_TRIAL_TIME)
   const window = rate?.window ?? 10_000
-  /** What this process has seen, for operators. */
+  /** Calls of this process, for operators. */
   const seen = new OutcomeWindow(window)
-  /** What all processes have seen since the breaker closed, for the decision. */
+  /** Calls of all processes since the breaker closed, for the decision. */
   const counted = rate || slow ? new OutcomeWindow(window) : undefined
   const run = new FailureRun()
   let peers: BreakerPeers | undefined
@@ -189,7 +189,7 @@ export function createBreaker(
     }
   }
 
-  /** For what is left of the time. Of a time far ahead, which is of another clock, nothing is left. */
+  /** Opens for the rest of the reset timeout. A time far in the future is of another clock: then nothing is left. */
   function openAsOf(since: number): void {
     const { options } = circuit as unknown as { options: { resetTimeout: number } }
     const left = since + resetTimeout - now()
@@ -204,7 +204,7 @@ export function createBreaker(
     changedAt = now()
     entered[state]++
     run.clear()
-    // What failed before it opened must not open it again.
+    // Failures from before it opened must not open it again.
     counted?.clear()
     peers?.forget()
     if (!isFollowing && state !== 'half-open') peers?.changed(state === 'open' ? openedAt : 0, changedAt)
@@ -255,7 +255,7 @@ export function createBreaker(
     return total >= rate.volume && failures / total >= rate.share
   }
 
-  /** Of all calls that were settled, refused requests too: a slow 404 is slow. */
+  /** True if too many calls were slow. All settled calls count: a slow 404 is slow too. */
   function slowExceeded(): boolean {
     if (slow === undefined || counted === undefined) return false
     const { calls, slow: late } = counted.total(now())

@@ -73,9 +73,9 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #waitsFor: 'body' | 'connection' | undefined
 
   /**
-   * `limit`: bytes up to which an answer of known length is collected; with `collectAll` every answer is collected,
-   * and one that grows beyond the limit fails. `startedAt`: by `performance.now()`. `waitsFor`: what comes before the
-   * service, the rest of the client's body or a connection that other calls have.
+   * `limit`: bytes up to which an answer of known length is collected; with `collectAll` every answer is collected, and
+   * one that grows beyond the limit fails. `startedAt`: by `performance.now()`. `waitsFor`: what delays the request:
+   * the rest of the client's body, or a connection in use by other calls.
    */
   constructor(
     owner: CallOwner,
@@ -95,7 +95,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#collectAll = collectAll
   }
 
-  /** Since when the service is waited for, by `performance.now()`. */
+  /** Start of the wait for the service, by `performance.now()`. */
   get waitsSince(): number {
     return this.#serviceTime.since
   }
@@ -292,7 +292,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     return typeof length === 'string' && Number(length) <= this.#limit
   }
 
-  /** A service that gives up at the deadline that the client chose does what it should. */
+  /** Neutral if the service gave up at the client's own deadline, as it should. */
   #failedOutcome(status: number): Outcome {
     return status === 504 && this.#exchange.isGrpc && this.#exchange.isPastClientDeadline
       ? 'neutral'
@@ -310,7 +310,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#waitsForReader() ||
       (error.statusCode === 504 && elapsed !== undefined && !this.#isServiceLate(error, elapsed)) ||
       this.#exchange.clientGone
-    // Who sends a response of gRPC ends it with a status.
+    // A listener (grpc-response.ts) ends the response with a status.
     if (!this.#stream?.emit('failure', error)) this.#stream?.destroy(error)
     this.#finish(isNeutral ? 'neutral' : 'failure', error)
   }
@@ -321,7 +321,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     // A stream of events may be silent for as long as nothing happens.
     if (error instanceof IdleTimeout) return this.#stream === undefined
     if (error instanceof DeadlineExceeded && this.#exchange.isDeadlineOfClient) return false
-    // A limit of ours.
+    // The gateway's own limit on connections.
     if (!this.wasSent && this.#waitsFor === 'connection') return false
     return this.#serviceTime.isFairOf(elapsed)
   }

@@ -8,7 +8,7 @@ export function machineNow(): number {
   return ORIGIN + performance.now()
 }
 
-/** What `performance.now()` counts from; it is read faster than `process.hrtime`, and allocates nothing. */
+/** Origin of `performance.now()`, which is faster than `process.hrtime` and allocates nothing. */
 const ORIGIN = findOrigin()
 
 /** The process may be suspended between two readings, so the closest two of several count. */

@@ -7,12 +7,12 @@ import type { Headers } from './call.ts'
  * charset that the response names. Each function throws for content that it cannot read.
  */
 
-/** RFC 9110, 8.4.1, and RFC 8878. Those that a service has stacked are undone from the last to the first. */
+/** RFC 9110, 8.4.1, and RFC 8878. Stacked codings are undone from the last to the first. */
 const DECODERS: Record<string, (bytes: Buffer, options: zlib.ZlibOptions) => Buffer> = {
   gzip: zlib.gunzipSync,
   'x-gzip': zlib.gunzipSync,
   deflate: (bytes, options) =>
-    // Some services leave out the zlib header, of which the lower half of the first byte is 8 (RFC 1950, 2.2).
+    // Some services leave out the zlib header. The lower half of its first byte is 8 (RFC 1950, 2.2).
     ((bytes[0] as number) & 15) === 8
       ? zlib.inflateSync(bytes, options)
       : zlib.inflateRawSync(bytes, options),
@@ -22,7 +22,7 @@ const DECODERS: Record<string, (bytes: Buffer, options: zlib.ZlibOptions) => Buf
 const MAX_CODINGS = 3
 
 /**
- * Undoes the codings of `Content-Encoding`. `limit`: bytes of the result, and of what lies between two codings.
+ * Undoes the codings of `Content-Encoding`. `limit`: bytes of the result, and of each step between two codings.
  * @throws for an unknown coding, a broken or truncated stream, or content larger than `limit`.
  */
 export function decodeContent(
@@ -47,7 +47,7 @@ const CHARSET = /;\s*charset\s*=\s*"?([\w.:-]+)/i
 
 /**
  * Returns the text without its byte order mark (RFC 8259, 8.1).
- * @throws for a charset that is not known, and for bytes that it does not have.
+ * @throws for an unknown charset, and for bytes that are invalid in it.
  */
 export function decodeText(bytes: Buffer, contentType?: string | string[]): string {
   const charset = CHARSET.exec(String(contentType ?? ''))?.[1] ?? 'utf-8'
@@ -56,7 +56,7 @@ export function decodeText(bytes: Buffer, contentType?: string | string[]): stri
   return withoutByteOrderMark(bytes.toString('utf8'))
 }
 
-/** True for the names by which UTF-8 goes, and for its subset. */
+/** True for the names of UTF-8 and of its subset ASCII. */
 export function isUnicode(charset: string): boolean {
   return /^(utf-?8|us-ascii)$/i.test(charset)
 }

@@ -1,12 +1,12 @@
-/** When a call failed, and at which endpoint if the upstream has others: undefined, or '' between processes, if not. */
+/** Time at which a call failed, and its endpoint if the upstream has several, else undefined ('' between processes). */
 export type Failure = readonly [at: number, endpoint: unknown]
 
 /** Failures that are kept; of more, only the number. */
 const MAX_KEPT = 1_024
 
 /**
- * The failures in a row of an upstream, in the order in which they ended, in whatever order they are heard of: several
- * processes report to it. Of equal times, what is heard later is later. Times are of one clock, in ms.
+ * The failures in a row of an upstream, in the order in which the calls ended. Several processes report them, so they
+ * arrive in any order; with equal times, the later arrival is the later one. Times are ms of one clock.
  */
 export class FailureRun {
   #failures: Failure[] = []
@@ -33,7 +33,7 @@ export class FailureRun {
     this.#dropped++
   }
 
-  /** Ends the run of what failed until then. */
+  /** Ends the run: forgets failures up to `at`. */
   succeed(at: number): void {
     if (at < this.#successAt) return
     this.#successAt = at

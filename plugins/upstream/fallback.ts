@@ -40,7 +40,7 @@ export function createRefusal(
   }
 }
 
-/** Has the client, and every cache on the way to it, know that `name` is not what its service says. */
+/** Tells the client that `name` is a fallback, and forbids caches to store the response. */
 export function markFallback(reply: FastifyReply, name: string): void {
   const named = String(reply.getHeader('sluice-fallback') ?? '')
   reply.header('cache-control', 'no-store')

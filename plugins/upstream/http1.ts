@@ -61,13 +61,13 @@ class ResponseHeads {
   constructor(socket: Socket, maxHeaderSize: number) {
     this.#socket = socket
     this.#push = socket.push.bind(socket)
-    // undici counts names and values, not what is between them.
+    // undici counts names and values, not the separators.
     this.#limit = maxHeaderSize * 4
     socket.push = chunk => this.#read(chunk as Buffer | null)
   }
 
   expect(): void {
-    // The client connects anew for this one: what comes here is no longer HTTP (RFC 9110, 7.8).
+    // This connection is no longer HTTP (RFC 9110, 7.8). undici opens a new one for the request.
     if (this.#isUpgraded) return
     this.#isExpected = true
     this.#interim = 0
@@ -93,7 +93,8 @@ class ResponseHeads {
       if (minor === '0' && TRANSFER_ENCODING.test(bytes.toString('latin1', start, end)))
         return this.#refuse('it answered chunks in HTTP/1.0')
       if (!isInterim) break
-      if (++this.#interim > MAX_INTERIM) return this.#refuse(`it gave ${MAX_INTERIM} interim answers`)
+      if (++this.#interim > MAX_INTERIM)
+        return this.#refuse(`it sent more than ${MAX_INTERIM} interim responses`)
       const next = end + HEAD_END.length
       // RFC 9110, 15.2: a client need not have asked for 100.
       if (status !== '100') this.#push(bytes.subarray(0, next))

@@ -38,7 +38,7 @@ interface ReplyFromRequest extends Omit<UpstreamRequest, 'exchange' | 'headers'>
 export interface UpstreamsOptions {
   /** By name. */
   upstreams: Record<string, UpstreamOptions>
-  /** Bytes of a response's headers, for upstreams that do not say. */
+  /** Bytes of a response's headers, for upstreams without their own `maxHeaderSize`. */
   maxHeaderSize?: number
   create?: typeof createUpstream | undefined
   /** To the supervisor, if this process is one of several workers. */
@@ -170,7 +170,7 @@ function hasTrailers({ request }: FastifyReply): boolean {
   return request.raw.httpVersionMajor === 2 && acceptsTrailers(request.headers.te)
 }
 
-/** Whose first message may be long in coming, or not come at all before the trailers. */
+/** Sends the headers at once: the first message may come late, or never before the trailers. */
 function flushHead(this: ServerResponse): void {
   this.flushHeaders()
 }

@@ -1,4 +1,4 @@
-/** Calls that were settled, by what they came to. A refused request (4xx) is a call, neither success nor failure. */
+/** Settled calls by their outcome. A refused request (4xx) is a call, neither success nor failure. */
 export interface OutcomeCounts {
   calls: number
   successes: number
@@ -8,7 +8,7 @@ export interface OutcomeCounts {
 
 const BUCKETS = 10
 
-/** Counts of about the last `ms`, to within a tenth. Has no timer: whoever asks says what time it is. */
+/** Counts of the last `ms`, to within a tenth. Needs no timer: the caller passes the time. */
 export class OutcomeWindow {
   #width: number
   #buckets: OutcomeCounts[] = []
@@ -19,7 +19,7 @@ export class OutcomeWindow {
     this.clear()
   }
 
-  /** The counts to add to at this time. */
+  /** Returns the counts to add to at this time. */
   at(now: number): OutcomeCounts {
     const current = Math.floor(now / this.#width)
     const passed = Math.min(BUCKETS, current - this.#current)

@@ -37,7 +37,7 @@ function withoutSecrets(url: string): string {
   return plain.href
 }
 
-/** Creates what an endpoint is called with. */
+/** Creates the dispatcher of an endpoint. */
 export function createPool(target: Target, options: EndpointsOptions): Dispatcher {
   const { connections, connectTimeout, maxHeaderSize } = options
   const connect = connectOptions(target, options)
@@ -53,7 +53,7 @@ export function createPool(target: Target, options: EndpointsOptions): Dispatche
       createHttp1Pool(target, options, (to, callback) => {
         const socket = takeSocket()
         if (socket === undefined) return connectHttp1(to, callback)
-        // undici takes no answer in the turn in which it asks.
+        // undici expects the callback in a later turn.
         process.nextTick(callback, null, socket)
         return socket
       })

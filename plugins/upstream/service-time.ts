@@ -1,4 +1,4 @@
-/** Of the time that had gone when it ran out, what a service must have had to be at fault. */
+/** Share of the elapsed time that a service must have had to be at fault. */
 const FAIR_SHARE = 0.5
 
 /**
@@ -7,7 +7,7 @@ const FAIR_SHARE = 0.5
  * Milliseconds, by `performance.now()`.
  */
 export class ServiceTime {
-  /** When the service got what there is of the request. */
+  /** When the last piece of the request was sent. */
   since: number
   #paused = 0
   #pausedAt = 0

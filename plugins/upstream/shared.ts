@@ -17,17 +17,17 @@ export interface Sharing {
   close(): void
 }
 
-/** What a breaker tells the others. */
+/** Sends what a breaker has learned to those of other processes. */
 export interface BreakerPeers {
-  /** It has opened, or closed: 0. `at`: when. */
+  /** The breaker opened at `openedAt`, or closed (0). `at`: when. */
   changed(openedAt: number, at: number): void
   /** A call ended. `isUrgent`: it may decide something; otherwise it is sent with others. */
   settled(at: number, outcome: Outcome, isSlow: boolean, endpoint: unknown, isUrgent: boolean): void
   /** A call ended well at this time, and has been counted. */
   succeeded(at: number): void
-  /** By how much the numbers of trials have changed that started and passed since it opened. */
+  /** Changes of the numbers of trials that started and passed since it opened. */
   tried(openedAt: number, started: number, passed: number): void
-  /** What has not been sent yet is of no use any more. */
+  /** Drops what has not been sent yet. */
   forget(): void
 }
 
@@ -75,7 +75,7 @@ export const BreakerTrials = Type.Object({
 export type BreakerTrials = Static<typeof BreakerTrials>
 export type HeardTrials = Omit<BreakerTrials, 'type' | 'key'>
 
-/** What a worker asks when it starts: what the supervisor knows of all breakers. */
+/** Sent by a worker that starts, to learn the state of all breakers. */
 export interface BreakersAsked {
   type: 'breakers'
 }
@@ -165,7 +165,10 @@ export function createSharing(channel: Channel): Sharing {
     else if (type === 'trials') own.breaker.hearTrials(message as BreakerTrials)
   }
 
-  /** Until the supervisor has passed on the last change of this process, all workers will end with that one. */
+  /**
+   * Ignores changes of others until the supervisor has confirmed this process's own last change, which comes after
+   * them.
+   */
   function followChange(own: { breaker: Breaker; unconfirmed: number }, message: BreakerChange): void {
     if (message.isOwn) own.unconfirmed--
     if (own.unconfirmed === 0) own.breaker.follow(message.openedAt, message.at)

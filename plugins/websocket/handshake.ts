@@ -71,7 +71,7 @@ export function checkAnswer(request: FastifyRequest, { headers }: UpstreamRespon
     throw new UpstreamNonsense({ cause: new Error('it agreed to another handshake') })
 }
 
-/** Headers of the service's body, which is replaced, and of a handshake that was agreed to. */
+/** Headers of the service's body, which is replaced, and of an accepted handshake. */
 const OF_BODY =
   /^(?:content-.*|digest|repr-digest|etag|last-modified|accept-ranges|sec-websocket-(?:accept|extensions|protocol))$/
 

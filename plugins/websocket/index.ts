@@ -223,7 +223,7 @@ function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {
   socket.on('end', destroy)
   response.on('finish', () => {
     response.detachSocket(socket as never)
-    // Node's server has no more to do with it: a client that keeps its side open would keep the connection.
+    // Node's server no longer ends the socket: a client that keeps its side open would hold the connection.
     if (response.statusCode !== 101) endGently(socket as Socket)
     response.emit('close')
   })

@@ -74,7 +74,7 @@ export function sendBody(
   }
 }
 
-/** Gives up a body that is not read to its end. */
+/** Stops reading a body before its end. */
 export function release(body: unknown, error?: Error): void {
   if (!(body instanceof Readable)) return
   body.pause()

@@ -27,7 +27,7 @@ export interface QueuedHandler extends Dispatcher.DispatchHandler {
   onQueued?(leave: () => void): void
 }
 
-/** What it was dispatched with: it may come to go over HTTP/1.1. */
+/** undici's options, in case the request goes over HTTP/1.1 after all. */
 interface Waiting extends Http2Request {
   options: Dispatcher.DispatchOptions
 }
@@ -39,10 +39,10 @@ const MAX_HEADER_SIZE = 65_535
 
 /**
  * Calls a service over HTTP/2, with undici's Dispatcher interface: over https if it offers HTTP/2, else over HTTP/1.1;
- * over http without asking. Upgrades go over HTTP/1.1. undici's own client of HTTP/2 loses the end of responses and
- * ends in endless loops; why, and what is done otherwise here, is in docs/decisions/0030.
+ * over http without asking. Upgrades go over HTTP/1.1. undici's own HTTP/2 client loses the end of responses and can
+ * loop endlessly: see docs/decisions/0030.
  *
- * A request waits until a connection has room for its stream. Who calls bounds how many wait (the upstream's bulkhead)
+ * A request waits until a connection has room for its stream. The caller bounds how many wait (the upstream's bulkhead)
  * and for how long (the exchange's deadline).
  */
 export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
@@ -50,7 +50,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
   #target: buildConnector.Options
   #session: SessionOptions
   #sessions = new Set<Http2Session>()
-  /** In order, and each can leave at once. */
+  /** In order of arrival. A set, so that a request leaves in constant time. */
   #queue = new Set<Waiting>()
   #isConnecting = false
   #http1: Pool | undefined
@@ -100,7 +100,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
     return true
   }
 
-  /** Waits for the calls that are under way. */
+  /** Resolves when the running calls have ended. */
   override close(): Promise<void>
   override close(callback: () => void): void
   override close(callback?: () => void): Promise<void> | void {
@@ -153,7 +153,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
 
   onClose(session: Http2Session, error: Error): void {
     this.#sessions.delete(session)
-    // It ended before it took any request: what waits for it has waited in vain.
+    // It failed before its first request: fail the requests that wait for it.
     if (!session.hasSettings && this.#sessions.size === 0) this.#failQueue(error)
     if (this.#queue.size > 0) this.#connect()
     this.#checkEnd()
@@ -177,7 +177,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
     }
   }
 
-  /** The first with room, so that the others may become idle; one with many streams only if it must be. */
+  /** Returns the first session with room, so that others can become idle. A busy one only if no other may be opened. */
   #pick(): Http2Session | undefined {
     let busy: Http2Session | undefined
     for (const session of this.#sessions) {
@@ -203,7 +203,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
     }
   }
 
-  /** Opens a connection, one at a time, unless one is there that has room or has not said so yet. */
+  /** Opens one connection at a time, unless an open one has room or has not sent its SETTINGS yet. */
   #connect(): void {
     if (this.#isConnecting || this.#isDestroyed || this.#sessions.size >= this.#options.connections) return
     for (const session of this.#sessions) if (!session.isFull && session.open < SPREAD) return
@@ -238,7 +238,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
       this.#socket = undefined
       return socket?.destroyed ? undefined : socket
     })
-    // Without a connection the next request asks again what the service speaks.
+    // Without a connection the next request negotiates the protocol again.
     const forget = () => {
       if (pool.stats.connected === 0) this.#isHttp1 = false
     }

@@ -12,7 +12,7 @@ export interface Origin {
 const TOKEN = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/
 const PATH = /^\/[\x21-\x7e]*$/
 const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/
-/** RFC 9113, 8.2.2, and what becomes a pseudo-header. */
+/** RFC 9113, 8.2.2, and `host`, which becomes `:authority`. */
 const CONNECTION_SPECIFIC = new Set([
   'connection',
   'host',
@@ -22,7 +22,7 @@ const CONNECTION_SPECIFIC = new Set([
   'transfer-encoding',
   'upgrade'
 ])
-/** Methods that say the length of a body even if there is none (RFC 9110, 8.6). */
+/** Methods that are sent with `content-length: 0` if there is no body (RFC 9110, 8.6). */
 const WITH_BODY = new Set(['PATCH', 'POST', 'PUT'])
 
 /**
@@ -59,6 +59,6 @@ export function createRequestHead(
 function checked(name: string, value: unknown): string {
   const text = String(value)
   if (INVALID_VALUE.test(text)) throw new errors.InvalidArgumentError(`invalid value of ${name}`)
-  // RFC 9113, 8.2.1: none may begin or end with white space.
+  // RFC 9113, 8.2.1: a value must not begin or end with white space.
   return text.trim()
 }

@@ -11,13 +11,13 @@ export interface SessionOptions extends Origin {
   maxHeaderSize: number
 }
 
-/** Who keeps the session. */
+/** The owner of sessions. */
 export interface SessionKeeper {
-  /** A stream can be opened on it that could not before. */
+  /** Called when the session has room for a stream again. */
   onRoom(session: Http2Session): void
-  /** It takes no more streams; those that are open go on. */
+  /** Called when it takes no more streams. Open ones continue. */
   onDraining(session: Http2Session): void
-  /** It is gone, or never came to be. */
+  /** Called when it has closed, or could not be opened. */
   onClose(session: Http2Session, error: Error): void
 }
 
@@ -25,8 +25,8 @@ export interface SessionKeeper {
 const STREAM_WINDOW = 262_144
 const CONNECTION_WINDOW = 1_048_576
 /**
- * Megabytes: no limit. Node does not take cancelled uploads off its account, so that a limit would at last refuse every
- * response of a connection. Buffers are bounded by the windows, and calls by the upstream.
+ * Megabytes: no limit. Node never subtracts cancelled uploads, so a limit would in the end refuse every response of a
+ * connection. Buffers are bounded by the windows, and calls by the upstream.
  */
 const SESSION_MEMORY = 2 ** 32 - 1
 /** Header fields of a response. */
@@ -94,7 +94,7 @@ export class Http2Session implements StreamOwner {
     return !this.#isDraining && !this.#isProbed && this.open < this.limit
   }
 
-  /** True if only another connection can take more. One that has not said how many it takes may do so any time. */
+  /** True if only another connection can take more streams. False before SETTINGS, when the limit is not known. */
   get isFull(): boolean {
     return this.#isDraining || this.#isProbed || (this.limit > 0 && this.open >= this.limit)
   }
@@ -103,7 +103,7 @@ export class Http2Session implements StreamOwner {
     return this.#socket.destroyed || this.#session.destroyed
   }
 
-  /** Sends a request, which there must be room for. */
+  /** Sends a request. Call it only if `hasRoom`. */
   send(request: Http2Request): void {
     const call = new RequestStream(this, request)
     this.#bytesRead = this.#socket.bytesRead
@@ -124,8 +124,8 @@ export class Http2Session implements StreamOwner {
   }
 
   /**
-   * Asks the service for a sign of life (PING) if nothing has come since the last request was sent, and gives the
-   * connection up if there is none. Not by the clock: gRPC services close connections that send too many PINGs.
+   * Sends a PING if nothing has come since the last request was sent, and closes the connection if it is not answered.
+   * Not at intervals: gRPC services close connections that send too many PINGs.
    */
   suspect(): void {
     if (this.#isProbed || this.isLost || this.#socket.bytesRead !== this.#bytesRead) return

@@ -15,7 +15,7 @@ const {
   NGHTTP2_COMPRESSION_ERROR
 } = constants
 
-/** Codes of streams that node or the service reset since one of them was not understood: another try ends alike. */
+/** Reset codes of protocol errors, by Node or the service: a retry would end the same way. */
 const MISUNDERSTOOD = new Set<number>([
   NGHTTP2_PROTOCOL_ERROR,
   NGHTTP2_FLOW_CONTROL_ERROR,
@@ -30,17 +30,17 @@ export interface Http2Request {
   body: string | Buffer | Readable | null
   /** Milliseconds without a byte of the response's body; 0: no limit. */
   bodyTimeout: number
-  /** Ends the connection. */
+  /** Closes the connection after the request. */
   reset: boolean
   handler: Dispatcher.DispatchHandler
 }
 
-/** What a stream needs of its connection. */
+/** The connection of a stream. */
 export interface StreamOwner {
   request(head: RequestHead, endStream: boolean): ClientHttp2Stream
   /** True if nothing can come any more. */
   readonly isLost: boolean
-  /** Nothing was heard for as long as the call was waited for. */
+  /** Called when a call has timed out. */
   suspect(): void
 }
 
@@ -129,7 +129,7 @@ export class RequestStream implements Dispatcher.DispatchController {
     if (!this.paused) return
     this.paused = false
     this.#startTimer()
-    // What `push` has stopped by its false.
+    // Continues the reading that `push` stopped by returning false.
     if (this.#stream?.destroyed === false) this.#stream._read(0)
   }
 
@@ -188,14 +188,14 @@ export class RequestStream implements Dispatcher.DispatchController {
     this.#early = undefined
   }
 
-  /** In the place of the stream's `push`. Returns false to have node read no more. */
+  /** Replaces the stream's `push`. Returns false to stop Node from reading. */
   #take(chunk: Buffer | null): boolean {
     const stream = this.#stream as ClientHttp2Stream
     if (chunk === null) {
       // A stream that was reset, by either side, is closed before its end is pushed.
       if (!stream.closed && !this.#hasEnded) {
         this.#hasEnded = true
-        // The trailers' event is a tick away too, and was queued before.
+        // The event of the trailers comes in a tick that was queued before.
         process.nextTick(RequestStream.#end, this)
       }
       return this.#push?.(null) ?? false
@@ -263,7 +263,7 @@ export class RequestStream implements Dispatcher.DispatchController {
     this.#timer = undefined
   }
 
-  /** After a process has stood still its timers come first: what has arrived by then is read before it is called late. */
+  /** After a process was stopped, its timers run first. Reads what has arrived meanwhile before it fails the call. */
   static #expire(call: RequestStream): void {
     const timer = call.#timer
     setImmediate(() => {
