@@ -6,7 +6,7 @@ import { call } from '../harness.ts'
 import { startWatched } from '../plugins/recorder/gateway.ts'
 import { sluice } from './golden.ts'
 
-t.test('a command or an option that there is not is told with the nearest one', async t => {
+t.test('a command or option that does not exist is reported with the nearest one', async t => {
   const told = async (...args: string[]) => {
     const { code, out, err } = await sluice(args)
     t.same([code, out], [2, ''], args.join(' '))
@@ -29,7 +29,7 @@ t.test('a command or an option that there is not is told with the nearest one', 
   )
 })
 
-t.test('a filter that nothing can pass is wrong usage, without a gateway', async t => {
+t.test('a filter that no exchange can pass is wrong usage, also without a gateway', async t => {
   for (const [option, value] of [
     ['since', 'yesterday'],
     ['since', '2026-13-45'],
@@ -47,7 +47,7 @@ t.test('a filter that nothing can pass is wrong usage, without a gateway', async
   }
 })
 
-t.test('a value that cannot be meant is wrong usage, in one line that shows no secret', async t => {
+t.test('an invalid value is wrong usage, reported in one line without secrets', async t => {
   const admin = ['--admin', 'http://127.0.0.1:9']
   for (const [args, env, told] of [
     [['tail', '--scope=', ...admin], {}, '--scope must not be empty'],
@@ -67,7 +67,7 @@ t.test('a value that cannot be meant is wrong usage, in one line that shows no s
   }
 })
 
-t.test('a name that the gateway does not have is told with those that it has', async t => {
+t.test('an unknown name is reported with the known ones', async t => {
   const { admin } = await startWatched(t, (_request, response) => void response.end())
   for (const [option, value, told] of [
     ['scope', 'thigns', '--scope must be one of things; did you mean things?'],
@@ -86,7 +86,7 @@ t.test('a name that the gateway does not have is told with those that it has', a
   t.equal((await call(`${admin}/exchanges?since=yesterday`)).status, 400)
 })
 
-t.test('so it is by the admin side of several workers', async t => {
+t.test('the admin API of several workers reports an unknown name too', async t => {
   const { admin } = await startCluster(t, 2, (_request, response) => void response.end())
   t.match(await sluice(['tail', '--admin', admin, '--scope', 'nope']), {
     code: 2,
@@ -95,14 +95,14 @@ t.test('so it is by the admin side of several workers', async t => {
   t.match(await call(`${admin}/exchanges/live?since=yesterday`), { status: 400 })
 })
 
-t.test("the gateway's own port in place of the admin side's is told apart", async t => {
+t.test("the gateway's own port is not taken for the admin API", async t => {
   const { url } = await startWatched(t, (_request, response) => void response.end())
   const told = `${url} is not the admin API of a gateway; is that the port of the gateway itself?\n`
   for (const args of [['tail'], ['reload'], ['reload', '--json']])
     t.same(await sluice([...args, '--admin', url]), { code: 1, out: '', err: told }, args.join(' '))
 })
 
-t.test('a file of a key is not a secret, wherever it is', async t => {
+t.test('the path of a key file is not a secret', async t => {
   const directory = t.testdir()
   const file = join(directory, 'tls.config.ts')
   for (const key of ['test/fixtures/localhost.key', './test/fixtures/localhost.key']) {

@@ -19,7 +19,7 @@ import { Client } from './wire.ts'
 interface Case {
   what: string
   /** What the service writes, in pieces where there is a `|`. */
-  octets: string
+  bytes: string
   /** How the service then leaves the connection. */
   end: 'open' | 'closed' | 'reset'
 }
@@ -33,65 +33,65 @@ const CHUNKS = `${CHUNKED}7\r\n${BODY}\r\n`
 const MUCH = 'x'.repeat(100_000)
 
 const WHOLE: Case[] = [
-  { what: 'a length', octets: `${OK}${LENGTH}`, end: 'open' },
-  { what: 'a length, then the end', octets: `${OK}${LENGTH}`, end: 'closed' },
-  { what: 'a length, then a reset', octets: `${OK}${LENGTH}`, end: 'reset' },
-  { what: 'a length, in HTTP/1.0', octets: `${OLD}${LENGTH}`, end: 'closed' },
-  { what: 'bytes behind the length', octets: `${OK}${LENGTH}EVIL`, end: 'open' },
-  { what: 'chunks', octets: `${OK}${CHUNKS}0\r\n\r\n`, end: 'open' },
-  { what: 'chunks, then a reset', octets: `${OK}${CHUNKS}0\r\n\r\n`, end: 'reset' },
-  { what: 'chunks with trailers', octets: `${OK}${CHUNKS}0\r\nX: y\r\n\r\n`, end: 'open' },
+  { what: 'a length', bytes: `${OK}${LENGTH}`, end: 'open' },
+  { what: 'a length, then the end', bytes: `${OK}${LENGTH}`, end: 'closed' },
+  { what: 'a length, then a reset', bytes: `${OK}${LENGTH}`, end: 'reset' },
+  { what: 'a length, in HTTP/1.0', bytes: `${OLD}${LENGTH}`, end: 'closed' },
+  { what: 'bytes behind the length', bytes: `${OK}${LENGTH}EVIL`, end: 'open' },
+  { what: 'chunks', bytes: `${OK}${CHUNKS}0\r\n\r\n`, end: 'open' },
+  { what: 'chunks, then a reset', bytes: `${OK}${CHUNKS}0\r\n\r\n`, end: 'reset' },
+  { what: 'chunks with trailers', bytes: `${OK}${CHUNKS}0\r\nX: y\r\n\r\n`, end: 'open' },
   {
     what: 'space behind the coding',
-    octets: `${OK}${CHUNKS}0\r\n\r\n`.replace('chunked', 'chunked '),
+    bytes: `${OK}${CHUNKS}0\r\n\r\n`.replace('chunked', 'chunked '),
     end: 'open'
   },
-  { what: 'the end of the connection', octets: `${OK}\r\n${BODY}`, end: 'closed' },
+  { what: 'the end of the connection', bytes: `${OK}\r\n${BODY}`, end: 'closed' },
   {
     what: 'the end of the connection, announced',
-    octets: `${OK}Connection: close\r\n\r\n${BODY}`,
+    bytes: `${OK}Connection: close\r\n\r\n${BODY}`,
     end: 'closed'
   },
-  { what: 'the end of the connection, in HTTP/1.0', octets: `${OLD}\r\n${BODY}`, end: 'closed' },
-  { what: 'the end of the connection, later', octets: `${OK}\r\n|${BODY}`, end: 'closed' },
-  { what: '100 unasked', octets: `HTTP/1.1 100 Continue\r\n\r\n${OK}${LENGTH}`, end: 'open' },
-  { what: '100 by itself', octets: `HTTP/1.1 100 Continue\r\n\r\n|${OK}${LENGTH}`, end: 'open' },
-  { what: '100 in two pieces', octets: `HTTP/1.1 1|00 Continue\r\nX: y\r\n\r|\n${OK}${LENGTH}`, end: 'open' },
+  { what: 'the end of the connection, in HTTP/1.0', bytes: `${OLD}\r\n${BODY}`, end: 'closed' },
+  { what: 'the end of the connection, later', bytes: `${OK}\r\n|${BODY}`, end: 'closed' },
+  { what: '100 unasked', bytes: `HTTP/1.1 100 Continue\r\n\r\n${OK}${LENGTH}`, end: 'open' },
+  { what: '100 by itself', bytes: `HTTP/1.1 100 Continue\r\n\r\n|${OK}${LENGTH}`, end: 'open' },
+  { what: '100 in two pieces', bytes: `HTTP/1.1 1|00 Continue\r\nX: y\r\n\r|\n${OK}${LENGTH}`, end: 'open' },
   {
     what: 'several interim responses',
-    octets: `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}${LENGTH}`,
+    bytes: `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}${LENGTH}`,
     end: 'open'
   },
   {
     what: 'a status line in pieces',
-    octets: `H|TTP/1.|1 2|00 OK\r\n|${OK.slice(17)}|${LENGTH}`,
+    bytes: `H|TTP/1.|1 2|00 OK\r\n|${OK.slice(17)}|${LENGTH}`,
     end: 'open'
   },
-  { what: 'HTTP/1.0 in pieces', octets: `HTTP/1.0 200| OK\r\n${OLD.slice(17)}|\r|\n${BODY}`, end: 'closed' },
-  { what: 'an empty line before it', octets: `\r\n${OK}${LENGTH}`, end: 'open' }
+  { what: 'HTTP/1.0 in pieces', bytes: `HTTP/1.0 200| OK\r\n${OLD.slice(17)}|\r|\n${BODY}`, end: 'closed' },
+  { what: 'an empty line before it', bytes: `\r\n${OK}${LENGTH}`, end: 'open' }
 ]
 
 /** Nothing of these has been passed on when they break. */
 const REFUSED: Case[] = [
-  { what: 'a reset at once', octets: '', end: 'reset' },
-  { what: 'the end at once', octets: '', end: 'closed' },
-  { what: 'a reset in the headers', octets: `${OK}Content-L`, end: 'reset' },
-  { what: 'the end in the headers', octets: `${OK}Content-L`, end: 'closed' },
-  { what: 'the end in an interim response', octets: 'HTTP/1.1 103 Early Hints\r\nLink: </a>', end: 'closed' },
+  { what: 'a reset at once', bytes: '', end: 'reset' },
+  { what: 'the end at once', bytes: '', end: 'closed' },
+  { what: 'a reset in the headers', bytes: `${OK}Content-L`, end: 'reset' },
+  { what: 'the end in the headers', bytes: `${OK}Content-L`, end: 'closed' },
+  { what: 'the end in an interim response', bytes: 'HTTP/1.1 103 Early Hints\r\nLink: </a>', end: 'closed' },
   {
     what: 'a reset after an interim response',
-    octets: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n',
+    bytes: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n',
     end: 'reset'
   },
-  { what: 'only 100', octets: 'HTTP/1.1 100 Continue\r\n\r\n', end: 'closed' },
+  { what: 'only 100', bytes: 'HTTP/1.1 100 Continue\r\n\r\n', end: 'closed' },
   {
     what: '17 times 100',
-    octets: `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(17)}${OK}${LENGTH}`,
+    bytes: `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(17)}${OK}${LENGTH}`,
     end: 'open'
   },
   {
     what: '101 unasked',
-    octets: 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
+    bytes: 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
     end: 'open'
   },
   ...[
@@ -104,46 +104,46 @@ const REFUSED: Case[] = [
     'http/1.1',
     'HTTP/1',
     'HTTP'
-  ].map((version): Case => ({ what: version, octets: `${version} 200 OK\r\n${LENGTH}`, end: 'open' })),
-  { what: 'chunks in HTTP/1.0', octets: `${OLD}${CHUNKS}0\r\n\r\n`, end: 'open' },
+  ].map((version): Case => ({ what: version, bytes: `${version} 200 OK\r\n${LENGTH}`, end: 'open' })),
+  { what: 'chunks in HTTP/1.0', bytes: `${OLD}${CHUNKS}0\r\n\r\n`, end: 'open' },
   {
     what: 'chunks in HTTP/1.0, in pieces',
-    octets: `${OLD}Transfer-En|coding : chunked\r|\n\r\n0\r\n\r\n`,
+    bytes: `${OLD}Transfer-En|coding : chunked\r|\n\r\n0\r\n\r\n`,
     end: 'open'
   },
-  { what: 'CR between headers', octets: `${OK}X: y\r\n\rZ: a\r\n${LENGTH}`, end: 'open' },
-  { what: 'CR in a header', octets: `${OK}X: y\rZ: a\r\n${LENGTH}`, end: 'open' },
-  { what: 'CR before the headers', octets: `${OK}\rX: y\r\n${LENGTH}`, end: 'open' },
-  { what: 'CR before the body', octets: `${OK}X: y\r\n\r${BODY}`, end: 'open' },
-  { what: 'CR in the status line', octets: `HTTP/1.1 200 O\rK\r\n${LENGTH}`, end: 'open' },
+  { what: 'CR between headers', bytes: `${OK}X: y\r\n\rZ: a\r\n${LENGTH}`, end: 'open' },
+  { what: 'CR in a header', bytes: `${OK}X: y\rZ: a\r\n${LENGTH}`, end: 'open' },
+  { what: 'CR before the headers', bytes: `${OK}\rX: y\r\n${LENGTH}`, end: 'open' },
+  { what: 'CR before the body', bytes: `${OK}X: y\r\n\r${BODY}`, end: 'open' },
+  { what: 'CR in the status line', bytes: `HTTP/1.1 200 O\rK\r\n${LENGTH}`, end: 'open' },
   {
     what: 'a short length that is not reached',
-    octets: `${OK}Content-Length: 8\r\n\r\n${BODY}`,
+    bytes: `${OK}Content-Length: 8\r\n\r\n${BODY}`,
     end: 'closed'
   },
-  { what: 'the same by a reset', octets: `${OK}Content-Length: 8\r\n\r\n${BODY}`, end: 'reset' }
+  { what: 'the same by a reset', bytes: `${OK}Content-Length: 8\r\n\r\n${BODY}`, end: 'reset' }
 ]
 
 /** The headers have been passed on by then; for routes that collect, all of these are a 502. */
 const CUT: Case[] = [
-  { what: 'a reset instead of the end of the connection', octets: `${OK}\r\n${BODY}`, end: 'reset' },
-  { what: 'the same, announced', octets: `${OK}Connection: close\r\n\r\n${BODY}`, end: 'reset' },
-  { what: 'the same, in HTTP/1.0', octets: `${OLD}\r\n${BODY}`, end: 'reset' },
-  { what: 'the same, without a body', octets: `${OLD}\r\n`, end: 'reset' },
+  { what: 'a reset instead of the end of the connection', bytes: `${OK}\r\n${BODY}`, end: 'reset' },
+  { what: 'the same, announced', bytes: `${OK}Connection: close\r\n\r\n${BODY}`, end: 'reset' },
+  { what: 'the same, in HTTP/1.0', bytes: `${OLD}\r\n${BODY}`, end: 'reset' },
+  { what: 'the same, without a body', bytes: `${OLD}\r\n`, end: 'reset' },
   {
     what: 'a length that is not reached',
-    octets: `${OK}Content-Length: 100000\r\n\r\n${BODY}`,
+    bytes: `${OK}Content-Length: 100000\r\n\r\n${BODY}`,
     end: 'closed'
   },
-  { what: 'the same by a reset', octets: `${OK}Content-Length: 100000\r\n\r\n${BODY}`, end: 'reset' },
-  { what: 'a length of HTTP/1.0', octets: `${OLD}Content-Length: 100000\r\n\r\n${BODY}`, end: 'closed' },
-  { what: 'no last chunk', octets: `${OK}${CHUNKS}`, end: 'closed' },
-  { what: 'no last chunk, by a reset', octets: `${OK}${CHUNKS}`, end: 'reset' },
-  { what: 'no last chunk, announced', octets: `${OK}Connection: close\r\n${CHUNKS}`, end: 'closed' },
-  { what: 'a chunk that is cut', octets: `${OK}${CHUNKED}9\r\n${BODY}`, end: 'closed' },
-  { what: 'the trailers that are cut', octets: `${OK}${CHUNKS}|0\r\nX: y\r\n`, end: 'closed' },
-  { what: 'a chunk size that is none', octets: `${OK}${CHUNKS}|zz\r\n`, end: 'open' },
-  { what: 'much, then a reset', octets: `${OK}\r\n${MUCH}`, end: 'reset' }
+  { what: 'the same by a reset', bytes: `${OK}Content-Length: 100000\r\n\r\n${BODY}`, end: 'reset' },
+  { what: 'a length of HTTP/1.0', bytes: `${OLD}Content-Length: 100000\r\n\r\n${BODY}`, end: 'closed' },
+  { what: 'no last chunk', bytes: `${OK}${CHUNKS}`, end: 'closed' },
+  { what: 'no last chunk, by a reset', bytes: `${OK}${CHUNKS}`, end: 'reset' },
+  { what: 'no last chunk, announced', bytes: `${OK}Connection: close\r\n${CHUNKS}`, end: 'closed' },
+  { what: 'a chunk that is cut', bytes: `${OK}${CHUNKED}9\r\n${BODY}`, end: 'closed' },
+  { what: 'the trailers that are cut', bytes: `${OK}${CHUNKS}|0\r\nX: y\r\n`, end: 'closed' },
+  { what: 'an invalid chunk size', bytes: `${OK}${CHUNKS}|zz\r\n`, end: 'open' },
+  { what: 'much, then a reset', bytes: `${OK}\r\n${MUCH}`, end: 'reset' }
 ]
 
 const ROUTES = ['forward', 'mirror', 'transform', 'compose']
@@ -159,11 +159,11 @@ type Ask = (url: string, path: string, seen: () => void) => Promise<Outcome>
 
 const ask10: Ask = async (url, path, seen) => {
   const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
-  let octets = ''
+  let bytes = ''
   let isReset = false
   socket.setEncoding('latin1')
   socket.on('data', (text: string) => {
-    octets += text
+    bytes += text
     seen()
   })
   socket.on('error', () => {
@@ -171,7 +171,7 @@ const ask10: Ask = async (url, path, seen) => {
   })
   socket.write(`GET ${path} HTTP/1.0\r\nHost: g\r\n\r\n`)
   await new Promise(resolve => socket.on('close', resolve))
-  const [head = '', body = ''] = octets.split('\r\n\r\n')
+  const [head = '', body = ''] = bytes.split('\r\n\r\n')
   const length = /content-length: (\d+)/i.exec(head)?.[1]
   return {
     status: Number(head.slice(9, 12)),
@@ -217,7 +217,7 @@ async function start(t: Ending, listen: object) {
   let answered: Promise<void> | undefined
   const service = await startTcpService(t, socket => {
     const one = next
-    // The first request of the case; what comes on other connections, or again, is none of it.
+    // Only the first request belongs to the case: not a repeated one, nor one on another connection.
     next = undefined
     if (one !== undefined) answered = answer(socket, one, hasSeen)
   })
@@ -248,8 +248,8 @@ async function start(t: Ending, listen: object) {
   }
 }
 
-async function answer(socket: Socket, { octets, end }: Case, isSeen: () => boolean): Promise<void> {
-  for (const piece of octets.split('|')) {
+async function answer(socket: Socket, { bytes, end }: Case, isSeen: () => boolean): Promise<void> {
+  for (const piece of bytes.split('|')) {
     await new Promise(resolve => socket.write(piece, 'latin1', resolve))
     // So that each piece is likely to come by itself; nothing depends on it.
     await delay(1)

@@ -9,7 +9,7 @@ import { type Ending, startGateway } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
 import { Client, connectionsOf, startRecorder, until } from './wire.ts'
 
-/** What a client can make the gateway hold, and for how long: attacks that must end by themselves. */
+/** Attacks by which clients make the gateway hold memory or connections. All must end by themselves. */
 const HOST = 'Host: g.example\r\n'
 const LARGE = 8 * 1_048_576
 
@@ -47,7 +47,7 @@ function start(t: Ending, url: string, options: Partial<GatewayDefinition<string
   } as GatewayDefinition<string, string, string>)
 }
 
-t.test('requests that wait behind a slow response are few', async t => {
+t.test('few requests can wait behind a slow response', async t => {
   const service = await startRecorder(t, () => undefined)
   const { url } = await start(t, service.url)
   const get = `GET /all/forward HTTP/1.1\r\n${HOST}\r\n`
@@ -111,7 +111,7 @@ t.test('a connection carries on when the rest has come', async t => {
   client.end()
 })
 
-t.test('a response of the gateway’s own that is not read is left at the deadline', async t => {
+t.test('a response of the gateway’s own that is not read ends at the deadline', async t => {
   const plain = await start(t, 'http://127.0.0.1:1', { deadline: 300 })
   for (const path of ['/all/large', '/all/stream']) {
     const client = new Client(plain.url)
@@ -150,7 +150,7 @@ t.test('a PING does not keep a connection without streams', async t => {
   await until(async () => (await connectionsOf(gateway)) === 0, 'the end of the connection')
 })
 
-t.test('a refused handshake does not keep a connection whose client keeps its side open', async t => {
+t.test('a refused handshake ends the connection, even if the client keeps its side open', async t => {
   const { url, gateway } = await start(t, 'http://127.0.0.1:1')
   const socket = connectTcp({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
   socket.on('error', () => {}).resume()

@@ -17,7 +17,7 @@ t.test('limits do not mix the users of two issuers', async t => {
   t.equal((await partner.ask('/forwarded')).status, 200)
 })
 
-t.test('services are told which issuer a user is of', async t => {
+t.test('services learn the issuer of a user', async t => {
   const { shop, partner } = await startBoth(t)
   for (const { ask, issuer } of [shop, partner]) {
     const { json } = await ask('/forwarded', { 'x-user-issuer': 'https://mine.example' })

@@ -130,7 +130,7 @@ function forgedOf(headers: object): string[] {
 }
 
 t.test(
-  'no pattern passes on what only the gateway may say, nor what changes what a service does',
+  'no kind of route passes on headers of the gateway, or headers that change what a service does',
   async t => {
     const shop = await startShop(t)
     const copies = await startShop(t)

@@ -5,8 +5,9 @@ import t, { type Test } from 'tap'
 import forward from '../../plugins/forward.ts'
 import { type Ending, startGateway, startService, startTcpService } from '../harness.ts'
 import { ca, exchange, read, startSession, tls } from '../http2.ts'
+import { frame, HEADERS, SETTINGS } from './upstream/http2/frames.ts'
 
-/** What an HTTP/2 client may send and gets, where it must not differ from HTTP/1.1. */
+/** Requests over HTTP/2 that must be handled as over HTTP/1.1. */
 function start(t: Ending, url: string) {
   return startGateway(t, {
     listen: { tls, http2: true },
@@ -81,7 +82,7 @@ t.test('GET and HEAD with content are refused, other methods are not', async t =
   t.same(bodies, ['GET ', 'GET ', 'POST x', 'DELETE x', 'OPTIONS x'])
 })
 
-t.test('a GET whose body does not come is left at the deadline', async t => {
+t.test('a GET whose body does not come ends at the deadline', async t => {
   const service = await startService(t, (_request, response) => response.end('ok'))
   const session = await startSession(t, (await start(t, service)).url)
   const stream = session.request({ ':path': '/echo/' }, { endStream: false })
@@ -103,8 +104,8 @@ async function startFrames(t: Test, url: string) {
     t.teardown(() => socket.destroy())
     socket.on('error', () => {})
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-    socket.write(frame(4, 0, 0, Buffer.alloc(0)))
-    socket.write(frame(1, 0x5, 1, fields(pairs)))
+    socket.write(frame(SETTINGS, 0, 0))
+    socket.write(frame(HEADERS, 0x5, 1, fields(pairs)))
     let bytes = Buffer.alloc(0)
     for (;;) {
       const [chunk] = (await once(socket, 'data')) as [Buffer]
@@ -130,16 +131,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length]), bytes])
 }
 
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
-
-t.test('pseudo-headers that HTTP/1.1 could not say are refused', async t => {
+t.test('pseudo-headers that HTTP/1.1 cannot carry are refused', async t => {
   const targets: (string | undefined)[] = []
   const service = await startService(t, (request, response) => {
     targets.push(request.url)

@@ -9,7 +9,9 @@ import { call, startGateway, startService } from '../harness.ts'
 
 type Resolved = Parameters<NonNullable<NameLookupOptions['resolve']>>[2]
 
-/** A system that answers when it is told to: `asked` has what is under way. With 16 threads, of which look-ups get 8. */
+/**
+ * A resolver that answers when the test says so, with 16 threads, of which look-ups get 8. `asked`: running look-ups.
+ */
 function start(t: Ending, isLocal = (_name: string) => false) {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
@@ -46,7 +48,7 @@ function find(lookup: LookupFunction, hostname: string, all = true): Promise<unk
   )
 }
 
-t.test('whoever asks for a name that is being looked up waits for the same look-up', async t => {
+t.test('all callers share one look-up of a name', async t => {
   const { asked, answer, find } = start(t)
   const all = Array.from({ length: 50 }, () => find('orders.test'))
   t.same(asked(), ['orders.test'])
@@ -58,7 +60,7 @@ t.test('whoever asks for a name that is being looked up waits for the same look-
   t.equal(await again, 'ENOTFOUND')
 })
 
-t.test('names that nobody answers for leave room for others', async t => {
+t.test('names without an answer leave threads for others', async t => {
   const { asked, answer, find } = start(t, name => name === 'in-hosts.test')
   const known = find('known.test')
   answer('known.test', null, '10.0.0.1')
@@ -80,7 +82,7 @@ t.test('names that nobody answers for leave room for others', async t => {
   t.same(asked().at(-1), 'silent-6.test', 'the next one gets its turn')
 })
 
-t.test('a name that was known stands for the same while nobody answers', async t => {
+t.test('a known name keeps its addresses while no server answers', async t => {
   const { asked, answer, find } = start(t)
   const first = find('orders.test')
   answer('orders.test', null, '10.0.0.1')

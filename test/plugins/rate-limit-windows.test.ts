@@ -261,7 +261,7 @@ for (const algorithm of ALGORITHMS) {
       const refused = await redis.check(before, 'ada', tier)
       t.notOk(isAllowed(refused))
       const reset = refused[0]?.reset as number
-      // Of a counter one of two has to slide out of the next window.
+      // With a counter, one of the two requests has to slide out of the next window.
       t.ok(reset <= (algorithm === 'sliding-log' ? hour : hour * 1.5), `${reset} ms`)
       t.notOk(isAllowed(await redis.check(before + reset - 1, 'ada', tier)))
       t.ok(isAllowed(await redis.check(before + reset, 'ada', tier)))

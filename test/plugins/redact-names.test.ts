@@ -1,7 +1,7 @@
 import t from 'tap'
 import { isSecretName } from '../../plugins/redact/names.ts'
 
-t.test('names of secrets are told in every spelling', t => {
+t.test('names of secrets are recognized in every spelling', t => {
   for (const name of words(`
     authorization x-auth basic_auth proxyAuth oauth auth apikey api_key API-KEY apiKeys subscription-key subscriptionkey
     masterkey hmackey encryption.key X-Key key signing_keys passkey jwt idJwt x_jwt_assertion assertion client_assertion
@@ -14,7 +14,7 @@ t.test('names of secrets are told in every spelling', t => {
   t.end()
 })
 
-t.test('names that only look alike are none', t => {
+t.test('names that only look similar are not secrets', t => {
   for (const name of words(`
     monkey monkeys author authors keyboard compass accordion turkey donkey hockey jockey whiskey authority authored
     passenger bypass passes passed compassion trespass pinterest spinning shipping opinion countryCode zip_code statusCode

@@ -154,7 +154,7 @@ t.test('what a request logs has no path parameter of a secret’s name', async t
   t.match(log, '"url":"/reset/[redacted]/2?page=1"')
 })
 
-t.test('what is no secret stays as it was', t => {
+t.test('text without secrets is unchanged', t => {
   const redactor = createRedactor({ names: [], paths: [] })
   for (const [type, text] of [
     [

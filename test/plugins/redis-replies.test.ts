@@ -4,7 +4,7 @@ import { allowing, isScript, startFakeRedis } from '../fake-redis.ts'
 import { call, startGateway } from '../harness.ts'
 import { until } from '../until.ts'
 
-/** What a server at `redis.url` can answer, other than what was asked for. */
+/** Replies of a server at `redis.url` that are not decisions. */
 
 const ERRORS = [
   'READONLY You can not write against a read only replica.',
@@ -78,7 +78,7 @@ const NONSENSE = [
 ]
 
 for (const [kind, replies] of Object.entries({ ERRORS, SHAPES, NONSENSE })) {
-  t.test(`a reply that is no decision is as none at all: ${kind.toLowerCase()}`, async t => {
+  t.test(`a reply that is not a decision counts as no reply: ${kind.toLowerCase()}`, async t => {
     const attempt = async (reply: string) => {
       let isWell = false
       const redis = await startFakeRedis(t, words => (isScript(words) && !isWell ? reply : undefined))
@@ -103,7 +103,7 @@ for (const [kind, replies] of Object.entries({ ERRORS, SHAPES, NONSENSE })) {
   })
 }
 
-t.test('a reply without end is not collected', async t => {
+t.test('an endless reply is not buffered', async t => {
   const redis = await startFakeRedis(t, words =>
     isScript(words) ? Buffer.concat([Buffer.from('$536870912\r\n'), Buffer.alloc(24_000_000)]) : undefined
   )
@@ -116,7 +116,7 @@ t.test('a reply without end is not collected', async t => {
   await until(() => isClosed)
 })
 
-t.test('replies that nobody asked for harm nobody', async t => {
+t.test('replies that were not requested do no harm', async t => {
   const redis = await startFakeRedis(t, words =>
     isScript(words) ? `${allowing(words)}+OK\r\n:1\r\n` : undefined
   )

@@ -55,7 +55,7 @@ async function start(t: Ending, options: object) {
   return url
 }
 
-/** Paths, and what is said of HSTS there over https. */
+/** Paths, and their Strict-Transport-Security over https. */
 const PATHS: [path: string, hsts: string | undefined][] = [
   ['/secure/', 'max-age=31536000'],
   ['/secure/transformed', 'max-age=31536000'],
@@ -81,7 +81,7 @@ t.test('a scope says what browsers may do with its answers, problems included', 
   t.equal((await call(`${url}/none/`)).headers.get('x-content-type-options'), null)
 })
 
-t.test('Strict-Transport-Security is sent to clients that came by https alone (RFC 6797, 7.2)', async t => {
+t.test('Strict-Transport-Security is sent only to clients that came by https (RFC 6797, 7.2)', async t => {
   const trusting = await start(t, { trustProxy: ['127.0.0.1'] })
   const trustless = await start(t, {})
   const session = await startSession(t, await start(t, { listen: { tls, http2: true } }))

@@ -19,7 +19,7 @@ t.test("a service's own 401 behind a transformation or composition is 502", asyn
   t.strictSame([status, json], [200, { missing: ['part'] }])
 })
 
-t.test('a route passes the 401 on with every challenge, if it says so', async t => {
+t.test('with passUnauthorized a route passes on the 401 with all of its challenges', async t => {
   const { ask, answer } = await start(t)
   answer(401, { 'www-authenticate': ['Basic realm="inner"', 'Bearer'] })
   for (const route of ['/transformed/passed', '/composed/passed']) {
@@ -36,7 +36,7 @@ t.test('a route passes the 401 on with every challenge, if it says so', async t 
     t.equal((await ask(route)).status, 502, '407')
 })
 
-t.test('other refusals of a service stay what they are', async t => {
+t.test('other error responses of a service keep their status', async t => {
   const { ask, answer } = await start(t)
   for (const status of [400, 403, 404, 409, 429, 503]) {
     answer(status, {})

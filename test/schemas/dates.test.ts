@@ -18,7 +18,7 @@ t.test('an instant is given in UTC, to the last digit', async t => {
   for (const [value, utc] of instants) t.equal(toUtc(value), utc, String(value))
 })
 
-t.test('what could be read in several ways is no instant', async t => {
+t.test('an ambiguous date is not an instant', async t => {
   const none = [
     '2026-11-24T10:00:00',
     '2026-11-24',

@@ -11,7 +11,7 @@ function faultsOf(definition: object): Record<string, string> {
   }
 }
 
-t.test('unknown members are told with the nearest one, at any depth', async t => {
+t.test('unknown members are reported with the nearest one, at any depth', async t => {
   t.match(
     faultsOf({
       lisen: {},
@@ -32,7 +32,7 @@ t.test('unknown members are told with the nearest one, at any depth', async t =>
   )
 })
 
-t.test('so are values, and names that are defined elsewhere', async t => {
+t.test('unknown values, and names that are not defined, are reported with the nearest one too', async t => {
   t.match(
     faultsOf({
       log: { level: 'wran' },
@@ -55,7 +55,7 @@ t.test('so are values, and names that are defined elsewhere', async t => {
   )
 })
 
-t.test('what is not nearly a name is not guessed', async t => {
+t.test('a name that is not near to a known one gets no suggestion', async t => {
   for (const name of ['', 'xyz', 'x'.repeat(100_000), 7, undefined, null])
     t.equal(didYouMean(name, ['host', 'port']), '')
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import * as shop from '../../fastify.config.ts'
 import { ConfigError, resolveConfig } from '../../gateway.ts'
 
-/** What `redis.url` may be, and that a fault says what is wrong without the password. */
+/** Values of `redis.url`. Faults never contain the password. */
 
 const PASSWORD = 'pass-word-123'
 
@@ -40,12 +40,12 @@ const FAULTS: [string, RegExp][] = [
   ['6379', /begins with redis:/]
 ]
 
-t.test('a URL of Redis that means something is taken', t => {
+t.test('a valid Redis URL is accepted', t => {
   for (const url of GOOD) t.strictSame(faultsOf(url), { config: [], environment: [] }, url)
   t.end()
 })
 
-t.test('a URL of Redis that means nothing is a fault of the config, and is not repeated', t => {
+t.test('an invalid Redis URL is a fault of the config, and is not repeated', t => {
   for (const [url, expected] of FAULTS) {
     const { config, environment } = faultsOf(url)
     t.match(config, [{ path: '/redis/url', message: expected }], url)

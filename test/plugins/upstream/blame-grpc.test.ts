@@ -9,7 +9,7 @@ import { type Ending, startGateway } from '../../harness.ts'
 import { read, startSession, tls } from '../../http2.ts'
 import { until } from './service.ts'
 
-/** gRPC: whose fault a missed deadline is. */
+/** Whether a missed deadline of a gRPC call is the service's fault. */
 
 const DEADLINE = 400
 /** An empty one. */
@@ -78,7 +78,7 @@ for (const timeout of ['5m', '100000u', '300m'])
     t.match(state().breaker, blameless)
   })
 
-t.test('nor is a service at fault that says itself that the deadline has passed', async t => {
+t.test('a service that reports the missed deadline of the client itself is not at fault', async t => {
   const { state, ask } = await start(t, stream =>
     setTimeout(() => stream.respond({ ...HEAD, 'grpc-status': '4' }, { endStream: true }), 280)
   )
@@ -87,7 +87,7 @@ t.test('nor is a service at fault that says itself that the deadline has passed'
   t.match(state().breaker, blameless)
 })
 
-t.test('one that says so without being told of a deadline is', async t => {
+t.test('a service that reports a missed deadline without one being over is at fault', async t => {
   const { state, ask } = await start(t, stream =>
     stream.respond({ ...HEAD, 'grpc-status': '4' }, { endStream: true })
   )
@@ -98,14 +98,14 @@ t.test('one that says so without being told of a deadline is', async t => {
   t.match(other.state().breaker, { state: 'open', failures: 1 })
 })
 
-t.test('one that had all of the time is', async t => {
+t.test('a service that had all of the time is at fault', async t => {
   const { state, ask } = await start(t, hang)
   await read(ask('1H').end(MESSAGE))
   await until(() => state().calls.running === 0)
   t.match(state().breaker, { state: 'open', failures: 1 })
 })
 
-t.test('one whose client sends its messages late is not', async t => {
+t.test('a service whose client sends messages late is not at fault', async t => {
   const { state, ask } = await start(t, hang)
   const stream = ask()
   const answer = read(stream)

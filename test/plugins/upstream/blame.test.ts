@@ -12,8 +12,8 @@ import { exchange, read, startSession, tls } from '../../http2.ts'
 import { until } from './service.ts'
 
 /**
- * Whose fault a missed deadline is: the service's, if it had half of the time. Each waits for most of a deadline; where the
- * machine is slow, all of it goes by, and what is asserted holds too.
+ * A missed deadline is the service's fault if it had half of the time. Each test waits for most of a deadline; on a
+ * slow machine all of it passes, and the assertions still hold.
  */
 
 const DEADLINE = 400
@@ -111,7 +111,7 @@ for (const [path, headers] of [
   )
 
 for (const path of ['/things', '/transformed'])
-  t.test(`so does one over HTTP/2: ${path}`, async t => {
+  t.test(`a body that comes late over HTTP/2 leaves the service little time: ${path}`, async t => {
     const { url, state } = await start(t, hang, {}, { listen: { tls, http2: true } })
     const session = await startSession(t, url)
     const stream = session.request({
@@ -139,7 +139,7 @@ t.test('a slow upload does not make the service slow', async t => {
   t.match(state().breaker, { state: 'closed', slow: 0 })
 })
 
-t.test('nor is a service at fault whose request was held up in the gateway', async t => {
+t.test('a service whose request was held up in the gateway is not at fault', async t => {
   const { url, state } = await start(t, hang)
   t.equal((await call(`${url}/held`)).status, 504)
   t.match(state().breaker, blameless)
@@ -150,7 +150,7 @@ for (const [where, options] of Object.entries({
   'a pool of connections': { connections: 1, concurrency: { max: 9 } },
   'a pool, and timed': { connections: 1, concurrency: { max: 9 }, timeout: MOST / 2 }
 }))
-  t.test(`nor one whose call waited in ${where}`, async t => {
+  t.test(`a service whose call waited in ${where} is not at fault`, async t => {
     const responses: ServerResponse[] = []
     const { url, state } = await start(
       t,

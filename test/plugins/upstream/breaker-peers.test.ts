@@ -93,7 +93,7 @@ t.test('a success in one worker ends the run of all', async t => {
   t.equal(other.state, 'closed')
 })
 
-t.test('results count in the order in which they ended, however late they are heard of', async t => {
+t.test('results count in the order in which they ended, however late they arrive', async t => {
   const { clock, start, hold, release } = startWorkers(t)
   const [one, other] = [start(), start()]
   hold()
@@ -102,7 +102,7 @@ t.test('results count in the order in which they ended, however late they are he
     end(one, 'failure')
   }
   clock.turn(1)
-  // Of whose failures nothing is known here yet.
+  // This worker has not heard of the failures yet.
   end(other, 'success')
   clock.turn(1)
   end(one, 'failure')

@@ -27,7 +27,7 @@ const KINDS: [what: string, headers: OutgoingHttpHeaders, body: string][] = [
   ['a short body that is late', { 'content-type': 'application/json', 'content-length': 7 }, '{"a":1}']
 ]
 
-t.test('headers are passed on when they come, whatever they announce', async t => {
+t.test('headers are passed on when they arrive, whatever body they announce', async t => {
   let next: (typeof KINDS)[0]
   let pending: ServerResponse | undefined
   const service = await startService(t, (_request, response) => {

@@ -29,7 +29,7 @@ async function routes(app: FastifyInstance): Promise<void> {
   app.websocket({ url: '/ws', upstream, prefix: '' })
 }
 
-/** What the service does with what may be a trial without end. */
+/** Responses that may never end, and so may be endless trials. */
 const trials: Record<string, (response: ServerResponse) => void> = {
   '/endless': response => void response.writeHead(200).write('beginning'),
   '/events': response => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders(),

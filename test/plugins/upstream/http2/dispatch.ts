@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { createPool, targetOf } from '../../../../plugins/upstream/pool.ts'
 import type { Ending } from '../../../harness.ts'
 
-/** What a call came to, as its dispatch handler was told. */
+/** The result of a call, as its dispatch handler got it. */
 export interface Told {
   status: number
   headers: Record<string, unknown>
@@ -95,7 +95,7 @@ export function dispatch(
   return call
 }
 
-/** Of `size` bytes, in chunks, which counts what has been read of it. */
+/** Returns a body of `size` bytes that counts what has been read of it. */
 export function countedBody(size: number): Readable & { given: number } {
   const chunk = Buffer.alloc(16_384)
   const body = Object.assign(

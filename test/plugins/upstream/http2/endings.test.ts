@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { connect, constants } from 'node:http2'
+import { request } from 'node:https'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { type Ending, startGateway } from '../../../harness.ts'
 import { ca, tls } from '../../../http2.ts'
@@ -12,7 +14,7 @@ import { data, goAway, headers, reset, startFrameService } from './frames.ts'
 const OK = { ':status': '200', 'content-type': 'text/plain' }
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants
 
-/** What a service does after it has sent the headers and `part` of a body. */
+/** Ways in which a service breaks off after the headers and `part` of a body. */
 const cuts: Record<string, (stream: number, socket: Socket) => void> = {
   'RST_STREAM with NO_ERROR': (stream, socket) => socket.write(reset(stream, NGHTTP2_NO_ERROR)),
   'RST_STREAM with CANCEL': (stream, socket) => socket.write(reset(stream, NGHTTP2_CANCEL)),
@@ -56,8 +58,7 @@ for (const [ending, cut] of Object.entries(cuts)) {
     })
 }
 
-async function wholeOverHttp1(url: string): Promise<boolean> {
-  const { request } = await import('node:https')
+function wholeOverHttp1(url: string): Promise<boolean> {
   return new Promise(resolve => {
     request(
       `${url.replace('127.0.0.1', 'localhost')}/orders`,
@@ -108,8 +109,7 @@ t.test('a response that was complete stays so, whatever follows it', async t => 
         socket.write(Buffer.concat([headers(stream, OK), ...end, ...(last ? [last] : [])]))
         if (last === undefined) socket.end()
       })
-      // The request is not at its end.
-      const { Readable } = await import('node:stream')
+      // The request has not ended.
       const body = new Readable({ read() {} })
       const call = dispatch(startPool(t, url), { method: 'POST', body })
       call.controller?.pause()

@@ -71,7 +71,7 @@ export function goAway(lastStream: number, code = 0): Buffer {
   return frame(GOAWAY, 0, 0, Buffer.concat([uint32(lastStream), uint32(code)]))
 }
 
-/** Of one setting, or none. */
+/** A SETTINGS frame with one setting, or none. */
 export function settings(id?: number, value = 0): Buffer {
   const payload = Buffer.alloc(id === undefined ? 0 : 6)
   if (id !== undefined) {
