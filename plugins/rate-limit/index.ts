@@ -10,12 +10,13 @@ import { describeRoutes } from '../described.ts'
 import { hasDefaultTier, type User, withTier } from '../jwt/user.ts'
 import type { ProblemError } from '../problem.ts'
 import { createLeasedLimiter } from './lease.ts'
-import { createTier, type Decision, type Limiter, shareOf, type Tier } from './limiter.ts'
+import { createTier, type Decision, isAllowed, type Limiter, shareOf, type Tier } from './limiter.ts'
 import { createMemoryLimiter } from './memory.ts'
 import { createRedisLimiter } from './redis.ts'
 import type { RemoteState } from './remote.ts'
 import { type Channel, createSharedLimiter } from './shared.ts'
-import { createStandby, type Standby } from './standby.ts'
+import { createStandby } from './standby.ts'
+import { type Admission, createStore } from './store.ts'
 
 /**
  * Rate limits by tier. `tiers` makes the tiers of the config known, and registers @fastify/rate-limit, once, with a
@@ -67,15 +68,6 @@ const LimitsUnavailable = createError(
 export interface LimitStore {
   kind: 'redis' | 'supervisor' | 'memory'
   state(): RemoteState
-}
-
-/** Goes through @fastify/rate-limit as its key, so that its store can answer for several limits, not just one number. */
-interface Admission {
-  key: string
-  tier: Tier
-  decision: Decision | undefined
-  /** How the request was decided while the limit could not be checked. */
-  without?: 'open' | 'closed' | 'local' | undefined
 }
 
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
@@ -218,38 +210,6 @@ function describe({ tier, decision }: Admission, reply: FastifyReply): void {
 function append(reply: FastifyReply, header: string, value: string): void {
   const before = reply.getHeader(header)
   reply.header(header, before === undefined ? value : `${before}, ${value}`)
-}
-
-/** @fastify/rate-limit wants a constructor, and makes a child for each set of options; all of them are this one. */
-function createStore(limiter: Limiter, standby: Standby) {
-  return class Store {
-    child({ routeInfo }: { routeInfo: { url?: string } }): this {
-      if (routeInfo.url === undefined) return this
-      throw new Error(`${routeInfo.url} has a rateLimit in its config: limits are tiers here, set by scope`)
-    }
-
-    incr(
-      admission: Admission,
-      callback: (error: Error | null, result: { current: number; ttl: number }) => void
-    ): void {
-      const answer = (decision: Decision | undefined, isAllowed: boolean) => {
-        admission.decision = decision
-        callback(null, { current: isAllowed ? 0 : 2, ttl: 0 })
-      }
-      limiter.check(admission.key, admission.tier, 1, (error, decision) => {
-        if (error === null) return answer(decision, isAllowed(decision as Decision))
-        const { key, tier } = admission
-        admission.without = tier.redisAway
-        if (tier.redisAway !== 'local') return answer(undefined, tier.redisAway === 'open')
-        admission.tier = standby.shareOf(tier)
-        standby.check(key, tier, 1, (_error, decision) => answer(decision, isAllowed(decision as Decision)))
-      })
-    }
-  }
-}
-
-function isAllowed(decision: Decision): boolean {
-  return decision.every(state => state.allowed)
 }
 
 function quotaExceeded(tier: Tier, decision: Decision): ProblemError {

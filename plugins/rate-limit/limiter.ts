@@ -65,6 +65,11 @@ export function shareOf(tier: TierOptions, gateways: number): TierOptions {
   }
 }
 
+/** Returns true if all limits allow the request. */
+export function isAllowed(decision: Decision): boolean {
+  return decision.every(({ allowed }) => allowed)
+}
+
 /**
  * Reads a decision that has come as numbers: allowed (1 or 0), remaining and reset of each limit in turn.
  * @throws if it is anything else: a proxy, another server or a broken script must not decide.

@@ -1,4 +1,4 @@
-import type { Decision, Limit, Limiter, LimitState, Tier } from './limiter.ts'
+import { type Decision, isAllowed, type Limit, type Limiter, type LimitState, type Tier } from './limiter.ts'
 import { Slots } from './slots.ts'
 
 export interface MemoryLimiter extends Limiter {
@@ -51,7 +51,7 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
               Math.floor(time)
             )
       )
-      if (decision.every(state => state.allowed)) commit(slot, limits, cost, time)
+      if (isAllowed(decision)) commit(slot, limits, cost, time)
       else for (const state of decision) if (state.allowed) state.remaining += cost
       callback(null, decision)
     },

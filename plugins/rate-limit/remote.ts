@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { redisReason } from '../redis-reason.ts'
-import type { Decision, Limiter, Tier } from './limiter.ts'
+import { type Decision, isAllowed, type Limiter, type Tier } from './limiter.ts'
 import type { Standby } from './standby.ts'
 
 /**
@@ -34,8 +34,7 @@ export function createRemoteLimiter(
       }
       // A Redis that hangs runs the commands that it was sent once it continues: a late reply has been counted.
       const settleLate: Answer = (error, decision) => {
-        if (error === null && decision?.every(({ allowed }) => allowed))
-          local?.standby.isCounted(key, tier, cost)
+        if (error === null && decision && isAllowed(decision)) local?.standby.isCounted(key, tier, cost)
       }
       inTime(done => ask(key, tier, cost, done), settle, settleLate)
     },

@@ -1,4 +1,4 @@
-import type { Decision, Limiter, Tier } from './limiter.ts'
+import { type Decision, isAllowed, type Limiter, type Tier } from './limiter.ts'
 import type { MemoryLimiter } from './memory.ts'
 
 /**
@@ -52,14 +52,14 @@ export function createStandby({
     shareOf,
     check(key, tier, cost, callback) {
       memory.check(key, shareOf(tier), cost, (error, decision) => {
-        if (decision?.every(({ allowed }) => allowed)) use(key, tier, cost)
+        if (decision && isAllowed(decision)) use(key, tier, cost)
         callback(error, decision)
       })
     },
     remember(key, tier, cost, decision) {
       if (tier.redisAway !== 'local') return
       // A refused batch does not tell how much is left.
-      if (cost > 1 && !decision.every(({ allowed }) => allowed)) return
+      if (cost > 1 && !isAllowed(decision)) return
       const share = shareOf(tier)
       const used = decision.map(({ remaining }, i) =>
         Math.max(0, limitOf(share, i) - Math.ceil(remaining / sharers))
