@@ -5,6 +5,8 @@ import { call, closedPort, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
 import { configOf, startServer } from './rig.ts'
 
+/** Milliseconds: npx itself takes seconds on a busy machine. */
+const START = 60_000
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const)
@@ -15,8 +17,9 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const)
       env: environmentOf({ PORT: port, ADMIN_PORT: adminPort, WORKERS: '1', LOG_LEVEL: 'silent' }),
       stdio: 'ignore'
     })
+    t.teardown(() => npx.kill('SIGKILL'))
     const cluster = () => call(`http://127.0.0.1:${adminPort}/cluster`).catch(() => undefined)
-    await until(async () => (await cluster())?.status === 200)
+    await until(async () => (await cluster())?.status === 200, START)
     const pid = (await cluster())?.json.pid
     t.teardown(() => {
       try {

@@ -231,7 +231,7 @@ t.test('a client that does not read answers that are given whole is left at the 
   client.write(GET.repeat(1_000))
   // Before the first response there may be no connection yet.
   await until(() => begun > 0, 'the first response')
-  t.equal(await connectionsOf(gateway), 1)
   await until(async () => (await connectionsOf(gateway)) === 0, 'the end of the connection')
+  t.ok(begun < 1_000, 'the client was left before it had all of them')
   client.end()
 })
