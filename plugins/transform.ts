@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
-import { hasBody } from './exchange.ts'
 import { toComposedHeaders } from './headers.ts'
 import { sendJson } from './json/send.ts'
 import type { ProblemError } from './problem.ts'
@@ -100,9 +99,6 @@ async function transform(fastify: FastifyInstance) {
 
     this.route({
       ...options,
-      ...(route.method !== 'GET' && {
-        preParsing: [ignoreTypeOfNothing, ...[options.preParsing ?? []].flat()]
-      }),
       config: { ...options.config, calls: [{ pattern: 'transform', upstream: name }] },
       schema,
       handler(request, reply) {
@@ -142,24 +138,6 @@ async function transform(fastify: FastifyInstance) {
     })
     return this
   } as never)
-}
-
-/** A content type without content means nothing: some clients send one with every request. */
-function ignoreTypeOfNothing(
-  { raw }: FastifyRequest,
-  _reply: FastifyReply,
-  payload: unknown,
-  done: (error: null, payload: never) => void
-): void {
-  if (raw.headers['content-type'] !== undefined && isEmpty(raw)) delete raw.headers['content-type']
-  done(null, payload as never)
-}
-
-/** True if the headers say that no body follows; over HTTP/2 by END_STREAM (RFC 9113, 8.1). */
-function isEmpty(raw: FastifyRequest['raw']): boolean {
-  const { stream } = raw as { stream?: { endAfterHeaders: boolean } }
-  if (stream !== undefined) return stream.endAfterHeaders
-  return !hasBody(raw)
 }
 
 function fail(error: Error, toError: AnyRoute['toError'], reply: FastifyReply): void {

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { hasBody } from '../exchange.ts'
 import type { ProblemError } from '../problem.ts'
 import { isUnicode, withoutByteOrderMark } from '../upstream/content.ts'
 import { eachInexact, isTooDeep, quoteInexact } from './exact.ts'
@@ -43,9 +44,34 @@ async function jsonBody(fastify: FastifyInstance) {
     })
     done(failure ?? inexactNumbers(text, value), value)
   })
+  fastify.addHook('onRoute', route => {
+    const hasBodies = [route.method].flat().some(method => method !== 'GET' && method !== 'HEAD')
+    // Forwarding takes every type, and passes it on.
+    const isForwarded = route.config?.calls?.some(({ pattern }) => pattern === 'forward')
+    if (!hasBodies || isForwarded) return
+    route.preParsing = [ignoreTypeOfNothing, ...[route.preParsing ?? []].flat()]
+  })
 }
 
 export default fp(jsonBody, { name: 'sluice-json-body', fastify: '5.x' })
+
+/** Some clients send a content type with every request. Without content, Fastify would refuse an unknown one. */
+function ignoreTypeOfNothing(
+  { raw }: FastifyRequest,
+  _reply: FastifyReply,
+  payload: unknown,
+  done: (error: null, payload: never) => void
+): void {
+  if (raw.headers['content-type'] !== undefined && isEmpty(raw)) delete raw.headers['content-type']
+  done(null, payload as never)
+}
+
+/** True if the headers say that no body follows; over HTTP/2 by END_STREAM (RFC 9113, 8.1). */
+function isEmpty(raw: FastifyRequest['raw']): boolean {
+  const { stream } = raw as { stream?: { endAfterHeaders: boolean } }
+  if (stream !== undefined) return stream.endAfterHeaders
+  return !hasBody(raw)
+}
 
 function faultOf({ headers }: FastifyRequest, body: Buffer): ProblemError | undefined {
   const coding = headers['content-encoding']?.trim().toLowerCase()

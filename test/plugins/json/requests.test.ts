@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
 import { createAdminApp } from '../../../admin.ts'
+import forward from '../../../plugins/forward.ts'
 import transform from '../../../plugins/transform.ts'
 import { path } from '../../../plugins/upstream/wire.ts'
 import { call, type Ending, startGateway, startService } from '../../harness.ts'
@@ -25,6 +26,7 @@ async function start(t: Ending, listen = {}) {
   const routes = async (app: FastifyInstance) => {
     await app.register(transform)
     for (const method of METHODS) {
+      app.route({ method, url: '/own', handler: async ({ body }) => ({ hasBody: body !== undefined }) })
       const toUpstream = ({ body }: { body: unknown }) => ({ method, path: '/', body })
       app.transform({ ...shared, method, url: '/any', toUpstream: toUpstream as never })
       const body = Type.Object({ id: Type.Integer(), price: Type.Optional(Type.Number()) })
@@ -64,6 +66,24 @@ async function start(t: Ending, listen = {}) {
   })
   return { url: `${url}/x`, origin: url, seen }
 }
+
+t.test('a forwarded request keeps its content type, also without content', async t => {
+  const service = await startService(t, ({ headers }, response) => {
+    response
+      .setHeader('content-type', 'application/json')
+      .end(JSON.stringify({ type: headers['content-type'] }))
+  })
+  const routes = async (app: FastifyInstance) => {
+    await app.register(forward)
+    app.forward({ method: 'POST', url: '/', upstream: 'things' as never, prefix: '' })
+  }
+  const { url } = await startGateway(t, {
+    upstreams: { things: { url: service } },
+    scopes: { x: { prefix: '/x', routes } }
+  })
+  const answer = await call(`${url}/x`, { method: 'POST', headers: { 'content-type': 'text/plain' } })
+  t.same(answer.json, { type: 'text/plain' })
+})
 
 const post = (body: string | Uint8Array, type = 'application/json', headers = {}) => ({
   method: 'POST',
@@ -151,12 +171,14 @@ t.test('a compressed body is 415', async t => {
 t.test('a content type without content is no body', async t => {
   const { url, seen } = await start(t)
   for (const method of METHODS)
-    for (const type of ['application/json', 'application/vnd.api+json', 'text/plain'])
+    for (const type of ['application/json', 'application/vnd.api+json', 'text/plain', ''])
       for (const framing of FRAMINGS) {
-        if (type === 'text/plain' && 'transfer-encoding' in framing) continue
+        if (!type.endsWith('json') && 'transfer-encoding' in framing) continue
         const what = `${method} ${type} ${JSON.stringify(framing)}`
         t.equal(await statusOf(`${url}/any`, method, { 'content-type': type, ...framing }), 200, what)
         t.equal(seen.at(-1)?.body, '', what)
+        const own = await statusOf(`${url}/own`, method, { 'content-type': type, ...framing })
+        t.equal(own, 200, `${what}: an own handler`)
         const typed = await statusOf(`${url}/typed`, method, { 'content-type': type, ...framing })
         t.equal(typed, 400, `${what}: where the route needs one`)
       }
