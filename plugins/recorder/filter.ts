@@ -1,5 +1,6 @@
 import createError from '@fastify/error'
 import Type, { type Static } from 'typebox'
+import { toDayOrUtc } from '../../schemas/dates.ts'
 import { withDefault } from '../../schemas/defaults.ts'
 import type { Recorded } from './record.ts'
 
@@ -55,5 +56,5 @@ function hasStatus({ status, cut }: Recorded, wanted: string): boolean {
 /** Returns epoch milliseconds, or NaN for text that is not a time. */
 export function timeOf(since: string): number {
   if (/^\d+$/.test(since)) return Number(since)
-  return /^\d{4}-\d\d-\d\d/.test(since) ? Date.parse(since) : Number.NaN
+  return Date.parse(toDayOrUtc(since) ?? '')
 }

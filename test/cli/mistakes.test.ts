@@ -33,6 +33,8 @@ t.test('a filter that no exchange can pass is wrong usage, also without a gatewa
   for (const [option, value] of [
     ['since', 'yesterday'],
     ['since', '2026-13-45'],
+    ['since', '2026-11-31T00:00:00Z'],
+    ['since', '2026-11-30T10:00:00'],
     ['since', '1'.repeat(40)],
     ['status', '6xx'],
     ['min-duration', 'long'],
