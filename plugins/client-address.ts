@@ -1,4 +1,5 @@
 import { isIP, SocketAddress } from 'node:net'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
@@ -36,6 +37,14 @@ export const NO_ADDRESS = 'unknown'
  */
 export function clientAddress({ ip }: FastifyRequest): string | undefined {
   return ip === undefined ? undefined : toAddress(ip)
+}
+
+/**
+ * Returns the client's address as it is counted: one of IPv6 by its /64, which one client may have all of, and `unknown`
+ * for all clients without an address.
+ */
+export function clientNetwork(request: FastifyRequest): string {
+  return normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64)
 }
 
 /** `[2001:db8::1]`, `[2001:db8::1]:443` and `192.0.2.1:443`. */

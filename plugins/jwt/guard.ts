@@ -1,10 +1,9 @@
 import { hash } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
-import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { LruMap } from 'toad-cache'
 import type { IssuerOptions } from '../../schemas/jwt.ts'
-import { clientAddress, NO_ADDRESS } from '../client-address.ts'
+import { clientNetwork } from '../client-address.ts'
 import type { ProblemError } from '../problem.ts'
 import { ALGORITHMS, type createJwks, type Key, unavailable } from './jwks.ts'
 import { expired, invalid, missing, TokenInvalid } from './refusals.ts'
@@ -97,7 +96,7 @@ export async function createGuard(
       const key = await jwks.find(kid, alg, {
         tried: trial.keys,
         ...(isPlausible && {
-          from: normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64),
+          from: clientNetwork(request),
           since: trial.since
         })
       })

@@ -1,9 +1,8 @@
-import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Routes } from '../../schemas/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../../schemas/version.ts'
-import { clientAddress, NO_ADDRESS } from '../client-address.ts'
+import { clientNetwork } from '../client-address.ts'
 import { consumerOf } from '../consumer.ts'
 import { addVary } from '../cors.ts'
 import { CONFLICT, createChoice, type ReadChoice, refusal, UNKNOWN } from './choice.ts'
@@ -211,7 +210,7 @@ export const useVersion = fp(
     const { usage, lifecycle } = served
     fastify.addHook('onRequest', (request, _reply, done) => {
       const time = now()
-      usage.count(consumerOf(request) ?? normalizeIP(clientAddress(request) ?? NO_ADDRESS, 64), time)
+      usage.count(consumerOf(request) ?? clientNetwork(request), time)
       done(lifecycle.ends ? lifecycle.refusalAt(time) : undefined)
     })
   },

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import createError from '@fastify/error'
-import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
+import { clientNetwork } from '../client-address.ts'
 import { endGently } from '../client-error.ts'
 import { consumerOf } from '../consumer.ts'
 import { evenly } from '../drain.ts'
@@ -246,12 +246,10 @@ function accept(reply: FastifyReply, headers: Headers, client: Duplex): void {
   reply.raw.end()
 }
 
-/** Whose connection it is. As limits count addresses: one of IPv6 has all of its /64. */
+/** Returns the key under which the connection is counted. */
 function holderOf(request: FastifyRequest): string {
   const consumer = consumerOf(request)
-  if (consumer !== undefined) return `consumer:${consumer}`
-  const ip = request.ip ?? ''
-  return `address:${ip.includes(':') ? normalizeIP(ip, 64) : ip}`
+  return consumer === undefined ? `address:${clientNetwork(request)}` : `consumer:${consumer}`
 }
 
 function tooMany(status = 503): ProblemError {
