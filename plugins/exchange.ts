@@ -188,7 +188,7 @@ export class Exchange extends Due {
 
   /** True once the answer has been handed to the system to the last byte. */
   get isWhole(): boolean {
-    // In Node 22 also a response has finished that was given when its client had gone.
+    // Node 22 also finishes a response that was sent after its client had gone.
     return this.reply.raw.writableFinished && !(this.reason instanceof ClientGone)
   }
 

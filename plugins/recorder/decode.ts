@@ -22,16 +22,16 @@ const TEXT =
 /** Types whose bytes hold no names, and so no secrets. */
 const MEDIA = /^(image|audio|video|font)\//i
 /**
- * Bytes that a body may grow to when it is unpacked: some, and in proportion to what was kept, or 14 bytes from anybody
- * would be 4 MiB for who looks.
+ * Bytes to which a body may grow when it is unpacked: `LEAST_UNPACKED` plus `GROWTH` times its kept bytes. Otherwise a
+ * client could have 14 bytes shown as 4 MiB.
  */
 const LEAST_UNPACKED = 65_536
 const MOST_UNPACKED = 4_194_304
 const GROWTH = 16
-/** Bytes of all bodies that are shown at once. */
+/** Bytes of all bodies in one response. */
 export const MAX_SHOWN = 33_554_432
 
-/** What is left of `MAX_SHOWN`, for all bodies of one answer. */
+/** Bytes that are left of `MAX_SHOWN` for the bodies of one response. */
 export interface Budget {
   left: number
 }

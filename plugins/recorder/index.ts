@@ -32,7 +32,7 @@ export interface Recorder {
   harOf(records: Detail[]): object
   readonly live: Live
   readonly captures: Captures
-  /** Of a capture. */
+  /** Returns the details of several exchanges, whose bodies share one budget. */
   details(records: Recorded[]): Detail[]
   /** Bytes to keep of a body of it that begins to come, or to go. */
   limitOf(exchange: Exchange): number

@@ -84,7 +84,7 @@ export function createShow(redactor: Redactor, prefix: string) {
     }
   }
 
-  /** Those of one answer, whose bodies are bounded together. */
+  /** Returns the details of exchanges for one response; their bodies share one budget. */
   function details(records: Recorded[]): Detail[] {
     const budget = { left: MAX_SHOWN }
     return records.map(record => detail(record, budget))

@@ -5,7 +5,7 @@ import { createRedactor } from '../../../plugins/redact/index.ts'
 import { call } from '../../harness.ts'
 import { startWatched } from './gateway.ts'
 
-/** Bodies that anybody may plant in the recorder, and that grow when an operator looks. */
+/** Small bodies of clients that are large when the recorder unpacks them. */
 const SIZE = 4_194_300
 const BOMBS: [coding: string, bytes: Buffer][] = [
   ['br', brotliCompressSync(Buffer.alloc(SIZE, 'a'), { params: { [constants.BROTLI_PARAM_LGWIN]: 22 } })],
@@ -54,7 +54,7 @@ t.test('what is packed as usual is shown', async t => {
   t.equal(response.body.text, '{"a":1}')
 })
 
-t.test('all bodies of one answer are bounded together', async t => {
+t.test('the bodies of one response share a budget', async t => {
   const content = gzipSync(Buffer.alloc(60_000, 'a'))
   const redactor = createRedactor({ names: [], paths: [] })
   const budget = { left: 150_000 }

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import type { WebSocket } from 'ws'
 import { closeOf, dial, refused, start, startEcho } from './echo.ts'
 
-/** Who may hold how many places of a WebSocket route. */
+/** How many connections of a WebSocket route a consumer may hold. */
 const gate = (app: import('fastify').FastifyInstance) =>
   app.addHook('onRequest', async request => {
     const { authorization } = request.headers
