@@ -21,12 +21,16 @@ export interface SessionKeeper {
   onClose(session: Http2Session, error: Error): void
 }
 
-/** Bytes that a service may send ahead of a paused reader, on a stream and on a connection. */
+/** Bytes that a service may send ahead of a paused reader on a stream. */
 const STREAM_WINDOW = 262_144
-const CONNECTION_WINDOW = 1_048_576
+/**
+ * Bytes on a connection, for 100 streams: node gives them back as they come, so they bound nothing. A service whose window
+ * is exhausted waits for a round trip, and node's server then ends streams without END_STREAM.
+ */
+const CONNECTION_WINDOW = 100 * STREAM_WINDOW
 /**
  * Megabytes: no limit. Node never subtracts cancelled uploads, so a limit would in the end refuse every response of a
- * connection. Buffers are bounded by the windows, and calls by the upstream.
+ * connection. Buffers are bounded by the streams' windows, and calls by the upstream.
  */
 const SESSION_MEMORY = 2 ** 32 - 1
 /** Header fields of a response. */

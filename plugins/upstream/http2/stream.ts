@@ -7,6 +7,7 @@ import type { RequestHead } from './request-head.ts'
 
 const {
   NGHTTP2_FLAG_END_STREAM,
+  NGHTTP2_NO_ERROR,
   NGHTTP2_CANCEL,
   NGHTTP2_REFUSED_STREAM,
   NGHTTP2_PROTOCOL_ERROR,
@@ -22,7 +23,7 @@ const MISUNDERSTOOD = new Set<number>([
   NGHTTP2_FRAME_SIZE_ERROR,
   NGHTTP2_COMPRESSION_ERROR
 ])
-const NAMES = Object.entries(constants).filter(([name]) => /^NGHTTP2_[A-Z_]+$/.test(name))
+const NAMES = Object.entries(constants).filter(([name]) => /^NGHTTP2_(?!SESSION_|HCAT_)[A-Z_]+$/.test(name))
 const FRAME_TYPE_HEADERS = 1
 
 export interface Http2Request {
@@ -65,6 +66,9 @@ export class RequestStream implements Dispatcher.DispatchController {
   #body: BodySender | undefined
   #push: ((chunk: Buffer | null) => boolean) | undefined
   #hasHead = false
+  /** Announced, and received so far. */
+  #length: number | undefined
+  #received = 0
   #early: Buffer[] | undefined
   #trailers: IncomingHttpHeaders | undefined
   #isOver = false
@@ -181,6 +185,7 @@ export class RequestStream implements Dispatcher.DispatchController {
       return
     }
     this.#hasHead = true
+    if (rest['content-length'] !== undefined) this.#length = Number(rest['content-length'])
     this.isHeadersOnly = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     this.#startTimer()
     this.#request.handler.onResponseStart?.(this, Number(status), rest)
@@ -209,6 +214,7 @@ export class RequestStream implements Dispatcher.DispatchController {
 
   #deliver(chunk: Buffer): void {
     this.#timer?.refresh()
+    this.#received += chunk.length
     this.#request.handler.onResponseData?.(this, chunk)
   }
 
@@ -228,7 +234,18 @@ export class RequestStream implements Dispatcher.DispatchController {
 
   /** The stream is gone. */
   #close(): void {
-    if (!this.#isOver) this.#fail(this.#whatEnded())
+    if (this.#isOver) return
+    if (this.#isWhole) RequestStream.#end(this)
+    else this.#fail(this.#whatEnded())
+  }
+
+  /**
+   * True if all of the announced length has come. Node's server sends RST_STREAM with NO_ERROR in the place of END_STREAM
+   * while the connection's window is exhausted.
+   */
+  get #isWhole(): boolean {
+    const { rstCode } = this.#stream as ClientHttp2Stream
+    return rstCode === NGHTTP2_NO_ERROR && this.#error === undefined && this.#length === this.#received
   }
 
   #whatEnded(): Error {
