@@ -5,7 +5,8 @@ import {
   type ClientHttp2Stream,
   connect,
   type IncomingHttpHeaders,
-  type OutgoingHttpHeaders
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions
 } from 'node:http2'
 import type { Ending } from './harness.ts'
 
@@ -15,8 +16,12 @@ export const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`
 export const ca = fixture('ca.pem')
 export const tls = { cert: fixture('localhost.pem'), key: fixture('localhost.key') }
 
-export async function startSession(t: Ending, url: string): Promise<ClientHttp2Session> {
-  const session = connect(url.replace('127.0.0.1', 'localhost'), { ca })
+export async function startSession(
+  t: Ending,
+  url: string,
+  options: SecureClientSessionOptions = {}
+): Promise<ClientHttp2Session> {
+  const session = connect(url.replace('127.0.0.1', 'localhost'), { ca, ...options })
   session.on('error', () => {})
   t.teardown(() => session.destroy())
   await once(session, 'connect')

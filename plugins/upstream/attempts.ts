@@ -8,7 +8,7 @@ import { Call, type CallOwner, type Headers, type UpstreamCallback, type Upstrea
 import type { AttemptDurations } from './durations.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
-import { UpstreamTimeout, unavailable } from './errors.ts'
+import { speaksNoHttp1, UpstreamTimeout, unavailable } from './errors.ts'
 import { Replay } from './replay.ts'
 import { isGoneAway, type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
 
@@ -155,7 +155,9 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     this.#callback(null, response)
   }
 
-  onSettled(outcome: Outcome, error?: Error): void {
+  onSettled(settled: Outcome, error?: Error): void {
+    const isNotTaken = this.#request.upgrade !== undefined && this.#guards.isHttp2 && speaksNoHttp1(error)
+    const outcome = isNotTaken ? 'neutral' : settled
     const isRetried = outcome === 'failure' || error instanceof UpstreamTimeout
     if (error !== undefined && isRetried && !this.#isAnswered && !this.#isAborted) {
       const reason = retryReason(error, (this.#call as Call).wasSent)

@@ -307,7 +307,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       (error.statusCode ?? 500) < 500 ||
       error instanceof Stopping ||
       isOwnWant(error) ||
-      this.#waitsForReader() ||
+      (elapsed === undefined ? this.#serviceTime.isHeldUp : this.#waitsForReader()) ||
       (error.statusCode === 504 && elapsed !== undefined && !this.#isServiceLate(error, elapsed)) ||
       this.#exchange.clientGone
     // A listener (grpc-response.ts) ends the response with a status.

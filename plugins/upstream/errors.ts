@@ -79,6 +79,18 @@ export function upstreamError(error: Error & { code?: string }): Error {
   }
 }
 
+/**
+ * True if a service of HTTP/2 does not take HTTP/1.1, which a WebSocket's handshake is sent over: it sends frames, closes the
+ * connection without a response, or refuses the protocol in TLS (ALPN).
+ */
+export function speaksNoHttp1(error: Error | undefined): boolean {
+  if (error instanceof UpstreamNonsense) return true
+  const { code } = (error?.cause ?? {}) as NodeJS.ErrnoException
+  return NO_HTTP1.has(String(code))
+}
+
+const NO_HTTP1 = new Set(['ECONNABORTED', 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL', 'UND_ERR_SOCKET'])
+
 /** This process, or its machine, has nothing left to make a connection with: nothing was learned of the service. */
 export function isOwnWant(error: Error): boolean {
   return WANTS.has(String((error.cause as { code?: unknown } | undefined)?.code))

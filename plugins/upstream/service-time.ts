@@ -1,5 +1,7 @@
 /** Share of the elapsed time that a service must have had to be at fault. */
 const FAIR_SHARE = 0.5
+/** Milliseconds. No service gives up sooner on a client that does not read. */
+const PATIENCE = 1_000
 
 /**
  * How long a call has waited for the service alone: from the last byte of its request, less the time in which the client
@@ -35,7 +37,17 @@ export class ServiceTime {
   /** True if the service had its share of the `elapsed` ms in which it was to respond. */
   isFairOf(elapsed: number): boolean {
     const now = performance.now()
-    const paused = this.#paused + (this.#pausedAt === 0 ? 0 : now - this.#pausedAt)
-    return now - this.since - paused >= elapsed * FAIR_SHARE
+    return now - this.since - this.#pausedUntil(now) >= elapsed * FAIR_SHARE
+  }
+
+  /** True if the client is why the response took so long that the service may have given up on it. */
+  get isHeldUp(): boolean {
+    const now = performance.now()
+    const paused = this.#pausedUntil(now)
+    return paused >= PATIENCE && paused > (now - this.since) * FAIR_SHARE
+  }
+
+  #pausedUntil(now: number): number {
+    return this.#paused + (this.#pausedAt === 0 ? 0 : now - this.#pausedAt)
   }
 }

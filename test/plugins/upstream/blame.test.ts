@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request as httpRequest, type RequestListener, type ServerResponse } from 'node:http'
+import { constants } from 'node:http2'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -9,6 +10,7 @@ import forward from '../../../plugins/forward.ts'
 import transform from '../../../plugins/transform.ts'
 import { call, type Ending, startGateway, startService } from '../../harness.ts'
 import { exchange, read, startSession, tls } from '../../http2.ts'
+import { data, headers, reset, startFrameService } from './http2/frames.ts'
 import { until } from './service.ts'
 
 /**
@@ -209,6 +211,29 @@ t.test('a client that reads slowly leaves the service little time, even if it ca
   await until(() => state().calls.running === 0)
   t.match(state().breaker, blameless)
 })
+
+// Over HTTP/1.1 the end of a connection is not seen while nothing is read from it.
+for (const [wait, expected] of [
+  [0, { state: 'open', failures: 1 }],
+  [1_100, blameless]
+] as const)
+  t.test(`a service of HTTP/2 that breaks off after a client has not read for ${wait} ms`, async t => {
+    let breakOff = (): void => {}
+    const service = await startFrameService(t, (stream, socket) => {
+      socket.write(headers(stream, { ':status': '200' }))
+      for (let i = 0; i < 15; i++) socket.write(data(stream, Buffer.alloc(16_000)))
+      breakOff = () => void socket.write(reset(stream, constants.NGHTTP2_CANCEL))
+    })
+    const options = { url: service.url, http2: true }
+    const { url, state } = await start(t, hang, options, { listen: { tls, http2: true }, deadline: 60_000 })
+    const session = await startSession(t, url, { settings: { initialWindowSize: 1_000 } })
+    const stream = session.request({ ':path': '/a/things' }).on('error', () => {})
+    await once(stream, 'response')
+    await sleep(wait)
+    breakOff()
+    await until(() => state().calls.running === 0)
+    t.match(state().breaker, expected)
+  })
 
 t.test('a stream of events may be silent', async t => {
   const { url, state } = await start(

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createHttp2, createSecureServer } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import { WebSocketServer } from 'ws'
-import { call, type Ending } from '../../harness.ts'
+import { call, type Ending, startTcpService } from '../../harness.ts'
 import { ca, tls } from '../../http2.ts'
+import { data, headers, startFrameService } from '../upstream/http2/frames.ts'
 import { dial, refused, start } from './echo.ts'
 
 /** A service of HTTP/2 over TLS that takes WebSockets over HTTP/1.1, or none. */
@@ -92,3 +93,43 @@ t.test('a service without TLS is asked over HTTP/1.1 too', async t => {
   t.match(await refused(dial(t, other.url)), { status: 502 }, 'one that speaks nothing else is a 502')
   t.equal((await call(`${other.url}/feed/plain`)).text, '2.0')
 })
+
+/** Each takes connections of HTTP/2 alone. */
+const onlyHttp2 = {
+  'without TLS': (t: Ending) => startFrameService(t, answer).then(({ url }) => url),
+  'without TLS, that closes what it does not understand': (t: Ending) =>
+    startTcpService(t, socket => void socket.end()),
+  'without TLS, that resets it': (t: Ending) => startTcpService(t, socket => void socket.resetAndDestroy()),
+  "without TLS, of node's": async (t: Ending) => {
+    const server = createHttp2((_request, response) => response.end('2.0')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  },
+  'over TLS': async (t: Ending) => {
+    const server = createSecureServer(tls, (_request, response) => response.end('2.0')).listen(0)
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    return `https://localhost:${(server.address() as AddressInfo).port}`
+  }
+}
+
+function answer(stream: number, socket: Socket): void {
+  socket.write(Buffer.concat([headers(stream, { ':status': '200' }), data(stream, '2.0', true)]))
+}
+
+for (const [what, startOnlyHttp2] of Object.entries(onlyHttp2))
+  t.test(
+    `handshakes that a service of HTTP/2 alone cannot take do not count against it: ${what}`,
+    async t => {
+      const { url, gateway } = await start(
+        t,
+        await startOnlyHttp2(t),
+        {},
+        { http2: true, tls: { ca } as never, breaker: { failures: 1 } as never }
+      )
+      for (let i = 0; i < 3; i++) t.match(await refused(dial(t, url)), { status: 502 })
+      t.match(gateway.upstreams[0]?.state().breaker, { state: 'closed', failures: 0 })
+      if (!what.includes('that')) t.equal((await call(`${url}/feed/plain`)).text, '2.0')
+    }
+  )
