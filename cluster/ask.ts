@@ -49,8 +49,8 @@ export async function ask(worker: ClusterWorker, path: string, question: Questio
 }
 
 /**
- * Asks one ready worker for a stream and leaves it again. All workers refuse a wrong query for the same reason, and once
- * their common stream has begun it is too late to say so.
+ * Asks one ready worker for a stream and leaves it again. All workers refuse a wrong query for the same reason, and
+ * once their common stream has begun it is too late for a 400.
  * @throws the worker's problem if it answers 400.
  */
 export async function probeStream(cluster: Cluster, path: string): Promise<void> {

@@ -9,9 +9,9 @@ import { call, closedPort } from './harness.ts'
 import { until } from './until.ts'
 
 /**
- * `npm run test:nodes`: a production install starts, answers a request, reloads and stops on each version of Node that is
- * supported beside the pinned one, on which the tests run; and on one that is not, a line says so. Takes a minute, and
- * fails after ten. Installs Nodes by npm, into a directory of its own.
+ * `npm run test:nodes`: a production install starts, answers a request, reloads and stops on each version of Node that
+ * is supported beside the pinned one, on which the tests run; and that an unsupported version is refused with one line.
+ * Takes a minute, and fails after ten. Installs Nodes by npm, into a directory of its own.
  */
 const SUPPORTED = ['22.19.0', '22', '24.4.0', '24', '26.0.0']
 const UNSUPPORTED = ['20']

@@ -19,7 +19,7 @@ export { ALGORITHMS, type Key } from './key.ts'
 export interface Jwks {
   /**
    * Returns the first key that may have signed a token: with its `kid`, else without one; for a token without `kid` any
-   * key of the algorithm. Undefined if there is none.
+   * key of the algorithm. Undefined if there is no such key.
    * @throws Unavailable (503) without usable keys, and for an unknown one if the issuer cannot be asked.
    */
   find(kid: string | undefined, algorithm: string, asker?: Asker): Promise<Key | undefined>

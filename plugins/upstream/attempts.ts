@@ -226,7 +226,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     const { exchange, method, body } = this.#request
     if (this.#retries >= policy.attempts || !policy.retries(reason)) return undefined
     const { wasSent } = this.#call as Call
-    // Requests that were not processed are repeated whatever their method: without a connection, or if HTTP/2 says so.
+    // Requests that were not processed are repeated whatever their method: without a connection, or as HTTP/2 tells
+    // (RFC 9113, 8.7).
     if (reason !== 'connect' && !policy.repeats(method)) return undefined
     if (isStream(body) && (this.#replay === undefined ? wasSent : !this.#replay.canReplay)) return undefined
     // A trial is one request; and to a service that is known to be down nothing is sent twice.

@@ -13,8 +13,8 @@ import { Client } from './wire.ts'
 
 /**
  * Every way in which a response of an HTTP/1.1 or HTTP/1.0 service can end, on every kind of route and for every kind
- * of client. A response is complete only if its protocol says so (RFC 9112, 8): otherwise the client gets a 502, or a
- * response that it can see was cut.
+ * of client. A response is complete only as its protocol defines it (RFC 9112, 8): otherwise the client gets a 502, or
+ * a response that it can see was cut.
  */
 interface Case {
   what: string

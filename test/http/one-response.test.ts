@@ -100,7 +100,7 @@ for (const [how, listen] of [
   ['TCP', {}],
   ['TLS', { tls, http2: true }]
 ] as const)
-  t.test(`a request gets one response, whatever is wrong with the rest of it (${how})`, async t => {
+  t.test(`a request gets one response, even if the rest of it is invalid (${how})`, async t => {
     const { url, service } = await start(t, listen)
     // Uses up the limit.
     await converse(url, `POST /limited/x HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 0\r\n\r\n`)

@@ -10,7 +10,7 @@ import { call, startGateway, startService } from '../harness.ts'
 type Resolved = Parameters<NonNullable<NameLookupOptions['resolve']>>[2]
 
 /**
- * A resolver that answers when the test says so, with 16 threads, of which look-ups get 8. `asked`: running look-ups.
+ * A resolver whose replies the test triggers, with 16 threads, of which look-ups get 8. `asked`: running look-ups.
  */
 function start(t: Ending, isLocal = (_name: string) => false) {
   mock.timers.enable({ apis: ['setTimeout'] })
