@@ -90,7 +90,7 @@ export const CompressOptions = Type.Object(
 )
 export type CompressOptions = Type.Static<typeof CompressOptions>
 
-/** Request headers that reach services although the gateway drops them unless told otherwise. */
+/** Request headers that a scope passes on although they are dropped by default. */
 export const PassHeadersOptions = Type.Array(
   Type.Refine(
     Token,

@@ -26,7 +26,13 @@ export const Filter = Type.Object(
 )
 export type Filter = Static<typeof Filter>
 
-const BadTime = createError('SLUICE_BAD_TIME', 'since must be an ISO date or milliseconds since 1970', 400)
+const BadTime = createError(
+  'SLUICE_BAD_TIME',
+  'since must be an ISO date or milliseconds since 1970',
+  400,
+  Error,
+  false
+)
 
 /** @throws 400 if `since` is not a time. */
 export function createFilter(filter: Partial<Filter>): (record: Recorded) => boolean {
