@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -99,6 +100,8 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
         clearInterval(timer)
         clearTimeout(end)
         const cut = open.size
+        // By its response, if there is one: the end of the connection could be taken for the end of the body.
+        for (const socket of sockets.keys()) (socket as HttpSocket)._httpMessage?.destroy()
         for (const socket of open) socket.destroy()
         resolve(cut)
       }
@@ -149,7 +152,7 @@ interface Seen {
   leavesAt: number
 }
 
-type HttpSocket = Socket & { _httpMessage?: object | null }
+type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
 /** `spread`: milliseconds over which to do what is to be done. */
 export type DrainListener = (spread: number) => void
 

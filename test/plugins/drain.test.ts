@@ -31,6 +31,7 @@ async function startApi(t: Ending): Promise<Service> {
     incoming.resume()
     if (incoming.url === '/events')
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+    else if (incoming.url === '/part') response.writeHead(200).write('part')
     else if (incoming.url === '/slow') waiting.push(() => response.end('slow'))
     else incoming.on('end', () => response.end('ok'))
   })
@@ -158,6 +159,18 @@ t.test('what is under way is finished, uploads too; what is not over in time is 
   await until(() => service.waiting() === 1)
   t.equal(await short.gateway.drain(), 1)
   t.match(await new Promise(resolve => lost.on('close', () => resolve(lost.destroyed))), true)
+})
+
+t.test('a response that is cut is no whole one for a client of HTTP/1.0 either', async t => {
+  const service = await startApi(t)
+  const { gateway, url } = await start(t, service.url, 300, 100)
+  const client = new Client(t, url)
+  // Its body ends with the connection.
+  client.socket.write('GET /api/part HTTP/1.0\r\nHost: a\r\n\r\n')
+  await until(() => client.text.endsWith('part'))
+  t.equal(await gateway.drain(), 1)
+  await until(() => client.hasEnded || client.text.endsWith('RESET'))
+  t.match(client.text, /^HTTP\/1\.1 200 OK\r\n[\s\S]*partRESET$/)
 })
 
 t.test('an event stream goes on until most of the time is over, and the breaker does not mind', async t => {
