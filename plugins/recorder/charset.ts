@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** Marks at the beginning of a text (Encoding Standard, section 6). */
 const MARKS: [label: string, bytes: number[]][] = [
   ['utf-8', [0xef, 0xbb, 0xbf]],
@@ -17,12 +19,26 @@ export function markOf(bytes: Buffer): string | undefined {
  */
 export function decodeText(bytes: Buffer, type: string): string | undefined {
   const [, charset] = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(type) ?? []
+  const label = markOf(bytes) ?? labelOf(bytes, charset?.toLowerCase() ?? 'utf-8')
+  if (label === undefined) return undefined
   try {
-    const decoder = new TextDecoder(markOf(bytes) ?? charset ?? 'utf-8', { fatal: true, ignoreBOM: true })
+    const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true })
     // As a stream, so that a last character may be cut.
     const text = decoder.decode(bytes, { stream: true })
     return text.includes('\0') ? undefined : text
   } catch {
     return undefined
   }
+}
+
+/**
+ * Without a mark, `utf-16` is big-endian in RFC 2781, 4.3, and little-endian in the Encoding Standard; texts start with ASCII
+ * in nearly all formats. Undefined if the bytes contradict the label: read wrongly, no name would be recognized.
+ */
+function labelOf(bytes: Buffer, label: string): string | undefined {
+  if (!label.startsWith('utf-16')) return label
+  if (isUtf8(bytes) && !bytes.includes(0)) return undefined
+  const found = bytes[0] === 0 ? 'utf-16be' : bytes[1] === 0 ? 'utf-16le' : undefined
+  if (label === 'utf-16') return found
+  return found === undefined || found === label ? label : undefined
 }

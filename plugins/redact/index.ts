@@ -46,7 +46,7 @@ const HARMLESS = new Set([
 /** Strings within strings: JSON in a form in JSON, and so on. */
 const MAX_DEPTH = 4
 /** A text without any of these has no pair, no URL and no token in it. */
-const SUSPICIOUS = /[=:{<%?#]|\/\/|eyJ/
+const SUSPICIOUS = /[=:{<%?#&]|\/\/|eyJ|bearer |basic |-----BEGIN/i
 
 export function createRedactor({ names, paths }: RedactOptions): Redactor {
   const own = new Set(names.map(name => name.toLowerCase()))
@@ -69,8 +69,21 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
       if (/json/.test(essence)) return maskJsonText(text, 0)
       if (essence.trim() === 'application/x-www-form-urlencoded') return maskPairs(text, 0)
       if (essence.trim() === 'text/event-stream') return maskEvents(text, data => maskText(data, 0))
+      // Names and values of a part are lines apart.
+      if (essence.startsWith('multipart/')) return MASK
+      if (TABLE.test(essence) && hasSecretColumn(text)) return MASK
       return maskText(text, 0)
     }
+  }
+
+  /** The names of a table's columns are in its first line (RFC 4180, 2). */
+  function hasSecretColumn(text: string): boolean {
+    const end = text.search(/[\r\n]/)
+    if (end === -1) return false
+    return text
+      .slice(0, end)
+      .split(/[,;\t|]/)
+      .some(name => isSecretPath(name.replace(/["'\ufeff]/g, '').trim()))
   }
 
   function maskUrl(url: string, depth: number, route?: string): string {
@@ -159,9 +172,24 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
     const isPairs = /^[^\s<>"'{}=&]+=[^\s<>"'{}]*$/.test(text)
     const masked = isPairs ? maskPairs(text, depth + 1) : maskTokens(maskUserinfo(text))
     if (hasSecretPair(masked, isSecret)) return MASK
-    const decoded = decode(text)
+    const decoded = unescapeMarkup(decode(text))
     return decoded === text || maskText(decoded, depth + 1) === decoded ? masked : MASK
   }
+}
+
+const TABLE = /csv|tab-separated-values/
+
+/** Markup that is sent as text. */
+const ENTITY = /&(lt|gt|quot|apos|amp|#\d{1,4}|#x[\da-f]{1,4});/gi
+const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
+
+function unescapeMarkup(text: string): string {
+  if (!text.includes('&')) return text
+  return text.replace(ENTITY, (_, entity: string) => {
+    if (!entity.startsWith('#')) return ENTITIES[entity.toLowerCase()] as string
+    const isHex = /^#x/i.test(entity)
+    return String.fromCharCode(Number.parseInt(entity.slice(isHex ? 2 : 1), isHex ? 16 : 10))
+  })
 }
 
 /** Times that a name or a value may be encoded. */

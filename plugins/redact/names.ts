@@ -5,13 +5,14 @@
 
 /** Within `norm`, wherever they stand. */
 const ANYWHERE =
-  /authori[sz]ation|cookie|token|secret|passw(or)?d|passphrase|passcode|pswd|pwd|apikey|accesskey|privatekey|signature|credential|session|sessid|jwt|assertion|codeverifier|cvv|csrf|xsrf|hmac|samlresponse|cardnumber/
+  /authori[sz]ation|authheader|cookie|token|secret|passw(or)?[dt]|passphrase|passcode|pswd|pwd|apikey|accesskey|privatekey|signature|credential|session|sessid|jwt|assertion|codeverifier|cvv|csrf|xsrf|hmac|samlresponse|cardnumber/
 /** As a whole name. */
 const WHOLE = new Set(['authentication', 'code', 'key', 'ssn'])
 /** As the last word. */
 const LAST = new Set([
   'auth',
   'bearer',
+  'cred',
   'creds',
   'cvc',
   'hotp',
@@ -19,10 +20,12 @@ const LAST = new Set([
   'otp',
   'pass',
   'pin',
+  'pw',
   'sid',
   'sig',
   'ticket',
-  'totp'
+  'totp',
+  'verifier'
 ])
 /** At the end of `norm`: written without a separator, as `hmackey` and `dbpass`. */
 const END = /(auth|otp|sid|cvc2?|creds)$/
@@ -37,17 +40,20 @@ const OTHER_PASS = /(com|by|tres|sur|under|over|im|encom)pass$/
 const CODE =
   /(auth|authori[sz]ation|otp|verification|sms|security|reset|device|user|backup|recovery|confirmation|activation|access|mfa|2fa|tfa|login|time|pin)codes?$/
 
-const SHORTEST = 3
+/** `pass1` and `pass2` of a form that asks twice. */
+const NUMBERED = /^(pass|pw|sid|otp|pin)\d+$/
+const SHORTEST = 2
 
 /** True for a name of something that authenticates, in any spelling. */
 export function isSecretName(name: string): boolean {
   if (name.length < SHORTEST) return false
   const words = wordsOf(name)
+  while (words.length > 1 && DIGITS.test(words.at(-1) as string)) words.pop()
   const norm = words.join('')
   if (norm.length < SHORTEST) return false
   if (ANYWHERE.test(norm) || WHOLE.has(norm) || CODE.test(norm)) return true
   const last = words.at(-1) as string
-  if (LAST.has(last)) return true
+  if (LAST.has(last) || NUMBERED.test(last)) return true
   if (words.some(word => word === 'otp' || word === 'totp')) return true
   if (END.test(last)) return true
   // A key set is public.
@@ -57,11 +63,13 @@ export function isSecretName(name: string): boolean {
 }
 
 const PLAIN = /^[a-z\d]+$/
+const DIGITS = /^\d+$/
 
 /** Linear in the length: nothing here is looked at more than once. */
 function wordsOf(name: string): string[] {
   if (PLAIN.test(name)) return [name]
   return name
+    .normalize('NFKC')
     .replace(/(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, ' ')
     .toLowerCase()
     .split(/[^a-z\d]+/)

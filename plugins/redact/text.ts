@@ -10,8 +10,21 @@ const JWT = /(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w.-]*/g
 /** Credentials as `Authorization` has them (RFC 9110, section 11.4), in any header. */
 export const CREDENTIALS = /^\s*(bearer|basic|digest|negotiate|token|apikey)\s+\S/i
 
+/** The same within a text. Prose has `Bearer authentication` and `Basic plan`. */
+const BEARER = /\b(bearer +)(?=[\w.~+/-]*\d|[\w.~+/-]{20})[\w.~+/=-]{8,}/gi
+const BASIC = /\b(basic +)([a-z\d+/_-]{4,}={0,2})/gi
+const PRIVATE_KEY = /-----BEGIN ([A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?)-----[\s\S]*?(?:-----END \1-----|$)/g
+
+/** Masks what is a secret by its looks: tokens, credentials and private keys. */
 export function maskTokens(text: string): string {
-  return text.includes('eyJ') ? text.replace(JWT, MASK) : text
+  let shown = text.includes('eyJ') ? text.replace(JWT, MASK) : text
+  if (/bearer +|basic +/i.test(shown))
+    shown = shown
+      .replace(BEARER, `$1${MASK}`)
+      .replace(BASIC, (all, scheme, value) =>
+        Buffer.from(value, 'base64').includes(':') ? scheme + MASK : all
+      )
+  return shown.includes('PRIVATE KEY') ? shown.replace(PRIVATE_KEY, MASK) : shown
 }
 
 /** Masks `user:password@` of every URL in a text. */
@@ -40,15 +53,16 @@ const PROSE = new Set(['code', 'key', 'pin', 'pass', 'ticket', 'cookie', 'cookie
 const MAX_NAME = 64
 const MAX_GAP = 8
 
-/** True if a value seems to follow a secret's name: `name=value`, `name: value`, `<name>value</name>`. */
+/** True if a value seems to follow a secret's name: `name=value`, `name: value`, `<name>value</name>`, `<input name=… value=…>`. */
 export function hasSecretPair(text: string, isSecret: (name: string) => boolean): boolean {
   for (let i = 0; i < text.length; i++) {
     const char = text[i]
     if (char === '=' || char === ':') {
       const name = nameBefore(text, i)
       if (name === '' || (char === ':' && PROSE.has(name.toLowerCase()))) continue
-      if (isSecret(name) && hasValue(text, i + 1)) return true
+      if (isSecret(name) && (hasValue(text, i + 1) || (char === ':' && hasBlock(text, i + 1)))) return true
     } else if (char === '<') {
+      if (isSecretField(text, i, isSecret)) return true
       const name = nameAfter(text, i + 1)
       if (name === '' || PROSE.has(name.toLowerCase()) || !isSecret(name)) continue
       if (!isEmptyElement(text, i + 1 + name.length)) return true
@@ -100,6 +114,34 @@ function hasValue(text: string, start: number): boolean {
   let i = start
   while (i < text.length && i - start < MAX_GAP && ' \t"\'`\\>'.includes(text[i] as string)) i++
   return i < text.length && !'\r\n,;&}<'.includes(text[i] as string) && !text.startsWith(MASK, i)
+}
+
+/** YAML: the value is in the next lines. */
+const BLOCK = /[ \t]{0,8}\r?\n(?:[ \t]+|- )[^\s}\])]/y
+
+function hasBlock(text: string, start: number): boolean {
+  BLOCK.lastIndex = start
+  return BLOCK.test(text)
+}
+
+const TAG = /<([\w:.-]+)\s([^<>]{1,1024})\/?>?/y
+/** An attribute that names a field, and one that has its value. */
+const FIELD = /(?:^|\s)(?:name|key|id|type|property|http-equiv)\s*=\s*["']?([^\s"'>]+)/gi
+const FIELD_VALUE = /(?:^|\s)(?:value|content)\s*=\s*(?:"[^"]|'[^']|[^\s"'>])/i
+/** Elements whose text is not the value of what they name. */
+const LABELS = /^(a|button|div|form|h\d|input|label|li|link|meta|p|section|span|t[dh])$/i
+
+/** True for `<input name="csrf" value="x">` and `<entry key="password">x</entry>`. */
+function isSecretField(text: string, start: number, isSecret: (name: string) => boolean): boolean {
+  TAG.lastIndex = start
+  const [tag = '', element = '', attributes = ''] = TAG.exec(text) ?? []
+  if (tag === '' || !attributes.includes('=')) return false
+  const hasText =
+    tag.endsWith('>') &&
+    !LABELS.test(element) &&
+    /^\s{0,64}[^\s<]/.test(text.slice(start + tag.length, start + tag.length + 65))
+  if (!hasText && !FIELD_VALUE.test(attributes)) return false
+  return [...attributes.matchAll(FIELD)].some(([, name]) => isSecret(name as string))
 }
 
 function isEmptyElement(text: string, start: number): boolean {

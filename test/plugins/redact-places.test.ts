@@ -48,12 +48,41 @@ const BODIES: [what: string, type: string, body: string | Buffer][] = [
   ['XML attributes', 'text/xml', `<a client-secret="${SECRET}"/>`],
   ['HTML', 'text/html', `<a href="/reset?token=${SECRET}">reset</a>`],
   ['YAML', 'application/yaml', `a: 1\npassword: ${SECRET}\n`],
+  ['YAML, in the next line', 'application/yaml', `a: 1\npwd:\n  - ${SECRET}\n`],
+  ['a field of a form in HTML', 'text/html', `<input type="hidden" name="_csrf" value="${SECRET}">`],
+  ['a field, its value first', 'text/html', `<INPUT value='${SECRET}' type=password>`],
+  ['metadata of a page', 'text/html', `<meta name="csrf-token" content="${SECRET}">`],
+  ['properties in XML', 'text/xml', `<entry key="db.pass">${SECRET}</entry>`],
+  ['markup as text', 'text/xml', `<a>&lt;password&#62;${SECRET}&lt;/password&gt;</a>`],
+  ['markup in JSON', 'application/json', `{"soap":"&lt;pwd&gt;${SECRET}&lt;/pwd&gt;"}`],
+  ['a table', 'text/csv', `name,"password"\r\nada,${SECRET}\r\n`],
+  ['a table with tabs', 'text/tab-separated-values', `name\tjwt\nada\t${SECRET}\n`],
+  [
+    'a private key',
+    'text/plain',
+    `-----BEGIN RSA PRIVATE KEY-----\n${SECRET}\n-----END RSA PRIVATE KEY-----`
+  ],
+  ['a private key, cut, in JSON', 'application/json', `{"pem":"-----BEGIN PRIVATE KEY-----\\n${SECRET}"}`],
+  ['credentials in JSON', 'application/json', `{"headers":[["x","Bearer ${SECRET}"]]}`],
+  ['credentials in a form', 'application/x-www-form-urlencoded', `a=bearer+${SECRET}`],
+  ['a name in full width', 'application/json', `{"ｐａｓｓｗｏｒｄ":"${SECRET}"}`],
   ['a script', 'text/javascript', `callback({"password":"${SECRET}"})`],
   ['prose', 'text/plain', `Your new password: ${SECRET}`],
   ['a token by its looks', 'text/plain', `see eyJhbGciOiJIUzI1NiJ9.${SECRET}.c2ln`],
   ['UTF-16', 'application/json; charset=utf-16le', utf16(`{"password":"${SECRET}"}`)],
   ['UTF-16 by its mark', 'application/json', utf16(`\ufeff{"password":"${SECRET}"}`)],
   ['UTF-16, big end first', 'text/plain', utf16(`\ufeff{"password":"${SECRET}"}`).swap16()],
+  [
+    'UTF-16, big end first, without a mark',
+    'text/plain; charset=utf-16',
+    utf16(`{"password":"${SECRET}"}`).swap16()
+  ],
+  [
+    'UTF-16 of the other order',
+    'application/json; charset=utf-16le',
+    utf16(`{"password":"${SECRET}"}`).swap16()
+  ],
+  ['UTF-8 that says UTF-16', 'application/json; charset=utf-16le', `{"password":"${SECRET}"}`],
   ['UTF-16 that says nothing', 'application/json', utf16(`{"password":"${SECRET}"}`)],
   ['an unknown charset', 'application/json; charset=utf-7', `{"password":"${SECRET}"}`],
   [
@@ -86,6 +115,7 @@ const HEADERS: Record<string, string> = {
   'x-next': `<https://h/a?page=2&sid=${SECRET}>; rel="next"`,
   'x-data': `{"token":"${SECRET}"}`,
   'x-pairs': `user=1; passcode=${SECRET}`,
+  'x-list': `a, Bearer ${SECRET}`,
   referer: `https://h/cart;jsessionid=${SECRET}?x=1#id_token=${SECRET}`,
   cookie: `a=${SECRET}`
 }
@@ -97,6 +127,8 @@ const PATHS = [
   `/things/a?next=${uri(`/cb?code=${SECRET}`)}`,
   `/things/a?next=${uri(`https://h/#/cb?x=1&access_token=${SECRET}`)}`,
   `/things/a?data=${uri(`{"token":"${SECRET}"}`)}`,
+  `/things/a?h=Bearer+${SECRET}`,
+  `/things/a?h=${uri(`Authorization Bearer ${SECRET}`)}`,
   `/things/a?db=${uri(`redis://:${SECRET}@h`)}`,
   `/things/a?q=eyJhbGciOiJIUzI1NiJ9.${SECRET}.c2ln`,
   `/things/a;sid=${SECRET}`,
@@ -171,6 +203,14 @@ t.test('text without secrets is unchanged', t => {
     ],
     ['text/plain', 'Error code: 42\nAuthor: Ada\nkeyboard=1'],
     ['text/html', '<!doctype html><html lang="en"><body class="x"><p>Hello: world</p><code>x</code></html>'],
+    [
+      'text/html',
+      '<form><label for="password">Password</label><input name="password" value=""><input name="q" value="x"></form>'
+    ],
+    ['text/html', '<p>Bearer authentication, Basic plan, a &amp; b &lt;b&gt;</p>'],
+    ['text/csv', 'id,name\n1,Ada\n'],
+    ['application/yaml', 'author:\n  - Ada\n'],
+    ['text/plain', 'The bearer of this letter. Basic: 7'],
     ['application/xml', '<?xml version="1.0"?><authors><author id="1">Ada</author><token/></authors>'],
     ['application/x-www-form-urlencoded', 'author=Ada+L&page=1;2&q=a%3Db&x=%7B%22a%22%3A1%7D'],
     ['text/event-stream', 'event: tick\ndata: {"n":1}\n\n: ping\n\ndata: a\ndata: b\n\n'],
@@ -195,6 +235,14 @@ t.test('text without secrets is unchanged', t => {
   t.end()
 })
 
+t.test('Basic credentials are told by the colon that they encode', t => {
+  const { header, body } = createRedactor({ names: [], paths: [] })
+  t.equal(header('x-to', 'h, Basic YWRhOnNlY3JldA=='), 'h, Basic [redacted]')
+  t.equal(body('{"a":"basic YWRhOnNlY3JldA=="}', 'application/json'), '{"a":"basic [redacted]"}')
+  t.equal(body('{"a":"basic training"}', 'application/json'), '{"a":"basic training"}')
+  t.end()
+})
+
 t.test('a hostile body costs time in proportion to its length', t => {
   const { body } = createRedactor({ names: [], paths: [] })
   const units: [string, string, string?][] = [
@@ -212,7 +260,14 @@ t.test('a hostile body costs time in proportion to its length', t => {
     ['text/plain', '{"', '"a='],
     ['application/x-www-form-urlencoded', '&'],
     ['application/x-www-form-urlencoded', 'b-b=;', 'a='],
-    ['text/event-stream', 'data:{\n']
+    ['text/event-stream', 'data:{\n'],
+    ['text/html', '<a name=b '],
+    ['text/html', 'id = ', '<a '],
+    ['text/plain', 'Bearer a'],
+    ['text/plain', 'basic '],
+    ['text/plain', '-----BEGIN PRIVATE KEY-----'],
+    ['text/plain', '&amp;'],
+    ['application/yaml', 'a:\n  ']
   ]
   for (const [type, unit, start = ''] of units) {
     const cost = (length: number) => {
