@@ -7,7 +7,7 @@ import { consumerOf } from './consumer.ts'
 import { toComposedHeaders } from './headers.ts'
 import type { ProblemError } from './problem.ts'
 import type { Headers, UpstreamResponse } from './upstream/call.ts'
-import { refusalOf, UpstreamTimeout } from './upstream/errors.ts'
+import { refusalOf, UnsafePath, UpstreamTimeout } from './upstream/errors.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { answerReader } from './upstream/wire.ts'
 
@@ -60,7 +60,8 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
           if (failed) return
           if (error !== null) {
             // A client that left, or a deadline, ends the whole exchange; nothing stands in for it.
-            if (required || request.exchange.reason !== undefined) {
+            // A path that cannot be sent is the request's fault: the part is not missing.
+            if (required || request.exchange.reason !== undefined || error instanceof UnsafePath) {
               failed = true
               for (const cancel of cancels) cancel(new PartCancelled())
               return reject(request.exchange.clientGone ? (request.exchange.reason ?? error) : error)

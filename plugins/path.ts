@@ -26,12 +26,14 @@ const CONTROL = /[\0-\x1f\x7f]/g
  */
 const DOT_SEGMENT = /(?:^|[/\\?#])[\0-\x20]*\.{1,2}(?:[\0-\x20;\x7f][^/\\?#]*)?(?:[/\\?#]|$)/
 
+const WIDE = /[\u0100-\uffff]/
 const CAN_HIDE_DOTS = /[.%\x80-\uffff]/
 
 /** True if some server reads a segment of `path` as `.` or `..` (RFC 3986, 5.2.4). `path`: without its query. */
 export function hasDotSegment(path: string): boolean {
   if (!CAN_HIDE_DOTS.test(path)) return false
-  const plain = decodeFully(path)
+  // Paths that code makes as text have whole characters.
+  const plain = decodeFully(WIDE.test(path) ? utf8(path) : path)
   if (plain === undefined) return true
   return isDotted(plain) || (hasHighBytes(plain) && isDotted(normalize(plain)))
 }

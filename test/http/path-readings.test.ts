@@ -96,6 +96,20 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
       },
       toClient: () => ({})
     })
+    app.compose({
+      url: '/optional/:id',
+      params,
+      response: Any,
+      parts: {
+        one: {
+          upstream: 'shop' as 'products',
+          answer: Any,
+          fallback: {},
+          path: request => template`/things/composed/${(request.params as { id: string }).id}`
+        }
+      },
+      toClient: () => ({})
+    })
     app.websocket({ url: '/socket/:id', upstream: 'shop' as 'products', prefix: '/things' })
   }
 }
@@ -133,7 +147,7 @@ for (const [how, template] of [
 ] as const)
   t.test(`no pattern sends a dot segment, whatever the encoding; paths are made by ${how}`, async t => {
     const { url, targets } = await start(t, template as never)
-    for (const route of ['all', 'one', 'shaped', 'composed', 'socket'])
+    for (const route of ['all', 'one', 'shaped', 'composed', 'optional', 'socket'])
       for (const up of UPWARDS) {
         const status = await ask(url, `/api/${route}/${up}secret`, route === 'socket' ? HANDSHAKE : undefined)
         t.equal(status, 400, `${route} ${up}`)
