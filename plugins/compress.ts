@@ -111,7 +111,7 @@ function keepClientsTag(request: FastifyRequest, reply: FastifyReply): void {
   const known = request.headers['if-none-match']
   if (typeof etag !== 'string' || !etag.startsWith('"') || known === undefined) return
   const strong = known.replaceAll(`W/${etag}`, '')
-  if (strong !== known && !strong.includes(etag)) reply.header('etag', `W/${etag}`)
+  if (strong !== known && !strong.includes(etag)) forgetBytes(reply)
 }
 
 /** Bytes up to which compressing at once costs less than a turn of the thread pool. */
