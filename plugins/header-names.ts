@@ -58,6 +58,12 @@ const MISLEADING = new Set([
   'x-script-name',
   'script-name',
   'x-ingress-path',
+  'x-override-url',
+  'x-http-path-override',
+  'x-path-info',
+  'path-info',
+  'x-backend-host',
+  'x-middleware-rewrite',
   // HTTP_PROXY of a CGI-like service (CVE-2016-5385).
   'proxy',
   // Files that the service has its server send (CVE-2025-61780), checks that it skips (CVE-2025-29927).
@@ -81,6 +87,14 @@ const MISLEADING = new Set([
   'x-originating-ip',
   'x-remote-ip',
   'x-remote-addr',
+  'x-original-remote-addr',
+  'x-azure-socketip',
+  'x-appengine-user-ip',
+  'x-sucuri-clientip',
+  'x-proxyuser-ip',
+  'incap-client-ip',
+  'ali-cdn-real-ip',
+  'cdn-src-ip',
   'remote-addr',
   'proxy-client-ip',
   'wl-proxy-client-ip',
@@ -95,10 +109,19 @@ const MISLEADING = new Set([
   'x-remote-user',
   'x-webauth-user',
   'x-authenticated-user',
-  'x-authenticated-userid'
+  'x-authenticated-userid',
+  'x-authenticated-email',
+  'x-auth-user',
+  'x-auth-email',
+  'x-anonymous-consumer',
+  'x-credential-identifier',
+  'x-jwt-assertion',
+  'x-endpoint-api-userinfo',
+  'x-apigateway-api-userinfo'
 ])
+/** grpc-gateway turns `Grpc-Metadata-X-User-Id` into the metadata `x-user-id`. */
 const MISLEADING_PREFIX =
-  /^(?:x-envoy-|x-auth-request-|x-consumer-|x-ssl-client-|ssl-client-|x-ms-client-principal|x-goog-authenticated-user-|x-amzn-oidc-)/
+  /^(?:x-envoy-|x-auth-request-|x-consumer-|x-ssl-client-|ssl-client-|x-ms-client-principal|x-goog-authenticated-user-|x-goog-iap-|grpc-metadata-|x-amzn-oidc-)/
 
 /** Frequent headers that always pass, so that one look-up is enough for them. */
 const USUAL = new Set([

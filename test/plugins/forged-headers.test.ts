@@ -61,7 +61,14 @@ const MISLEADING = [
   'X-Envoy-Original-Path',
   'Client-Cert',
   'Remote-User',
-  'X-Auth-Request-Email'
+  'X-Auth-Request-Email',
+  'X-Override-URL',
+  'X-Path-Info',
+  'X-Auth-User',
+  'X-JWT-Assertion',
+  'X-Goog-IAP-JWT-Assertion',
+  'X-Azure-SocketIP',
+  'Grpc-Metadata-X-User-Id'
 ]
 
 const Any = Type.Object({})
