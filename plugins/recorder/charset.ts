@@ -36,7 +36,7 @@ export function decodeText(bytes: Buffer, type: string): string | undefined {
  * in nearly all formats. Undefined if the bytes contradict the label: read wrongly, no name would be recognized.
  */
 function labelOf(bytes: Buffer, label: string): string | undefined {
-  if (!label.startsWith('utf-16')) return label
+  if (!label.startsWith('utf-16') || bytes.length === 0) return label
   if (isUtf8(bytes) && !bytes.includes(0)) return undefined
   const found = bytes[0] === 0 ? 'utf-16be' : bytes[1] === 0 ? 'utf-16le' : undefined
   if (label === 'utf-16') return found

@@ -1,8 +1,13 @@
+/** A line that is not a field, a comment or empty. The last one may be cut. */
+const OTHER_LINE = /^(?!\ufeff?(?:data|event|id|retry)(?::|$)|:|$)(?![a-z]{1,5}$(?![\s\S]))/m
+
 /**
  * Masks an event stream (WHATWG HTML, section 9.2): the `data` lines of an event are one text. Where that text changes, it
  * goes into the first of them.
  */
 export function maskEvents(text: string, mask: (data: string) => string): string {
+  // JSON that only claims to be events.
+  if (OTHER_LINE.test(text)) return mask(text)
   const shown: string[] = []
   let data: string[] = []
   for (const line of text.split(/\r\n|\r|\n/)) {

@@ -60,6 +60,7 @@ export function hasSecretPair(text: string, isSecret: (name: string) => boolean)
     if (char === '=' || char === ':') {
       const name = nameBefore(text, i)
       if (name === '' || (char === ':' && PROSE.has(name.toLowerCase()))) continue
+      if (isPartName(name, text, i) && isSecret(nameAfterQuote(text, i + 1))) return true
       if (isSecret(name) && (hasValue(text, i + 1) || (char === ':' && hasBlock(text, i + 1)))) return true
     } else if (char === '<') {
       if (isSecretField(text, i, isSecret)) return true
@@ -78,6 +79,15 @@ function nameBefore(text: string, end: number): string {
   let first = last
   while (first > 0 && last - first < MAX_NAME && isNameChar(text.charCodeAt(first - 1))) first--
   return text.slice(first, last)
+}
+
+/** RFC 7578, 4.2: `form-data; name="password"`. The value is in the lines after the headers. */
+function isPartName(name: string, text: string, end: number): boolean {
+  return name.toLowerCase() === 'name' && /form-data\s*;/i.test(text.slice(Math.max(0, end - MAX_NAME), end))
+}
+
+function nameAfterQuote(text: string, start: number): string {
+  return /^\s*"?([^";\r\n]*)/.exec(text.slice(start, start + MAX_NAME))?.[1] ?? ''
 }
 
 /** The name of an element, with its prefix. */

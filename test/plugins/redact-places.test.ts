@@ -44,6 +44,15 @@ const BODIES: [what: string, type: string, body: string | Buffer][] = [
   ['JSON sequences', 'application/json-seq', `\x1e{"n":1}\n\x1e{"token":"${SECRET}"}\n`],
   ['events', 'text/event-stream', `event: a\ndata: {"n":1}\n\ndata: {"token":\r\ndata: "${SECRET}"}\n\n`],
   ['events of forms, and comments', 'text/event-stream', `data: token=${SECRET}\n\n: jwt=${SECRET}\n\n`],
+  ['JSON that says that it is events', 'text/event-stream', `{"n":1}\n{"token":"${SECRET}"}\n`],
+  ['JSON in lines that says so', 'text/event-stream', `data: 1\n\n{\n  "token":\n  "${SECRET}"\n}\n`],
+  ['a form that says so', 'text/event-stream', `a=1&password=${SECRET}`],
+  [
+    'parts as text',
+    'text/plain',
+    `--x\r\nContent-Disposition: form-data; name="pwd"\r\n\r\n${SECRET}\r\n--x--`
+  ],
+  ['parts of no type', '', `--x\r\ncontent-disposition:form-data;name=pwd\r\n\r\n${SECRET}\r\n--x--`],
   ['XML', 'application/xml', `<a><ns:password type="x">${SECRET}</ns:password></a>`],
   ['XML attributes', 'text/xml', `<a client-secret="${SECRET}"/>`],
   ['HTML', 'text/html', `<a href="/reset?token=${SECRET}">reset</a>`],
@@ -137,15 +146,18 @@ const PATHS = [
 
 t.test('no body shows a secret in any place', async t => {
   const { url, read } = await start(t)
-  for (const [, type, body] of BODIES) {
+  for (const [what, type, body] of BODIES) {
     const headers: Record<string, string> = type === '' ? {} : { 'content-type': type }
-    const post = (more: object, bytes: string | Buffer) =>
-      call(`${url}/things/echo`, {
+    const post = async (more: object, bytes: string | Buffer) => {
+      const response = await fetch(`${url}/things/bodies`, {
         method: 'POST',
         headers: { ...headers, ...more },
         body: Buffer.from(bytes as string)
       })
-    await post({}, body)
+      await response.arrayBuffer()
+      return response.status
+    }
+    t.equal(await post({}, body), 200, what)
     await post({ 'content-encoding': 'gzip' }, gzipSync(body))
   }
   for (const [place, text] of await read(BODIES.length * 2)) t.strictSame(leaksOf(text), [], place)
@@ -214,6 +226,7 @@ t.test('text without secrets is unchanged', t => {
     ['application/xml', '<?xml version="1.0"?><authors><author id="1">Ada</author><token/></authors>'],
     ['application/x-www-form-urlencoded', 'author=Ada+L&page=1;2&q=a%3Db&x=%7B%22a%22%3A1%7D'],
     ['text/event-stream', 'event: tick\ndata: {"n":1}\n\n: ping\n\ndata: a\ndata: b\n\n'],
+    ['text/event-stream', '\ufeffid: 7\ndata: a\n\nretry: 10\nid\n\nda'],
     ['application/x-ndjson', '{"a":1}\n{"b":2}\n']
   ] as const)
     t.equal(redactor.body(text, type), text)
