@@ -78,7 +78,7 @@ export function createPool({
     async drain() {
       isEnding = true
       for (const { timer } of places) clearTimeout(timer)
-      const killed = await Promise.all([...running].map(retire))
+      const killed = await Promise.all([...running].map(worker => retire(worker)))
       return !killed.includes(true)
     },
     kill() {
@@ -162,7 +162,7 @@ export function createPool({
       { worker: worker.id, workerPid: worker.pid, reason, wait: Math.round(wait) },
       'worker crashed'
     )
-    if (!worker.hasEnded) retire(worker)
+    if (!worker.hasEnded) retire(worker, reason)
     place.nextStartAt = Date.now() + wait
     place.timer = setTimeout(restart, wait, place)
     onChange()
@@ -192,8 +192,8 @@ export function createPool({
     }
   }
 
-  /** True if it had to be killed. */
-  async function retire(worker: WorkerProcess): Promise<boolean> {
+  /** Resolves to true if it had to be killed. `known`: the reason for it that has been logged. */
+  async function retire(worker: WorkerProcess, known?: string): Promise<boolean> {
     let isKilled = false
     if (worker.state === 'starting') worker.kill()
     else worker.drain()
@@ -204,7 +204,7 @@ export function createPool({
     }, timeout + GRACE)
     const reason = await worker.ended
     clearTimeout(timer)
-    if (reason !== undefined)
+    if (reason !== undefined && reason !== known)
       log().error({ worker: worker.id, workerPid: worker.pid, reason }, 'worker killed while it drained')
     return isKilled || reason !== undefined
   }

@@ -72,6 +72,7 @@ t.test('a worker that hangs is replaced, and only such a one', async t => {
       t.match(output(), /"reason":"it hangs.*"msg":"worker crashed"/)
       await until(hung.isClosed)
       t.equal(hung.text(), '')
+      t.notMatch(output(), /killed while it drained/, 'its end is logged once')
     })
 
   await t.test('one that hangs while it drains is killed, and the exit code tells', async t => {
