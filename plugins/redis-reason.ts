@@ -8,8 +8,13 @@ export function redisReason(error: Error): string {
     return error instanceof AggregateError ? code : `${code}: ${firstLine(message)}`
   const [reply = ''] = REPLY.exec(message) ?? []
   if (reply !== '') return HINTS[reply] === undefined ? reply : `${reply}: ${HINTS[reply]}`
-  if (message.startsWith("Stream isn't writeable")) return 'not connected'
+  if (isNotConnected(error)) return 'not connected'
   return OWN.test(message) ? firstLine(message) : 'the connection failed'
+}
+
+/** True if a command failed because there is no connection, which does not say why. */
+export function isNotConnected({ message }: Error): boolean {
+  return message.startsWith("Stream isn't writeable")
 }
 
 /** True if Redis answered with one of these error codes. */

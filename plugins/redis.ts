@@ -33,18 +33,20 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
     retryStrategy: attempts => Math.min(attempts * 100, 2_000) * (0.5 + Math.random() / 2)
   })
   let reason: string | undefined
+  let failure: Error | undefined
   client.on('error', error => {
     const next = redisReason(error)
     // Once for each reason: a wrong password may come after a refused connection.
     if (next !== reason) fastify.log.warn({ reason: next }, 'Redis is unavailable')
     reason = next
+    failure = error
     // ioredis would continue in database 0, which has other counters.
     if (isOfSelect(error)) client.disconnect(true)
   })
   client.on('connect', () => boundReplies(client as unknown as Connected))
   client.on('ready', () => {
     if (reason !== undefined) fastify.log.info('Redis is available again')
-    reason = undefined
+    reason = failure = undefined
   })
 
   // @fastify/redis holds the start back until a client is ready, for good if there is no Redis.
@@ -53,6 +55,7 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
   fastifyRedis(fastify, { client }, () => {})
   client.status = status
   fastify.decorate('redisTimeout', timeout)
+  fastify.decorate('redisError', () => failure)
   fastify.addHook('onClose', async () => client.disconnect())
 
   if (isAway) return client.disconnect()
@@ -95,5 +98,7 @@ export default fp(redis, { name: 'sluice-redis', fastify: '5.x' })
 declare module 'fastify' {
   interface FastifyInstance {
     redisTimeout: number
+    /** Why there is no connection to Redis; undefined while there is one. */
+    redisError(): Error | undefined
   }
 }

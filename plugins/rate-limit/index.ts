@@ -90,7 +90,7 @@ export const tiers = fp(
     const memory = createMemoryLimiter(keys, now, widest)
     const standby = createStandby({ memory, shares, sharers, keys, ...(now && { now }) })
     const remote = redis
-      ? createRedisLimiter(redis, fastify.redisTimeout, log, standby)
+      ? createRedisLimiter(redis, fastify.redisTimeout, log, standby, fastify.redisError)
       : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout, standby)
     fastify.addHook('onClose', async () => remote?.close())
 

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
+import { isNotConnected } from '../redis-reason.ts'
 import { type Limiter, passDecision, type Tier } from './limiter.ts'
 import { createRemoteLimiter, type RemoteLimiter } from './remote.ts'
 import type { Standby } from './standby.ts'
@@ -8,13 +9,14 @@ import type { Standby } from './standby.ts'
  * Limits in Redis, shared by all gateways: one script call a request, all limits of the tier in it, Redis's own clock.
  * Every key of a consumer carries the same hash tag, so that in a cluster they are on one node; it names window and
  * algorithm too, so that a config that changes them starts anew rather than misread what is there. `timeout`: ms that a
- * check may take.
+ * check may take. `connectionError`: why there is no connection, which a command that fails for want of one does not say.
  */
 export function createRedisLimiter(
   redis: Redis,
   timeout: number,
   log: FastifyBaseLogger,
-  standby?: Standby
+  standby?: Standby,
+  connectionError?: () => Error | undefined
 ): RemoteLimiter {
   redis.defineCommand('sluiceCheck', { lua: CHECK })
   redis.defineCommand('sluiceCharge', { lua: CHARGE })
@@ -28,9 +30,10 @@ export function createRedisLimiter(
       limit,
       window
     ])
-    ;(redis as ScriptedRedis)
-      .sluiceCheck(keys.length, ...keys, cost, ...args)
-      .then(reply => passDecision(reply, tier, callback), callback)
+    ;(redis as ScriptedRedis).sluiceCheck(keys.length, ...keys, cost, ...args).then(
+      reply => passDecision(reply, tier, callback),
+      error => callback((isNotConnected(error) && connectionError?.()) || error)
+    )
   }
 
   function charge(key: string, tier: Tier, costs: number[], callback: (error: Error | null) => void): void {

@@ -48,6 +48,13 @@ t.test('a Redis that is unreachable is told without its password', async t => {
   )
 })
 
+t.test('why limits are not counted in Redis is the reason for which it is unreachable', async t => {
+  const { port } = new URL(await closedPort())
+  const told = await attempt(createLog(t), `redis://127.0.0.1:${port}`, /limits are not counted/)
+  t.match(told, /"reason":"ECONNREFUSED[^}]*"msg":"limits are not counted in Redis"/)
+  t.notMatch(told, 'not connected')
+})
+
 t.test('a key set that cannot be fetched is told without the secrets of its URL and its text', async t => {
   const issuer = await startService(t, (_request, response) => response.end(`${PASSWORD} is no JSON`))
   const { logger, read } = createLog(t)
