@@ -40,7 +40,7 @@ import upstreams from './plugins/upstream/index.ts'
 import { buildValidator } from './plugins/validation.ts'
 import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/version/index.ts'
 import websocket from './plugins/websocket/index.ts'
-import type { GatewayConfig } from './schemas/gateway.ts'
+import { ConfigError, type GatewayConfig } from './schemas/gateway.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/gateway.ts'
 
@@ -176,7 +176,11 @@ export async function buildGateway(
             if (issuer) await inner.register(jwt, { issuer })
             if (place) await inner.register(useVersion, place)
             if (limits.consumer) await inner.register(rateLimit, { by: 'consumer', tier: limits.consumer })
-            await inner.register(routes)
+            try {
+              await inner.register(routes)
+            } catch (error) {
+              throw inScope(error, name)
+            }
           })
           if (!prefixes.has(prefix)) answerUnrouted(scope)
           prefixes.add(prefix)
@@ -187,4 +191,9 @@ export async function buildGateway(
   }
   await gateway.ready()
   return gateway
+}
+
+/** Notes the scope whose routes could not be made, for messages: the error itself may only say what has failed. */
+function inScope(error: unknown, scope: string): unknown {
+  return error instanceof Error && !(error instanceof ConfigError) ? Object.assign(error, { scope }) : error
 }

@@ -62,6 +62,8 @@ async function attempt<Value>(path: string, action: () => Value | Promise<Value>
   } catch (error) {
     if (error instanceof ConfigError) throw error
     const message = error instanceof Error ? error.message : String(error)
+    const { scope } = (error ?? {}) as { scope?: string }
+    if (scope !== undefined) path = `/scopes/${scope}/routes`
     throw new ConfigError([{ path, message: `cannot be made: ${message.split('\n', 1)[0]}` }])
   }
 }

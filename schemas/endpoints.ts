@@ -8,18 +8,21 @@ const MAX_SOCKET_PATH = 103
 
 const EndpointUrl = Type.Refine(
   Type.String(),
-  isEndpointUrl,
-  () =>
-    `must be a URL that begins with http:// or https://, or unix: and the absolute path of a socket (${MAX_SOCKET_PATH} bytes at most)`
+  value => endpointUrlFault(value) === undefined,
+  value => endpointUrlFault(value) as string
 )
 
-function isEndpointUrl(value: string): boolean {
-  if (value.startsWith('unix:'))
-    return /^unix:\/[^/\0][^\0]*$/.test(value) && Buffer.byteLength(value) - 5 <= MAX_SOCKET_PATH
-  if (!URL.canParse(value)) return false
+/** Never with the value itself: it may hold a password. */
+function endpointUrlFault(value: string): string | undefined {
+  if (/^unix:\/[^/\0][^\0]*$/.test(value) && Buffer.byteLength(value) - 5 <= MAX_SOCKET_PATH) return undefined
+  if (!URL.canParse(value))
+    return /^https?:\/\//i.test(value) ? 'must have a valid host and a port up to 65535' : NO_ENDPOINT_URL
   const { protocol, search, hash } = new URL(value)
-  return (protocol === 'http:' || protocol === 'https:') && search === '' && hash === ''
+  if (protocol !== 'http:' && protocol !== 'https:') return NO_ENDPOINT_URL
+  return search === '' && hash === '' ? undefined : 'must not have a query or a fragment'
 }
+
+const NO_ENDPOINT_URL = `must be a URL that begins with http:// or https://, or unix: and the absolute path of a socket (${MAX_SOCKET_PATH} bytes at most)`
 
 const EndpointOptions = Type.Object(
   {

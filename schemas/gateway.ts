@@ -267,9 +267,19 @@ export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
       const suggestion = didYouMean(Value.Pointer.Get(value, instancePath), known)
       return [{ path: instancePath, message: `must be one of ${known.join(', ')}${suggestion}` }]
     }
+    if (keyword === 'anyOf') {
+      const variants = errors.filter(error => error.keyword !== 'anyOf')
+      return [{ path: instancePath, message: variantsInWords(instancePath, variants) || message }]
+    }
     return [{ path: instancePath, message }]
   })
   return [...new Map(faults.map(fault => [fault.path, fault])).values()]
+}
+
+/** A union fails at the same place as its variants: says what each of them takes. */
+function variantsInWords(path: string, errors: readonly { instancePath: string; message: string }[]): string {
+  const own = errors.filter(({ instancePath }) => instancePath === path).map(({ message }) => message)
+  return [...new Set(own)].join(', or ')
 }
 
 function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>): ConfigFault[] {

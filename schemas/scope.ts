@@ -35,7 +35,7 @@ const Origin = Type.Refine(
 const Token = Type.Refine(
   Type.String(),
   value => /^[\w!#$%&'*+.^`|~-]+$/.test(value),
-  () => 'must be a token'
+  () => 'must be a token, without spaces (RFC 9110, section 5.6.2)'
 )
 
 export const CorsOptions = Type.Refine(
@@ -95,7 +95,7 @@ export const PassHeadersOptions = Type.Array(
   Type.Refine(
     Token,
     value => isDroppedByDefault(value.toLowerCase()) && !isGatewaysOwn(value.toLowerCase()),
-    () =>
-      'must be a header that is dropped by default, such as X-HTTP-Method-Override, and not one of the gateway'
+    value =>
+      `must be a header that is dropped by default, such as X-HTTP-Method-Override; ${isGatewaysOwn(value.toLowerCase()) ? 'the gateway always removes or sets this one' : 'this one passes anyway'}`
   )
 )

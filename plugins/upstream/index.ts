@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { didYouMean } from '../../schemas/did-you-mean.ts'
 import type { UpstreamOptions } from '../../schemas/upstream.ts'
 import { ClientGone, type Exchange } from '../exchange.ts'
 import { toGrpcResponse, toTrailersOnly } from '../grpc-response.ts'
@@ -68,8 +69,12 @@ async function upstreams(
   fastify.decorate('upstreams', [...byName.values()])
   fastify.decorate('upstream', name => {
     const upstream = byName.get(name)
-    if (upstream === undefined)
-      throw new Error(`no upstream is named '${name}'; there are: ${[...byName.keys()].join(', ')}`)
+    if (upstream === undefined) {
+      const names = [...byName.keys()]
+      const suggestion = names.length > 1 ? didYouMean(name, names) : ''
+      const known = names.length > 0 ? `there are: ${names.join(', ')}` : 'there are none'
+      throw new Error(`no upstream is named '${name}'; ${known}${suggestion}`)
+    }
     return upstream
   })
 
