@@ -10,7 +10,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
 import { speaksNoHttp1, UpstreamTimeout, unavailable } from './errors.ts'
 import { Replay } from './replay.ts'
-import { isGoneAway, type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
+import { isGoneAway, isUnprocessed, type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
 
 export interface UpstreamRequest {
   exchange: Exchange
@@ -163,7 +163,11 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       const reason = retryReason(error, (this.#call as Call).wasSent)
       // Nothing speaks against another endpoint, so it is asked at once.
       const isAtOnce = (reason === 'connect' || reason === 'reset') && this.#hasAnother()
-      const delay = reason === undefined ? undefined : this.#delayOf(reason, undefined, isAtOnce)
+      // The budget spares services that have too much to do. A service that was sent nothing has its first call, and one
+      // that has not processed a call, such as all those after a GOAWAY, has it once more (as gRPC's transparent retries).
+      const { wasSent } = this.#call as Call
+      const isFree = (isAtOnce && !wasSent) || (isUnprocessed(error) && this.#retries === 0)
+      const delay = reason === undefined ? undefined : this.#delayOf(reason, undefined, isFree)
       if (delay !== undefined) {
         this.#leave(outcome, isGoneAway(error) ? 'neutral' : outcome)
         this.#again(isAtOnce ? 0 : delay)
@@ -220,8 +224,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     )
   }
 
-  /** Milliseconds to the next attempt, which the budget then has paid for, or undefined if there is to be none. */
-  #delayOf(reason: RetryReason, retryAfter?: string, isElsewhere = false): number | undefined {
+  /** Milliseconds to the next attempt, which the budget has paid for unless it `isFree`, or undefined if there is to be none. */
+  #delayOf(reason: RetryReason, retryAfter?: string, isFree = false): number | undefined {
     const { policy, breaker, counts } = this.#guards
     const { exchange, method, body } = this.#request
     if (this.#retries >= policy.attempts || !policy.retries(reason)) return undefined
@@ -234,8 +238,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     if (breaker.state !== 'closed' || exchange.reason !== undefined || exchange.clientGone) return undefined
     const delay = policy.delay(this.#retries + 1, retryAfter)
     if (delay === undefined || delay >= exchange.remaining) return undefined
-    // The budget spares services that have too much to do. Nothing was sent to this one, and the other has its first call.
-    if (isElsewhere && !wasSent) return delay
+    if (isFree) return delay
     if (policy.budget.take(performance.now())) return delay
     counts.exhausted++
     return undefined

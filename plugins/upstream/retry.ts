@@ -109,6 +109,10 @@ const LOST = new Set([
 /** RFC 9113, 8.7: a request that was sent and not processed. */
 const UNPROCESSED = new Set(['HTTP2_GONE_AWAY', 'HTTP2_STREAM_REFUSED'])
 
+export function isUnprocessed({ cause }: Error): boolean {
+  return UNPROCESSED.has(String((cause as NodeJS.ErrnoException | undefined)?.code))
+}
+
 /** True if the service closed the connection before it came to the request: no fault of an endpoint. */
 export function isGoneAway({ cause }: Error): boolean {
   return (cause as NodeJS.ErrnoException | undefined)?.code === 'HTTP2_GONE_AWAY'
@@ -119,7 +123,7 @@ export function retryReason(error: Error, wasSent: boolean): RetryReason | undef
   if (error instanceof UpstreamTimeout) return wasSent ? 'timeout' : 'connect'
   if (!(error instanceof UpstreamFailed)) return undefined
   const { code = '', message } = (error.cause ?? {}) as Partial<NodeJS.ErrnoException>
-  if (!wasSent || UNPROCESSED.has(code)) return 'connect'
+  if (!wasSent || isUnprocessed(error)) return 'connect'
   // A service that speaks no HTTP will not learn it.
   return LOST.has(code) && message !== 'bad response' && message !== 'bad upgrade' ? 'reset' : undefined
 }

@@ -112,6 +112,29 @@ t.test(
   }
 )
 
+t.test('the calls that a GOAWAY leaves out cost nothing of the budget', async t => {
+  const count = 20
+  const waiting: number[] = []
+  let connections = 0
+  const first = new Set<Socket>()
+  const service = await startFrameServer(t, ({ type, stream }: Frame, socket) => {
+    if (type !== HEADERS) return
+    if (connections++ === 0) first.add(socket)
+    if (!first.has(socket)) {
+      socket.write(Buffer.concat([headers(stream, { ':status': '200' }), data(stream, 'again', true)]))
+      return
+    }
+    waiting.push(stream)
+    if (waiting.length === count) socket.write(goAway(0))
+  })
+  const { state, session } = await start(t, service.url)
+  const calls = Array.from({ length: count }, () =>
+    exchange(session, { ':path': '/orders', ':method': 'POST' }, 'x')
+  )
+  for (const { status, body } of await Promise.all(calls)) t.same([status, String(body)], [200, 'again'])
+  t.match(state(), { calls: { retries: count, exhausted: 0 }, breaker: { failures: 0 } })
+})
+
 t.test('a POST whose stream is reset otherwise was perhaps processed, and is not sent again', async t => {
   const service = await startRefusing(t, (stream, socket) =>
     socket.write(reset(stream, NGHTTP2_INTERNAL_ERROR))
