@@ -3,9 +3,9 @@
  * 1 December, and a time without zone for the time of the machine.
  */
 
-/** RFC 3339, 5.6, and as Java prints it: without seconds if they are zero, without a colon in the offset. */
+/** RFC 3339, 5.6, and as Java prints it: without seconds if they are zero, without a colon in the offset. SQL has a space. */
 const INSTANT =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/
+  /^(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/
 
 /** Returns true for an RFC 3339 instant, which has a zone, on a valid day. */
@@ -21,7 +21,7 @@ export function isInstant(value: string): boolean {
 export function toUtc(value: string | number): string | undefined {
   if (typeof value === 'number') {
     const date = new Date(value)
-    return Number.isInteger(value) && !Number.isNaN(date.getTime()) ? date.toISOString() : undefined
+    return Number.isInteger(value) && !Number.isNaN(date.getTime()) ? inFourDigits(date) : undefined
   }
   if (!isInstant(value)) return undefined
   const fraction = INSTANT.exec(value)?.[7]?.replace(/0+$/, '') ?? ''
@@ -29,8 +29,14 @@ export function toUtc(value: string | number): string | undefined {
   const zone = /(?:[Zz]|[+-]\d\d:?\d\d)$/.exec(value)?.[0] as string
   const time = value.slice(0, -zone.length).replace(/\.\d+$/, '')
   const offset = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone
-  const utc = new Date((time + offset).toUpperCase()).toISOString()
-  return utc.replace('000Z', `${fraction.padEnd(3, '0')}Z`)
+  const utc = inFourDigits(new Date((time + offset).toUpperCase().replace(' ', 'T')))
+  return utc?.replace('000Z', `${fraction.padEnd(3, '0')}Z`)
+}
+
+/** RFC 3339 has no years beyond 9999; JavaScript writes them with a sign and six digits. */
+function inFourDigits(date: Date): string | undefined {
+  const utc = date.toISOString()
+  return /^\d{4}-/.test(utc) ? utc : undefined
 }
 
 /** Returns a day (`2026-12-01`) as it is, and an instant as `toUtc` does. Undefined if it is neither. */

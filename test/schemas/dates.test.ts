@@ -5,6 +5,9 @@ t.test('an instant is given in UTC, to the last digit', async t => {
   const instants: [value: string | number, utc: string][] = [
     ['2026-11-24T10:00:00Z', '2026-11-24T10:00:00.000Z'],
     ['2026-11-24t10:00:00z', '2026-11-24T10:00:00.000Z'],
+    ['2026-11-24 10:00:00+00:00', '2026-11-24T10:00:00.000Z'],
+    ['2026-11-24 10:00:00.25Z', '2026-11-24T10:00:00.250Z'],
+    ['9999-12-31T23:59:59Z', '9999-12-31T23:59:59.000Z'],
     ['2026-11-24T10:00Z', '2026-11-24T10:00:00.000Z'],
     ['2026-11-24T10:00:00.5+01:00', '2026-11-24T09:00:00.500Z'],
     ['2026-11-24T10:00:00.000+0000', '2026-11-24T10:00:00.000Z'],
@@ -31,7 +34,8 @@ t.test('an ambiguous date is not an instant', async t => {
     '2026-11-24T10:00:60Z',
     '2026-11-24T10:00:00+25:00',
     '2026-11-24T10:00:00.Z',
-    '2026-11-24 10:00:00Z',
+    '2026-11-24 10:00:00',
+    '2026-11-24  10:00:00Z',
     '2026-11-24T10:00:00 Z',
     '20261124T100000Z',
     '24.11.2026',
@@ -50,6 +54,16 @@ t.test('an ambiguous date is not an instant', async t => {
     t.equal(toUtc(value), undefined, String(value))
     if (typeof value === 'string') t.notOk(isInstant(value))
   }
+})
+
+t.test('a time outside the years 0 to 9999 is refused', async t => {
+  for (const value of [
+    '9999-12-31T23:30:00-01:00',
+    '0000-01-01T00:30:00+01:00',
+    253_402_300_800_000,
+    8.64e15
+  ])
+    t.equal(toUtc(value), undefined, String(value))
 })
 
 t.test('a day may stand alone where a day is meant', async t => {
