@@ -57,7 +57,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
     isSecret,
     header(name, value) {
       const key = name.toLowerCase()
-      if (HARMLESS.has(key) && !own.has(key)) return value
+      if (HARMLESS.has(key) && !own.has(key)) return maskUserinfo(value)
       if (isSecret(key) || CREDENTIALS.test(value)) return MASK
       // Browsers cannot set Authorization for a WebSocket; their tokens come here.
       if (key === 'sec-websocket-protocol' && /bearer|token|auth/i.test(value)) return MASK

@@ -124,6 +124,7 @@ const HEADERS: Record<string, string> = {
   'x-next': `<https://h/a?page=2&sid=${SECRET}>; rel="next"`,
   'x-data': `{"token":"${SECRET}"}`,
   'x-pairs': `user=1; passcode=${SECRET}`,
+  'www-authenticate': `Bearer realm="https://app:${SECRET}@h/", error="invalid_token"`,
   'x-list': `a, Bearer ${SECRET}`,
   referer: `https://h/cart;jsessionid=${SECRET}?x=1#id_token=${SECRET}`,
   cookie: `a=${SECRET}`
