@@ -276,7 +276,7 @@ export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
   return [...new Map(faults.map(fault => [fault.path, fault])).values()]
 }
 
-/** A union fails at the same place as its variants: says what each of them takes. */
+/** Returns the messages of a union's variants, which fail at the same place as the union. */
 function variantsInWords(path: string, errors: readonly { instancePath: string; message: string }[]): string {
   const own = errors.filter(({ instancePath }) => instancePath === path).map(({ message }) => message)
   return [...new Set(own)].join(', or ')

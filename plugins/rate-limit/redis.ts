@@ -9,7 +9,7 @@ import type { Standby } from './standby.ts'
  * Limits in Redis, shared by all gateways: one script call a request, all limits of the tier in it, Redis's own clock.
  * Every key of a consumer carries the same hash tag, so that in a cluster they are on one node; it names window and
  * algorithm too, so that a config that changes them starts anew rather than misread what is there. `timeout`: ms that a
- * check may take. `connectionError`: why there is no connection, which a command that fails for want of one does not say.
+ * check may take. `connectionError`: returns why there is no connection; the error of a command does not tell.
  */
 export function createRedisLimiter(
   redis: Redis,

@@ -163,8 +163,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       const reason = retryReason(error, (this.#call as Call).wasSent)
       // Nothing speaks against another endpoint, so it is asked at once.
       const isAtOnce = (reason === 'connect' || reason === 'reset') && this.#hasAnother()
-      // The budget spares services that have too much to do. A service that was sent nothing has its first call, and one
-      // that has not processed a call, such as all those after a GOAWAY, has it once more (as gRPC's transparent retries).
+      // The budget protects overloaded services. Free are a retry at another endpoint when nothing was sent, and the first
+      // retry of a call that was not processed, as of all calls after a GOAWAY (like gRPC's transparent retries).
       const { wasSent } = this.#call as Call
       const isFree = (isAtOnce && !wasSent) || (isUnprocessed(error) && this.#retries === 0)
       const delay = reason === undefined ? undefined : this.#delayOf(reason, undefined, isFree)
@@ -224,7 +224,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     )
   }
 
-  /** Milliseconds to the next attempt, which the budget has paid for unless it `isFree`, or undefined if there is to be none. */
+  /** Milliseconds to the next attempt, undefined for none. Takes it from the budget unless it `isFree`. */
   #delayOf(reason: RetryReason, retryAfter?: string, isFree = false): number | undefined {
     const { policy, breaker, counts } = this.#guards
     const { exchange, method, body } = this.#request

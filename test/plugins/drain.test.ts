@@ -161,7 +161,7 @@ t.test('what is under way is finished, uploads too; what is not over in time is 
   t.match(await new Promise(resolve => lost.on('close', () => resolve(lost.destroyed))), true)
 })
 
-t.test('a response that is cut is no whole one for a client of HTTP/1.0 either', async t => {
+t.test('a response that is cut does not look complete to an HTTP/1.0 client', async t => {
   const service = await startApi(t)
   const { gateway, url } = await start(t, service.url, 300, 100)
   const client = new Client(t, url)

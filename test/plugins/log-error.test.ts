@@ -48,7 +48,7 @@ t.test('a Redis that is unreachable is told without its password', async t => {
   )
 })
 
-t.test('why limits are not counted in Redis is the reason for which it is unreachable', async t => {
+t.test('the log names the cause why limits are not counted in Redis', async t => {
   const { port } = new URL(await closedPort())
   const told = await attempt(createLog(t), `redis://127.0.0.1:${port}`, /limits are not counted/)
   t.match(told, /"reason":"ECONNREFUSED[^}]*"msg":"limits are not counted in Redis"/)

@@ -45,8 +45,12 @@ const BODIES: [what: string, type: string, body: string | Buffer][] = [
   ['events', 'text/event-stream', `event: a\ndata: {"n":1}\n\ndata: {"token":\r\ndata: "${SECRET}"}\n\n`],
   ['events of forms, and comments', 'text/event-stream', `data: token=${SECRET}\n\n: jwt=${SECRET}\n\n`],
   ['JSON that says that it is events', 'text/event-stream', `{"n":1}\n{"token":"${SECRET}"}\n`],
-  ['JSON in lines that says so', 'text/event-stream', `data: 1\n\n{\n  "token":\n  "${SECRET}"\n}\n`],
-  ['a form that says so', 'text/event-stream', `a=1&password=${SECRET}`],
+  [
+    'JSON in lines with the type of events',
+    'text/event-stream',
+    `data: 1\n\n{\n  "token":\n  "${SECRET}"\n}\n`
+  ],
+  ['a form with the type of events', 'text/event-stream', `a=1&password=${SECRET}`],
   [
     'parts as text',
     'text/plain',

@@ -12,7 +12,7 @@ function faultsOf(definition: object): Record<string, string> {
   }
 }
 
-t.test('a value that may have several forms is told all of them', async t => {
+t.test('a fault of a union names all of its variants', async t => {
   const claims = (roles: unknown) => ({
     issuers: { shop: { issuer: 'https://id.example', audience: 'a', claims: { roles } } }
   })
