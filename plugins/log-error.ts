@@ -1,4 +1,5 @@
-import { createRedactor, type Redactor } from './redact/index.ts'
+import { createRedactor, MASK, type Redactor } from './redact/index.ts'
+import { maskTokens } from './redact/text.ts'
 
 /**
  * Describes an error for the log, without the data that was handled, which libraries attach to their errors: ioredis
@@ -41,11 +42,13 @@ const MAX_DEPTH = 3
 /** Characters. */
 const MAX_TEXT = 8_192
 
-/** Without the credentials in URLs, the arguments that Redis repeats, and the text that JSON.parse quotes. */
+/** Without the credentials in URLs, tokens, values of secrets' names, the arguments that Redis repeats, and the text that JSON.parse quotes. */
 function clean(text: string, redactor: Redactor): string {
-  return text
-    .slice(0, MAX_TEXT)
+  return maskTokens(text.slice(0, MAX_TEXT))
     .replace(/[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi, url => redactor.url(url))
+    .replace(/([\w.-]{2,64})=(?:"[^"]*"|[^\s;,&"']+)/g, (pair, name) =>
+      redactor.isSecret(name) ? `${name}=${MASK}` : pair
+    )
     .replace(/, with args beginning with:.*/g, '')
     .replace(/(Unexpected token .*?), .*? is not valid JSON/gs, 'invalid JSON')
     .replace(/(Last (?:reply|error):).*/g, '$1 [redacted]')

@@ -99,6 +99,13 @@ t.test('an error is told without what libraries attach to it', t => {
     { password: PASSWORD }
   ])
     t.notMatch(JSON.stringify(describeError(error)), /pass-word/, String(error))
+  for (const message of [
+    'invalid header: Authorization: Bearer pass-word-123',
+    'connect: host=h password=pass-word-123 user=a',
+    'cannot read eyJhbGciOiJIUzI1NiJ9.pass-word-123.c2ln'
+  ])
+    t.notMatch(JSON.stringify(describeError(new Error(message))), /pass-word/, message)
+  t.match(describeError(new Error('read port=80 of a:b')), { message: 'read port=80 of a:b' })
   t.match(describeError(Object.assign(new Error('connect'), { code: 'ECONNREFUSED', port: 80 })), {
     type: 'Error',
     message: 'connect',
