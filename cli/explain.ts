@@ -72,6 +72,9 @@ function requestOf(method: string, url: string, { header, data, from, as }: Valu
   if (!/^[!#$%&'*+.^_`|~\w-]{1,32}$/.test(method)) throw new UsageError('METHOD is no method of HTTP')
   if (!/^[\x21-\x7e]{1,65536}$/.test(url))
     throw new UsageError('URL must be ASCII without spaces or control characters: encode them (%20)')
+  // `OPTIONS *`, `CONNECT host:port` and every scheme are for the gateway to refuse.
+  if (/^[^/*:]+(\/|$)/.test(url) && method !== 'CONNECT')
+    throw new UsageError('URL must begin with / or http://, such as /api/v1/products')
   if (isIP(from as string) === 0) throw new UsageError('--from must be an IP address')
   const headers = (header as string[]).map((line): [string, string] => {
     const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/.exec(line) ?? []

@@ -54,6 +54,7 @@ t.test('an invalid value is wrong usage, reported in one line without secrets', 
   for (const [args, env, told] of [
     [['tail', '--scope=', ...admin], {}, '--scope must not be empty'],
     [['check', '--config='], {}, '--config must not be empty'],
+    [['explain', 'GET', 'api/v1/products'], {}, 'URL must begin with / or http://, such as /api/v1/products'],
     [['explain', 'GET', '/', '--as='], {}, '--as must not be empty'],
     [['explain', 'GET', '/', '--from', '127.0.0.1:80'], {}, '--from must be an IP address'],
     [['tail', '-n', '0', ...admin], {}, '--count must be a whole number, 1 or more'],
