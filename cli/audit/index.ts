@@ -1,6 +1,7 @@
 import type { Finding, Subject } from './finding.ts'
 import { auditIdentity } from './identity.ts'
 import { auditProcess } from './process.ts'
+import { auditRouteOptions } from './route-options.ts'
 import { auditScopes } from './scopes.ts'
 import { auditSecrets } from './secrets.ts'
 import { auditUpstreams } from './upstreams.ts'
@@ -14,6 +15,7 @@ export async function audit(subject: Subject): Promise<Finding[]> {
     ...auditSecrets(subject),
     ...auditUpstreams(subject),
     ...auditScopes(subject),
+    ...auditRouteOptions(subject),
     ...(await auditIdentity(subject))
   ]
   return findings.sort(

@@ -175,6 +175,20 @@ const cases: Record<string, [provoking: unknown, mended: unknown]> = {
       cors: { origins: ['https://app.example', 'http://localhost:3000'], credentials: true }
     })
   ],
+  'route-option-unknown': [
+    withRoutes(async app => {
+      await app.register(forward)
+      const rest = { upstream: things, prefix: '/things', helmet: {}, rateLimit: {} }
+      app.forward({ method: 'GET', url: '/', ...rest, ...{ edits: {}, deadline: 5_000, bodylimit: 9 } })
+      app.websocket({ url: '/live', upstream: things, prefix: '/live', ...{ maxMesage: 1_000 } })
+    }),
+    withRoutes(async app => {
+      await app.register(forward)
+      const rest = { upstream: things, prefix: '/things', helmet: {}, rateLimit: {} }
+      app.forward({ method: 'GET', url: '/', ...rest, edit: {}, config: { deadline: 5_000 }, bodyLimit: 9 })
+      app.websocket({ url: '/live', upstream: things, prefix: '/live', maxMessage: 1_000 })
+    })
+  ],
   'sunset-past': [
     versioned({ deprecated: '2020-01-01T00:00:00Z', sunset: '2021-01-01T00:00:00Z' }),
     versioned({ deprecated: '2020-01-01T00:00:00Z', sunset: '2999-01-01T00:00:00Z' })

@@ -1,0 +1,66 @@
+import type { RouteOptions } from 'fastify'
+import { didYouMean } from '../../schemas/did-you-mean.ts'
+import type { ServedRoute } from '../table.ts'
+import { type Finding, routePath, type Subject } from './finding.ts'
+
+/**
+ * Finds options of routes that look like a misspelled one. Others pass, since any Fastify plugin may add options to
+ * routes. The compiler finds the same, but a config may be JavaScript.
+ */
+export function auditRouteOptions({ rehearsal, routes }: Subject): Finding[] {
+  const findings = new Map<string, Finding>()
+  for (const route of rehearsal.routes) {
+    const [call] = route.config?.calls ?? []
+    if (call === undefined) continue
+    const known = [...(OPTIONS[call.pattern] ?? []), ...FASTIFY_OPTIONS]
+    for (const name of Object.keys(route)) {
+      if (known.includes(name)) continue
+      const suggestion = IN_CONFIG.includes(name)
+        ? `; it belongs in config: { ${name} }`
+        : didYouMean(name, known)
+      if (suggestion === '') continue
+      const path = `${pathOf(route, routes)} ${name}`
+      findings.set(path, {
+        code: 'route-option-unknown',
+        severity: 'warning',
+        path,
+        why: `The option is not known, and has no effect${suggestion}`,
+        mend: 'Correct its name, or remove it.'
+      })
+    }
+  }
+  return [...findings.values()]
+}
+
+function pathOf(route: RouteOptions, routes: ServedRoute[]): string {
+  // Fastify serves the root of a prefix with and without a slash.
+  const url = route.url.length > 1 ? route.url.replace(/\/$/, '') : route.url
+  const served = routes.find(({ path, scope }) => path === url && scope === route.config?.scope)
+  return served ? routePath(served) : `${route.method} ${route.url}`
+}
+
+/** Options of a pattern that may be left out; a required one is missed by the pattern itself. */
+const OPTIONS: Partial<Record<string, readonly string[]>> = {
+  forward: ['edit', 'trailers'],
+  transform: ['body', 'params', 'querystring', 'headers', 'passUnauthorized', 'toError'],
+  compose: ['params', 'querystring'],
+  websocket: [
+    'allowOrigins',
+    'maxMessage',
+    'idleTimeout',
+    'maxConnections',
+    'maxConnectionsPerConsumer',
+    'closeAtExpiry'
+  ]
+}
+
+/** Options of `config` that are easily written beside it. */
+const IN_CONFIG = ['deadline', 'idleTimeout']
+
+const FASTIFY_OPTIONS = [
+  ...['method', 'url', 'path', 'routePath', 'prefix', 'prefixTrailingSlash', 'schema', 'handler', 'config'],
+  ...['attachValidation', 'exposeHeadRoute', 'validatorCompiler', 'serializerCompiler', 'bodyLimit'],
+  ...['handlerTimeout', 'logLevel', 'logSerializers', 'constraints', 'errorHandler', 'childLoggerFactory'],
+  ...['schemaErrorFormatter', 'onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization'],
+  ...['onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort']
+]
