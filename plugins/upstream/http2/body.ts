@@ -25,7 +25,8 @@ export function sendBody(
 
   if (body.destroyed && !body.readableEnded) process.nextTick(fail, body.errored ?? new Incomplete())
   else if (body.readableEnded) process.nextTick(end)
-  else body.on('data', send).on('end', end).on('error', fail).on('close', close)
+  // Fastify hands over a client's request paused, and a listener alone does not start it again.
+  else body.on('data', send).on('end', end).on('error', fail).on('close', close).resume()
   stream.on('drain', resume)
   return { stop }
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { createServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -124,6 +125,24 @@ t.test('a service that does not read holds up an upload, which comes whole once 
   t.equal(received, 8 * MiB)
   t.ok(isSent)
 })
+
+for (const retry of [{ attempts: 0 }, undefined])
+  for (const headers of [{ 'content-length': '6' }, {}])
+    t.test(`an upload over HTTP/1.1 passes: ${JSON.stringify({ retry, headers })}`, async t => {
+      const service = await startHttp2(t, stream => {
+        stream.respond()
+        stream.pipe(stream)
+      })
+      const { url } = await startGateway(t, {
+        upstreams: { orders: { url: service, http2: true, ...(retry && { retry: retry as never }) } },
+        scopes: { orders: { prefix: '/orders', routes: forwarding } }
+      })
+      const upload = request(`${url}/orders`, { method: 'POST', headers, agent: false })
+      upload.write('abc')
+      upload.end('def')
+      const [response] = (await once(upload, 'response')) as [IncomingMessage]
+      t.equal(String(Buffer.concat(await response.toArray())), 'abcdef')
+    })
 
 t.test('many responses at once do not hold up each other', async t => {
   const url = await startHttp2(t, (stream, path) => void sendAll(stream, Number(path.slice(1))))
