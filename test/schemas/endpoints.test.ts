@@ -60,7 +60,7 @@ const wrong: [what: string, upstream: unknown, path: string, message: RegExp][] 
   ['none in the list', { endpoints: [] }, '/endpoints', /./],
   ['one of them twice', { endpoints: [{ url }, { url }] }, '/endpoints/1/url', /same as/],
   ['no weight', { endpoints: [{ url, weight: 0 }] }, '/endpoints/0/weight', /1/],
-  ['a query in the URL', { url: `${url}/?a` }, '/url', /must be a URL/],
+  ['a query in the URL', { url: `${url}/?a` }, '/url', /query/],
   ['a relative socket', { url: 'unix:run/app.sock' }, '/url', /absolute/],
   ['a socket with a host', { url: 'unix://run/app.sock' }, '/url', /absolute/],
   ['a socket too long for the system', { url: `unix:/${'a'.repeat(103)}` }, '/url', /103/],
