@@ -14,6 +14,7 @@ import type { LookupFunction } from 'node:net'
  */
 export function createLookup({
   resolve = systemLookup,
+  // libuv itself reads this variable, and offers no other way to ask for the number of its threads.
   threads = Number(process.env.UV_THREADPOOL_SIZE) || 4,
   isLocal = isInHosts
 }: NameLookupOptions = {}): LookupFunction {

@@ -39,7 +39,7 @@ function pathOf(route: RouteOptions, routes: ServedRoute[]): string {
   return served ? routePath(served) : `${route.method} ${route.url}`
 }
 
-/** Options of a pattern that may be left out; a required one is missed by the pattern itself. */
+/** Optional options of each pattern. The pattern itself reports a missing required one. */
 const OPTIONS: Partial<Record<string, readonly string[]>> = {
   forward: ['edit', 'trailers'],
   transform: ['body', 'params', 'querystring', 'headers', 'passUnauthorized', 'toError'],
