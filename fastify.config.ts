@@ -5,8 +5,8 @@ import { ordersV1 } from './routes/orders.v1.ts'
 import { ordersV2 } from './routes/orders.v2.ts'
 import { products } from './routes/products.ts'
 import { users } from './routes/users.ts'
-import { withDefault } from './schemas/defaults.ts'
-import { RedisUrl, TrustedUrl, Url } from './schemas/url.ts'
+import { withDefault } from './schemas/options/defaults.ts'
+import { RedisUrl, TrustedUrl, Url } from './schemas/options/url.ts'
 
 /** What the gateway takes from its environment. All of it is optional. */
 export const environment = Type.Object({
@@ -71,7 +71,7 @@ export default function shop(env: Static<typeof environment>) {
 }
 
 /** Routes may only name upstreams that are defined above. */
-declare module './plugins/upstream/index.ts' {
+declare module './plugins/upstreams.ts' {
   interface Register {
     upstreams: keyof NonNullable<ReturnType<typeof shop>['upstreams']>
   }

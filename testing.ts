@@ -4,7 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildGateway, resolveConfig } from './gateway.ts'
-import type { GatewayDefinition } from './schemas/gateway.ts'
+import type { GatewayDefinition } from './schemas/options/gateway.ts'
 import { type RunningRedis, startRedis as startServer } from './test/redis.ts'
 
 /**

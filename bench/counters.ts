@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process'
 import { pino } from 'pino'
-import { createCounters } from '../cluster/counters.ts'
-import { createLeasedLimiter } from '../plugins/rate-limit/lease.ts'
-import { createTier, type Limiter } from '../plugins/rate-limit/limiter.ts'
-import { createMemoryLimiter } from '../plugins/rate-limit/memory.ts'
-import { createSharedLimiter } from '../plugins/rate-limit/shared.ts'
+import { createCounters } from '../cluster/limit-counters.ts'
+import { createLeasedLimiter } from '../limits/lease.ts'
+import { createTier, type Limiter } from '../limits/limiter.ts'
+import { createMemoryLimiter } from '../limits/memory-limiter.ts'
+import { createSharedLimiter } from '../limits/supervisor-limiter.ts'
 
 /**
  * What a decision costs a worker and its supervisor: `npm run bench:counters`. This process is the worker; forked, it is

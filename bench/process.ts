@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { WORKER_ENV, WORKER_FLAGS } from '../cluster/memory.ts'
+import { WORKER_ENV, WORKER_FLAGS } from '../cluster/v8-flags.ts'
 
 /** A process under measurement, pinned to a core where the system can. */
 export interface Measured {

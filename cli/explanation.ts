@@ -1,6 +1,6 @@
+import type { Redactor } from '../observe/redact/redactor.ts'
 import type { Problem } from '../plugins/problem.ts'
-import type { Redactor } from '../plugins/redact/index.ts'
-import type { GatewayConfig } from '../schemas/gateway.ts'
+import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { Rehearsal, Rehearsed, WouldBeCall } from './rehearsal.ts'
 import { STEPS, type StepName } from './steps.ts'
 import { tableOf } from './table.ts'

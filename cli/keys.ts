@@ -1,5 +1,5 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { ALGORITHMS, type Jwks, type Key } from '../plugins/jwt/jwks.ts'
+import { ALGORITHMS, type Jwks, type Key } from '../auth/jwks.ts'
 
 /**
  * Keys that stand in for an issuer's, so that a gateway checks everything of a token but who has signed it: `resign`

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { explainFailure } from '../cluster/config.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { didYouMean } from '../schemas/did-you-mean.ts'
+import { didYouMean } from '../schemas/options/did-you-mean.ts'
 import { type Command, plain, type Terminal, UsageError, type Values } from './command.ts'
 
 /** Loaded when they are called, so that help comes at once. */

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
+import { MASK, type Redactor } from '../observe/redact/redactor.ts'
 import type { Exchange } from '../plugins/exchange.ts'
 import type { Problem } from '../plugins/problem.ts'
-import { MASK, type Redactor } from '../plugins/redact/index.ts'
-import type { GatewayConfig } from '../schemas/gateway.ts'
+import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { Rehearsal, Rehearsed } from './rehearsal.ts'
 import { callsInWords, duration, type ServedRoute, size } from './table.ts'
 

@@ -1,6 +1,6 @@
 import type { RouteOptions } from 'fastify'
-import type { RouteCall, RouteLimit } from '../plugins/described.ts'
-import type { GatewayConfig } from '../schemas/gateway.ts'
+import type { RouteCall, RouteLimit } from '../observe/route-metadata.ts'
+import type { GatewayConfig } from '../schemas/options/gateway.ts'
 
 /** A route as it is served: one line of the table. */
 export interface ServedRoute {

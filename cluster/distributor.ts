@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WorkerProcess } from './process.ts'
-import { rarely } from './rarely.ts'
+import { rarely } from './throttle.ts'
+import type { WorkerProcess } from './worker-process.ts'
 
 /**
  * Gives connections to workers: each to the one that has the fewest, of those that have taken what they were given. Until

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { createServer as createHttpServer } from '../plugins/node-http.ts'
+import { createServer as createHttpServer } from '../http/node-internals.ts'
 
 /** Where a listener is to be: an address, or a socket that somebody else has opened. */
 export type Place = { host: string; port: number } | { fd: number }

@@ -1,4 +1,4 @@
-import type { Edition } from './edition.ts'
+import type { Edition } from './loaded-files.ts'
 
 /** What passes between the supervisor and a worker, in order, connections included. */
 export type ToWorker =

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ReloadOutcome } from './cluster.ts'
+import type { ReloadOutcome } from './cluster-types.ts'
 
 export interface Reload {
   /** See `Cluster.reload`. */

@@ -1,4 +1,4 @@
-import { noteEdition } from './edition.ts'
+import { noteEdition } from './loaded-files.ts'
 
 /**
  * A worker: one gateway, built of a config that is read when the process starts, which listens to nobody: connections
@@ -10,5 +10,5 @@ const [file, socket, workers, warmUp] = process.argv.slice(2) as [string, string
 
 const edition = noteEdition()
 // Not before: what it imports is part of the edition.
-const { serve } = await import('./serve.ts')
+const { serve } = await import('./serve-worker.ts')
 await serve({ file, socket, workers: Number(workers), warmUp: Number(warmUp), edition })

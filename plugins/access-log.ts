@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Ended } from './ended.ts'
-import { type AddMembers, type GatewayLogger, RequestLogger } from './log.ts'
-import { Octets, writeNumber, writeThreeDigits } from './octets.ts'
+import { Octets, writeNumber, writeThreeDigits } from '../observe/byte-buffer.ts'
+import type { Ended } from '../observe/exchange-record.ts'
+import { type AddMembers, type GatewayLogger, RequestLogger } from '../observe/logger.ts'
 
 /**
  * The log of a gateway: `fastify.log` and `request.log` are `logger`'s, and each exchange has one line, after its end;

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
-import { createFetcher, fetchParts } from './compose-parts.ts'
-import { sendJson } from './json/send.ts'
-import { markFallback } from './upstream/fallback.ts'
-import type { UpstreamName } from './upstream/index.ts'
+import { sendJson } from '../http/json/send.ts'
+import { createFetcher, fetchParts } from '../proxy/composition-parts.ts'
+import { markFallback } from '../proxy/fallback.ts'
+import type { UpstreamName } from './upstreams.ts'
 
 /**
  * Composition: several services' answers as one, for a front end that should have to ask once.

@@ -11,10 +11,10 @@ import {
 } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { CompressOptions } from '../schemas/scope.ts'
-import { chooseEncoding } from './accept-encoding.ts'
+import { chooseEncoding } from '../http/accept-encoding.ts'
+import type { SendingResponse } from '../observe/recorder/response.ts'
+import type { CompressOptions } from '../schemas/options/scope.ts'
 import { addVary } from './cors.ts'
-import type { SendingResponse } from './recorder/response.ts'
 
 /**
  * Compresses the JSON of a scope: transformed and composed responses, and forwarded ones of a known length up to the

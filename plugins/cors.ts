@@ -2,7 +2,7 @@ import fastifyCors from '@fastify/cors'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import type { CorsOptions } from '../schemas/scope.ts'
+import type { CorsOptions } from '../schemas/options/scope.ts'
 
 /**
  * CORS (Fetch, 3.2) for a scope, by @fastify/cors. Preflights are answered before any token is asked for; problems

@@ -5,9 +5,9 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { DrainOptions } from '../schemas/drain.ts'
-import { endGently } from './client-error.ts'
-import { hasServed } from './connections.ts'
+import { endGently } from '../http/client-error.ts'
+import type { DrainOptions } from '../schemas/options/drain.ts'
+import { hasServed } from './connection-limits.ts'
 
 /**
  * How a gateway leaves without taking anything from anybody. `drain()` ends once every connection has ended:

@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import createError from '@fastify/error'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Deadlines, Due } from './deadlines.ts'
-import { Ended } from './ended.ts'
-import { toHttpStatus } from './grpc-status.ts'
-import type { SendingResponse } from './recorder/response.ts'
-import { createTraces, passedTraceparent } from './trace-context.ts'
+import { Deadlines, Due } from '../http/timer-queue.ts'
+import { createTraces, passedTraceparent } from '../http/trace-context.ts'
+import { Ended } from '../observe/exchange-record.ts'
+import type { SendingResponse } from '../observe/recorder/response.ts'
+import { toHttpStatus } from '../proxy/grpc-status.ts'
 
 /**
  * One deadline an exchange, and one place from which everything it caused is cancelled.

@@ -2,8 +2,8 @@ import type { Http2ServerResponse } from 'node:http2'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { toGrpcStatus } from '../proxy/grpc-status.ts'
 import type { ForwardRoute } from './forward.ts'
-import { toGrpcStatus } from './grpc-status.ts'
 import { type ProblemError, problemOf, sendProblem } from './problem.ts'
 
 /**

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
-import { CUT, Durations } from './durations.ts'
-import { addSeenMetrics } from './seen-metrics.ts'
-import { addCallMetrics } from './upstream/call-metrics.ts'
-import { addEndpointMetrics } from './upstream/metrics.ts'
+import { CUT, Durations } from '../observe/histogram.ts'
+import { addSeenMetrics } from '../observe/state-metrics.ts'
+import { addCallMetrics } from '../proxy/call-metrics.ts'
+import { addEndpointMetrics } from '../proxy/endpoint-metrics.ts'
 
 /**
  * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { OverloadOptions, Priority } from '../schemas/overload.ts'
+import type { OverloadOptions, Priority } from '../schemas/options/overload.ts'
 import type { ProblemError } from './problem.ts'
 
 /**

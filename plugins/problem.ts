@@ -2,8 +2,8 @@ import createError from '@fastify/error'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import findMyWay, { type HTTPMethod as HTTPMethods } from 'find-my-way'
-import { faultsOf, faultsOfRequest } from './faults.ts'
-import { STATUS_CODES } from './node-http.ts'
+import { faultsOf, faultsOfRequest } from '../http/json/faults.ts'
+import { STATUS_CODES } from '../http/node-internals.ts'
 
 /**
  * Errors as problem details (RFC 9457), for every answer that is not a success: one error handler, 404 and 405

@@ -4,9 +4,9 @@ import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
-import type { RedisOptions } from '../schemas/rate-limit.ts'
-import { RedisConnector } from './redis-connector.ts'
-import { hasCode, redisReason } from './redis-reason.ts'
+import { RedisConnector } from '../limits/redis-connector.ts'
+import { hasCode, redisReason } from '../limits/redis-reason.ts'
+import type { RedisOptions } from '../schemas/options/rate-limit.ts'
 
 export interface RedisPluginOptions extends RedisOptions {
   /** It is not connected to: every command fails. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { describeRoutes } from './described.ts'
+import { describeRoutes } from '../observe/route-metadata.ts'
 
 export interface ScopeNameOptions {
   name: string

@@ -1,8 +1,8 @@
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { SecurityHeadersOptions } from '../schemas/scope.ts'
-import { protocolOf } from './host.ts'
+import { protocolOf } from '../http/host.ts'
+import type { SecurityHeadersOptions } from '../schemas/options/scope.ts'
 
 /**
  * Security headers for a scope, by @fastify/helmet, as they fit an API. What the service says itself stands.

@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
-import { toComposedHeaders } from './headers.ts'
-import { sendJson } from './json/send.ts'
+import { sendJson } from '../http/json/send.ts'
+import type { Headers, UpstreamResponse } from '../proxy/attempt.ts'
+import { refusalOf } from '../proxy/errors.ts'
+import { toComposedHeaders } from '../proxy/headers.ts'
+import { answerReader } from '../proxy/response-reader.ts'
 import type { ProblemError } from './problem.ts'
-import type { Headers, UpstreamResponse } from './upstream/call.ts'
-import { refusalOf } from './upstream/errors.ts'
-import type { UpstreamName } from './upstream/index.ts'
-import { answerReader } from './upstream/wire.ts'
+import type { UpstreamName } from './upstreams.ts'
 
 /**
  * Transformation: an external API shape in front of an internal one, mapped by two typed functions.

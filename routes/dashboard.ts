@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
+import { amount } from '../money.ts'
 import compose from '../plugins/compose.ts'
-import { path } from '../plugins/upstream/wire.ts'
+import { path } from '../proxy/response-reader.ts'
 import { Dashboard, OrderSummaries, Recommendations } from '../schemas/dashboard.ts'
-import { amount } from '../schemas/money.ts'
 import { InternalUser } from '../schemas/users.ts'
 
 /** What the shop's start page needs, from three services in one call. */

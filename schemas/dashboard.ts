@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { Amount, InternalAmount } from './money.ts'
+import { Amount, InternalAmount } from '../money.ts'
 
 const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
 

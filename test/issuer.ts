@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import { pino } from 'pino'
-import { createJwks, type Jwks } from '../plugins/jwt/jwks.ts'
-import type { GatewayDefinition } from '../schemas/gateway.ts'
+import { createJwks, type Jwks } from '../auth/jwks.ts'
+import type { GatewayDefinition } from '../schemas/options/gateway.ts'
 import { type Answer, call, type Ending, startGateway } from './harness.ts'
 
 /**

@@ -135,7 +135,7 @@ t.test('a config file that cannot be had is one clear line', async t => {
   t.match(broken.output(), /^README\.md cannot be loaded: /)
   t.equal(broken.output().trim().split('\n').length, 1)
 
-  const empty = run(t, {}, ['--config', 'schemas/url.ts'])
+  const empty = run(t, {}, ['--config', 'schemas/options/url.ts'])
   t.equal((await once(empty, 'exit'))[0], 1)
   t.equal(empty.output().trim(), 'schemas/url.ts has no default export')
 

@@ -1,4 +1,4 @@
-import type { UpstreamState } from '../../plugins/upstream/upstream.ts'
+import type { UpstreamState } from '../../proxy/upstream.ts'
 import { type Measured, startGateway, startScript } from '../process.ts'
 
 export interface GatewayState {

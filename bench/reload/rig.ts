@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster.ts'
+import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster-types.ts'
 import type { Tally } from './tally.ts'
 
 /** A process that tells its port once it is up. */

@@ -2,8 +2,8 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import shop from '../../fastify.config.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
+import { createLogger } from '../../observe/logger.ts'
 import forward from '../../plugins/forward.ts'
-import { createLogger } from '../../plugins/log.ts'
 import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
 /** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */

@@ -1,4 +1,4 @@
-import type { GatewayConfig } from '../../schemas/gateway.ts'
+import type { GatewayConfig } from '../../schemas/options/gateway.ts'
 import type { Rehearsal } from '../rehearsal.ts'
 import type { ServedRoute } from '../table.ts'
 

@@ -1,5 +1,5 @@
 import type { RouteOptions } from 'fastify'
-import { didYouMean } from '../../schemas/did-you-mean.ts'
+import { didYouMean } from '../../schemas/options/did-you-mean.ts'
 import type { ServedRoute } from '../table.ts'
 import { type Finding, routePath, type Subject } from './finding.ts'
 

@@ -1,5 +1,5 @@
-import type { RouteCall } from '../../plugins/described.ts'
-import { isTrustedUrl } from '../../schemas/url.ts'
+import type { RouteCall } from '../../observe/route-metadata.ts'
+import { isTrustedUrl } from '../../schemas/options/url.ts'
 import { duration, type ServedRoute, size } from '../table.ts'
 import { type Finding, routePath, type Subject } from './finding.ts'
 import { MAX_BODY } from './process.ts'

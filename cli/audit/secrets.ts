@@ -1,5 +1,5 @@
-import { createRedactor } from '../../plugins/redact/index.ts'
-import { isPem } from '../../schemas/listen.ts'
+import { createRedactor } from '../../observe/redact/redactor.ts'
+import { isPem } from '../../schemas/options/listen.ts'
 import type { Finding, Subject } from './finding.ts'
 
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/

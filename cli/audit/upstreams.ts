@@ -1,5 +1,5 @@
-import { UNASKED } from '../../plugins/upstream/retry.ts'
-import type { UpstreamOptions } from '../../schemas/upstream.ts'
+import { UNASKED } from '../../proxy/retry.ts'
+import type { UpstreamOptions } from '../../schemas/options/upstreams.ts'
 import { duration } from '../table.ts'
 import type { Finding, Subject } from './finding.ts'
 

@@ -1,4 +1,4 @@
-import type { Summary } from '../../plugins/recorder/show.ts'
+import type { Summary } from '../../observe/recorder/show.ts'
 
 /** The latest first, by their end, as each of the lists is. */
 export function mergeExchanges<Exchange extends Pick<Summary, 'at' | 'ms'>>(

@@ -1,4 +1,4 @@
-import type { LimitStatus } from '../../plugins/rate-limit/status.ts'
+import type { LimitStatus } from '../../limits/limit-status.ts'
 
 export type MergedLimits = LimitStatus & {
   /** Workers by the state that they see. Only present if they differ. */

@@ -1,5 +1,5 @@
-import type { EndpointState } from '../../plugins/upstream/endpoint.ts'
-import type { UpstreamState } from '../../plugins/upstream/upstream.ts'
+import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
+import type { UpstreamState } from '../../proxy/upstream.ts'
 
 /** Which workers see which state; only there if they do not all see the same. */
 type ByState = { workers?: Record<string, number[]> }

@@ -1,5 +1,5 @@
-import type { VersionStatus } from '../../plugins/version/index.ts'
-import { type ConsumerUsage, MAX_CONSUMERS } from '../../plugins/version/usage.ts'
+import type { VersionStatus } from '../../plugins/versions.ts'
+import { type ConsumerUsage, MAX_CONSUMERS } from '../../versions/usage.ts'
 
 /** What was counted of versions, by scope and version. */
 export type VersionCounts = Map<string, VersionCount>

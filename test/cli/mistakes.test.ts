@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { startCluster } from '../cluster/workers.ts'
 import { call } from '../harness.ts'
-import { startWatched } from '../plugins/recorder/gateway.ts'
+import { startWatched } from '../observe/recorder/gateway.ts'
 import { sluice } from './golden.ts'
 
 t.test('a command or option that does not exist is reported with the nearest one', async t => {

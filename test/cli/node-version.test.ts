@@ -1,6 +1,6 @@
 import t from 'tap'
 import { isSupported } from '../../cli/node-version.js'
-import { knownFlags, WORKER_FLAGS } from '../../cluster/memory.ts'
+import { knownFlags, WORKER_FLAGS } from '../../cluster/v8-flags.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 
 t.test('Node 22, 24 and 26 are supported, and no others', async t => {

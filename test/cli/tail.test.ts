@@ -1,6 +1,6 @@
 import t from 'tap'
 import { call, closedPort, startService } from '../harness.ts'
-import { startWatched } from '../plugins/recorder/gateway.ts'
+import { startWatched } from '../observe/recorder/gateway.ts'
 import { until } from '../until.ts'
 import { sluice } from './golden.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { createTally } from '../../cluster/counter-totals.ts'
 import { addCounters, type Metrics } from '../../cluster/merge/metrics.ts'
-import { createTally } from '../../cluster/tally.ts'
 import { call } from '../harness.ts'
 import { startCluster, type TestWorker } from './workers.ts'
 

@@ -1,8 +1,8 @@
 import type { RequestListener } from 'node:http'
 import t from 'tap'
 import { call } from '../harness.ts'
-import { follow } from '../plugins/recorder/follow.ts'
-import { harFaults } from '../plugins/recorder/har.ts'
+import { follow } from '../observe/recorder/follow.ts'
+import { harFaults } from '../observe/recorder/har.ts'
 import { until } from '../until.ts'
 import { startCluster, type TestWorker } from './workers.ts'
 

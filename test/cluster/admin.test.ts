@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import type { ReloadOutcome } from '../../cluster/cluster.ts'
+import type { ReloadOutcome } from '../../cluster/cluster-types.ts'
 import { mergeLimits } from '../../cluster/merge/limits.ts'
 import { products } from '../../routes/products.ts'
 import { call } from '../harness.ts'

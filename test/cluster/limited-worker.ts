@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Counters } from '../../cluster/counters.ts'
-import type { TierOptions } from '../../schemas/rate-limit.ts'
+import type { Counters } from '../../cluster/limit-counters.ts'
+import type { TierOptions } from '../../schemas/options/rate-limit.ts'
 import { call, type Ending } from '../harness.ts'
 
 /** Processes that share limits through this one: limited.ts is what they run. */

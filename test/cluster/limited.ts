@@ -1,5 +1,5 @@
 import { buildGateway, resolveConfig } from '../../gateway.ts'
-import type { TierOptions } from '../../schemas/rate-limit.ts'
+import type { TierOptions } from '../../schemas/options/rate-limit.ts'
 
 /**
  * A worker for tests, forked with its tiers, the number of its siblings and the ms that it waits: a scope for each tier, by

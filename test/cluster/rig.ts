@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster.ts'
+import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster-types.ts'
 import { call, closedPort, type Ending, environmentOf } from '../harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import forward from '../../plugins/forward.ts'
 import transform from '../../plugins/transform.ts'
-import type { HttpOptions } from '../../schemas/http.ts'
+import type { HttpOptions } from '../../schemas/options/http.ts'
 import { type Ending, type RunningGateway, startGateway } from '../harness.ts'
 
 /**

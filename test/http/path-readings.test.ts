@@ -6,7 +6,7 @@ import Type from 'typebox'
 import compose from '../../plugins/compose.ts'
 import forward, { hasDotSegment } from '../../plugins/forward.ts'
 import transform from '../../plugins/transform.ts'
-import { path } from '../../plugins/upstream/wire.ts'
+import { path } from '../../proxy/response-reader.ts'
 import { type Ending, startGateway, startService } from '../harness.ts'
 import { exchange, startSession, tls } from '../http2.ts'
 

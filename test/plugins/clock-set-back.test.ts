@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
-import { createClusterCaptures } from '../../cluster/captures.ts'
+import { createClusterCaptures } from '../../cluster/cluster-captures.ts'
+import type { CaptureOptions } from '../../observe/recorder/captures.ts'
+import { createCaptures } from '../../observe/recorder/captures.ts'
 import compose from '../../plugins/compose.ts'
-import type { CaptureOptions } from '../../plugins/recorder/captures.ts'
-import { createCaptures } from '../../plugins/recorder/captures.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { until } from '../until.ts'
 

@@ -1,9 +1,9 @@
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { createJwks } from '../../plugins/jwt/jwks.ts'
-import { createLeasedLimiter } from '../../plugins/rate-limit/lease.ts'
-import { createTier, type Decision } from '../../plugins/rate-limit/limiter.ts'
-import { createMemoryLimiter } from '../../plugins/rate-limit/memory.ts'
+import { createJwks } from '../../auth/jwks.ts'
+import { createLeasedLimiter } from '../../limits/lease.ts'
+import { createTier, type Decision } from '../../limits/limiter.ts'
+import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 import { inMs, makeKey, startGuarded, startIssuer } from '../issuer.ts'
 import { until } from '../until.ts'
 

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import forward from '../../plugins/forward.ts'
 import { type Ending, startGateway, startService, startTcpService } from '../harness.ts'
 import { ca, exchange, read, startSession, tls } from '../http2.ts'
-import { frame, HEADERS, SETTINGS } from './upstream/http2/frames.ts'
+import { frame, HEADERS, SETTINGS } from '../proxy/http2/frames.ts'
 
 /** Requests over HTTP/2 that must be handled as over HTTP/1.1. */
 function start(t: Ending, url: string) {

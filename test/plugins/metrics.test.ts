@@ -1,5 +1,5 @@
 import t from 'tap'
-import { buildAdmin } from '../../admin.ts'
+import { buildAdmin } from '../../admin/admin.ts'
 import { products } from '../../routes/products.ts'
 import { call, startGateway, startService } from '../harness.ts'
 

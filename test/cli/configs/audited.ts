@@ -2,10 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import Type, { type Static } from 'typebox'
 import compose from '../../../plugins/compose.ts'
 import forward, { type ForwardRoute } from '../../../plugins/forward.ts'
-import rateLimit from '../../../plugins/rate-limit/index.ts'
+import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import type { UpstreamName } from '../../../plugins/upstream/index.ts'
-import type { GatewayDefinition } from '../../../schemas/gateway.ts'
+import type { UpstreamName } from '../../../plugins/upstreams.ts'
+import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 
 /** A config for each finding of the audit: as it provokes it, and mended, such that there is nothing to be found. */
 export const environment = Type.Object({ CASE: Type.String(), MENDED: Type.Optional(Type.String()) })

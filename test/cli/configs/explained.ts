@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import compose from '../../../plugins/compose.ts'
 import forward from '../../../plugins/forward.ts'
-import { forbidden } from '../../../plugins/jwt/index.ts'
-import rateLimit from '../../../plugins/rate-limit/index.ts'
+import { forbidden } from '../../../plugins/jwt.ts'
+import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import type { UpstreamName } from '../../../plugins/upstream/index.ts'
-import { path } from '../../../plugins/upstream/wire.ts'
-import type { GatewayDefinition } from '../../../schemas/gateway.ts'
+import type { UpstreamName } from '../../../plugins/upstreams.ts'
+import { path } from '../../../proxy/response-reader.ts'
+import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 
 /** A bit of everything that a request can meet. Nothing of it is there: who connected would fail, or hang. */
 const things = 'things' as UpstreamName

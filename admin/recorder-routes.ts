@@ -1,0 +1,110 @@
+import createError from '@fastify/error'
+import type { FastifyInstance } from 'fastify'
+import { type Capture, CaptureOptions, type CaptureState } from '../observe/recorder/captures.ts'
+import { createFilter, Filter } from '../observe/recorder/filter.ts'
+import { demandKnown } from '../observe/recorder/known-names.ts'
+import type { Recorder } from '../plugins/recorder.ts'
+
+export const NoSuchExchange = createError(
+  'SLUICE_NO_SUCH_EXCHANGE',
+  'It is not, or no longer, in the recorder',
+  404
+)
+export const NoSuchCapture = createError('SLUICE_NO_SUCH_CAPTURE', 'No such capture', 404)
+export const TooManyFollow = createError('SLUICE_TOO_MANY_READERS', 'Too many follow already', 503)
+export const TooManyCaptures = createError('SLUICE_TOO_MANY_CAPTURES', 'Too many captures are active', 409)
+const NothingToMatch = createError(
+  'SLUICE_CAPTURE_ALL',
+  'A capture needs a consumer, a route or a header to go by',
+  400
+)
+
+type Id = { Params: { id: string } }
+
+/**
+ * The recorder for operators: `GET /exchanges`, `/exchanges.har`, `/exchanges/:id`, `/exchanges/:id.har`,
+ * `/exchanges/live` (one JSON a line, or server-sent events for who accepts them), and `/captures`.
+ */
+export async function recorderRoutes(admin: FastifyInstance, { recorder }: { recorder: Recorder }) {
+  admin.addHook('onRoute', route => {
+    route.config = { ...route.config, isPrivate: true }
+  })
+  const schema = { querystring: Filter }
+  const { captures, live } = recorder
+
+  admin.get('/exchanges', { schema }, ({ query }) => recorder.list(query as Filter))
+  admin.get('/exchanges.har', { schema }, ({ query }, reply) => {
+    reply.header('content-disposition', 'attachment; filename="exchanges.har"')
+    return recorder.har(query as Filter)
+  })
+  admin.get<Id>('/exchanges/:id', ({ params: { id } }) => {
+    const isHar = id.endsWith('.har')
+    const detail = recorder.find(isHar ? id.slice(0, -4) : id)
+    if (detail === undefined) throw new NoSuchExchange()
+    return isHar ? recorder.harOf([detail]) : detail
+  })
+
+  // Of a HEAD nobody would end the stream.
+  admin.get('/exchanges/live', { schema, exposeHeadRoute: false }, ({ query, headers }, reply) => {
+    demandKnown(query as Filter, recorder.names())
+    const isEvents = headers.accept?.includes('text/event-stream') === true
+    const stream = live.follow(createFilter(query as Filter), json =>
+      isEvents ? `data: ${json}\n\n` : `${json}\n`
+    )
+    if (stream === undefined) throw new TooManyFollow()
+    return reply.type(isEvents ? 'text/event-stream' : 'application/x-ndjson').send(stream)
+  })
+
+  admin.post('/captures', { schema: { body: CaptureOptions } }, ({ body }, reply) => {
+    const options = body as CaptureOptions
+    demandMatch(options)
+    const capture = captures.start(options)
+    if (capture === undefined) throw new TooManyCaptures()
+    return reply.code(201).header('location', `/captures/${capture.id}`).send(describe(capture))
+  })
+  admin.get('/captures', () => captures.list().map(describe))
+  admin.get<Id>('/captures/:id', ({ params: { id } }) => {
+    const isHar = id.endsWith('.har')
+    const capture = captures.find(isHar ? id.slice(0, -4) : id)
+    if (capture === undefined) throw new NoSuchCapture()
+    const exchanges = recorder.details(capture.records.toReversed())
+    return isHar ? recorder.harOf(exchanges) : { ...describe(capture), exchanges }
+  })
+  admin.delete<Id>('/captures/:id', ({ params: { id } }, reply) => {
+    if (!captures.remove(id)) throw new NoSuchCapture()
+    return reply.code(204).send()
+  })
+}
+
+/** @throws 400 */
+export function demandMatch({ consumer, route, header }: CaptureOptions): void {
+  if (consumer === undefined && route === undefined && header === undefined) throw new NothingToMatch()
+}
+
+/** A capture as operators see it. */
+export interface CaptureDescription {
+  id: string
+  state: CaptureState
+  startedAt: string
+  endsAt: string
+  match: object
+  taken: number
+  bytes: number
+}
+
+/** What a capture is of, without the header's value: it may be somebody's credential. */
+export function shownMatch({ header, ...match }: Capture['options']): object {
+  return { ...match, ...(header && { header: { name: header.name } }) }
+}
+
+function describe({ id, options, startedAt, endsAt, state, records, bytes }: Capture): CaptureDescription {
+  return {
+    id,
+    state,
+    startedAt: new Date(startedAt).toISOString(),
+    endsAt: new Date(endsAt).toISOString(),
+    match: shownMatch(options),
+    taken: records.length,
+    bytes
+  }
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto'
+import { type CaptureDescription, shownMatch } from '../admin/recorder-routes.ts'
+import type { CaptureOptions, CaptureState } from '../observe/recorder/captures.ts'
+import type { Cluster, ClusterWorker } from './cluster-types.ts'
+import { watchWorkers } from './watch-workers.ts'
+import { type Answer, ask, read } from './worker-requests.ts'
+
+/** A capture in all workers, also in those that come while it is active. */
+export interface ClusterCapture {
+  id: string
+  options: CaptureOptions
+  startedAt: number
+  endsAt: number
+  /** By `performance.now()`, as a wall clock may be set back. */
+  dueAt: number
+  state: CaptureState
+  /** Its ids in the workers; undefined while one is asked, or if it has refused. */
+  parts: Map<number, string | undefined>
+}
+
+export interface ClusterCaptures {
+  /** Resolves once the workers have been asked; undefined if there are too many. */
+  start(options: CaptureOptions): Promise<StartedCapture | undefined>
+  list(): ClusterCapture[]
+  find(id: string): ClusterCapture | undefined
+  /** As its workers describe it, summed up. */
+  describe(capture: ClusterCapture, parts: CaptureDescription[]): CaptureDescription
+  remove(capture: ClusterCapture): void
+}
+
+export interface StartedCapture {
+  capture: ClusterCapture
+  answers: Answer[]
+  /** Those that have not answered; they are asked again. */
+  missing: ClusterWorker[]
+}
+
+/** As many as a worker has. */
+const MAX_CAPTURES = 16
+/** Milliseconds: a worker takes no shorter ones. */
+const SHORTEST = 1_000
+
+export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): ClusterCaptures {
+  const all: ClusterCapture[] = []
+  let stop: (() => void) | undefined
+
+  const captures: ClusterCaptures = {
+    async start(options) {
+      expire()
+      if (all.length >= MAX_CAPTURES) {
+        // The oldest that has ended makes room.
+        const ended = all.find(({ state }) => state !== 'active')
+        if (ended === undefined) return undefined
+        captures.remove(ended)
+      }
+      const startedAt = Date.now()
+      const capture: ClusterCapture = {
+        id: randomUUID(),
+        options,
+        startedAt,
+        endsAt: startedAt + options.ttl,
+        dueAt: performance.now() + options.ttl,
+        state: 'active',
+        parts: new Map()
+      }
+      all.push(capture)
+      const settled = await Promise.all(cluster.workers().map(worker => join(capture, worker)))
+      stop ??= watchWorkers(cluster, joinAll)
+      return {
+        capture,
+        answers: settled.filter(answer => answer !== undefined),
+        missing: cluster
+          .workers()
+          .filter(
+            ({ id, state }) => (state === 'ready' || state === 'unresponsive') && !capture.parts.has(id)
+          )
+      }
+    },
+    list() {
+      expire()
+      return all
+    },
+    find: id => captures.list().find(capture => capture.id === id),
+    describe(capture, parts) {
+      const states = parts.map(({ state }) => state)
+      if (capture.state === 'active' && states.length > 0 && !states.includes('active'))
+        capture.state = states.find(state => state === 'full') ?? (states[0] as CaptureState)
+      const { id, state, startedAt, endsAt, options } = capture
+      return {
+        id,
+        state,
+        startedAt: new Date(startedAt).toISOString(),
+        endsAt: new Date(endsAt).toISOString(),
+        match: shownMatch(options),
+        taken: parts.reduce((sum, { taken }) => sum + taken, 0),
+        bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0)
+      }
+    },
+    remove(capture) {
+      const at = all.indexOf(capture)
+      if (at !== -1) all.splice(at, 1)
+      expire()
+    }
+  }
+  return captures
+
+  function joinAll(worker: ClusterWorker): void {
+    expire()
+    for (const capture of all) if (capture.state === 'active') join(capture, worker)
+  }
+
+  /** Undefined if the worker does not answer (it is tried again), or is not asked. */
+  async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<Answer | undefined> {
+    const { options, dueAt, parts } = capture
+    const ttl = Math.min(options.ttl, Math.ceil(dueAt - performance.now()))
+    if (parts.has(worker.id) || worker.state === 'draining' || ttl < SHORTEST) return undefined
+    parts.set(worker.id, undefined)
+    try {
+      const answer = await ask(worker, '/captures', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...options, ttl })
+      })
+      if (answer.status !== 201) return answer
+      const { id } = read<CaptureDescription>(answer)
+      parts.set(worker.id, id)
+      // Removed while the worker was asked.
+      if (!all.includes(capture)) await ask(worker, `/captures/${id}`, { method: 'DELETE' })
+      return answer
+    } catch {
+      parts.delete(worker.id)
+      return undefined
+    }
+  }
+
+  function expire(): void {
+    const running = new Set(cluster.workers().map(({ id }) => id))
+    for (const capture of all) {
+      if (capture.state === 'active' && performance.now() >= capture.dueAt) capture.state = 'expired'
+      for (const id of capture.parts.keys()) if (!running.has(id)) capture.parts.delete(id)
+    }
+    if (all.some(({ state }) => state === 'active')) return
+    stop?.()
+    stop = undefined
+  }
+}

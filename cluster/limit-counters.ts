@@ -1,0 +1,56 @@
+import { Compile } from 'typebox/compile'
+import type { Decision, Tier } from '../limits/limiter.ts'
+import { createMemoryLimiter } from '../limits/memory-limiter.ts'
+import { Checks, type Decisions } from '../limits/supervisor-limiter.ts'
+
+/**
+ * The supervisor's end of plugins/rate-limit/shared.ts: the counters of all limits, for as long as the supervisor lives,
+ * whatever becomes of its workers. `keys`: as many are kept at most.
+ *
+ * ```ts
+ * cluster.on('message', (worker, message) => counters.answer(message, reply => worker.send(reply)))
+ * ```
+ */
+export interface Counters {
+  /** False, and nothing sent, if it is no message for the counters, or none that they understand. */
+  answer(message: unknown, send: (reply: Decisions) => void): boolean
+}
+
+export function createCounters(keys: number, now?: () => number): Counters {
+  const limiter = createMemoryLimiter(keys, now)
+
+  return {
+    answer(message, send) {
+      if (!isChecks(message)) return false
+      const { number, checks } = message
+      const tiers = message.tiers.map(toTier)
+      const states: number[] = []
+      for (const [key, index, cost] of checks) {
+        const tier = tiers[index]
+        if (tier === undefined) return false
+        limiter.check(key, tier, cost, (_error, decision) => {
+          for (const { allowed, remaining, reset } of decision as Decision)
+            states.push(allowed ? 1 : 0, remaining, reset)
+        })
+      }
+      send({ type: 'decisions', number, states })
+      return true
+    }
+  }
+}
+
+/**
+ * Under a name that says what is counted: workers of two configs may ask at once, and while a number is only compared with
+ * what there is, a count of one window cannot be taken for that of another.
+ */
+function toTier({ name, limits }: Checks['tiers'][number]): Tier {
+  const layout = limits.map(({ window, algorithm }) => `${window}-${algorithm}`).join(' ')
+  return { name: `${name} ${layout}`, limits } as Tier
+}
+
+const checker = Compile(Checks)
+
+/** Most messages are not for the counters: these are told by one look. */
+function isChecks(message: unknown): message is Checks {
+  return (message as Partial<Checks> | null)?.type === 'checks' && checker.Check(message)
+}

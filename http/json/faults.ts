@@ -1,0 +1,50 @@
+import type { FastifyRequest } from 'fastify'
+import type { Fault, ProblemError } from '../../plugins/problem.ts'
+import { escapePointer } from './pointer.ts'
+
+/**
+ * Collects the faults of a request that failed its schemas. Fastify stops at the first part that fails. The others are
+ * validated afterwards, so that a client learns all faults from one response.
+ */
+
+/** Faults reported for each part. A body can be wrong in as many places as it has bytes. */
+const MAX_FAULTS = 50
+/** Characters of a reported path. The names in it come from the client. */
+const MAX_PATH = 1_000
+
+/** In the order in which Fastify validates them. */
+const PARTS = ['params', 'body', 'querystring', 'headers'] as const
+
+type Validation = NonNullable<ProblemError['validation']>
+interface Validator {
+  (value: unknown): unknown
+  errors?: Validation | null
+}
+
+/** Returns the faults of all parts of the request: those of `error`, and those that Fastify did not look for. */
+export function faultsOfRequest(error: ProblemError, request: FastifyRequest): Fault[] {
+  const { validation = [], validationContext } = error
+  return PARTS.flatMap(part => {
+    if (part === validationContext) return faultsOf(validation, part)
+    const validate = request.getValidationFunction(part) as Validator | undefined
+    if (typeof validate !== 'function') return []
+    const value = part === 'querystring' ? request.query : request[part]
+    return validate(value ?? null) === false ? faultsOf(validate.errors ?? [], part) : []
+  })
+}
+
+export function faultsOf(validation: Validation, part: string): Fault[] {
+  return validation.slice(0, MAX_FAULTS).map(({ instancePath, keyword, params, message }) => {
+    const member =
+      keyword === 'required'
+        ? params.missingProperty
+        : keyword === 'additionalProperties'
+          ? params.additionalProperty
+          : undefined
+    const path = `/${part}${instancePath}${member === undefined ? '' : `/${escapePointer(String(member))}`}`
+    return {
+      path: path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}…` : path,
+      message: keyword === 'additionalProperties' ? 'is not known' : (message ?? 'is not valid')
+    }
+  })
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import Type, { type Static } from 'typebox'
+import { consumerOf } from '../../auth/consumer.ts'
+import type { Exchange } from '../../plugins/exchange.ts'
+import { withDefault } from '../../schemas/options/defaults.ts'
+import type { Recorded } from './record.ts'
+import { Ring } from './ring.ts'
+
+/** Which exchanges to keep whole, and until when. At least one of what may match must be given, and all that is must. */
+export const CaptureOptions = Type.Object(
+  {
+    /** As in exchanges: the subject, or `ISSUER/SUBJECT`. */
+    consumer: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+    /** The pattern: `/api/v1/orders/:id`. */
+    route: Type.Optional(Type.String({ minLength: 1, maxLength: 1_024 })),
+    header: Type.Optional(
+      Type.Object(
+        {
+          name: Type.String({ minLength: 1, maxLength: 128 }),
+          value: Type.Optional(Type.String({ maxLength: 1_024 }))
+        },
+        { additionalProperties: false }
+      )
+    ),
+    /** Milliseconds. */
+    ttl: withDefault(Type.Integer({ minimum: 1_000, maximum: 3_600_000 }), 300_000),
+    count: withDefault(Type.Integer({ minimum: 1, maximum: 1_000 }), 100),
+    /** Bytes of each body. */
+    body: withDefault(Type.Integer({ minimum: 0, maximum: 8_388_608 }), 1_048_576)
+  },
+  { additionalProperties: false }
+)
+export type CaptureOptions = Static<typeof CaptureOptions>
+
+export type CaptureState = 'active' | 'expired' | 'complete' | 'full' | 'stopped'
+
+export interface Capture {
+  id: string
+  options: CaptureOptions
+  startedAt: number
+  endsAt: number
+  /** The end by a monotonic clock; `endsAt` is for people. */
+  dueAt: number
+  state: CaptureState
+  records: Recorded[]
+  bytes: number
+}
+
+export interface Captures {
+  /** False while there is nothing to do: then an exchange costs this check. */
+  readonly isWatching: boolean
+  /** Undefined if there are too many. */
+  start(options: CaptureOptions): Capture | undefined
+  list(): Capture[]
+  find(id: string): Capture | undefined
+  remove(id: string): boolean
+  /** Bytes to keep of a body that begins to stream, at least `least`. */
+  limitOf(exchange: Exchange, least: number): number
+  take(number: number, exchange: Exchange): void
+  close(): void
+}
+
+/** Bytes of a record besides its heads and bodies. */
+const OVERHEAD = 512
+/** Kept, whatever their state. */
+const MAX_CAPTURES = 16
+
+/** `memory`: bytes that all of them may hold, bodies that are still coming included. */
+export function createCaptures(memory: number, now: () => number): Captures {
+  const elapsed = now === Date.now ? () => performance.now() : now
+  const all: Capture[] = []
+  let active: Capture[] = []
+  let timer: NodeJS.Timeout | undefined
+  let held = 0
+  const reserved = new Map<Exchange, number>()
+
+  return {
+    get isWatching() {
+      return active.length > 0 || reserved.size > 0
+    },
+    start(options) {
+      expire()
+      if (all.length >= MAX_CAPTURES) {
+        // The oldest that has ended makes room.
+        const ended = all.findIndex(({ state }) => state !== 'active')
+        if (ended === -1) return undefined
+        forget(ended)
+      }
+      const startedAt = now()
+      const capture: Capture = {
+        id: randomUUID(),
+        options,
+        startedAt,
+        endsAt: startedAt + options.ttl,
+        dueAt: elapsed() + options.ttl,
+        state: 'active',
+        records: [],
+        bytes: 0
+      }
+      all.push(capture)
+      active.push(capture)
+      timer ??= setInterval(expire, 500).unref()
+      return capture
+    },
+    list() {
+      expire()
+      return all
+    },
+    find(id) {
+      expire()
+      return all.find(capture => capture.id === id)
+    },
+    remove(id) {
+      const index = all.findIndex(capture => capture.id === id)
+      if (index === -1) return false
+      end(all[index] as Capture, 'stopped')
+      forget(index)
+      return true
+    },
+    limitOf(exchange, least) {
+      // Of what begins after the end nothing would be given back.
+      if (exchange.endedAt > 0) return least
+      const wanted = Math.max(0, ...matching(exchange).map(({ options }) => options.body))
+      const before = reserved.get(exchange) ?? 0
+      if (wanted <= least || held + wanted > memory) return least
+      held += wanted
+      reserved.set(exchange, before + wanted)
+      return wanted
+    },
+    take(number, exchange) {
+      held -= reserved.get(exchange) ?? 0
+      reserved.delete(exchange)
+      for (const capture of matching(exchange)) {
+        const { options, records } = capture
+        const ring = new Ring(1, memory, options.body)
+        ring.add(number, exchange.ended)
+        const weight = OVERHEAD + ring.weight
+        if (held + weight > memory) {
+          end(capture, 'full')
+          continue
+        }
+        held += weight
+        capture.bytes += weight
+        records.push(ring.latest)
+        if (records.length >= options.count) end(capture, 'complete')
+      }
+    },
+    close() {
+      for (const capture of active) end(capture, 'stopped')
+    }
+  }
+
+  function matching(exchange: Exchange): Capture[] {
+    const time = elapsed()
+    return active.filter(({ options, dueAt }) => time < dueAt && matches(options, exchange))
+  }
+
+  function expire(): void {
+    const time = elapsed()
+    for (const capture of active) if (time >= capture.dueAt) end(capture, 'expired')
+  }
+
+  function end(capture: Capture, state: CaptureState): void {
+    if (capture.state !== 'active') return
+    capture.state = state
+    active = active.filter(other => other !== capture)
+    if (active.length > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+
+  function forget(index: number): void {
+    const [capture] = all.splice(index, 1)
+    held -= capture?.bytes ?? 0
+  }
+}
+
+function matches({ consumer, route, header }: CaptureOptions, { reply, route: own }: Exchange): boolean {
+  const { request } = reply
+  if (consumer !== undefined && consumerOf(request) !== consumer) return false
+  if (route !== undefined && own !== route) return false
+  if (header === undefined) return true
+  const value = request.headers[header.name.toLowerCase()]
+  return value !== undefined && (header.value === undefined || header.value === String(value))
+}

@@ -1,0 +1,145 @@
+import createError from '@fastify/error'
+import type { FastifyRequest } from 'fastify'
+import { LruMap } from 'toad-cache'
+import { Value } from 'typebox/value'
+import { consumerOf } from '../auth/consumer.ts'
+import type { Part } from '../plugins/compose.ts'
+import type { ProblemError } from '../plugins/problem.ts'
+import type { Headers, UpstreamResponse } from './attempt.ts'
+import { refusalOf, UnsafePath, UpstreamTimeout } from './errors.ts'
+import { toComposedHeaders } from './headers.ts'
+import { answerReader } from './response-reader.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Below 500, so that no breaker counts it. */
+const PartCancelled = createError('SLUICE_PART_CANCELLED', 'Another part has failed', 499, Error, false)
+
+interface CachedResponse {
+  response: UpstreamResponse
+  /** By `performance.now()`. */
+  staleAt: number
+}
+
+export interface PartsFetched {
+  values: Record<string, unknown>
+  /** Names of the parts that are null. */
+  missing: Set<string>
+  /** Names of the parts that are their fallback. */
+  replaced: Set<string>
+}
+
+export interface Fetcher {
+  name: string
+  required: boolean
+  /** Calls back once. Returns what cancels the fetch. */
+  fetch(
+    request: FastifyRequest,
+    headers: Headers,
+    callback: (error: Error | null, value?: unknown) => void
+  ): (reason: Error) => void
+  /** Value of an optional part that fails; undefined: null. */
+  fallback: unknown
+}
+
+/**
+ * Fetches all parts in parallel. Rejects with the error of the first required part that fails, or if the exchange ends,
+ * and cancels the others.
+ */
+export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promise<PartsFetched> {
+  return new Promise((resolve, reject) => {
+    const parts: PartsFetched = { values: {}, missing: new Set(), replaced: new Set() }
+    const { values, missing, replaced } = parts
+    const headers = toComposedHeaders(request)
+    let waiting = fetchers.length
+    let failed = false
+    const cancels: ((reason: Error) => void)[] = []
+    for (const { name, required, fetch, fallback } of fetchers) {
+      if (failed) return
+      cancels.push(
+        fetch(request, headers, (error, value) => {
+          if (failed) return
+          if (error !== null) {
+            // A client that left, or a deadline, ends the whole exchange; nothing stands in for it.
+            // A path that cannot be sent is the request's fault: the part is not missing.
+            if (required || request.exchange.reason !== undefined || error instanceof UnsafePath) {
+              failed = true
+              for (const cancel of cancels) cancel(new PartCancelled())
+              return reject(request.exchange.clientGone ? (request.exchange.reason ?? error) : error)
+            }
+            request.log.warn({ err: error, part: name }, 'part is missing')
+            ;(fallback === undefined ? missing : replaced).add(name)
+            // A copy: toClient may change what it is given.
+            values[name] = fallback === undefined ? null : structuredClone(fallback)
+          } else values[name] = value
+          if (--waiting === 0) resolve(parts)
+        })
+      )
+    }
+  })
+}
+
+/** @throws if the part's fallback does not match its `answer`. */
+export function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
+  const { path, answer, fallback, timeout, required = false, cache: caching, passUnauthorized } = part
+  if (fallback !== undefined && !Value.Check(answer, fallback))
+    throw new Error(`part '${name}' has a fallback that does not match its answer`)
+  const read = answerReader(answer, upstream.maxBody)
+  // Keeps responses, since toClient may change the values that are read from them, and times of its own, since LruMap's
+  // are by the wall clock, which may be set back.
+  const cache = caching && new LruMap<CachedResponse>(caching.max ?? 1_000)
+
+  return {
+    name,
+    required,
+    fallback,
+    fetch(request, headers, callback) {
+      let target: string
+      try {
+        target = path(request)
+      } catch (error) {
+        callback(error as Error)
+        return noop
+      }
+      const key = keyOf(request, target)
+      const cached = key === undefined ? undefined : cache?.get(key)
+      if (cached !== undefined && performance.now() < cached.staleAt) {
+        callback(null, read(cached.response))
+        return noop
+      }
+      let timer: NodeJS.Timeout | undefined
+      const call = upstream.request(
+        { exchange: request.exchange, method: 'GET', path: target, headers, collect: true },
+        (error, response) => {
+          clearTimeout(timer)
+          if (error !== null) return callback(error)
+          let value: unknown
+          try {
+            value = read(response as UpstreamResponse)
+          } catch (error) {
+            return callback(refusalOf(error as ProblemError, passUnauthorized))
+          }
+          if (caching !== undefined && key !== undefined && response?.isFallback !== true)
+            cache?.set(key, {
+              response: response as UpstreamResponse,
+              staleAt: caching.ttl > 0 ? performance.now() + caching.ttl : Number.POSITIVE_INFINITY
+            })
+          callback(null, value)
+        }
+      )
+      if (timeout !== undefined && call !== undefined)
+        timer = setTimeout(() => call.abort(new UpstreamTimeout()), timeout)
+      return reason => call?.abort(reason)
+    }
+  }
+
+  /** Undefined for responses that are not cached: without a consumer, unless the cache is shared. */
+  function keyOf(request: FastifyRequest, target: string): string | undefined {
+    if (caching === undefined) return undefined
+    const answer = upstream.sideOf ? `${upstream.sideOf(request.exchange)} ${target}` : target
+    if (caching.shared) return answer
+    const consumer = consumerOf(request)
+    return consumer === undefined ? undefined : `${consumer} ${answer}`
+  }
+}
+
+function noop(): void {}

@@ -1,0 +1,108 @@
+import type { Dispatcher } from 'undici'
+import type { Outcome } from '../breaker.ts'
+import { hashOf } from './balance/hash.ts'
+import type { Candidate } from './balance/policy.ts'
+import { Outlier } from './outlier-detection.ts'
+import type { Target } from './pool.ts'
+
+/** One base URL (or socket) of an upstream, and what is known of it. */
+export interface Endpoint {
+  /** As configured or resolved: for state, logs and metrics, never for clients. */
+  readonly url: string
+  /** Put before every request's path; '' if none. */
+  readonly base: string
+  readonly dispatcher: Dispatcher
+  /** Kept by the caller of `pick()`: up at dispatch, down when the attempt has been settled. */
+  inFlight: number
+  /** Of each attempt, with the ms that it took: feeds passive health. */
+  report(outcome: Outcome, ms: number): void
+}
+
+export type EndpointHealth = 'healthy' | 'ejected' | 'unhealthy'
+
+export interface EndpointState {
+  url: string
+  /** `ejected`: calls to it failed. `unhealthy`: its checks do. */
+  state: EndpointHealth
+  /** Milliseconds until an ejected one comes back. */
+  returnsIn?: number
+  weight: number
+  inFlight: number
+  /** Attempts since the start that were settled as something, and those of them that failed. */
+  calls: number
+  failures: number
+  /** Milliseconds, smoothed over about the last ten. */
+  latency: number
+  ejections: number
+  check?: CheckState
+}
+
+export interface CheckState {
+  /** In a row, up to now. */
+  passed: number
+  failed: number
+}
+
+export class PooledEndpoint implements Endpoint, Candidate {
+  readonly url: string
+  readonly base: string
+  readonly dispatcher: Dispatcher
+  readonly hash: number
+  target: Target
+  inFlight = 0
+  calls = 0
+  failures = 0
+  latency = 0
+  /** By its checks. */
+  isUnhealthy = false
+  check: CheckState | undefined
+  readonly outlier = new Outlier()
+  #onReport: (endpoint: PooledEndpoint, outcome: Outcome) => void
+
+  constructor(
+    target: Target,
+    dispatcher: Dispatcher,
+    onReport: (endpoint: PooledEndpoint, outcome: Outcome) => void
+  ) {
+    this.url = target.url
+    this.base = target.base
+    this.target = target
+    this.dispatcher = dispatcher
+    this.hash = hashOf(target.url)
+    this.#onReport = onReport
+  }
+
+  get weight(): number {
+    return this.target.weight
+  }
+
+  get isUsable(): boolean {
+    return !this.isUnhealthy && this.outlier.returnsAt === 0
+  }
+
+  report(outcome: Outcome, ms: number): void {
+    if (outcome === 'neutral') return
+    this.calls++
+    if (outcome === 'failure') this.failures++
+    this.latency = this.calls === 1 ? ms : this.latency + (ms - this.latency) * SMOOTHING
+    this.#onReport(this, outcome)
+  }
+
+  state(now: number): EndpointState {
+    const { outlier, url, weight, inFlight, calls, failures, check } = this
+    return {
+      url,
+      state: this.isUnhealthy ? 'unhealthy' : outlier.returnsAt === 0 ? 'healthy' : 'ejected',
+      ...(outlier.returnsAt !== 0 && { returnsIn: Math.max(0, Math.round(outlier.returnsAt - now)) }),
+      weight,
+      inFlight,
+      calls,
+      failures,
+      latency: Math.round(this.latency * 10) / 10,
+      ejections: outlier.ejections,
+      ...(check !== undefined && { check: { ...check } })
+    }
+  }
+}
+
+const SMOOTHING = 0.1

@@ -1,0 +1,203 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { consumerOf } from '../../auth/consumer.ts'
+import { clientAddress } from '../../plugins/client-address.ts'
+import { DetachedExchange, type Exchange } from '../../plugins/exchange.ts'
+import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
+import type { Headers } from '../attempt.ts'
+import { stickyHeader } from '../headers.ts'
+import { hashOf } from './balance/hash.ts'
+import { createPolicy } from './balance/index.ts'
+import type { Random } from './balance/policy.ts'
+import { followName } from './dns.ts'
+import { type Endpoint, type EndpointState, PooledEndpoint } from './endpoint.ts'
+import { type Checks, startChecks } from './health-check.ts'
+import { createEjection } from './outlier-detection.ts'
+import { createPool, type Target, targetOf } from './pool.ts'
+import { cookieOf, createSticky } from './sticky.ts'
+
+export type { EndpointState } from './endpoint.ts'
+
+/** The endpoints of an upstream, and the choice among them. */
+export interface Endpoints {
+  /**
+   * The endpoint for this request. `tried`: those that have failed it already, avoided if any other is left. Undefined
+   * only if there is none at all: DNS has never answered.
+   */
+  pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined
+  /** How many there are, be they healthy or not. */
+  readonly size: number
+  /** True if there are others than these that are used now: what these do says nothing of the upstream. */
+  hasOther(endpoints: readonly Endpoint[]): boolean
+  state(): EndpointState[]
+  close(): Promise<void>
+}
+
+/** As configured, whatever a name resolves to: a service knows itself by what it is asked as. */
+export function basesOf({ url, endpoints = [], dns }: EndpointsOptions): string[] {
+  if (dns === undefined)
+    return (url === undefined ? endpoints : [{ url }]).map(each => {
+      const { origin, base } = targetOf(each.url)
+      return origin + base
+    })
+  return [`${dns.protocol}://${dns.name}${dns.port === undefined ? '' : `:${dns.port}`}${dns.path}`]
+}
+
+/** `random` and `now` (ms, never back) are for tests. */
+export function createEndpoints(
+  name: string,
+  options: EndpointsOptions,
+  log: FastifyBaseLogger,
+  random: Random = Math.random,
+  now: () => number = () => performance.now()
+): Endpoints {
+  const { url, endpoints, dns, balance, health } = options
+  let members: readonly PooledEndpoint[] = []
+  /** Those in rotation, anew whenever anything of that changes: what `pick` has to look at is looked at here. */
+  let usable: readonly PooledEndpoint[] = []
+  const checks = new Map<PooledEndpoint, Checks>()
+  const leaving = new Set<PooledEndpoint>()
+  const policy = createPolicy(balance.policy, random)
+  /** With turns of its own: what failed here and there must not shift those of all the others. */
+  const policyAgain = createPolicy(balance.policy, random)
+  const byHash = balance.policy === 'hash'
+  const sticky = balance.sticky && createSticky<PooledEndpoint>(name, balance.sticky)
+  const ejection = createEjection<PooledEndpoint>(
+    options.ejection,
+    () => members,
+    ({ url, outlier }, ms) => {
+      if (ms === 0) log.info({ upstream: name, endpoint: url }, 'endpoint returned')
+      else log.warn({ upstream: name, endpoint: url, ms, ejections: outlier.ejections }, 'endpoint ejected')
+      arrange()
+    },
+    now
+  )
+
+  let unfollow: (() => void) | undefined
+  if (dns === undefined)
+    adopt(
+      url === undefined ? (endpoints ?? []).map(({ url, weight }) => targetOf(url, weight)) : [targetOf(url)]
+    )
+  else unfollow = followName(dns, log.child({ upstream: name }), adopt)
+
+  return {
+    pick(request, tried) {
+      if (members.length < 2) return members[0]
+      if (ejection.due !== Number.POSITIVE_INFINITY && ejection.due <= now()) ejection.returnDue()
+      const isAgain = tried !== undefined && tried.length > 0
+      const candidates = isAgain ? without(tried) : usable
+      if (sticky === undefined) return choose(request, candidates, isAgain)
+      const { reply } = request.exchange
+      const bound = sticky.find(reply, candidates)
+      if (bound !== undefined) return bound
+      const chosen = choose(request, candidates, isAgain)
+      // A copy's endpoint is not the client's.
+      if (!(request.exchange instanceof DetachedExchange)) sticky.bind(reply, chosen)
+      return chosen
+    },
+    get size() {
+      return members.length
+    },
+    hasOther: endpoints => usable.some(member => !endpoints.includes(member)),
+    state() {
+      if (ejection.due <= now()) ejection.returnDue()
+      return members.map(member => member.state(now()))
+    },
+    async close() {
+      unfollow?.()
+      await Promise.all([
+        ...[...checks.values()].map(each => each.close()),
+        ...[...members, ...leaving].map(({ dispatcher }) => dispatcher.destroy())
+      ])
+    }
+  }
+
+  function choose(
+    request: { exchange: Exchange; headers: Headers },
+    candidates: readonly PooledEndpoint[],
+    isAgain: boolean
+  ): PooledEndpoint {
+    if (candidates.length === 1) return candidates[0] as PooledEndpoint
+    return (isAgain ? policyAgain : policy)(candidates, byHash ? hashOf(keyOf(request)) : 0)
+  }
+
+  function keyOf({ exchange, headers }: { exchange: Exchange; headers: Headers }): string {
+    const { header, cookie } = balance.hash ?? {}
+    const { request } = exchange.reply
+    const own =
+      header !== undefined
+        ? stickyHeader(request, header, headers)
+        : cookie !== undefined
+          ? cookieOf(request.headers.cookie, cookie)
+          : undefined
+    return String(own ?? consumerOf(request) ?? clientAddress(request))
+  }
+
+  function without(tried: readonly Endpoint[]): readonly PooledEndpoint[] {
+    const left = usable.filter(member => !tried.includes(member))
+    return left.length > 0 ? left : usable
+  }
+
+  function report(endpoint: PooledEndpoint, outcome: 'success' | 'failure' | 'answered' | 'neutral'): void {
+    if (members.length > 1) ejection.report(endpoint, outcome)
+  }
+
+  /** Makes the members those of `targets`: who stays keeps what is known of it, who goes ends its calls. */
+  function adopt(targets: readonly Target[]): void {
+    const staying = new Map(members.map(member => [member.url, member]))
+    const next = new Map<string, PooledEndpoint>()
+    for (const target of targets) {
+      if (next.has(target.url)) continue
+      const member = staying.get(target.url) ?? join(target)
+      member.target = target
+      staying.delete(target.url)
+      next.set(target.url, member)
+    }
+    members = [...next.values()]
+    for (const member of staying.values()) leave(member)
+    arrange()
+  }
+
+  function join(target: Target): PooledEndpoint {
+    const member = new PooledEndpoint(target, createPool(target, options), report)
+    if (dns) log.info({ upstream: name, endpoint: target.url }, 'endpoint joined')
+    if (health) {
+      const started = startChecks(target, { ...options, health }, (isHealthy, fault) =>
+        onCheck(member, isHealthy, fault)
+      )
+      member.check = started
+      checks.set(member, started)
+    }
+    return member
+  }
+
+  function leave(member: PooledEndpoint): void {
+    log.info({ upstream: name, endpoint: member.url }, 'endpoint left')
+    checks.get(member)?.close()
+    checks.delete(member)
+    leaving.add(member)
+    member.dispatcher.close().then(() => leaving.delete(member))
+  }
+
+  function onCheck(member: PooledEndpoint, isHealthy: boolean, fault?: Error): void {
+    if (isHealthy) ejection.release(member)
+    if (member.isUnhealthy !== isHealthy) return
+    member.isUnhealthy = !isHealthy
+    if (isHealthy) log.info({ upstream: name, endpoint: member.url }, 'endpoint healthy')
+    else log.warn({ upstream: name, endpoint: member.url, err: fault }, 'endpoint unhealthy')
+    arrange()
+  }
+
+  /** The usable ones of the lowest priority that has enough of them; if none has, all of the lowest: panic. */
+  function arrange(): void {
+    const priorities = [...new Set(members.map(({ target }) => target.priority))].sort((a, b) => a - b)
+    for (const priority of priorities) {
+      const peers = members.filter(({ target }) => target.priority === priority)
+      const healthy = peers.filter(({ isUsable }) => isUsable)
+      if (healthy.length > 0 && healthy.length >= peers.length * balance.panic) {
+        usable = healthy
+        return
+      }
+    }
+    usable = members.filter(({ target }) => target.priority === priorities[0])
+  }
+}

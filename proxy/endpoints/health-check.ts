@@ -1,0 +1,72 @@
+import type { Dispatcher } from 'undici'
+import type { EndpointsOptions, HealthOptions } from '../../schemas/options/endpoints.ts'
+import type { CheckState } from './endpoint.ts'
+import { createPool, type Target } from './pool.ts'
+
+/** What a body may have before a check stops to read it, in bytes. */
+const MAX_BODY = 65_536
+
+export interface Checks extends CheckState {
+  close(): Promise<void>
+}
+
+/**
+ * Active health: asks an endpoint every `interval` ms, over a connection that is made for it and closed after it, so that
+ * a service that takes no connections is found too. The next check begins after the end of the last. `onChange` is told
+ * once `unhealthy` checks in a row have failed, and of every check from the `healthy`th good one on.
+ */
+export function startChecks(
+  target: Target,
+  options: EndpointsOptions & { health: HealthOptions },
+  onChange: (isHealthy: boolean, fault?: Error) => void
+): Checks {
+  const { path, interval, timeout, healthy, unhealthy, status } = options.health
+  const pool = createPool(target, { ...options, connections: 1, connectTimeout: timeout })
+  const request: Dispatcher.RequestOptions = {
+    path: target.base + path,
+    method: 'GET',
+    headers: { accept: '*/*', 'user-agent': 'sluice-health' },
+    reset: true
+  }
+  const checks = { passed: 0, failed: 0, close }
+  let isClosed = false
+  // Not all of them at once, nor all gateways at the same time.
+  let timer = setTimeout(check, interval * Math.random()).unref()
+  return checks
+
+  async function check(): Promise<void> {
+    try {
+      const { statusCode, body } = await pool.request({ ...request, signal: AbortSignal.timeout(timeout) })
+      let size = 0
+      for await (const chunk of body) {
+        size += chunk.length
+        if (size > MAX_BODY) break
+      }
+      settle(isGood(statusCode) ? undefined : new Error(`it answered ${statusCode}`))
+    } catch (error) {
+      settle(error as Error)
+    }
+    if (!isClosed) timer = setTimeout(check, interval * (0.9 + 0.1 * Math.random())).unref()
+  }
+
+  function isGood(statusCode: number): boolean {
+    return status === undefined ? statusCode >= 200 && statusCode < 300 : status.includes(statusCode)
+  }
+
+  function settle(fault: Error | undefined): void {
+    if (isClosed) return
+    if (fault === undefined) {
+      checks.failed = 0
+      if (++checks.passed >= healthy) onChange(true)
+    } else {
+      checks.passed = 0
+      if (++checks.failed === unhealthy) onChange(false, fault)
+    }
+  }
+
+  async function close(): Promise<void> {
+    isClosed = true
+    clearTimeout(timer)
+    await pool.destroy()
+  }
+}

@@ -1,0 +1,152 @@
+import { Value } from 'typebox/value'
+import type { Input } from '../schemas/options/defaults.ts'
+import { ConfigError, type ConfigFault, faultsOf } from '../schemas/options/gateway.ts'
+import { EditOptions, type HeaderEdit, type QueryEdit } from '../schemas/options/header-modifier.ts'
+import type { Headers } from './attempt.ts'
+import { isClientsToSend, isServicesToSend } from './headers.ts'
+import { rewriteLocations } from './location.ts'
+
+/**
+ * Edits of what is forwarded, declared and compiled once: headers and query of the request, headers of the answer, and
+ * where the service says that things are. What frames a message, stops at a hop or is the gateway's own to say cannot be
+ * edited: that is a fault, found when the route is made.
+ */
+export interface Edit {
+  /** Taken off the path after the scope's prefix. */
+  strip: string
+  /** The path and query as they are to be sent. */
+  query?: ((path: string) => string) | undefined
+  request?: ((headers: Headers) => void) | undefined
+  response?: ((headers: Headers) => void) | undefined
+}
+
+export type EditDefinition = Input<typeof EditOptions>
+
+/**
+ * `route`: what it is called in faults. `inner`: the URLs that stand for `outer`, the prefix of the scope.
+ * @throws ConfigError with every fault.
+ */
+export function compileEdit(
+  definition: EditDefinition,
+  route: string,
+  url: string,
+  inner: () => readonly URL[],
+  outer: string
+): Edit {
+  const options = Value.Default(EditOptions, structuredClone(definition)) as EditOptions
+  const faults = faultsOf(EditOptions, options)
+  const { strip = '', request, response } = options
+  if (faults.length === 0) {
+    faults.push(...badNames(options))
+    if (strip !== '' && url !== strip && !url.startsWith(`${strip}/`))
+      faults.push({ path: '/strip', message: `must be what ${url} begins with` })
+  }
+  if (faults.length > 0)
+    throw new ConfigError(faults.map(({ path, message }) => ({ path: `${route} /edit${path}`, message })))
+
+  const headers = response?.headers && headerEditor(response.headers)
+  const isLocated = response?.location === true
+  const from = isLocated ? inner() : undefined
+  return {
+    strip,
+    query: request?.query && queryEditor(request.query),
+    request: request?.headers && headerEditor(request.headers),
+    response:
+      from === undefined
+        ? headers
+        : answered => {
+            rewriteLocations(answered, from, outer + strip)
+            headers?.(answered)
+          }
+  }
+}
+
+const TOKEN = /^[!#$%&'*+.^`|~\w-]+$/
+
+function badNames({ request, response }: EditOptions): ConfigFault[] {
+  const check = (at: string, edit: HeaderEdit | undefined, isAllowed: (name: string) => boolean) => {
+    const { rename = {}, remove = [], set = {}, add = {} } = edit ?? {}
+    const named: [path: string, name: string][] = [
+      ...Object.entries(rename).flatMap(([from, to]): [string, string][] => [
+        [`/rename/${from}`, from],
+        [`/rename/${from}`, to]
+      ]),
+      ...remove.map((name, i): [string, string] => [`/remove/${i}`, name]),
+      ...Object.keys(set).map((name): [string, string] => [`/set/${name}`, name]),
+      ...Object.keys(add).map((name): [string, string] => [`/add/${name}`, name])
+    ]
+    return named.flatMap(([path, name]) => {
+      const message = !TOKEN.test(name)
+        ? `'${name}' is not the name of a header`
+        : isAllowed(name.toLowerCase())
+          ? undefined
+          : `${name} is not for routes to edit`
+      return message === undefined ? [] : [{ path: at + path, message }]
+    })
+  }
+  return [
+    ...check('/request/headers', request?.headers, isClientsToSend),
+    ...check('/response/headers', response?.headers, isServicesToSend)
+  ]
+}
+
+function headerEditor({ rename, remove, set, add }: HeaderEdit): (headers: Headers) => void {
+  const lower = <Value>(values: Record<string, Value>) =>
+    Object.entries(values).map(([name, value]): [string, Value] => [name.toLowerCase(), value])
+  const renames = lower(rename).map(([from, to]): [string, string] => [from, to.toLowerCase()])
+  const removes = remove.map(name => name.toLowerCase())
+  const sets = lower(set)
+  const adds = lower(add)
+
+  return headers => {
+    for (const [from, to] of renames) {
+      const value = headers[from]
+      if (value === undefined) continue
+      delete headers[from]
+      headers[to] = value
+    }
+    for (const name of removes) delete headers[name]
+    for (const [name, value] of sets) headers[name] = value
+    for (const [name, value] of adds) {
+      const before = headers[name]
+      // A list on one line, but for cookies, which cannot be one (RFC 9110, 5.3).
+      if (before === undefined) headers[name] = value
+      else headers[name] = name === 'set-cookie' ? [before, value].flat() : `${before}, ${value}`
+    }
+  }
+}
+
+/** What is not edited stays, octet for octet, in its place; what is set or added comes last. */
+function queryEditor({ rename, remove, set, add }: QueryEdit): (path: string) => string {
+  const renames = new Map(Object.entries(rename).map(([from, to]) => [from, encodeURIComponent(to)]))
+  const gone = new Set([...remove, ...Object.keys(set)])
+  const added = [...Object.entries(set), ...Object.entries(add)].map(
+    ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+  )
+
+  return path => {
+    const at = path.indexOf('?')
+    const before = at === -1 ? path : path.slice(0, at)
+    const parts: string[] = []
+    if (at !== -1 && at !== path.length - 1) {
+      for (const part of path.slice(at + 1).split('&')) {
+        const equals = part.indexOf('=')
+        const name = decoded(equals === -1 ? part : part.slice(0, equals))
+        const to = renames.get(name)
+        if (gone.has(to === undefined ? name : decoded(to))) continue
+        parts.push(to === undefined ? part : to + (equals === -1 ? '' : part.slice(equals)))
+      }
+    }
+    parts.push(...added)
+    return parts.length === 0 ? before : `${before}?${parts.join('&')}`
+  }
+}
+
+/** As most services read a name. What cannot be decoded is not a name that is edited. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '))
+  } catch {
+    return name
+  }
+}

@@ -1,0 +1,186 @@
+import type { FastifyRequest } from 'fastify'
+import { consumerOf } from '../auth/consumer.ts'
+import { issuedBy, type User } from '../auth/user.ts'
+import { FRAMING, HOP_BY_HOP, isClientsToSend, isDropped } from '../http/header-names.ts'
+import { isHost, protocolOf } from '../http/host.ts'
+import { passedTracestate } from '../http/trace-context.ts'
+import { clientAddress, NO_ADDRESS, toAddress } from '../plugins/client-address.ts'
+import type { Headers } from './attempt.ts'
+
+/** Converts headers for services and clients (RFC 9110, 7.6.1). header-names.ts decides which of a client's pass. */
+
+/** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
+const ENTITY = new Set([
+  'accept',
+  'accept-encoding',
+  'content-encoding',
+  'content-type',
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range'
+])
+
+const PSEUDONYM = 'sluice'
+
+export { isClientsToSend }
+
+/** The request's headers as an upstream gets them. `contentLength`: of the body, if it is forwarded. */
+export function toUpstreamHeaders(request: FastifyRequest, contentLength?: string): Headers {
+  const headers = copyPassing(request, NONE)
+  if (contentLength !== undefined && Number(contentLength) > 0) headers['content-length'] = contentLength
+  return addGatewaysOwn(headers, request)
+}
+
+/** The same for a request that the gateway writes itself: nothing of the client's body or of its view of ours. */
+export function toComposedHeaders(request: FastifyRequest): Headers {
+  const headers = copyPassing(request, ENTITY)
+  headers.accept = 'application/json'
+  return addGatewaysOwn(headers, request)
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers {
+  const inbound = request.headers as Headers
+  const named = connectionNamed(inbound.connection)
+  const allowed = request.exchange.config.passHeaders
+  const headers: Headers = {}
+  for (const name in inbound) {
+    if (isDropped(name, allowed) || but.has(name) || named?.has(name)) continue
+    headers[name] = inbound[name]
+  }
+  return headers
+}
+
+/** Of an answer: what is between gateway and service, and the id that the gateway has given. */
+const NOT_THE_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
+
+/** Returns the upstream's headers as a client gets them. */
+export function toClientHeaders(inbound: Headers, request: FastifyRequest): Headers {
+  const named = connectionNamed(inbound.connection)
+  const headers: Headers = {}
+  for (const name in inbound) {
+    if (NOT_THE_CLIENTS.has(name) || named?.has(name)) continue
+    headers[name] = inbound[name]
+  }
+  dropPlainHsts(headers, request)
+  return headers
+}
+
+/** RFC 6797, 7.2: Strict-Transport-Security is not sent over plain HTTP. */
+export function dropPlainHsts(headers: Headers, request: FastifyRequest): void {
+  if (headers[HSTS] !== undefined && protocolOf(request) !== 'https') delete headers[HSTS]
+}
+
+const HSTS = 'strict-transport-security'
+
+/** What the gateway says to clients by itself. */
+const GATEWAYS_ANSWER = new Set([
+  'date',
+  'x-request-id',
+  'ratelimit',
+  'ratelimit-policy',
+  'deprecation',
+  'sunset',
+  'via',
+  'sluice-missing'
+])
+
+/** True for a header of an answer that a route may change on its way to the client. */
+export function isServicesToSend(name: string): boolean {
+  return !HOP_BY_HOP.has(name) && !FRAMING.has(name) && !GATEWAYS_ANSWER.has(name)
+}
+
+/** A set: a service may name thousands, and send as many headers. */
+function connectionNamed(connection: string | string[] | undefined): Set<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
+  return new Set(
+    String(connection)
+      .toLowerCase()
+      .split(',')
+      .map(name => name.trim())
+  )
+}
+
+function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
+  const host = hostOf(request)
+  const protocol = protocolOf(request)
+  const { chain, forwarded } = hopsOf(request)
+  const via = request.headers.via
+  headers.via =
+    via === undefined
+      ? `${request.raw.httpVersion} ${PSEUDONYM}`
+      : `${via}, ${request.raw.httpVersion} ${PSEUDONYM}`
+  headers['x-forwarded-for'] = chain
+  headers['x-forwarded-proto'] = protocol
+  headers['x-forwarded-port'] = portOf(host, protocol)
+  if (host !== '') headers['x-forwarded-host'] = host
+  headers.forwarded = `${forwarded};${host === '' ? '' : `host="${host}";`}proto=${protocol}`
+  headers['x-request-id'] = request.id
+  headers.traceparent = request.exchange.traceparent
+  if (request.headers.tracestate !== undefined) {
+    const tracestate = passedTracestate(request.headers)
+    if (tracestate !== undefined) headers.tracestate = tracestate
+  }
+  if (request.user) addUser(headers, request.user)
+  return headers
+}
+
+function addUser(headers: Headers, user: User): void {
+  headers['x-user-id'] = user.sub
+  const issuer = user[issuedBy]
+  if (issuer !== undefined) headers['x-user-issuer'] = issuer
+  headers['x-user-tier'] = user.tier
+  if (user.email !== undefined) headers['x-user-email'] = user.email
+  if (user.roles.length > 0) headers['x-user-roles'] = user.roles.join(',')
+  if (user.permissions.length > 0) headers['x-user-permissions'] = user.permissions.join(',')
+}
+
+/**
+ * Returns the value of a header that selects an endpoint or one side of a split. `x-user-…` is set by the gateway,
+ * never by the client. `x-user-id` is the consumer, since two issuers may have the same subject.
+ */
+export function stickyHeader(request: FastifyRequest, name: string, headers: Headers): Headers[string] {
+  if (name === 'x-user-id') return consumerOf(request)
+  if (!name.startsWith('x-user-')) return headers[name]
+  const own: Headers = {}
+  if (request.user) addUser(own, request.user)
+  return own[name]
+}
+
+/** The port that the client asked for. */
+function portOf(host: string, protocol: string): string {
+  const colon = host.lastIndexOf(':')
+  const port = colon === -1 || host.endsWith(']') ? '' : host.slice(colon + 1)
+  return port === '' ? (protocol === 'https' ? '443' : '80') : port
+}
+
+/** A trusted proxy's `X-Forwarded-Host` is taken as it comes by Fastify; what is no host is not passed on as one. */
+function hostOf(request: FastifyRequest): string {
+  if (isHost(request.host)) return request.host
+  const host = request.headers.host ?? ''
+  return isHost(host) ? host : ''
+}
+
+/** The client's address, and the trusted hops up to here (RFC 7239). Untrusted ones were never in `request.ips`. */
+function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
+  const ips = request.ips
+  if (ips === undefined || ips.length < 2) {
+    const address = clientAddress(request) ?? NO_ADDRESS
+    return { chain: address, forwarded: `for=${node(address)}` }
+  }
+  // What comes first was never checked: a trusted proxy may have passed on anything.
+  const hops = ips.flatMap(ip => toAddress(ip) ?? []).reverse()
+  return { chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
+}
+
+function node(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address
+}

@@ -1,0 +1,89 @@
+import { Readable } from 'node:stream'
+import createError from '@fastify/error'
+import { Deadlines } from '../http/timer-queue.ts'
+import { DetachedExchange, type Exchange } from '../plugins/exchange.ts'
+import type { MirrorOptions } from '../schemas/options/upstreams.ts'
+import { Replay } from './replay.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Since the start. */
+export interface MirrorCounts {
+  sent: number
+  /** Not sent: too many under way, a body that is too large or was not read to its end, a call that was not made. */
+  dropped: number
+  /** Sent, and not answered, or with 5xx. */
+  failed: number
+}
+
+/**
+ * An upstream whose calls are copied to another one. The copy is made once the real call has its answer, which thus
+ * cannot wait for it; it has its own deadline and its own guards, its answer is thrown away, and what becomes of it is
+ * counted, nothing else. It says what it is by `Sluice-Mirror`, a header that no client can set.
+ */
+export function mirrorUpstream(
+  upstream: Upstream,
+  { share, maxBody, concurrency, deadline }: MirrorOptions,
+  target: Upstream
+): Upstream {
+  const counts: MirrorCounts = { sent: 0, dropped: 0, failed: 0 }
+  const deadlines = new Deadlines(deadline)
+  let inFlight = 0
+
+  return {
+    ...upstream,
+    request(request, callback) {
+      // A handshake is no request without the connection that it is for.
+      const isCopied = request.upgrade === undefined && (share === 1 || Math.random() < share)
+      if (!isCopied) return upstream.request(request, callback)
+      if (inFlight >= concurrency) {
+        counts.dropped++
+        return upstream.request(request, callback)
+      }
+      inFlight++
+      const { exchange, method, path, headers, body } = request
+      const replay = body instanceof Readable ? new Replay(body, maxBody) : undefined
+      return upstream.request({ ...request, body: replay?.open() ?? body }, (error, response) => {
+        const isMade = error === null ? response?.isFallback !== true : !isRefused(error, exchange)
+        const copied = !isMade ? undefined : body instanceof Readable ? replay?.whole : (body ?? null)
+        if (copied === undefined) {
+          inFlight--
+          counts.dropped++
+        } else setImmediate(send, copied)
+        callback(error, response)
+      })
+
+      function send(body: string | Buffer | null): void {
+        counts.sent++
+        const detached = new DetachedExchange(exchange, deadlines)
+        target.request(
+          {
+            exchange: detached,
+            method,
+            path,
+            headers: { ...headers, 'sluice-mirror': `"${upstream.name}"` },
+            body
+          },
+          (error, response) => {
+            inFlight--
+            if (error !== null || (response?.statusCode ?? 0) >= 500) counts.failed++
+            // Whoever streams is stopped; small answers are here already.
+            if (response?.body instanceof Readable)
+              response.body.on('error', () => {}).destroy(new NotWanted())
+            detached.end()
+          }
+        )
+      }
+    },
+    state: () => ({ ...upstream.state(), mirror: { ...counts } })
+  }
+}
+
+/** Never sent to the service, or given up: a copy would be of what was not, and for nobody. */
+function isRefused({ code = '' }: Error & { code?: string }, { reason, clientGone }: Exchange): boolean {
+  return REFUSALS.includes(code) || reason !== undefined || clientGone
+}
+
+const REFUSALS = ['SLUICE_UPSTREAM_UNAVAILABLE', 'SLUICE_UPSTREAM_OVERLOADED']
+
+/** Below 500, so that no breaker counts it. */
+const NotWanted = createError('SLUICE_MIRRORED', 'A copy, whose answer nobody reads', 499, Error, false)

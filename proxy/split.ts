@@ -1,0 +1,57 @@
+import { consumerOf } from '../auth/consumer.ts'
+import { clientAddress } from '../plugins/client-address.ts'
+import type { Exchange } from '../plugins/exchange.ts'
+import type { SplitOptions } from '../schemas/options/upstreams.ts'
+import { hashOf } from './endpoints/balance/hash.ts'
+import { stickyHeader } from './headers.ts'
+import type { Upstream } from './upstream.ts'
+
+/**
+ * An upstream some of whose calls are others': a canary beside the version that everybody has. What keeps a caller on
+ * one side is a hash, so gateways agree on it without speaking; a share that grows takes callers along and sends none
+ * back. Each side is guarded by its own upstream: a canary that is down is 503 for its share alone.
+ */
+export function splitUpstream(
+  upstream: Upstream,
+  { by, to, override }: SplitOptions,
+  sideOf: (name: string) => Upstream
+): Upstream {
+  const { name } = upstream
+  const sides = Object.entries(to).map(([side, percent]) => ({ upstream: sideOf(side), percent }))
+  const byName = new Map([upstream, ...sides.map(side => side.upstream)].map(side => [side.name, side]))
+  const header = by.startsWith('header:') ? by.slice('header:'.length) : undefined
+
+  return {
+    ...upstream,
+    bases: [...byName.values()].flatMap(({ bases }) => bases),
+    request: (request, callback) => choose(request.exchange).request(request, callback),
+    // By chance, nobody is on a side.
+    ...(by !== 'random' && { sideOf: exchange => choose(exchange).name })
+  }
+
+  function choose(exchange: Exchange): Upstream {
+    if (override !== undefined) {
+      const wanted = exchange.reply.request.headers[override]
+      const side = typeof wanted === 'string' ? byName.get(wanted) : undefined
+      if (side !== undefined) return side
+    }
+    let place = placeOf(exchange)
+    if (place === undefined) return upstream
+    for (const side of sides) {
+      if (place < side.percent) return side.upstream
+      place -= side.percent
+    }
+    return upstream
+  }
+
+  /** 0 to 100. Undefined for a request without the header that says where it belongs. */
+  function placeOf({ reply: { request } }: Exchange): number | undefined {
+    if (by === 'random') return Math.random() * 100
+    const key =
+      header === undefined
+        ? (consumerOf(request) ?? clientAddress(request))
+        : stickyHeader(request, header, request.headers)
+    // With the name, so that it is not the same callers who try everything out.
+    return key === undefined ? undefined : (hashOf(`${name} ${key}`) / 2 ** 32) * 100
+  }
+}

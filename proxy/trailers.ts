@@ -1,0 +1,38 @@
+import type { FastifyReply } from 'fastify'
+import type { Headers } from './attempt.ts'
+
+/**
+ * Passes early hints (RFC 8297) and trailers (RFC 9110, 6.5) of a service to clients of HTTP/1.1 and HTTP/2. Neither
+ * may contain headers that are for the header section only.
+ */
+
+/** Of early hints only what they are for. */
+export function passEarlyHints({ link }: Headers, { raw, request }: FastifyReply): void {
+  if (link === undefined || raw.headersSent || request.raw.httpVersion === '1.0') return
+  // Node 22 and 24 have no `writeInformation`.
+  tolerate(() => (raw.writeInformation ? raw.writeInformation(103, { link }) : raw.writeEarlyHints({ link })))
+}
+
+/** RFC 9110, 6.5.1: framing, routing, control, authentication and what is of the body's form. */
+const NO_TRAILER =
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-.*|host|cache-control|age|expires|date|location|retry-after|vary|warning|set-cookie2?|via|forwarded|www-authenticate|authorization|allow|.*_.*|x-request-id|access-control-.*|strict-transport-security)$/
+
+/** For clients that said `TE: trailers`. Over HTTP/1.1 Node leaves them out where there are no chunks to end with them. */
+export function passTrailers(trailers: Headers, { raw, request }: FastifyReply): void {
+  if (!acceptsTrailers(request.headers.te) || request.raw.httpVersion === '1.0') return
+  const passing: Headers = {}
+  for (const name in trailers) if (!NO_TRAILER.test(name)) passing[name] = trailers[name]
+  tolerate(() => raw.addTrailers(passing as Record<string, string>))
+}
+
+/** Octets that node will not send are not worth an answer that is otherwise whole. */
+function tolerate(write: () => void): void {
+  try {
+    write()
+  } catch {}
+}
+
+/** RFC 9110, 10.1.4. */
+export function acceptsTrailers(te: string | string[] | undefined): boolean {
+  return te !== undefined && /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(String(te))
+}

@@ -1,0 +1,363 @@
+import { isIP } from 'node:net'
+import { compile } from '@fastify/proxy-addr'
+import Type, { type Static, type TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Settings } from 'typebox/system'
+import { Value } from 'typebox/value'
+import { type Input, withDefault } from './defaults.ts'
+import { didYouMean } from './did-you-mean.ts'
+import { DrainOptions } from './drain.ts'
+import { HttpOptions } from './http.ts'
+import { IssuerOptions } from './jwt.ts'
+import { knownMembers } from './known-members.ts'
+import { ListenOptions, listenFaults } from './listen.ts'
+import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
+import { OverloadOptions, Priority } from './overload.ts'
+
+import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
+import { RecorderOptions } from './recorder.ts'
+import { type Routes, RoutesPlugin } from './routes.ts'
+import {
+  AddressesOptions,
+  CompressOptions,
+  CorsOptions,
+  PassHeadersOptions,
+  SecurityHeadersOptions
+} from './scope.ts'
+import { type MirrorOptions, type SplitOptions, UpstreamOptions, upstreamFaults } from './upstreams.ts'
+import { VersionChoiceOptions, VersionOptions, versionFaults } from './versions.ts'
+
+const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
+/** Names become hosts, namespaces and labels. */
+const NAME = /^[a-z][a-z0-9-]{0,62}$/
+
+/** As proxy-addr reads it, but for numbers: people mean hops by them, and it an IPv4 address. */
+const TrustedProxy = Type.Refine(
+  Type.String(),
+  value => {
+    try {
+      compile(value)
+      return isIP(value.split('/', 1)[0] as string) !== 0 || /^[a-z]+$/.test(value)
+    } catch {
+      return false
+    }
+  },
+  () => 'must be an address, a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal'
+)
+
+/** By name. (TypeBox only writes defaults into what has one itself.) */
+function Named<Type extends TSchema>(type: Type) {
+  return Type.Record(Type.String(), withDefault(type, {}))
+}
+
+export const ScopeOptions = Type.Object(
+  {
+    /** `{version}`, as a segment, stands for the name of each of the scope's versions. */
+    prefix: Type.Refine(
+      Type.String(),
+      value => /^(\/([\w.~-]+|\{version\}))+$/.test(value),
+      () => 'must be a path such as /api/v1/orders, without a slash at its end'
+    ),
+    /** A Fastify plugin with the scope's routes. */
+    routes: Type.Optional(RoutesPlugin),
+    /** In its place, versions by name, the oldest first. */
+    versions: Type.Optional(Named(VersionOptions)),
+    /** How a version is chosen, beside by the path. */
+    version: Type.Optional(VersionChoiceOptions),
+    addresses: Type.Optional(AddressesOptions),
+    cors: Type.Optional(CorsOptions),
+    securityHeaders: Type.Optional(SecurityHeadersOptions),
+    compress: Type.Optional(CompressOptions),
+    passHeaders: Type.Optional(PassHeadersOptions),
+    /** The issuer whose tokens the scope asks for. Without it the scope is public. */
+    jwt: Type.Optional(Type.String()),
+    /** While the gateway is overloaded, low is refused first, high last. */
+    priority: withDefault(Priority, 'normal'),
+    /** The tier that an address, or a consumer whose token names none, has here. */
+    rateLimit: withDefault(
+      Type.Object(
+        { address: Type.Optional(Type.String()), consumer: Type.Optional(Type.String()) },
+        { additionalProperties: false }
+      ),
+      {}
+    )
+  },
+  { additionalProperties: false }
+)
+
+export const GatewayOptions = Type.Object(
+  {
+    listen: withDefault(ListenOptions, {}),
+    /** For operators: health, and the state of the upstreams. */
+    admin: withDefault(
+      Type.Object(
+        {
+          host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'),
+          port: withDefault(Port, 8081),
+          /** Asked for as a bearer token, but for `/livez` and `/readyz`. */
+          token: Type.Optional(Type.String({ minLength: 16, pattern: '^[\\x21-\\x7e]+$' }))
+        },
+        { additionalProperties: false }
+      ),
+      {}
+    ),
+    log: withDefault(LogOptions, {}),
+    /** Which traces that begin here are to be recorded. */
+    trace: withDefault(TraceOptions, {}),
+    /** What recorder, captures and logs do not show, beside the usual. */
+    redact: withDefault(RedactOptions, {}),
+    recorder: withDefault(RecorderOptions, {}),
+    /** Prometheus metrics on the admin side. */
+    metrics: withDefault(Type.Boolean(), true),
+    /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */
+    trustProxy: withDefault(Type.Array(TrustedProxy), []),
+    /** Milliseconds for an exchange, unless its route says otherwise. */
+    deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
+    /** What a connection and the requests on it may cost. */
+    http: withDefault(HttpOptions, {}),
+    /** Bytes of a request's body, read or forwarded, unless its route says otherwise. */
+    bodyLimit: withDefault(Type.Integer({ minimum: 0 }), 1_048_576),
+    /** How the gateway stops. */
+    drain: withDefault(DrainOptions, {}),
+    /** When to refuse requests since there are too many; without it, never. */
+    overload: Type.Optional(OverloadOptions),
+    upstreams: withDefault(Named(UpstreamOptions), {}),
+    issuers: withDefault(Named(IssuerOptions), {}),
+    tiers: withDefault(Named(TierOptions), {}),
+    rateLimit: withDefault(RateLimitOptions, {}),
+    /** Where limits are counted; without it, in the memory of this process. */
+    redis: Type.Optional(RedisOptions),
+    scopes: withDefault(Named(ScopeOptions), {})
+  },
+  { additionalProperties: false }
+)
+
+/** A config with its defaults in place. */
+export type GatewayConfig = Static<typeof GatewayOptions>
+
+type Options = Omit<Input<typeof GatewayOptions>, 'upstreams' | 'issuers' | 'tiers' | 'scopes'>
+
+/** What `defineGateway` takes: every name that is used must be one that is defined. */
+export interface GatewayDefinition<Upstream extends string, Issuer extends string, Tier extends string>
+  extends Options {
+  upstreams?: Record<Upstream, UpstreamDefinition<NoInfer<Upstream>>>
+  issuers?: Record<Issuer, Input<typeof IssuerOptions>>
+  tiers?: Record<Tier, Input<typeof TierOptions>>
+  scopes?: Record<string, ScopeDefinition<NoInfer<Issuer>, NoInfer<Tier>>>
+}
+
+/** An upstream whose `mirror.to` and `split.to` name upstreams of the same config. */
+export type UpstreamDefinition<Upstream extends string> = Omit<
+  Input<typeof UpstreamOptions>,
+  'mirror' | 'split'
+> & {
+  mirror?: Omit<Input<typeof MirrorOptions>, 'to'> & { to: Upstream }
+  split?: Omit<Input<typeof SplitOptions>, 'to'> & { to: { [Name in Upstream]?: number } }
+}
+
+/** Without a token there is no consumer, so a limit by consumer only compiles behind `jwt`. */
+export type ScopeDefinition<Issuer extends string, Tier extends string> = {
+  prefix: string
+  priority?: Priority
+  addresses?: Input<typeof AddressesOptions>
+  cors?: Input<typeof CorsOptions>
+  securityHeaders?: Input<typeof SecurityHeadersOptions>
+  compress?: Input<typeof CompressOptions>
+  passHeaders?: Input<typeof PassHeadersOptions>
+} & (
+  | { routes: Routes; versions?: undefined; version?: undefined }
+  | {
+      routes?: undefined
+      versions: Record<string, Input<typeof VersionOptions>>
+      version?: Input<typeof VersionChoiceOptions>
+    }
+) &
+  (
+    | { jwt: Issuer; rateLimit?: { address?: Tier; consumer?: Tier } }
+    | { jwt?: undefined; rateLimit?: { address?: Tier; consumer?: undefined } }
+  )
+
+/** Has the compiler check a config. What it is at run time is for `resolveConfig` to say. */
+export function defineGateway<Upstream extends string, Issuer extends string, Tier extends string>(
+  definition: GatewayDefinition<Upstream, Issuer, Tier>
+): GatewayDefinition<Upstream, Issuer, Tier> {
+  return definition
+}
+
+/** One thing wrong with a config: where (a JSON pointer, or the name of an environment variable), and what. */
+export interface ConfigFault {
+  path: string
+  message: string
+}
+
+export class ConfigError extends Error {
+  faults: ConfigFault[]
+
+  constructor(faults: ConfigFault[]) {
+    super(faults.map(({ path, message }) => `${path || '/'} ${message}`).join('\n'))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+/** What a config file exports: a definition, or a function that makes one of the environment that it describes. */
+export interface ConfigModule<Environment extends TSchema = TSchema> {
+  environment?: Environment
+  default: unknown
+}
+
+/**
+ * The config with its defaults in place.
+ * @throws ConfigError with every fault of the environment and of the config, both.
+ */
+export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): GatewayConfig {
+  const { values, faults } = readEnvironment(module.environment ?? Type.Object({}), env)
+  const definition = typeof module.default === 'function' ? module.default(values) : module.default
+  if (definition instanceof Promise) {
+    // It has no members of its own, and would pass for a gateway without any.
+    definition.catch(() => {})
+    throw new ConfigError([...faults, { path: '', message: 'is a promise: the function must not be async' }])
+  }
+  const config = Value.Default(GatewayOptions, withOwnMembers(definition))
+  faults.push(...faultsOf(GatewayOptions, config))
+  if (isObject(config))
+    faults.push(
+      ...badNames(config),
+      ...badUpstreams(config),
+      ...unknownNames(config),
+      ...badVersions(config),
+      ...listenFaults(config.listen)
+    )
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config as GatewayConfig
+}
+
+/** A variable that is empty is not set. One that is wrong is reported, and stands at its default to find what else is. */
+function readEnvironment(schema: TSchema, env: NodeJS.ProcessEnv): { values: object; faults: ConfigFault[] } {
+  const names = Object.keys((schema as unknown as { properties: object }).properties)
+  const set = Object.fromEntries(names.filter(name => env[name]).map(name => [name, env[name]]))
+  const given = Value.Convert(schema, structuredClone(set)) as Record<string, unknown>
+  const faults = faultsOf(schema, Value.Default(schema, structuredClone(given))).map(({ path, message }) => ({
+    path: path.slice(1),
+    message
+  }))
+  for (const { path } of faults) delete given[path]
+  return { values: Value.Default(schema, given) as object, faults }
+}
+
+export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
+  const { maxErrors } = Settings.Get()
+  Settings.Set({ maxErrors: 1_000 })
+  const errors = Compile(schema).Errors(value)
+  Settings.Set({ maxErrors })
+  const faults = errors.flatMap(({ instancePath, keyword, params, message }): ConfigFault[] => {
+    if (keyword === 'additionalProperties') return []
+    if (keyword === 'boolean') {
+      const [, parent = '', name = ''] = /^(.*)\/(.*)$/s.exec(instancePath) ?? []
+      const known = knownMembers(schema, parent)
+      return [{ path: instancePath, message: `is not known${didYouMean(name, known)}` }]
+    }
+    if (keyword === 'required')
+      return (params as { requiredProperties: string[] }).requiredProperties.map(name => ({
+        path: `${instancePath}/${name}`,
+        message: 'is missing'
+      }))
+    if (keyword === 'enum') {
+      const known = (params as { allowedValues: unknown[] }).allowedValues.map(String)
+      const suggestion = didYouMean(Value.Pointer.Get(value, instancePath), known)
+      return [{ path: instancePath, message: `must be one of ${known.join(', ')}${suggestion}` }]
+    }
+    if (keyword === 'anyOf') {
+      const variants = errors.filter(error => error.keyword !== 'anyOf')
+      return [{ path: instancePath, message: variantsInWords(instancePath, variants) || message }]
+    }
+    return [{ path: instancePath, message }]
+  })
+  return [...new Map(faults.map(fault => [fault.path, fault])).values()]
+}
+
+/** Returns the messages of a union's variants, which fail at the same place as the union. */
+function variantsInWords(path: string, errors: readonly { instancePath: string; message: string }[]): string {
+  const own = errors.filter(({ instancePath }) => instancePath === path).map(({ message }) => message)
+  return [...new Set(own)].join(', or ')
+}
+
+function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries({ upstreams, issuers, tiers, scopes }).flatMap(([group, members]) =>
+    Object.keys(isObject(members) ? members : {})
+      .filter(name => !NAME.test(name))
+      .map(name => ({ path: `/${group}/${name}`, message: 'is not a name: a-z, then a-z, 0-9 or -' }))
+  )
+}
+
+function badUpstreams({ upstreams }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries(isObject(upstreams) ? upstreams : {}).flatMap(([name, upstream]) =>
+    isObject(upstream)
+      ? upstreamFaults(upstream).map(({ path, message }) => ({ path: `/upstreams/${name}${path}`, message }))
+      : []
+  )
+}
+
+function unknownNames(config: Record<string, unknown>): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const { upstreams, issuers, tiers, scopes } = config as Record<
+    string,
+    Record<string, Record<string, unknown>> | undefined
+  >
+  const check = (path: string, kind: string, name: unknown, known: object | undefined) => {
+    if (typeof name !== 'string' || Object.hasOwn(known ?? {}, name)) return
+    const names = Object.keys(known ?? {})
+    const suggestion = names.length > 1 ? didYouMean(name, names) : ''
+    faults.push({
+      path,
+      message: `no ${kind} is named '${name}'; there are: ${names.join(', ') || 'none'}${suggestion}`
+    })
+  }
+  for (const [name, upstream] of Object.entries(isObject(upstreams) ? upstreams : {})) {
+    if (!isObject(upstream)) continue
+    const another = (path: string, other: unknown) => {
+      if (other === name) faults.push({ path, message: 'is the upstream itself' })
+      else check(path, 'upstream', other, upstreams)
+    }
+    const { mirror, split } = upstream
+    if (isObject(mirror)) another(`/upstreams/${name}/mirror/to`, mirror.to)
+    if (!isObject(split) || !isObject(split.to)) continue
+    for (const side of Object.keys(split.to)) another(`/upstreams/${name}/split/to/${side}`, side)
+    if (Object.values(split.to).reduce<number>((sum, percent) => sum + Number(percent), 0) > 100)
+      faults.push({ path: `/upstreams/${name}/split/to`, message: 'must not be more than 100 percent' })
+  }
+  for (const [name, scope] of Object.entries(isObject(scopes) ? scopes : {})) {
+    if (!isObject(scope)) continue
+    check(`/scopes/${name}/jwt`, 'issuer', scope.jwt, issuers)
+    const limits = isObject(scope.rateLimit) ? scope.rateLimit : {}
+    check(`/scopes/${name}/rateLimit/address`, 'tier', limits.address, tiers)
+    check(`/scopes/${name}/rateLimit/consumer`, 'tier', limits.consumer, tiers)
+    if (limits.consumer !== undefined && scope.jwt === undefined)
+      faults.push({
+        path: `/scopes/${name}/rateLimit/consumer`,
+        message: 'needs jwt: without a token there is no consumer'
+      })
+  }
+  return faults
+}
+
+function badVersions({ scopes }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries(isObject(scopes) ? scopes : {}).flatMap(([name, scope]) =>
+    isObject(scope) ? versionFaults(`/scopes/${name}`, scope) : []
+  )
+}
+
+/** A copy that defaults may be written into. Functions stay, and undefined members count as left out. */
+function withOwnMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withOwnMembers)
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([name, member]) => [name, withOwnMembers(member)])
+  )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,271 @@
+import t from 'tap'
+import { type Breaker, type BreakerState, createBreaker, type Permit } from '../../proxy/breaker.ts'
+import { machineNow } from '../../proxy/machine-clock.ts'
+import type { BreakerOptions } from '../../schemas/options/upstreams.ts'
+import { createClock } from '../../testing.ts'
+
+const options: BreakerOptions = { failures: 5, resetTimeout: 20, trials: 3, shared: true }
+
+function start(t: Tap, overrides: Partial<BreakerOptions> = {}, now?: () => number) {
+  const changes: BreakerState[] = []
+  const waiting: (() => void)[] = []
+  const onChange = (state: BreakerState) => {
+    changes.push(state)
+    for (const resolve of waiting.splice(0)) resolve()
+  }
+  const breaker = createBreaker('orders', { ...options, ...overrides }, onChange, now)
+  // opossum's reset timer does not keep a process up.
+  const alive = setInterval(() => {}, 1_000)
+  t.teardown(() => {
+    clearInterval(alive)
+    breaker.close()
+  })
+  const change = () => new Promise<void>(resolve => waiting.push(resolve))
+  return { breaker, changes, change }
+}
+type Tap = { teardown(end: () => void): void }
+
+function fail(breaker: Breaker, times: number): void {
+  for (let i = 0; i < times; i++) breaker.report(breaker.admit() as Permit, 'failure')
+}
+
+t.test(
+  'opens after five failures in a row, not after four, and not on the first (opossum note 1)',
+  async t => {
+    const { breaker } = start(t)
+    fail(breaker, 4)
+    t.equal(breaker.state, 'closed')
+    fail(breaker, 1)
+    t.equal(breaker.state, 'open')
+    t.equal(breaker.admit(), undefined)
+    t.match(breaker.counts(), { failures: 5, successes: 0, calls: 5, refused: 1, opened: 1 })
+  }
+)
+
+t.test(
+  'a success starts the count of failures anew; a refused request and a client that left do not',
+  async t => {
+    const { breaker } = start(t)
+    fail(breaker, 4)
+    breaker.report(breaker.admit() as Permit, 'success')
+    fail(breaker, 4)
+    t.equal(breaker.state, 'closed')
+    breaker.report(breaker.admit() as Permit, 'answered')
+    breaker.report(breaker.admit() as Permit, 'neutral')
+    t.equal(breaker.state, 'closed', 'neither is a failure (opossum note 2)')
+    fail(breaker, 1)
+    t.equal(breaker.state, 'open', 'nor a success (opossum note 4)')
+  }
+)
+
+t.test('goes through its whole cycle: open, trials, open again, trials, closed', async t => {
+  const { breaker, changes, change } = start(t)
+  fail(breaker, 5)
+  await change()
+  t.equal(breaker.state, 'half-open')
+  const trials = [breaker.admit(), breaker.admit(), breaker.admit()] as Permit[]
+  t.notOk(trials.includes(undefined as never), 'three trials are let through (opossum note 7)')
+  t.equal(breaker.admit(), undefined, 'and not a fourth')
+  breaker.report(trials[0] as Permit, 'success')
+  t.equal(breaker.state, 'half-open', 'one good trial is not enough')
+  breaker.report(trials[1] as Permit, 'failure')
+  t.equal(breaker.state, 'open', 'one bad trial is')
+  breaker.report(trials[2] as Permit, 'success')
+  t.equal(breaker.state, 'open', 'a trial that ends late changes nothing')
+
+  await change()
+  for (const permit of [breaker.admit(), breaker.admit(), breaker.admit()])
+    breaker.report(permit as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  t.same(changes, ['open', 'half-open', 'open', 'half-open', 'closed'])
+})
+
+t.test('a success that began before it opened does not close it (opossum note 3)', async t => {
+  const { breaker, change } = start(t)
+  const early = breaker.admit() as Permit
+  fail(breaker, 5)
+  breaker.report(early, 'success')
+  t.equal(breaker.state, 'open')
+  await change()
+  const late = Array.from({ length: 5 }, () => early)
+  for (const permit of late) breaker.report(permit, 'success')
+  t.equal(breaker.state, 'half-open')
+})
+
+t.test('a failure that began before it closed does not open it', async t => {
+  const { breaker, change } = start(t, { failures: 1 })
+  const early = [breaker.admit(), breaker.admit(), breaker.admit()] as Permit[]
+  breaker.report(early[0] as Permit, 'failure')
+  await change()
+  for (const permit of [breaker.admit(), breaker.admit(), breaker.admit()])
+    breaker.report(permit as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  breaker.report(early[1] as Permit, 'failure')
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('a trial of which nothing was learned gives its place back (opossum note 6)', async t => {
+  const { breaker, change } = start(t, { trials: 1 })
+  fail(breaker, 5)
+  await change()
+  for (let i = 0; i < 10; i++) breaker.report(breaker.admit() as Permit, 'neutral')
+  t.equal(breaker.state, 'half-open')
+  breaker.report(breaker.admit() as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('a trial that the service answers with a 4xx passes: it is up', async t => {
+  const { breaker, change } = start(t, { trials: 2 })
+  fail(breaker, 5)
+  await change()
+  for (let i = 0; i < 2; i++) breaker.report(breaker.admit() as Permit, 'answered')
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('trials that hang give their places to others, and count when they end', async t => {
+  const { now, turn } = createClock(1_000_000)
+  const { breaker, change } = start(t, { trials: 2 }, now)
+  fail(breaker, 5)
+  await change()
+  const hanging = [breaker.admit(), breaker.admit()] as Permit[]
+  turn(19)
+  t.equal(breaker.admit(), undefined)
+  turn(1)
+  const next = breaker.admit() as Permit
+  breaker.report(hanging[0] as Permit, 'neutral')
+  t.not(breaker.admit(), undefined)
+  t.equal(breaker.admit(), undefined, 'a place that was given away is not given back')
+  breaker.report(next, 'success')
+  t.equal(breaker.state, 'half-open')
+  breaker.report(hanging[1] as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('a trial passes by a response that may never end, once', async t => {
+  const { breaker, change } = start(t, { trials: 2 })
+  fail(breaker, 5)
+  await change()
+  const [stream, call] = [breaker.admit(), breaker.admit()] as Permit[]
+  t.ok(breaker.isTrial(stream as Permit))
+  breaker.pass(stream as Permit)
+  t.equal(breaker.state, 'half-open')
+  breaker.report(call as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  t.notOk(breaker.isTrial(stream as Permit))
+})
+
+t.test('a response that may never end ends a run of failures', async t => {
+  const { breaker } = start(t)
+  fail(breaker, 4)
+  const stream = breaker.admit() as Permit
+  breaker.pass(stream)
+  fail(breaker, 4)
+  t.equal(breaker.state, 'closed')
+  breaker.report(stream, 'failure')
+  t.equal(breaker.state, 'open', 'it is a failure too if it breaks')
+})
+
+t.test('what failed before the breaker opened does not count after it has closed', async t => {
+  const rate = { share: 0.5, volume: 4, window: 60_000 }
+  const { breaker, change } = start(t, { failures: 1_000, rate, trials: 1 })
+  fail(breaker, 4)
+  t.equal(breaker.state, 'open')
+  await change()
+  breaker.report(breaker.admit() as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  fail(breaker, 3)
+  t.equal(breaker.state, 'closed', 'below the volume')
+  t.equal(breaker.counts().failures, 7, 'operators see all of the window')
+  fail(breaker, 1)
+  t.equal(breaker.state, 'open')
+})
+
+t.test('slow calls from before it opened do not count after it has closed either', async t => {
+  const slow = { threshold: 100, share: 0.5, volume: 4 }
+  const { breaker, change } = start(t, { slow, trials: 1 })
+  for (let i = 0; i < 4; i++) breaker.report(breaker.admit() as Permit, 'success', 100)
+  t.equal(breaker.state, 'open')
+  await change()
+  breaker.report(breaker.admit() as Permit, 'success')
+  for (let i = 0; i < 3; i++) breaker.report(breaker.admit() as Permit, 'success', 100)
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('opens on a failure rate, but only over the volume', async t => {
+  const { breaker } = start(t, { failures: 1_000, rate: { share: 0.5, volume: 10, window: 10_000 } })
+  for (let i = 0; i < 4; i++) {
+    breaker.report(breaker.admit() as Permit, 'success')
+    fail(breaker, 1)
+  }
+  t.equal(breaker.state, 'closed', 'half of eight, below the volume')
+  breaker.report(breaker.admit() as Permit, 'success')
+  t.equal(breaker.state, 'closed')
+  fail(breaker, 1)
+  t.equal(breaker.state, 'open', 'half of ten')
+})
+
+t.test('says in how many seconds a call is worth repeating', async t => {
+  let now = 1_000_000
+  const breaker = createBreaker(
+    'orders',
+    { ...options, resetTimeout: 30_000 },
+    () => {},
+    () => now
+  )
+  t.teardown(() => breaker.close())
+  fail(breaker, 5)
+  t.equal(breaker.retryAfter(), 30)
+  now += 12_345
+  t.equal(breaker.retryAfter(), 18)
+  now += 30_000
+  t.equal(breaker.retryAfter(), 1)
+})
+
+t.test('opens and closes with another, to the same time, and does not say so twice', async t => {
+  let now = 1_000_000
+  const changes: [BreakerState, boolean][] = []
+  const breaker = createBreaker(
+    'orders',
+    { ...options, resetTimeout: 30_000 },
+    (...change) => changes.push(change),
+    () => now
+  )
+  t.teardown(() => breaker.close())
+  const before = breaker.admit() as Permit
+  breaker.follow(now - 20_000)
+  t.equal(breaker.admit(), undefined)
+  t.equal(breaker.retryAfter(), 10)
+  breaker.follow(now)
+  t.equal(breaker.retryAfter(), 10, 'it is open')
+  breaker.report(before, 'success')
+  t.equal(breaker.state, 'open')
+  breaker.follow(0)
+  t.not(breaker.admit(), undefined)
+  breaker.follow(0)
+  now += 1_000
+  fail(breaker, 5)
+  t.equal(breaker.retryAfter(), 30, 'by itself it opens for its own time')
+  t.same(changes, [
+    ['open', true],
+    ['closed', true],
+    ['open', false]
+  ])
+})
+
+t.test('one that has been open for long elsewhere is half-open at once', async t => {
+  const { breaker, change } = start(t, { resetTimeout: 30_000 })
+  breaker.follow(machineNow() - 40_000)
+  await change()
+  t.equal(breaker.state, 'half-open')
+})
+
+t.test('failures in a row of one endpoint of several open nothing, those of more do', t => {
+  const { breaker } = start(t, { failures: 3 })
+  const [one, other] = [{}, {}]
+  const fail = (culprit?: object) => breaker.report(breaker.admit() as Permit, 'failure', 0, culprit)
+  for (let i = 0; i < 20; i++) fail(one)
+  t.equal(breaker.state, 'closed')
+  fail(other)
+  t.equal(breaker.state, 'open')
+  t.end()
+})

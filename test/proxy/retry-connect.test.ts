@@ -1,0 +1,31 @@
+import t from 'tap'
+import type { Upstream } from '../../proxy/upstream.ts'
+import { call, closedPort, startGateway, startService } from '../harness.ts'
+import { forwarding } from './service.ts'
+
+t.test('an endpoint at which nobody listens fails no call, however many come at once', async t => {
+  const well = await startService(t, (request, response) =>
+    request.resume().on('end', () => response.end('well'))
+  )
+  const { url, gateway } = await startGateway(t, {
+    upstreams: {
+      orders: {
+        endpoints: [{ url: await closedPort() }, { url: well }],
+        balance: { policy: 'round-robin' },
+        // Nothing else may spare it the calls.
+        ejection: { maxShare: 0 }
+      }
+    },
+    scopes: { orders: { prefix: '/orders', routes: forwarding } }
+  })
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, (_, i) =>
+      call(`${url}/orders/`, i % 2 === 0 ? {} : { method: 'POST', body: 'an order' })
+    )
+  )
+  t.strictSame([...new Set(answers.map(({ status }) => status))], [200])
+  const [upstream] = gateway.upstreams as [Upstream]
+  const { breaker, calls } = upstream.state()
+  t.match({ breaker, calls }, { breaker: { state: 'closed', failures: 0 }, calls: { exhausted: 0 } })
+  t.ok(calls.retries > 10)
+})

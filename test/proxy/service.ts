@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify'
+import forward from '../../plugins/forward.ts'
+
+export { until } from '../until.ts'
+
+/** Everything under a scope, to the upstream `orders`. */
+export async function forwarding(app: FastifyInstance): Promise<void> {
+  await app.register(forward)
+  for (const url of ['/', '/:id'])
+    app.forward({
+      method: ['GET', 'PUT', 'POST', 'DELETE', 'PATCH'],
+      url,
+      upstream: 'orders' as never,
+      prefix: '/orders'
+    })
+}

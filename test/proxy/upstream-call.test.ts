@@ -1,0 +1,150 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import t from 'tap'
+import { Pool } from 'undici'
+import { createBreaker, type Outcome, type Permit } from '../../proxy/breaker.ts'
+import { createBulkhead } from '../../proxy/bulkhead.ts'
+import type { Endpoint } from '../../proxy/endpoints/endpoint.ts'
+import { createRetryPolicy } from '../../proxy/retry.ts'
+import { Attempts, type Guards } from '../../proxy/upstream-call.ts'
+import { call, closedPort, startGateway, startService } from '../harness.ts'
+
+/** A gateway whose calls go to the first endpoint that has not failed them. */
+async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
+  const reports: [number, Outcome][] = []
+  const endpoints = urls.map((url, index): Endpoint => {
+    const dispatcher = new Pool(url, { headersTimeout: 0, bodyTimeout: 0 })
+    t.teardown(() => dispatcher.destroy())
+    const report = (outcome: Outcome) => void reports.push([index, outcome])
+    return { url, base: '', dispatcher, inFlight: 0, report }
+  })
+  const breaker = createBreaker('orders', { failures: 5, resetTimeout: 30_000, trials: 1 }, () => {})
+  t.teardown(() => breaker.close())
+  const all: Guards = {
+    breaker,
+    bulkhead: createBulkhead(() => 10, 10),
+    endpoints: {
+      pick: (_request, tried = []) => endpoints.find(endpoint => !tried.includes(endpoint)) ?? endpoints[0],
+      size: 1,
+      hasOther: tried => endpoints.some(endpoint => !tried.includes(endpoint)),
+      state: () => [],
+      close: async () => {}
+    },
+    policy: createRetryPolicy(),
+    timeout: 0,
+    idleTimeout: 0,
+    collect: 65_536,
+    maxBody: 65_536,
+    counts: { retries: 0, exhausted: 0 },
+    durations: undefined,
+    refuse: () => {},
+    ...guards
+  }
+  const attempts: number[] = []
+  const { url } = await startGateway(t, {
+    scopes: {
+      orders: {
+        prefix: '/orders',
+        routes: async app => {
+          app.removeAllContentTypeParsers()
+          app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+          app.route({
+            method: ['GET', 'POST'],
+            url: '/',
+            handler(request, reply) {
+              const { exchange, method, body } = request
+              const headers = { ...(body !== undefined && { 'content-type': 'text/plain' }) }
+              all.bulkhead.enter(
+                new Attempts(
+                  all,
+                  { exchange, method, path: '/', headers, body: (body as never) ?? null },
+                  breaker.admit() as Permit,
+                  (error, response) => {
+                    attempts.push(exchange.attempts)
+                    if (error) reply.send(error)
+                    else reply.code(response?.statusCode as number).send(response?.body)
+                  }
+                )
+              )
+            }
+          })
+        }
+      }
+    }
+  })
+  return { url: `${url}/orders`, reports, endpoints, attempts, guards: all }
+}
+type Tap = { teardown(end: () => unknown): void }
+
+t.test('a retry goes to an endpoint that has not failed the call, and each attempt is reported', async t => {
+  const good = await startService(t, (_request, response) => response.end('good'))
+  const { url, reports, endpoints, attempts, guards } = await start(t, [await closedPort(), good])
+  t.equal((await call(url)).text, 'good')
+  t.same(reports, [
+    [0, 'failure'],
+    [1, 'success']
+  ])
+  t.same(
+    endpoints.map(({ inFlight }) => inFlight),
+    [0, 0]
+  )
+  t.same(attempts, [2], 'the exchange knows how many there were')
+  t.match(guards.breaker.counts(), { calls: 1, successes: 1, failures: 0 })
+})
+
+t.test('an endpoint that hangs is left for another one', async t => {
+  const hanging = await startService(t, () => {})
+  const good = await startService(t, (_request, response) => response.end('good'))
+  const { url, reports } = await start(t, [hanging, good], {
+    timeout: 200,
+    policy: createRetryPolicy({
+      attempts: 1,
+      on: ['timeout'],
+      methods: ['GET'],
+      budget: { share: 0.2, floor: 3 },
+      backoff: { base: 25, cap: 250 },
+      maxRetryAfter: 1_000,
+      maxBody: 65_536
+    })
+  })
+  t.equal((await call(url)).text, 'good')
+  t.same(reports, [
+    [0, 'failure'],
+    [1, 'success']
+  ])
+})
+
+t.test('a POST whose connection was not made keeps its body for the endpoint that is', async t => {
+  const good = await startService(t, (request, response) => request.pipe(response))
+  const { url } = await start(t, [await closedPort(), good])
+  t.equal((await call(url, { method: 'POST', body: 'x'.repeat(200_000) })).text, 'x'.repeat(200_000))
+})
+
+t.test('without any endpoint it is 503, and no failure', async t => {
+  const { url, guards } = await start(t, [])
+  t.equal((await call(url)).status, 503)
+  t.match(guards.bulkhead.counts(), { running: 0 })
+  t.match(guards.breaker.counts(), { failures: 0 })
+})
+
+t.test('a client that leaves has no further attempt made for it', async t => {
+  let reached = 0
+  const first = await startService(t, (request, response) => {
+    reached++
+    request.socket.on('close', () => response.destroy())
+  })
+  let calls = 0
+  const second = await startService(t, (_request, response) => {
+    calls++
+    response.end()
+  })
+  const { url, reports } = await start(t, [first, second])
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write('GET /orders HTTP/1.1\r\nhost: gateway\r\n\r\n')
+  while (reached === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  socket.destroy()
+  await once(socket, 'close')
+  while (reports.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  t.same(reports, [[0, 'neutral']])
+  t.equal(calls, 0)
+})
