@@ -137,7 +137,7 @@ t.test('a config file that cannot be had is one clear line', async t => {
 
   const empty = run(t, {}, ['--config', 'schemas/options/url.ts'])
   t.equal((await once(empty, 'exit'))[0], 1)
-  t.equal(empty.output().trim(), 'schemas/url.ts has no default export')
+  t.equal(empty.output().trim(), 'schemas/options/url.ts has no default export')
 
   const unknown = run(t, {}, ['--confg', 'x'])
   t.equal((await once(unknown, 'exit'))[0], 1)
