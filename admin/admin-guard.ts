@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ProblemError } from '../plugins/problem.ts'
+import type { ProblemError } from '../http/problem.ts'
 
 /**
  * Who may see the admin side. With a `token`, whoever bears it (RFC 6750); without one, whoever reaches it, but what shows

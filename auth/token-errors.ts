@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import { type ProblemError, typeOf } from '../plugins/problem.ts'
+import { type ProblemError, typeOf } from '../http/problem.ts'
 
 const TokenMissing = createError('SLUICE_TOKEN_MISSING', 'Missing authorization token', 401, Error, false)
 const TokenExpired = createError('SLUICE_TOKEN_EXPIRED', 'Token expired', 401, Error, false)

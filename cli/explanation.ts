@@ -1,5 +1,5 @@
+import type { Problem } from '../http/problem.ts'
 import type { Redactor } from '../observe/redact/redactor.ts'
-import type { Problem } from '../plugins/problem.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { Rehearsal, Rehearsed, WouldBeCall } from './rehearsal.ts'
 import { STEPS, type StepName } from './steps.ts'

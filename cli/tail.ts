@@ -1,7 +1,7 @@
 import type { ParseArgsConfig } from 'node:util'
 import { Filter, timeOf } from '../observe/recorder/filter.ts'
 import type { Summary } from '../observe/recorder/show.ts'
-import { faultsOf } from '../schemas/options/gateway.ts'
+import { faultsOf } from '../schemas/options/faults.ts'
 import { adminOption, callAdmin, findAdmin, problemIn } from './admin.ts'
 import { type Command, configOption, jsonOption, plain, UsageError, type Values } from './command.ts'
 

@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { FastifyReply } from 'fastify'
 import { Client } from 'undici'
-import type { ProblemError } from '../plugins/problem.ts'
+import type { ProblemError } from '../http/problem.ts'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 
 /** What one worker's admin side has answered. */

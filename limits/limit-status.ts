@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { LimitDecision } from '../plugins/exchange.ts'
+import type { LimitDecision } from '../http/exchange.ts'
 
 /** Where limits are counted and what they have decided, for the admin API. */
 export interface LimitStatus {

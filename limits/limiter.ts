@@ -1,4 +1,4 @@
-import type { LimitDecision } from '../plugins/exchange.ts'
+import type { LimitDecision } from '../http/exchange.ts'
 import type { LimitOptions, TierOptions } from '../schemas/options/rate-limit.ts'
 
 /** One limit of a tier, as a limiter and the headers need it. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { consumerOf } from '../auth/consumer.ts'
-import type { Exchange } from '../plugins/exchange.ts'
-import type { ProblemError } from '../plugins/problem.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { ProblemError } from '../http/problem.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import type { SendingResponse } from './recorder/response.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyContextConfig } from 'fastify'
+import type { Exchange, LimitDecision } from '../http/exchange.ts'
 import type { Line } from '../plugins/access-log.ts'
-import type { Exchange, LimitDecision } from '../plugins/exchange.ts'
 
 /**
  * How an exchange went, as far as others of its route went the same way: one object stands for all of them, so that its

@@ -6,8 +6,8 @@ import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { endGently, rawProblem } from '../http/client-error.ts'
+import { hasBody } from '../http/exchange.ts'
 import type { HttpOptions } from '../schemas/options/http.ts'
-import { hasBody } from './exchange.ts'
 
 /**
  * Connections: how many there may be, in all and an address (IPv6: a /64), and one exchange at a time on each.

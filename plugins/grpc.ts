@@ -2,9 +2,9 @@ import type { Http2ServerResponse } from 'node:http2'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { type ProblemError, problemOf, sendProblem } from '../http/problem.ts'
 import { toGrpcStatus } from '../proxy/grpc-status.ts'
 import type { ForwardRoute } from './forward.ts'
-import { type ProblemError, problemOf, sendProblem } from './problem.ts'
 
 /**
  * gRPC over HTTP/2, end to end: calls of every kind, with their trailers. The upstream has `http2`.

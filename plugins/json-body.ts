@@ -2,10 +2,10 @@ import { isUtf8 } from 'node:buffer'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { hasBody } from '../http/exchange.ts'
 import { eachInexact, isTooDeep, quoteInexact } from '../http/json/exact.ts'
+import type { ProblemError } from '../http/problem.ts'
 import { isUnicode, withoutByteOrderMark } from '../proxy/content.ts'
-import { hasBody } from './exchange.ts'
-import type { ProblemError } from './problem.ts'
 
 /**
  * Reads request bodies that are JSON: `application/json` and every type that ends in `+json` (RFC 6839). A route or scope

@@ -2,8 +2,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { ProblemError } from '../http/problem.ts'
 import type { OverloadOptions, Priority } from '../schemas/options/overload.ts'
-import type { ProblemError } from './problem.ts'
 
 /**
  * Sheds requests while the process cannot keep up: what it still takes it then answers in time. The measure is how late

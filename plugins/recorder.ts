@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Exchange } from '../http/exchange.ts'
 import type { Ended } from '../observe/exchange-record.ts'
 import { Beginning } from '../observe/recorder/bodies.ts'
 import { type Captures, createCaptures } from '../observe/recorder/captures.ts'
@@ -15,7 +16,6 @@ import { Ring } from '../observe/recorder/ring.ts'
 import { createShow, type Detail, type Summary } from '../observe/recorder/show.ts'
 import type { Redactor } from '../observe/redact/redactor.ts'
 import type { RecorderOptions } from '../schemas/options/recorder.ts'
-import type { Exchange } from './exchange.ts'
 
 /**
  * The flight recorder: the last exchanges in memory, with what there is of them as bytes, and redacted when somebody reads

@@ -5,11 +5,11 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from '../http/client-error.ts'
+import { hasBody } from '../http/exchange.ts'
 import { isHost, protocolOf, schemeOf } from '../http/host.ts'
 import { refuseStream } from '../http/http2-methods.ts'
 import { readingsOf } from '../http/path.ts'
 import { UnsafePath } from '../proxy/errors.ts'
-import { hasBody } from './exchange.ts'
 
 /**
  * What node's parser lets through and a gateway may not, since gateway and service could read it differently: refused

@@ -2,11 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptio
 import fp from 'fastify-plugin'
 import type { Static, TSchema } from 'typebox'
 import { sendJson } from '../http/json/send.ts'
+import type { ProblemError } from '../http/problem.ts'
 import type { Headers, UpstreamResponse } from '../proxy/attempt.ts'
 import { refusalOf } from '../proxy/errors.ts'
 import { toComposedHeaders } from '../proxy/headers.ts'
 import { answerReader } from '../proxy/response-reader.ts'
-import type { ProblemError } from './problem.ts'
 import type { UpstreamName } from './upstreams.ts'
 
 /**

@@ -4,6 +4,8 @@ import { Readable } from 'node:stream'
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { ClientGone, type Exchange } from '../http/exchange.ts'
+import { asItIs } from '../http/problem.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from '../proxy/attempt.ts'
 import { createAttemptDurations } from '../proxy/attempt-durations.ts'
 import { toGrpcResponse, toTrailersOnly } from '../proxy/grpc-response.ts'
@@ -14,8 +16,6 @@ import { acceptsTrailers } from '../proxy/trailers.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from '../proxy/upstream.ts'
 import { didYouMean } from '../schemas/options/did-you-mean.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
-import { ClientGone, type Exchange } from './exchange.ts'
-import { asItIs } from './problem.ts'
 
 /**
  * The upstreams, by name: `fastify.upstream('orders')`. Also registers @fastify/reply-from, once, with the upstreams

@@ -8,7 +8,7 @@ import {
   IdleTimeout,
   isBodyLate,
   Stopping
-} from '../plugins/exchange.ts'
+} from '../http/exchange.ts'
 import type { Outcome } from './breaker.ts'
 import { isOwnWant, UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
 import { readGrpcStatus, toHttpStatus } from './grpc-status.ts'

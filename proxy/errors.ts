@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import { STATUS_CODES } from '../http/node-internals.ts'
-import type { ProblemError } from '../plugins/problem.ts'
+import type { ProblemError } from '../http/problem.ts'
 import type { Headers } from './attempt.ts'
 
 /** The service could not be reached, broke the connection, or answered what is not HTTP. The cause is for the log. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import createError from '@fastify/error'
+import { DetachedExchange, type Exchange } from '../http/exchange.ts'
 import { Deadlines } from '../http/timer-queue.ts'
-import { DetachedExchange, type Exchange } from '../plugins/exchange.ts'
 import type { MirrorOptions } from '../schemas/options/upstreams.ts'
 import { Replay } from './replay.ts'
 import type { Upstream } from './upstream.ts'

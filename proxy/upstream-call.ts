@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Abortable, Exchange } from '../plugins/exchange.ts'
+import type { Abortable, Exchange } from '../http/exchange.ts'
 import type { RetryReason } from '../schemas/options/upstreams.ts'
 import {
   Call,

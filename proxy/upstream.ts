@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Abortable, Exchange } from '../http/exchange.ts'
 import { isSafeTarget } from '../http/path.ts'
-import type { Abortable, Exchange } from '../plugins/exchange.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
 import type { UpstreamCallback } from './attempt.ts'
 import type { AttemptDurations } from './attempt-durations.ts'

@@ -59,7 +59,7 @@ t.test('every problem of the gateway is on the page of problems', async t => {
     // Of a plugin that somebody has added, its own page may tell.
     .filter(text => !/fp\([^)]*name: '(?!sluice-)/.test(text))
     .join('\n')
-  const codes = [...code.matchAll(/createError\(\s*'SLUICE_(\w+)',\s*'[^']*',\s*(\d{3})/g)]
+  const codes = [...code.matchAll(/create(?:Error|Problem)\(\s*'SLUICE_(\w+)',\s*'[^']*',\s*(\d{3})/g)]
   t.ok(codes.length > 40, `${codes.length} errors`)
   for (const [, name = '', status] of codes) {
     // Nobody is left to read a 499; the other two have a type that is not the gateway's own.

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import createError from '@fastify/error'
-import type { ProblemError } from '../plugins/problem.ts'
+import type { ProblemError } from '../http/problem.ts'
 import type { VersionChoiceOptions } from '../schemas/options/versions.ts'
 import { type Preference, weigh } from './preference.ts'
 

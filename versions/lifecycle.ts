@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { ProblemError } from '../plugins/problem.ts'
+import type { ProblemError } from '../http/problem.ts'
 import type { VersionOptions } from '../schemas/options/versions.ts'
 
 const Brownout = createError(

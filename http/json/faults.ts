@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Fault, ProblemError } from '../../plugins/problem.ts'
+import type { Fault, ProblemError } from '../problem.ts'
 import { escapePointer } from './pointer.ts'
 
 /**

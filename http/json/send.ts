@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { asItIs } from '../../plugins/problem.ts'
+import { asItIs } from '../problem.ts'
 
 /**
  * Sends `value` as JSON, by the route's schema for 2xx. Fastify would send a string as text and null as no content.

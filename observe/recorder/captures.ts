@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import Type, { type Static } from 'typebox'
 import { consumerOf } from '../../auth/consumer.ts'
-import type { Exchange } from '../../plugins/exchange.ts'
+import type { Exchange } from '../../http/exchange.ts'
 import { withDefault } from '../../schemas/options/defaults.ts'
 import type { Recorded } from './record.ts'
 import { Ring } from './ring.ts'

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { RouteOptions } from 'fastify'
-import type { ProblemError } from '../../plugins/problem.ts'
+import type { ProblemError } from '../../http/problem.ts'
 import { didYouMean } from '../../schemas/options/did-you-mean.ts'
 
 /** The scopes, upstreams and routes of this gateway. */

@@ -1,4 +1,4 @@
-import type { LimitDecision } from '../../plugins/exchange.ts'
+import type { LimitDecision } from '../../http/exchange.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Kept } from './bodies.ts'
 

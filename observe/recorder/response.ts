@@ -1,5 +1,5 @@
+import type { Exchange } from '../../http/exchange.ts'
 import { Http1Response } from '../../http/http1-response.ts'
-import type { Exchange } from '../../plugins/exchange.ts'
 import { Http2Response } from '../../plugins/http2.ts'
 import { Beginning } from './bodies.ts'
 

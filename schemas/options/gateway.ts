@@ -1,15 +1,13 @@
 import { isIP } from 'node:net'
 import { compile } from '@fastify/proxy-addr'
 import Type, { type Static, type TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
-import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { DrainOptions } from './drain.ts'
+import { type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
-import { knownMembers } from './known-members.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
 import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
 import { OverloadOptions, Priority } from './overload.ts'
@@ -184,12 +182,6 @@ export function defineGateway<Upstream extends string, Issuer extends string, Ti
   return definition
 }
 
-/** One thing wrong with a config: where (a JSON pointer, or the name of an environment variable), and what. */
-export interface ConfigFault {
-  path: string
-  message: string
-}
-
 export class ConfigError extends Error {
   faults: ConfigFault[]
 
@@ -218,7 +210,7 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
     definition.catch(() => {})
     throw new ConfigError([...faults, { path: '', message: 'is a promise: the function must not be async' }])
   }
-  const config = Value.Default(GatewayOptions, withOwnMembers(definition))
+  const config = Value.Default(GatewayOptions, copyOptions(definition))
   faults.push(...faultsOf(GatewayOptions, config))
   if (isObject(config))
     faults.push(
@@ -243,43 +235,6 @@ function readEnvironment(schema: TSchema, env: NodeJS.ProcessEnv): { values: obj
   }))
   for (const { path } of faults) delete given[path]
   return { values: Value.Default(schema, given) as object, faults }
-}
-
-export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
-  const { maxErrors } = Settings.Get()
-  Settings.Set({ maxErrors: 1_000 })
-  const errors = Compile(schema).Errors(value)
-  Settings.Set({ maxErrors })
-  const faults = errors.flatMap(({ instancePath, keyword, params, message }): ConfigFault[] => {
-    if (keyword === 'additionalProperties') return []
-    if (keyword === 'boolean') {
-      const [, parent = '', name = ''] = /^(.*)\/(.*)$/s.exec(instancePath) ?? []
-      const known = knownMembers(schema, parent)
-      return [{ path: instancePath, message: `is not known${didYouMean(name, known)}` }]
-    }
-    if (keyword === 'required')
-      return (params as { requiredProperties: string[] }).requiredProperties.map(name => ({
-        path: `${instancePath}/${name}`,
-        message: 'is missing'
-      }))
-    if (keyword === 'enum') {
-      const known = (params as { allowedValues: unknown[] }).allowedValues.map(String)
-      const suggestion = didYouMean(Value.Pointer.Get(value, instancePath), known)
-      return [{ path: instancePath, message: `must be one of ${known.join(', ')}${suggestion}` }]
-    }
-    if (keyword === 'anyOf') {
-      const variants = errors.filter(error => error.keyword !== 'anyOf')
-      return [{ path: instancePath, message: variantsInWords(instancePath, variants) || message }]
-    }
-    return [{ path: instancePath, message }]
-  })
-  return [...new Map(faults.map(fault => [fault.path, fault])).values()]
-}
-
-/** Returns the messages of a union's variants, which fail at the same place as the union. */
-function variantsInWords(path: string, errors: readonly { instancePath: string; message: string }[]): string {
-  const own = errors.filter(({ instancePath }) => instancePath === path).map(({ message }) => message)
-  return [...new Set(own)].join(', or ')
 }
 
 function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>): ConfigFault[] {
@@ -345,19 +300,4 @@ function badVersions({ scopes }: Record<string, unknown>): ConfigFault[] {
   return Object.entries(isObject(scopes) ? scopes : {}).flatMap(([name, scope]) =>
     isObject(scope) ? versionFaults(`/scopes/${name}`, scope) : []
   )
-}
-
-/** A copy that defaults may be written into. Functions stay, and undefined members count as left out. */
-function withOwnMembers(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withOwnMembers)
-  if (!isObject(value)) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .map(([name, member]) => [name, withOwnMembers(member)])
-  )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,9 +1,9 @@
 import t from 'tap'
+import type { Exchange } from '../../http/exchange.ts'
 import { Octets } from '../../observe/byte-buffer.ts'
 import type { Ended } from '../../observe/exchange-record.ts'
 import { Outcome } from '../../observe/outcome.ts'
 import { createMembers } from '../../plugins/access-log.ts'
-import type { Exchange } from '../../plugins/exchange.ts'
 
 /** Microseconds. */
 const TIMES = [-1, 0, 7, 999, 1_000, 999_999, 1_000_000, 2 ** 31, 3_000_000_000_123]

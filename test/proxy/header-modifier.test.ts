@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
 import forward from '../../plugins/forward.ts'
 import type { EditDefinition } from '../../proxy/header-modifier.ts'
-import { ConfigError, type ConfigFault } from '../../schemas/options/gateway.ts'
+import type { ConfigFault } from '../../schemas/options/faults.ts'
+import { ConfigError } from '../../schemas/options/gateway.ts'
 import { type Ending, startGateway, startService } from '../harness.ts'
 
 interface Seen {

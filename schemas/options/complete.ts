@@ -1,0 +1,31 @@
+import createError from '@fastify/error'
+import type { Static, TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { copyOptions, faultsOf, isObject } from './faults.ts'
+
+const InvalidOptions = createError('SLUICE_INVALID_OPTIONS', '%s', 500)
+
+/** Members that Fastify adds to a plugin's options for itself. */
+const FASTIFYS_OWN = ['prefix', 'logLevel', 'logSerializers']
+
+/**
+ * Returns the options of a plugin with defaults filled in.
+ * @param plugin as a user imports it, for the message
+ * @throws SLUICE_INVALID_OPTIONS with every fault
+ */
+export function completeOptions<Schema extends TSchema>(
+  schema: Schema,
+  options: unknown,
+  plugin: string
+): Static<Schema> {
+  const own = isObject(options)
+    ? Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFYS_OWN.includes(name)))
+    : options
+  const completed = Value.Default(schema, copyOptions(own))
+  const faults = faultsOf(schema, completed)
+  if (faults.length > 0)
+    throw new InvalidOptions(
+      `${plugin}: ${faults.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ')}`
+    )
+  return completed as Static<Schema>
+}
