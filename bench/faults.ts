@@ -5,7 +5,7 @@ import { writeBetween } from './faults/page.ts'
 
 /**
  * Every fault that a service may have, in every way in which its answer reaches a client, before a gateway process:
- * `npm run bench:faults`. Writes docs/faults.md, and fails if anything is not as it must be.
+ * `npm run bench:faults`. Writes bench/results/faults.md, and fails if anything is not as it must be.
  */
 const names = FAULTS.map(({ name }) => name)
 let wrong = 0

@@ -9,7 +9,7 @@ import { storm } from './scenarios/storm.ts'
 
 /**
  * How a gateway process bears what happens to services, under load: `npm run bench:scenarios`, or one of them by
- * `-- --only hang`. All of them write docs/faults.md. Fails if a promise is not kept.
+ * `-- --only hang`. All of them write bench/results/faults.md. Fails if a promise is not kept.
  */
 const scenarios = { hang, restart, storm, leave, move }
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
