@@ -3,18 +3,22 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { GatewayOptions } from '../schemas/options/gateway.ts'
 
-/** What the pages say, against what there is: links, members of the config with their defaults, problems, metrics. */
+/** Compares the pages with the code: links, options with their defaults, errors, metrics, findings of `sluice check`. */
 
 const root = join(import.meta.dirname, '..')
-const files = ['README.md', ...globSync('docs/**/*.md', { cwd: root })]
-const pages = new Map(files.map(file => [file, readFileSync(join(root, file), 'utf8')]))
-const withoutCode = (page: string) => page.replace(/^```[\s\S]*?^```/gm, '')
-const rows = [...pages.values()]
-  .flatMap(page => withoutCode(page).split('\n'))
-  .filter(line => line.startsWith('|'))
-  .map(line => line.split('|').map(cell => cell.trim()))
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+const pages = new Map(
+  globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map(file => [file, read(file)] as const)
+)
+/** All modules that run in a gateway. */
+const code = globSync('**/*.ts', {
+  cwd: root,
+  exclude: name => /^(\..*|node_modules|dist|test|bench|demo|cli)$/.test(name)
+})
+  .map(read)
+  .join('\n')
 
-t.test('every link leads to a file that there is, and to a heading of it', async t => {
+t.test('every link leads to a file, and to one of its headings', t => {
   let count = 0
   for (const [file, page] of pages) {
     for (const [, target = ''] of withoutCode(page).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -27,55 +31,98 @@ t.test('every link leads to a file that there is, and to a heading of it', async
     }
   }
   t.ok(count > 50, `${count} links`)
+  t.end()
 })
 
-t.test('every member of the config is in a table, with its default', async t => {
-  const members = [...membersOf(GatewayOptions as unknown as Schema, '')]
-  t.ok(members.length > 100, `${members.length} members`)
-  for (const [path, schema] of members) {
-    const name = path.slice(path.lastIndexOf('.') + 1)
-    const of = rows.filter(([, first = '']) => new RegExp(`[\`.]${name}\``).test(first))
-    t.ok(of.length > 0, path)
+t.test('every option of the config is in a table, with its default', t => {
+  const options = [...optionsOf(GatewayOptions as unknown as Schema, '')]
+  t.ok(options.length > 100, `${options.length} options`)
+  const documented = [...pages].flatMap(([file, page]) => (file.startsWith('docs/') ? optionRows(page) : []))
+  const takenBy = new Map<string, string>()
+  for (const [path, schema] of options) {
+    const rows = documented.filter(({ name }) => path === name || path.endsWith(`.${name}`))
+    const name = rows.reduce((longest, row) => (row.name.length > longest.length ? row.name : longest), '')
+    t.ok(rows.length > 0, `${path} is documented`)
+    t.notOk(takenBy.has(name) && name !== '', `${path} has a row apart from ${takenBy.get(name)}: ${name}`)
+    takenBy.set(name, path)
+
     const { default: value } = schema
-    if (value === undefined || (typeof value === 'object' && value !== null)) continue
+    if (value === undefined || value === '' || (typeof value === 'object' && value !== null)) continue
     const text =
       typeof value !== 'number'
         ? `\`${value}\``
-        : value.toLocaleString('en-US', { useGrouping: name !== 'port' })
-    const says = new RegExp(`(^|[^\\d,.])${text.replaceAll('.', '\\.')}($|[^\\d,.]|,\\D)`)
+        : value.toLocaleString('en-US', { useGrouping: !path.endsWith('port') })
+    const pattern = new RegExp(`(^|[^\\d,.])${text.replaceAll('.', '\\.')}($|[^\\d,.]|,\\D)`)
+    const ofOption = rows.filter(row => row.name === name)
     t.ok(
-      of.some(cells => cells.slice(2).some(cell => says.test(cell))) || value === '',
+      ofOption.some(row => pattern.test(row.default)),
       `${path} is ${text} by default`
     )
   }
+  t.end()
 })
 
-t.test('every problem of the gateway is on the page of problems', async t => {
-  const known = pages.get('docs/problem.md') ?? ''
-  const code = globSync('{admin,auth,cluster,http,limits,observe,plugins,proxy,routes,versions}/**/*.ts', {
-    cwd: root
-  })
-    .map(file => readFileSync(join(root, file), 'utf8'))
-    // Of a plugin that somebody has added, its own page may tell.
-    .filter(text => !/fp\([^)]*name: '(?!sluice-)/.test(text))
-    .join('\n')
-  const codes = [...code.matchAll(/create(?:Error|Problem)\(\s*'SLUICE_(\w+)',\s*'[^']*',\s*(\d{3})/g)]
-  t.ok(codes.length > 40, `${codes.length} errors`)
-  for (const [, name = '', status] of codes) {
-    // Nobody is left to read a 499; the other two have a type that is not the gateway's own.
-    if (status === '499' || name === 'UPSTREAM_STATUS' || name === 'LIMITS_UNAVAILABLE') continue
-    t.match(known, `\`${name.toLowerCase().replaceAll('_', '-')}\``, name)
+t.test('every documented option of the config exists', t => {
+  const paths = [...optionsOf(GatewayOptions as unknown as Schema, '')].map(([path]) => path)
+  const groups = new Set(paths.flatMap(path => path.split('.').slice(0, -1)))
+  let count = 0
+  for (const [file, page] of pages) {
+    if (!file.startsWith('docs/')) continue
+    for (const { name } of optionRows(page)) {
+      const [group = '', ...rest] = name.split('.')
+      if (rest.length === 0 || !groups.has(group)) continue
+      count++
+      const exists = paths.some(path => `.${path}.`.includes(`.${name}.`))
+      t.ok(exists, `${file}: ${name}`)
+    }
   }
+  t.ok(count > 100, `${count} options`)
+  t.end()
 })
 
-t.test('every metric of the gateway is on a page', async t => {
-  const said = [...pages.values()].join('\n')
-  const code = globSync('{limits,observe,plugins,proxy}/**/*.ts', { cwd: root }).map(file =>
-    readFileSync(join(root, file), 'utf8')
+t.test('the page of errors has every error of the gateway, and no other', t => {
+  /** Sent to nobody, or with a type that is not the gateway's own. */
+  const unlisted = new Set([
+    'CLIENT_GONE',
+    'INVALID_OPTIONS',
+    'LIMITS_UNAVAILABLE',
+    'MIRRORED',
+    'PART_CANCELLED',
+    'UPSTREAM_STATUS'
+  ])
+  const codes = [...code.matchAll(/'SLUICE_(\w+)'/g)].map(([, name = '']) => name)
+  const types = [...code.matchAll(/'urn:sluice:([\w-]+)'/g)].map(([, name = '']) => name)
+  const defined = new Set([...codes.filter(name => !unlisted.has(name)).map(toType), ...types])
+  t.ok(defined.size > 50, `${defined.size} errors`)
+  const table = tableRows(pages.get('docs/reference/errors.md') ?? '').filter(([, status = '']) =>
+    /^\d/.test(status)
   )
-  const names = [...code.join('\n').matchAll(/'(sluice_[a-z_]+)'/g)].map(([, name = '']) => name)
-  t.ok(names.length > 10, `${names.length} metrics`)
-  for (const name of names) t.ok(said.includes(name), name)
+  const listed = new Set(
+    table.flatMap(([, , type = '']) => [...type.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name))
+  )
+  listed.delete('temporary-reduced-capacity')
+  t.same([...listed].sort(), [...defined].sort())
+  t.end()
+})
+
+t.test('the page of metrics has every metric of the gateway, and no other', t => {
+  const defined = new Set([...code.matchAll(/'(sluice_[a-z_]+)'/g)].map(([, name = '']) => name))
+  t.ok(defined.size > 20, `${defined.size} metrics`)
+  const rows = tableRows(pages.get('docs/reference/metrics.md') ?? '')
+  const listed = rows.flatMap(([, first = '']) => first.match(/sluice_[a-z_]+/g) ?? [])
+  t.same(listed.sort(), [...defined].sort())
+  t.end()
+})
+
+t.test('the page of the command has every finding of sluice check, and no other', t => {
+  const audit = globSync('cli/audit/*.ts', { cwd: root }).map(read).join('\n')
+  const defined = new Set([...audit.matchAll(/code: '([a-z-]+)'/g)].map(([, name = '']) => name))
+  t.ok(defined.size > 20, `${defined.size} findings`)
+  const rows = tableRows(pages.get('docs/reference/cli.md') ?? '').filter(([, , severity = '']) =>
+    /^(error|warning)/.test(severity)
+  )
+  t.same(rows.map(([, first = '']) => first.replaceAll('`', '')).sort(), [...defined].sort())
+  t.end()
 })
 
 interface Schema {
@@ -86,8 +133,8 @@ interface Schema {
   anyOf?: Schema[]
 }
 
-/** The members that have a value of their own, by their path. */
-function* membersOf(schema: Schema, path: string): Generator<[string, Schema]> {
+/** Yields the options that have a value of their own by their path, without the names that users choose. */
+function* optionsOf(schema: Schema, path: string): Generator<[string, Schema]> {
   const inner = [
     schema,
     schema.items,
@@ -96,12 +143,48 @@ function* membersOf(schema: Schema, path: string): Generator<[string, Schema]> {
   ]
   const nested = inner.flatMap(one => Object.entries(one?.properties ?? {}))
   if (nested.length === 0) yield [path, schema]
-  for (const [name, member] of nested) yield* membersOf(member, path === '' ? name : `${path}.${name}`)
+  for (const [name, member] of nested) yield* optionsOf(member, path === '' ? name : `${path}.${name}`)
   for (const one of inner.slice(1))
-    for (const deeper of Object.values(one?.patternProperties ?? {})) yield* membersOf(deeper, path)
+    for (const deeper of Object.values(one?.patternProperties ?? {})) yield* optionsOf(deeper, path)
 }
 
-/** As GitHub makes them of headings. */
+interface OptionRow {
+  /** As in `optionsOf`: `tiers.limits.limit` for `tiers.NAME.limits[].limit`. */
+  name: string
+  default: string
+}
+
+/**
+ * Returns the options in the tables of a page. A name that begins with a dot has the prefix of the one before it:
+ * `links.deprecation`, `.sunset`.
+ */
+function optionRows(page: string): OptionRow[] {
+  return tableRows(page).flatMap(([, first = '', value = '']) => {
+    let before = ''
+    return [...first.matchAll(/`([\w.[\]]+)`/g)].map(([, written = '']) => {
+      const plain = written.replaceAll(/\.NAME|\[\]/g, '')
+      before = plain.startsWith('.') ? before.replace(/\.\w+$/, plain) : plain
+      return { name: before, default: value }
+    })
+  })
+}
+
+function tableRows(page: string): string[][] {
+  return withoutCode(page)
+    .split('\n')
+    .filter(line => /^\s*\|/.test(line))
+    .map(line => line.split('|').map(cell => cell.trim()))
+}
+
+function withoutCode(page: string): string {
+  return page.replace(/^```[\s\S]*?^```/gm, '')
+}
+
+function toType(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
+
+/** Returns the anchors that GitHub makes of headings. */
 function anchorsOf(page: string): string[] {
   return [...withoutCode(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
     heading

@@ -63,7 +63,7 @@ for (const algorithm of ALGORITHMS) {
             for (let n = 0; n < (costs[0] as number); n++) redis.charge()
       }
       const most = mostWithin(passed, 60_000)
-      // The approximation of a counter: two windows' worth, less two (docs/rate-limit.md).
+      // The approximation of a counter: two windows' worth, less two (docs/limit.md).
       t.ok(most <= (algorithm === 'sliding-log' ? 20 : 38), `${most} with ${sharers}`)
       t.ok(passed.length > 300, `${passed.length} passed`)
     }
