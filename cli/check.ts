@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { loadConfig } from '../cluster/config.ts'
 import { ConfigError } from '../gateway.ts'
-import { readCertificates } from '../plugins/tls.ts'
+import { readCertificates } from '../http/certificates.ts'
 import type { ConfigFault } from '../schemas/options/faults.ts'
 import { audit, type Finding } from './audit/index.ts'
 import { type Command, configOption, jsonOption, plain } from './command.ts'

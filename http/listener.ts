@@ -3,11 +3,11 @@ import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } f
 import { createServer } from 'node:https'
 import type { FastifyServerFactory, FastifyServerOptions } from 'fastify'
 import { RecordedHttp2Response } from '../observe/recorder/response.ts'
-import { Http2Response } from '../plugins/http2.ts'
-import { readCertificates } from '../plugins/tls.ts'
 import type { HttpOptions } from '../schemas/options/http.ts'
 import type { Http2Options, ListenOptions } from '../schemas/options/listen.ts'
+import { readCertificates } from './certificates.ts'
 import { refuseUnknownMethods } from './http2-methods.ts'
+import { Http2Response } from './http2-response.ts'
 
 /**
  * The server under the gateway: nothing of its own without `tls` (Fastify's is right), else https, with HTTP/2 beside

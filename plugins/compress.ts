@@ -12,9 +12,9 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { chooseEncoding } from '../http/accept-encoding.ts'
+import { addVary } from '../http/vary.ts'
 import type { SendingResponse } from '../observe/recorder/response.ts'
 import type { CompressOptions } from '../schemas/options/scope.ts'
-import { addVary } from './cors.ts'
 
 /**
  * Compresses the JSON of a scope: transformed and composed responses, and forwarded ones of a known length up to the

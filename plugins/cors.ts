@@ -2,6 +2,7 @@ import fastifyCors from '@fastify/cors'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { addVary } from '../http/vary.ts'
 import type { CorsOptions } from '../schemas/options/scope.ts'
 
 /**
@@ -58,13 +59,6 @@ async function cors(fastify: FastifyInstance, options: CorsOptions) {
 }
 
 export default fp(cors, { name: 'sluice-cors', fastify: '5.x' })
-
-export function addVary(reply: FastifyReply, name: string): void {
-  const before = String(reply.getHeader('vary') ?? '')
-  const names = before.toLowerCase().split(',')
-  if (names.some(each => each.trim() === '*' || each.trim() === name.toLowerCase())) return
-  reply.header('vary', before === '' ? name : `${before}, ${name}`)
-}
 
 declare module 'fastify' {
   interface FastifyRequest {

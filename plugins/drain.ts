@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { endGently } from '../http/client-error.ts'
+import { spreadEvenly } from '../http/spread.ts'
 import type { DrainOptions } from '../schemas/options/drain.ts'
 import { hasServed } from './connection-limits.ts'
 
@@ -72,7 +73,7 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
   function start(): Promise<number> {
     const startedAt = performance.now()
     const spread = timeout * SPREAD
-    const laterOf = evenly(sockets.size, spread)
+    const laterOf = spreadEvenly(sockets.size, spread)
     for (const [socket, seen] of sockets) {
       seen.bytes = bytesOf(socket)
       seen.idleAt = startedAt
@@ -82,7 +83,7 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
       const leavesAt = sockets.get(request.socket)?.leavesAt ?? 0
       if (performance.now() >= leavesAt) response.shouldKeepAlive = false
     })
-    const laterThan = evenly(sessions.size, spread)
+    const laterThan = spreadEvenly(sessions.size, spread)
     for (const session of sessions) setTimeout(leave, laterThan(), session)
     for (const listener of listeners) listener(spread)
     const end = setTimeout(fastify.endStreams, timeout * STREAMS_END, timeout * (IDLE_END - STREAMS_END))
@@ -137,12 +138,6 @@ const IDLE_END = 0.95
 const LOOK = 50
 /** RFC 9113, 6.8: whatever is on its way is still served. */
 const EVERY_STREAM = 2 ** 31 - 1
-
-/** When is whose turn, for `count` of them over `spread` ms. */
-export function evenly(count: number, spread: number): () => number {
-  let turn = 0
-  return () => (turn++ * spread) / Math.max(1, count)
-}
 
 interface Seen {
   /** Both ways, and since when there have been no more. */

@@ -1,5 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http'
-import { constants, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { constants, Http2ServerRequest } from 'node:http2'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -101,24 +100,3 @@ function cut(this: Http2ServerRequest): void {
 }
 
 function ignore(): void {}
-
-/** What node's own lacks: an answer that was cut short is neither whole here nor there. */
-export class Http2Response extends Http2ServerResponse {
-  /** A stream that its client resets is ended by node, and then counts as finished. */
-  // @ts-expect-error: it is an accessor, whatever its type says.
-  override get writableFinished(): boolean {
-    return this.stream.writableFinished && !this.stream.aborted
-  }
-
-  /** There is no such field here (RFC 9113, 8.2.2). Node drops it too, and warns of each on stderr. */
-  override writeHead(status: number, ...rest: unknown[]): this {
-    delete (rest.at(-1) as OutgoingHttpHeaders | undefined)?.connection
-    return super.writeHead(status, ...(rest as never[]))
-  }
-
-  /** Without an error node resets with NO_ERROR, which clients take for the end of the answer. */
-  override destroy(error: Error = new Error('The answer was cut short')): this {
-    super.destroy(this.writableFinished ? undefined : error)
-    return this
-  }
-}

@@ -2,8 +2,8 @@ import { BlockList, isIPv6 } from 'node:net'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { clientAddress } from '../http/client-address.ts'
 import type { AddressesOptions } from '../schemas/options/scope.ts'
-import { clientAddress } from './client-address.ts'
 
 /**
  * Lets a scope be reached from some addresses only: 403 before any route is looked at. The address is the client's,

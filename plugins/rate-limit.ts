@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { LruMap } from 'toad-cache'
 import { consumerOf } from '../auth/consumer.ts'
 import { hasDefaultTier, type User, withTier } from '../auth/user.ts'
+import { clientAddress, NO_ADDRESS } from '../http/client-address.ts'
 import type { ProblemError } from '../http/problem.ts'
 import { createLeasedLimiter } from '../limits/lease.ts'
 import { createTier, type Decision, isAllowed, type Limiter, shareOf, type Tier } from '../limits/limiter.ts'
@@ -16,7 +17,6 @@ import { createStandby } from '../limits/standby.ts'
 import { type Channel, createSharedLimiter } from '../limits/supervisor-limiter.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
 import type { RateLimitOptions, TierOptions } from '../schemas/options/rate-limit.ts'
-import { clientAddress, NO_ADDRESS } from './client-address.ts'
 
 /**
  * Rate limits by tier. `tiers` makes the tiers of the config known, and registers @fastify/rate-limit, once, with a

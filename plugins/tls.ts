@@ -1,7 +1,8 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { unwatchFile, watchFile } from 'node:fs'
+import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { readCertificates } from '../http/certificates.ts'
 import { isPem, type TlsOptions } from '../schemas/options/listen.ts'
 
 /**
@@ -36,20 +37,6 @@ async function certificates(fastify: FastifyInstance, tls: TlsOptions) {
 }
 
 export default fp(certificates, { name: 'sluice-certificates', fastify: '5.x' })
-
-/** @throws if a file cannot be read, or what it holds is no certificate, or the key is not the certificate's. */
-export function readCertificates({ cert, key, passphrase, minVersion }: TlsOptions): SecureContextOptions {
-  const options = { cert: read(cert), key: read(key), passphrase, minVersion } as SecureContextOptions
-  createSecureContext(options)
-  return options
-}
-
-/** What is empty, node takes for no certificate at all, and refuses every client. */
-function read(value: string): string {
-  const pem = isPem(value) ? value : readFileSync(value, 'utf8')
-  if (!isPem(pem)) throw new Error(`${value} holds no PEM`)
-  return pem
-}
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,14 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { consumerOf } from '../auth/consumer.ts'
+import { clientNetwork } from '../http/client-address.ts'
+import { addVary } from '../http/vary.ts'
 import type { Routes } from '../schemas/options/routes.ts'
 import type { VersionChoiceOptions, VersionOptions } from '../schemas/options/versions.ts'
 import { CONFLICT, createChoice, type ReadChoice, refusal, UNKNOWN } from '../versions/choice.ts'
 import { createLifecycle, type Lifecycle, type VersionState } from '../versions/lifecycle.ts'
 import { everythingElse, linkOf, placesOf } from '../versions/places.ts'
 import { type ConsumerUsage, createUsage, type Usage } from '../versions/usage.ts'
-import { clientNetwork } from './client-address.ts'
-import { addVary } from './cors.ts'
 
 /**
  * Versions of a scope: which of them a request means, what is said of one that comes to its end, who still calls it.

@@ -6,18 +6,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
 import { consumerOf } from '../auth/consumer.ts'
+import { clientNetwork } from '../http/client-address.ts'
 import { endGently } from '../http/client-error.ts'
 import { toOriginForm } from '../http/host.ts'
 import type { ServerResponse } from '../http/node-internals.ts'
 import type { ProblemError } from '../http/problem.ts'
+import { spreadEvenly } from '../http/spread.ts'
 import { RecordedResponse } from '../observe/recorder/response.ts'
 import type { Headers, UpstreamResponse } from '../proxy/attempt.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../proxy/headers.ts'
 import { Expiries } from '../proxy/websocket/expiry.ts'
 import { checkAnswer, checkRequest, refusalOf, upgradeRequired } from '../proxy/websocket/handshake.ts'
 import { createTunnel, type Tunnel } from '../proxy/websocket/tunnel.ts'
-import { clientNetwork } from './client-address.ts'
-import { evenly } from './drain.ts'
 import { checkPrefix, remainder } from './forward.ts'
 import { expires } from './jwt.ts'
 import type { UpstreamName } from './upstreams.ts'
@@ -201,7 +201,7 @@ async function websocket(fastify: FastifyInstance) {
 
   fastify.onDrain(spread => {
     isDraining = true
-    const laterOf = evenly(tunnels.size, spread)
+    const laterOf = spreadEvenly(tunnels.size, spread)
     for (const tunnel of tunnels) setTimeout(tunnel.close, laterOf())
   })
 }

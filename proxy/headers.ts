@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { consumerOf } from '../auth/consumer.ts'
 import { issuedBy, type User } from '../auth/user.ts'
+import { clientAddress, NO_ADDRESS, toAddress } from '../http/client-address.ts'
 import { FRAMING, HOP_BY_HOP, isClientsToSend, isDropped } from '../http/header-names.ts'
 import { isHost, protocolOf } from '../http/host.ts'
 import { passedTracestate } from '../http/trace-context.ts'
-import { clientAddress, NO_ADDRESS, toAddress } from '../plugins/client-address.ts'
 import type { Headers } from './attempt.ts'
 
 /** Converts headers for services and clients (RFC 9110, 7.6.1). header-names.ts decides which of a client's pass. */

@@ -1,6 +1,6 @@
 import { consumerOf } from '../auth/consumer.ts'
+import { clientAddress } from '../http/client-address.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { clientAddress } from '../plugins/client-address.ts'
 import type { SplitOptions } from '../schemas/options/upstreams.ts'
 import { hashOf } from './endpoints/balance/hash.ts'
 import { stickyHeader } from './headers.ts'

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isLoopbackHost } from '../../admin/admin-guard.ts'
-import { readCertificates } from '../../plugins/tls.ts'
+import { readCertificates } from '../../http/certificates.ts'
 import { duration, size } from '../table.ts'
 import type { Finding, Subject } from './finding.ts'
 

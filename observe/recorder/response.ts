@@ -1,6 +1,6 @@
 import type { Exchange } from '../../http/exchange.ts'
 import { Http1Response } from '../../http/http1-response.ts'
-import { Http2Response } from '../../plugins/http2.ts'
+import { Http2Response } from '../../http/http2-response.ts'
 import { Beginning } from './bodies.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { consumerOf } from '../../auth/consumer.ts'
+import { clientAddress } from '../../http/client-address.ts'
 import { DetachedExchange, type Exchange } from '../../http/exchange.ts'
-import { clientAddress } from '../../plugins/client-address.ts'
 import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
 import type { Headers } from '../attempt.ts'
 import { stickyHeader } from '../headers.ts'
