@@ -1,6 +1,6 @@
 import fastifyCors from '@fastify/cors'
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { addVary } from '../http/vary.ts'
 import type { CorsOptions } from '../schemas/options/scope.ts'
