@@ -1,12 +1,10 @@
+import { defineGateway, RedisUrl, TrustedUrl, Url, withDefault } from 'sluice'
 import Type, { type Static } from 'typebox'
-import { defineGateway } from './gateway.ts'
 import { dashboard } from './routes/dashboard.ts'
 import { ordersV1 } from './routes/orders.v1.ts'
 import { ordersV2 } from './routes/orders.v2.ts'
 import { products } from './routes/products.ts'
 import { users } from './routes/users.ts'
-import { withDefault } from './schemas/options/defaults.ts'
-import { RedisUrl, TrustedUrl, Url } from './schemas/options/url.ts'
 
 /** What the gateway takes from its environment. All of it is optional. */
 export const environment = Type.Object({
@@ -68,11 +66,4 @@ export default function shop(env: Static<typeof environment>) {
       products: { prefix: '/api/v1/products', routes: products, rateLimit: { address: 'free' } }
     }
   })
-}
-
-/** Routes may only name upstreams that are defined above. */
-declare module './plugins/upstreams.ts' {
-  interface Register {
-    upstreams: keyof NonNullable<ReturnType<typeof shop>['upstreams']>
-  }
 }

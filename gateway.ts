@@ -15,7 +15,7 @@ import { createLogger, createRequestIds } from './observe/logger.ts'
 import { RecordedResponse } from './observe/recorder/response.ts'
 import { createRedactor } from './observe/redact/redactor.ts'
 import type { Outside } from './overrides.ts'
-import packageJson from './package.json' with { type: 'json' }
+import { version } from './package-version.ts'
 import accessLog from './plugins/access-log.ts'
 import clientAddresses from './plugins/client-address.ts'
 import compress from './plugins/compress.ts'
@@ -122,7 +122,7 @@ export async function buildGateway(
     await gateway.register(recorder, {
       ...config.recorder,
       redactor: createRedactor(config.redact),
-      version: packageJson.version,
+      version,
       now
     })
   await gateway.register(drain, config.drain)

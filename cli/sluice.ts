@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { explainFailure } from '../cluster/config.ts'
-import packageJson from '../package.json' with { type: 'json' }
+import { version } from '../package-version.ts'
 import { didYouMean } from '../schemas/options/did-you-mean.ts'
 import { type Command, plain, type Terminal, UsageError, type Values } from './command.ts'
 
@@ -54,7 +54,7 @@ export async function run(args: string[], terminal: Terminal): Promise<number | 
 
 async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<number | undefined> {
   if (name === '--version' || name === '-v') {
-    terminal.print(packageJson.version)
+    terminal.print(version)
     return 0
   }
   const isHelp = name === 'help' || name === '--help' || name === '-h'

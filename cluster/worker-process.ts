@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster-types.ts'
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
 import type { Edition } from './loaded-files.ts'
@@ -63,7 +63,7 @@ export interface WorkerOptions {
   onResponsive?(): void
 }
 
-const SCRIPT = join(import.meta.dirname, 'worker.ts')
+const SCRIPT = join(import.meta.dirname, `worker${extname(import.meta.filename)}`)
 
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding, warmUp } =

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import { compose, path } from 'sluice'
+import { amount } from 'sluice/money'
 import type { Static } from 'typebox'
-import { amount } from '../money.ts'
-import compose from '../plugins/compose.ts'
-import { path } from '../proxy/response-reader.ts'
 import { Dashboard, OrderSummaries, Recommendations } from '../schemas/dashboard.ts'
 import { InternalUser } from '../schemas/users.ts'
 

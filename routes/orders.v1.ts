@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import transform from '../plugins/transform.ts'
+import { step, transform } from 'sluice'
 import { NewOrder, Order } from '../schemas/orders.ts'
 import { CURRENCY, type Order as OrderV2 } from '../schemas/orders.v2.ts'
-import { step } from '../versions/step.ts'
 import { placeOrder, readOrder } from './orders.v2.ts'
 
 /** Version 1 of orders, as a step from version 2: items, not lines, and amounts without their currency. */

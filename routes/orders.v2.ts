@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { amount, type InternalAmount, jsonNumber, product } from '../money.ts'
-import transform, { defineTransform } from '../plugins/transform.ts'
-import { UpstreamNonsense } from '../proxy/errors.ts'
-import { path } from '../proxy/response-reader.ts'
-import { toDayOrUtc, toUtc } from '../schemas/options/dates.ts'
+import { defineTransform, path, toDayOrUtc, toUtc, transform, UpstreamNonsense } from 'sluice'
+import { amount, type InternalAmount, jsonNumber, product } from 'sluice/money'
 import { InternalOrder, NewOrderHeaders, OrderParams } from '../schemas/orders.ts'
 import { CURRENCY, type Money, NewOrder, Order } from '../schemas/orders.v2.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import forward from '../plugins/forward.ts'
+import { forward } from 'sluice'
 
 /** The catalogue, forwarded, for everybody. */
 export async function products(app: FastifyInstance) {

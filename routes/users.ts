@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import forward from '../plugins/forward.ts'
-import { forbidden } from '../plugins/jwt.ts'
+import { forbidden, forward } from 'sluice'
 import { UserParams } from '../schemas/users.ts'
 
 /** User records, forwarded: one's own, or anyone's for an admin. */

@@ -1,5 +1,5 @@
+import { Amount, InternalAmount } from 'sluice/money'
 import Type from 'typebox'
-import { Amount, InternalAmount } from '../money.ts'
 
 const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
 

@@ -1,5 +1,5 @@
+import { Amount, InternalAmount, Price } from 'sluice/money'
 import Type from 'typebox'
-import { Amount, InternalAmount, Price } from '../money.ts'
 
 /** The order API as clients of version 1 see it. */
 

@@ -1,5 +1,5 @@
+import { Amount, Price } from 'sluice/money'
 import Type from 'typebox'
-import { Amount, Price } from '../money.ts'
 import { Id, Order as OrderV1, Shipping } from './orders.ts'
 
 /** The order API, version 2: what is ordered are lines, and an amount says its currency. */

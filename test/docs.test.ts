@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { SOURCES } from './harness.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -26,7 +27,7 @@ t.test('the plugin that the page on plugins builds passes the test that the page
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--test', '--test-reporter=tap', join(directory, 'test/plugins/api-key.test.ts')],
-    { env, timeout: 50_000 }
+    { env: { ...env, NODE_OPTIONS: SOURCES }, timeout: 50_000 }
   ).catch((error: { stdout: string }) => error)
   t.match(stdout, '# pass 5', stdout)
   t.match(stdout, '# fail 0')

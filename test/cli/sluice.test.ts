@@ -10,13 +10,13 @@ import { golden, type Outcome, sluice } from './golden.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-function start(t: Ending, args: string[], env: Record<string, string> = {}): ChildProcess {
-  const child = spawn(process.execPath, args, { cwd: root, env: environmentOf(env) })
+function start(t: Ending, args: string[], env = environmentOf()): ChildProcess {
+  const child = spawn(process.execPath, args, { cwd: root, env })
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }
 
-async function run(t: Ending, args: string[], env?: Record<string, string>): Promise<Outcome> {
+async function run(t: Ending, args: string[], env = environmentOf()): Promise<Outcome> {
   const child = start(t, args, env)
   let out = ''
   let err = ''
@@ -92,19 +92,22 @@ t.test('a reader that leaves ends it without a word', async t => {
 t.test('a Node that does not strip types is told so in one line', async t => {
   const { code, out, err } = await run(t, ['--no-strip-types', 'cli/sluice.js', 'check'])
   t.same([code, out], [2, ''])
-  t.match(
-    err,
-    /^sluice needs a Node that runs TypeScript as it is written, 22\.19 or later: this is v[\d.]+\n$/
-  )
+  t.match(err, /^sluice needs a Node that runs TypeScript, 22\.19 or later: this is v[\d.]+\n$/)
+})
+
+t.test('the sources do not run without their condition, even if dist exists', async t => {
+  const { code, out, err } = await run(t, ['cli/sluice.js', 'check'], {
+    ...environmentOf(),
+    NODE_OPTIONS: ''
+  })
+  t.same([code, out], [2, ''])
+  t.match(err, /^run the sources with "npx sluice" or "npm start", .*--conditions=sluice-source\n$/)
 })
 
 t.test('start runs the gateway until it is told to stop', async t => {
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
-  const child = start(t, ['cli/sluice.js', 'start'], {
-    PORT: port,
-    ADMIN_PORT: adminPort,
-    LOG_LEVEL: 'silent'
-  })
+  const env = environmentOf({ PORT: port, ADMIN_PORT: adminPort, LOG_LEVEL: 'silent' })
+  const child = start(t, ['cli/sluice.js', 'start'], env)
   await until(
     async () => (await call(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined))?.status === 200
   )
