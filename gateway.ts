@@ -14,7 +14,6 @@ import { sendProblem } from './http/problem.ts'
 import { createLogger, createRequestIds } from './observe/logger.ts'
 import { RecordedResponse } from './observe/recorder/response.ts'
 import { createRedactor } from './observe/redact/redactor.ts'
-import type { Outside } from './overrides.ts'
 import { version } from './package-version.ts'
 import accessLog from './plugins/access-log.ts'
 import clientAddresses from './plugins/client-address.ts'
@@ -30,13 +29,15 @@ import jsonBody from './plugins/json-body.ts'
 import jwt, { issuers } from './plugins/jwt.ts'
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
+import overrides, { type Overrides } from './plugins/overrides.ts'
 import problem, { answerUnrouted } from './plugins/problem.ts'
-import rateLimit, { type Supervisor, tiers } from './plugins/rate-limit.ts'
+import rateLimit, { tiers } from './plugins/rate-limit.ts'
 import recorder from './plugins/recorder.ts'
 import redis from './plugins/redis.ts'
 import scopeName from './plugins/scope.ts'
 import securityHeaders from './plugins/security-headers.ts'
 import http from './plugins/strict-http.ts'
+import supervisorPlugin, { type Supervisor } from './plugins/supervisor.ts'
 import certificates from './plugins/tls.ts'
 import upstreams from './plugins/upstreams.ts'
 import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/versions.ts'
@@ -47,10 +48,10 @@ export { ConfigError, defineGateway, resolveConfig } from './schemas/options/gat
 
 /** What a gateway finds around it, where it is not alone in its process and on the net. */
 export interface Surroundings {
-  /** Of a worker: where limits are counted, and what it has counted itself goes when it ends. */
+  /** The supervisor of a worker: it counts the limits, and gets the worker's own counts when that ends. */
   supervisor?: Supervisor
-  /** What stands in for all that it would reach. */
-  outside?: Outside
+  /** Replacements for what the gateway reaches. */
+  overrides?: Overrides
 }
 
 /**
@@ -62,7 +63,7 @@ export async function buildGateway(
   config: GatewayConfig,
   logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
   now: () => number = Date.now,
-  { supervisor, outside }: Surroundings = {}
+  { supervisor, overrides: replacements }: Surroundings = {}
 ): Promise<FastifyInstance> {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
   const gateway = Fastify({
@@ -95,7 +96,9 @@ export async function buildGateway(
     ...listenerOptions(config.listen, config.http, config.recorder.size > 0)
   } as FastifyServerOptions)
 
-  if (outside) gateway.addHook('onRoute', outside.onRoute)
+  if (replacements || now !== Date.now)
+    await gateway.register(overrides, { ...replacements, ...(now !== Date.now && { now }) })
+  if (supervisor) await gateway.register(supervisorPlugin, supervisor)
 
   // By default node drops what is beyond, and says nothing. The http plugin counts.
   gateway.server.maxHeadersCount = 0
@@ -131,24 +134,15 @@ export async function buildGateway(
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, {
     upstreams: config.upstreams,
-    maxHeaderSize: config.http.maxHeaderSize,
-    create: outside?.createUpstream,
-    channel: supervisor?.channel
+    maxHeaderSize: config.http.maxHeaderSize
   })
   await gateway.register(websocket)
-  await gateway.register(issuers, { issuers: config.issuers, createKeys: outside?.createJwks })
-  if (config.redis) await gateway.register(redis, { ...config.redis, isAway: outside !== undefined })
-  await gateway.register(tiers, {
-    tiers: config.tiers,
-    ...config.rateLimit,
-    supervisor,
-    replace: outside?.limiter,
-    // By itself a limit goes by a clock that is never set.
-    ...(now !== Date.now && { now })
-  })
+  await gateway.register(issuers, { issuers: config.issuers })
+  if (config.redis) await gateway.register(redis, config.redis)
+  await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
   await gateway.register(versions, { now })
-  if (supervisor) await gateway.register(lastCounts, supervisor)
+  if (supervisor) await gateway.register(lastCounts)
 
   // The way of a request through a scope: from which pages, refused at once if there are too many, from where; what no
   // route of it answers comes so far. Then address limit, version, token, consumer limit, and its own routes: validation,

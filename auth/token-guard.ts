@@ -5,7 +5,7 @@ import { LruMap } from 'toad-cache'
 import { clientNetwork } from '../http/client-address.ts'
 import type { ProblemError } from '../http/problem.ts'
 import type { IssuerOptions } from '../schemas/options/jwt.ts'
-import { ALGORITHMS, type createJwks, type Key, unavailable } from './jwks.ts'
+import { ALGORITHMS, createJwks, type Key, unavailable } from './jwks.ts'
 import { expired, invalid, missing, TokenInvalid } from './token-errors.ts'
 import { type Claims, isHeaderSafe, listNames, toUser, type User, type UserOptions } from './user.ts'
 
@@ -65,10 +65,9 @@ export async function createGuard(
   fastify: FastifyInstance,
   name: string,
   options: IssuerOptions,
-  createKeys: typeof createJwks,
   qualifier: UserOptions['issuer']
 ): Promise<onRequestHookHandler> {
-  const jwks = createKeys(options, fastify.log)
+  const jwks = (fastify.overrides?.createJwks ?? createJwks)(options, fastify.log)
   // Tokens that stay invalid. One with an unknown key, or whose time has not come, may become valid.
   const refused = new LruMap<Refusal>(MAX_REFUSED)
   const userOptions: UserOptions = {

@@ -73,7 +73,7 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
     log: { ...config.log, level: 'silent' }
   }
   const gateway = await buildGateway(quiet, undefined, Date.now, {
-    outside: {
+    overrides: {
       onRoute(route) {
         routes.push(route)
         const isOwn = route.config?.calls === undefined && !route.config?.isCatchAll && !isHidden(route)
@@ -81,7 +81,8 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
       },
       createUpstream: standIn,
       createJwks: () => keys.jwks,
-      limiter: watch
+      createLimiter: watch,
+      redis: false
     }
   })
   gateway.onExchangeEnd(exchange => onEnd(exchange))

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry } from 'prom-client'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
-import type { Supervisor } from './rate-limit.ts'
+import type { Supervisor } from './supervisor.ts'
 import type { VersionStatus } from './versions.ts'
 
 /**
@@ -16,7 +16,8 @@ export interface LastCounts {
   versions: VersionStatus[]
 }
 
-async function lastCounts(fastify: FastifyInstance, { channel }: Supervisor) {
+async function lastCounts(fastify: FastifyInstance) {
+  const { channel } = fastify.supervisor as Supervisor
   fastify.addHook('onClose', async () => {
     const message: LastCounts = {
       type: 'counts',
@@ -34,5 +35,5 @@ async function lastCounts(fastify: FastifyInstance, { channel }: Supervisor) {
 export default fp(lastCounts, {
   name: 'sluice-last-counts',
   fastify: '5.x',
-  dependencies: ['sluice-version']
+  dependencies: ['sluice-supervisor', 'sluice-version']
 })

@@ -1,6 +1,5 @@
 import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { createJwks } from '../auth/jwks.ts'
 import { createGuard, trialOf } from '../auth/token-guard.ts'
 import type { User } from '../auth/user.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
@@ -28,14 +27,10 @@ export interface JwtOptions {
 export interface IssuersOptions {
   /** By name. */
   issuers: Record<string, IssuerOptions>
-  createKeys?: typeof createJwks | undefined
 }
 
 export const issuers = fp(
-  async function issuers(
-    fastify: FastifyInstance,
-    { issuers: options, createKeys = createJwks }: IssuersOptions
-  ) {
+  async function issuers(fastify: FastifyInstance, { issuers: options }: IssuersOptions) {
     const guards = new Map<string, onRequestHookHandler>()
     fastify.decorateRequest(trialOf)
     const entries = Object.entries(options)
@@ -43,7 +38,7 @@ export const issuers = fp(
     for (const [name, issuer] of entries) {
       const [first] = entries.find(([, other]) => other.issuer === issuer.issuer) as [string, IssuerOptions]
       const qualifier = hasSeveral ? { name: first, url: issuer.issuer } : undefined
-      guards.set(name, await createGuard(fastify, name, issuer, createKeys, qualifier))
+      guards.set(name, await createGuard(fastify, name, issuer, qualifier))
     }
 
     fastify.decorate('authenticate', (name: string) => {

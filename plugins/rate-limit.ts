@@ -14,7 +14,7 @@ import { type Admission, createStore } from '../limits/rate-limit-store.ts'
 import { createRedisLimiter } from '../limits/redis-limiter.ts'
 import type { RemoteState } from '../limits/remote-limiter.ts'
 import { createStandby } from '../limits/standby.ts'
-import { type Channel, createSharedLimiter } from '../limits/supervisor-limiter.ts'
+import { createSharedLimiter } from '../limits/supervisor-limiter.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
 import type { RateLimitOptions, TierOptions } from '../schemas/options/rate-limit.ts'
 
@@ -39,20 +39,6 @@ export interface RateLimitPatternOptions {
 
 export interface TiersOptions extends RateLimitOptions {
   tiers: Record<string, TierOptions>
-  /** Milliseconds, for what is counted in memory. */
-  now?: () => number
-  /** What limits in the place of Redis or memory. */
-  replace?: ((memory: Limiter) => Limiter) | undefined
-  /** Where limits are counted without Redis, if this process is one of several workers. */
-  supervisor?: Supervisor | undefined
-}
-
-export interface Supervisor {
-  channel: Channel
-  /** Workers at a time: each of them has its share of what it counts by itself. */
-  workers: number
-  /** Milliseconds that a request waits for it. */
-  timeout?: number
 }
 
 const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
@@ -73,11 +59,9 @@ export interface LimitStore {
 type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
 
 export const tiers = fp(
-  async function tiers(
-    fastify: FastifyInstance,
-    { tiers: options, gateways, keys, now, supervisor, replace }: TiersOptions
-  ) {
-    const { redis, log } = fastify
+  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys }: TiersOptions) {
+    const { redis, log, supervisor, overrides } = fastify
+    const now = overrides?.now
     const sharers = (redis ? gateways : 1) * (supervisor?.workers ?? 1)
     const byName = new Map<string, Tier>()
     const shares = new Map<Tier, Tier>()
@@ -94,7 +78,7 @@ export const tiers = fp(
       : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout, standby)
     fastify.addHook('onClose', async () => remote?.close())
 
-    const limiter = replace?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
+    const limiter = overrides?.createLimiter?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
 
     fastify.decorate('tier', name => byName.get(name))
     fastify.decorate('tiers', [...byName.values()])

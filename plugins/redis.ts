@@ -8,17 +8,12 @@ import { RedisConnector } from '../limits/redis-connector.ts'
 import { hasCode, redisReason } from '../limits/redis-reason.ts'
 import type { RedisOptions } from '../schemas/options/rate-limit.ts'
 
-export interface RedisPluginOptions extends RedisOptions {
-  /** It is not connected to: every command fails. */
-  isAway?: boolean
-}
-
 /**
  * `fastify.redis` by @fastify/redis, such that nothing waits for a Redis that is away: a command fails at once, or
  * within `SILENCE` ms if the connection is dead without saying so; the gateway starts and ends all the same.
  * `fastify.redisTimeout` (ms) is how long a request may wait.
  */
-async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }: RedisPluginOptions) {
+async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
   const client = new Redis(url, {
     Connector: RedisConnector,
     lazyConnect: true,
@@ -58,7 +53,7 @@ async function redis(fastify: FastifyInstance, { url, timeout, isAway = false }:
   fastify.decorate('redisError', () => failure)
   fastify.addHook('onClose', async () => client.disconnect())
 
-  if (isAway) return client.disconnect()
+  if (fastify.overrides?.redis === false) return client.disconnect()
   // The first requests should be counted in a Redis that is there. One that is not refuses at once, or never answers.
   await Promise.race([client.connect().catch(() => {}), setTimeout(1_000, undefined, { ref: false })])
 }

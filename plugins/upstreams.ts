@@ -10,7 +10,7 @@ import type { Headers, UpstreamCallback, UpstreamResponse } from '../proxy/attem
 import { createAttemptDurations } from '../proxy/attempt-durations.ts'
 import { toGrpcResponse, toTrailersOnly } from '../proxy/grpc-response.ts'
 import { mirrorUpstream } from '../proxy/mirror.ts'
-import { type Channel, createSharing } from '../proxy/shared-breakers.ts'
+import { createSharing } from '../proxy/shared-breakers.ts'
 import { splitUpstream } from '../proxy/split.ts'
 import { acceptsTrailers } from '../proxy/trailers.ts'
 import { createUpstream, type Upstream, type UpstreamRequest } from '../proxy/upstream.ts'
@@ -41,20 +41,15 @@ export interface UpstreamsOptions {
   upstreams: Record<string, UpstreamOptions>
   /** Bytes of a response's headers, for upstreams without their own `maxHeaderSize`. */
   maxHeaderSize?: number
-  create?: typeof createUpstream | undefined
-  /** To the supervisor, if this process is one of several workers. */
-  channel?: Channel | undefined
 }
 
-async function upstreams(
-  fastify: FastifyInstance,
-  { upstreams: options, maxHeaderSize, create = createUpstream, channel }: UpstreamsOptions
-) {
+async function upstreams(fastify: FastifyInstance, { upstreams: options, maxHeaderSize }: UpstreamsOptions) {
   const byName = new Map<string, Upstream>()
   const byOrigin = new Map<string, Upstream>()
-  const { log } = fastify
+  const { log, supervisor, overrides } = fastify
+  const create = overrides?.createUpstream ?? createUpstream
   const durationsOf = fastify.metrics && createAttemptDurations(fastify.metrics)
-  const sharing = channel && createSharing(channel)
+  const sharing = supervisor && createSharing(supervisor.channel)
   const createOne = (name: string, options: UpstreamOptions) =>
     create(
       name,
