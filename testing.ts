@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildGateway, resolveConfig } from './gateway.ts'
 import type { GatewayDefinition } from './schemas/options/gateway.ts'
-import { type RunningRedis, startRedis as startServer } from './test/redis.ts'
+import { type RunningRedis, startRedis as startServer } from './testing/redis-server.ts'
 
 /**
  * What a test of a plugin needs, as `sluice/testing`: a gateway in this process, services and an issuer that are real

@@ -1,4 +1,4 @@
-import { startRedis } from '../test/redis.ts'
+import { startRedis } from '../testing/redis-server.ts'
 import { startIssuer } from './issuer.ts'
 import { startScript, startSubject, stop } from './process.ts'
 import { measureInSlices } from './slices.ts'

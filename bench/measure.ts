@@ -1,4 +1,4 @@
-import { startRedis } from '../test/redis.ts'
+import { startRedis } from '../testing/redis-server.ts'
 import { startIssuer } from './issuer.ts'
 import { type LoadOptions, load, type Sample } from './load.ts'
 import { createPeers } from './peers.ts'

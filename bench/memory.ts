@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { Pool } from 'undici'
-import { startRedis } from '../test/redis.ts'
+import { startRedis } from '../testing/redis-server.ts'
 import { ask } from './faults/processes.ts'
 import { startIssuer } from './issuer.ts'
 import { startGateway, startScript, stop } from './process.ts'

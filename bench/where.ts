@@ -1,7 +1,7 @@
 import { on } from 'node:events'
 import type { Profiler } from 'node:inspector'
 import { fileURLToPath } from 'node:url'
-import { startRedis } from '../test/redis.ts'
+import { startRedis } from '../testing/redis-server.ts'
 import { startIssuer } from './issuer.ts'
 import { loadRequests } from './load.ts'
 import { type Measured, startScript, startSubject, stop } from './process.ts'

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
+import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
-import { findRedisServer } from './redis.ts'
 
 /**
  * Runs before the tests: has a Redis and a Chromium there for them, on the PATH (a Redis also by REDIS_URL), or by the

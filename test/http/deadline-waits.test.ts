@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
+import { startRedis } from '../../testing/redis-server.ts'
 import { type Answer, call, startGateway, startService } from '../harness.ts'
 import { startIssuer, until } from '../issuer.ts'
 import { forwarding } from '../proxy/service.ts'
-import { startRedis } from '../redis.ts'
 
 /** The exchange's deadline covers every wait; these end with it, however long they would last. */
 

@@ -7,8 +7,8 @@ import t, { type Test } from 'tap'
 import { resolveConfig } from '../../gateway.ts'
 import { createTier, type Decision } from '../../limits/limiter.ts'
 import { createRedisLimiter } from '../../limits/redis-limiter.ts'
+import { findRedisServer, type RunningRedis, startRedis } from '../../testing/redis-server.ts'
 import { type Answer, call, startGateway } from '../harness.ts'
-import { findRedisServer, type RunningRedis, startRedis } from '../redis.ts'
 import { until } from '../until.ts'
 
 /** What becomes of limits while Redis is away: refusing connections, or hanging on to them. */

@@ -4,8 +4,8 @@ import { buildAdmin } from '../../admin/admin.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from '../../limits/limiter.ts'
 import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 import { createStandby } from '../../limits/standby.ts'
+import { startRedis } from '../../testing/redis-server.ts'
 import { call, startGateway } from '../harness.ts'
-import { startRedis } from '../redis.ts'
 import { until } from '../until.ts'
 
 /** Tiers that are `local` go on from what Redis last said, and Redis from what was let through meanwhile. */

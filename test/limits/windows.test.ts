@@ -6,7 +6,7 @@ import { createTier, type Decision, type Limiter, type Tier } from '../../limits
 import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 import { createRedisLimiter } from '../../limits/redis-limiter.ts'
 import type { LimitOptions } from '../../schemas/options/rate-limit.ts'
-import { startRedis } from '../redis.ts'
+import { startRedis } from '../../testing/redis-server.ts'
 
 /** What both limiters promise, at times that the test chooses. */
 

@@ -9,9 +9,9 @@ import type { User } from '../../plugins/jwt.ts'
 import problem from '../../plugins/problem.ts'
 import rateLimit, { tiers } from '../../plugins/rate-limit.ts'
 import redis from '../../plugins/redis.ts'
+import { startRedis } from '../../testing/redis-server.ts'
 import { createClock } from '../../testing.ts'
 import { type Answer, call, startGateway } from '../harness.ts'
-import { startRedis } from '../redis.ts'
 
 t.test('an answer says what the limit is and what is left of it', async t => {
   const { url } = await startApp(t, { tiers: { free: { limits: [{ limit: 100, window: 60_000 }] } } })

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import redis from '../../plugins/redis.ts'
-import { startRedis } from '../redis.ts'
+import { startRedis } from '../../testing/redis-server.ts'
 
 t.test('fastify.redis is connected when the start is done, and gone with the gateway', async t => {
   const { url } = await startRedis(t)

@@ -28,7 +28,7 @@ export async function startRedis(t: Ending): Promise<RunningRedis> {
   const program = findRedisServer()
   if (program) return startServer(t, program)
   if (process.env.REDIS_URL) return startRelay(t, new URL(process.env.REDIS_URL))
-  throw new Error('there is no redis-server: node test/prepare.ts')
+  throw new Error('no Redis: install redis-server or valkey-server, or set REDIS_URL')
 }
 
 /** The name of a server program that is on the PATH. */
