@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
-/** An issuer for the measurements: one RSA key over HTTP, and `count` tokens of a tenth as many consumers. */
+/** Starts an issuer with one RSA key, and signs `count` tokens per tier for `count / 10` consumers. */
 export async function startIssuer(count: number, tiers = ['premium', 'exact']) {
   const { publicKey, privateKey } = await generateKeyPair('RS256')
   const jwk = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'RS256', use: 'sig' }
@@ -17,32 +17,32 @@ export async function startIssuer(count: number, tiers = ['premium', 'exact']) {
 
   return {
     issuer,
-    premium: tiers.includes('premium') ? await tokens('premium') : [],
-    exact: tiers.includes('exact') ? await tokens('exact') : [],
+    premium: tiers.includes('premium') ? await signTokens('premium') : [],
+    exact: tiers.includes('exact') ? await signTokens('exact') : [],
     close: () => server.close()
   }
 
-  async function tokens(tier: string): Promise<string[]> {
-    const authorization: string[] = []
+  async function signTokens(tier: string): Promise<string[]> {
+    const headers: string[] = []
     for (let i = 0; i < count; i++) {
+      const consumer = `u-${i % (count / 10)}`
       const claims = {
-        email: `u-${i % (count / 10)}@example.com`,
+        email: `${consumer}@example.com`,
         roles: ['customer'],
         permissions: ['orders:read', 'orders:write'],
         tier,
         jti: String(i)
       }
-      const token = new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'at+jwt' })
-      authorization.push(
-        `Bearer ${await token
-          .setIssuer(issuer)
-          .setAudience('api://gateway')
-          .setSubject(`u-${i % (count / 10)}`)
-          .setIssuedAt()
-          .setExpirationTime('2h')
-          .sign(privateKey)}`
-      )
+      const token = await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'at+jwt' })
+        .setIssuer(issuer)
+        .setAudience('api://gateway')
+        .setSubject(consumer)
+        .setIssuedAt()
+        .setExpirationTime('2h')
+        .sign(privateKey)
+      headers.push(`Bearer ${token}`)
     }
-    return authorization
+    return headers
   }
 }

@@ -1,83 +1,85 @@
 import { type Dispatcher, Pool } from 'undici'
-import { type Measured, pinSelf, startGateway, startScript, stop } from './process.ts'
+import { type MeasuredProcess, pinSelf, startGateway, startScript, stop } from './process.ts'
 import { median, quartiles, round } from './statistics.ts'
 
 /**
- * The latency that a gateway adds at half of its capacity: `npm run bench:latency`. Requests leave on time, whether or not
- * earlier ones have been answered, and their time counts from when they should have left (no coordinated omission).
- * Rounds of the service alone, of Sluice and of a bare @fastify/http-proxy take turns, all three at the same rate. Fails if
- * Sluice adds more to the 99th percentile than bare does. `-- 30` for another number of rounds.
+ * Measures the latency that a gateway adds at half of its capacity: `npm run bench:latency`. Requests are sent on schedule,
+ * and their latency counts from the scheduled time (no coordinated omission). Each round runs the service alone, Sluice and
+ * @fastify/http-proxy at the same rate. Fails if Sluice adds more to the 99th percentile than @fastify/http-proxy.
+ * `-- 30` sets the number of rounds.
  *
- * V8 compiles for as long as it learns something new: while its threads do so, and while they look through the heap, they
- * share the core with the one that serves. So each is loaded for a while before anything is counted, fully and by half.
+ * The warm-up runs at full and half load, since V8's compiler and collector threads compete for the subject's core until
+ * the code is optimized.
  */
 const ROUNDS = Number(process.argv[2] ?? 15)
 const CONNECTIONS = 64
 /** Seconds. */
-const FULL = 12
-const HALF = 30
+const WARM_UP_FULL = 12
+const WARM_UP_HALF = 30
 const ROUND = 2
-/** What its capacity is now: on a machine that others use too it is another one at any time. */
+/** Seconds to measure the current capacity, which changes on a shared machine. */
 const GAUGE = 0.5
-/** Milliseconds that this process sleeps between two looks at the clock: it shares its core with the service. */
+/** Milliseconds of sleep per loop turn: this process shares its core with the service. */
 const NAP = 0.2
 const CELL = new Int32Array(new SharedArrayBuffer(4))
 
 pinSelf(1)
 const upstream = await startScript('upstream.ts', {}, 1)
-const env = { UPSTREAM: upstream.url, QUIET: '1' }
+const env = { UPSTREAM: upstream.url, OBSERVE: '' }
 const sluice = await startGateway('subjects/sluice.ts', env)
-const bare = await startScript('subjects/bare.ts', env, 0)
-const subjects = {
-  direct: target(upstream, '/products/1'),
-  sluice: target(sluice, '/plain/1'),
-  bare: target(bare, '/products/1')
+const httpProxy = await startScript('subjects/http-proxy.ts', env, 0)
+const targets = {
+  direct: createTarget(upstream, '/products/1'),
+  sluice: createTarget(sluice, '/plain/1'),
+  'http-proxy': createTarget(httpProxy, '/products/1')
 }
 
-for (const subject of Object.values(subjects)) await saturate(subject, FULL)
-const half = (await saturate(subjects.sluice, GAUGE)) / 2
-for (const subject of Object.values(subjects)) await offer(subject, half, HALF)
+for (const target of Object.values(targets)) await saturate(target, WARM_UP_FULL)
+const half = (await saturate(targets.sluice, GAUGE)) / 2
+for (const target of Object.values(targets)) await sendAtRate(target, half, WARM_UP_HALF)
 
-const seen = Object.entries(subjects).map(([name, target]) => ({ name, target, p50: [], p99: [] }) as Seen)
+const series = Object.entries(targets).map(
+  ([name, target]) => ({ name, target, p50: [], p99: [] }) as LatencySeries
+)
 const rates: number[] = []
 for (let i = 0; i < ROUNDS; i++) {
-  const rate = (await saturate(subjects.sluice, GAUGE)) / 2
+  const rate = (await saturate(targets.sluice, GAUGE)) / 2
   rates.push(rate)
-  for (const { target, p50, p99 } of seen) {
-    const times = await offer(target, rate, ROUND)
-    p50.push(times[Math.floor(times.length * 0.5)] as number)
-    p99.push(times[Math.floor(times.length * 0.99)] as number)
+  for (const { target, p50, p99 } of series) {
+    const latencies = await sendAtRate(target, rate, ROUND)
+    p50.push(latencies[Math.floor(latencies.length * 0.5)] as number)
+    p99.push(latencies[Math.floor(latencies.length * 0.99)] as number)
   }
 }
-console.log(`${describe(rates, 0)} requests a second offered`)
-const [direct, ...gateways] = seen as [Seen, Seen, Seen]
+console.log(`${describe(rates, 0)} requests per second`)
+const [direct, ...gateways] = series as [LatencySeries, LatencySeries, LatencySeries]
 console.log(`direct: ${describe(direct.p50)} ms p50, ${describe(direct.p99)} p99`)
-const [ours, theirs] = gateways.map(({ name, p50, p99 }) => {
-  const added = minus(p99, direct.p99)
-  console.log(`${name}: adds ${describe(minus(p50, direct.p50))} ms p50, ${describe(added)} p99`)
+const [sluiceP99, httpProxyP99] = gateways.map(({ name, p50, p99 }) => {
+  const added = subtract(p99, direct.p99)
+  console.log(`${name}: adds ${describe(subtract(p50, direct.p50))} ms p50, ${describe(added)} p99`)
   return median(added)
 }) as [number, number]
-await Promise.all([stop(sluice), stop(bare), stop(upstream)])
-process.exit(ours < theirs ? 0 : 1)
+await Promise.all([stop(sluice), stop(httpProxy), stop(upstream)])
+process.exit(sluiceP99 < httpProxyP99 ? 0 : 1)
 
 interface Target {
   path: string
   pool: Pool
 }
 
-interface Seen {
+interface LatencySeries {
   name: string
   target: Target
-  /** Milliseconds, one a round. */
+  /** Milliseconds, one per round. */
   p50: number[]
   p99: number[]
 }
 
-function target({ url }: Measured, path: string): Target {
+function createTarget({ url }: MeasuredProcess, path: string): Target {
   return { path, pool: new Pool(url, { connections: CONNECTIONS }) }
 }
 
-/** Requests a second with all connections busy. */
+/** Returns requests per second with all connections busy. */
 async function saturate(target: Target, seconds: number): Promise<number> {
   const end = performance.now() + seconds * 1_000
   let done = 0
@@ -89,27 +91,27 @@ async function saturate(target: Target, seconds: number): Promise<number> {
   return done / seconds
 }
 
-/** Milliseconds that each request took, in order of size. */
-async function offer(target: Target, rate: number, seconds: number): Promise<Float64Array> {
-  const times = new Float64Array(Math.floor(rate * seconds))
+/** Sends `rate` requests per second. Returns the sorted latencies in milliseconds. */
+async function sendAtRate(target: Target, rate: number, seconds: number): Promise<Float64Array> {
+  const latencies = new Float64Array(Math.floor(rate * seconds))
   const start = performance.now()
   let sent = 0
-  let answered = 0
-  while (answered < times.length) {
-    const due = Math.min(((performance.now() - start) / 1_000) * rate, times.length)
+  let completed = 0
+  while (completed < latencies.length) {
+    const due = Math.min(((performance.now() - start) / 1_000) * rate, latencies.length)
     for (; sent < due; sent++) {
-      const planned = start + (sent / rate) * 1_000
+      const scheduledAt = start + (sent / rate) * 1_000
       get(target, () => {
-        times[answered++] = performance.now() - planned
+        latencies[completed++] = performance.now() - scheduledAt
       })
     }
     Atomics.wait(CELL, 0, 0, NAP)
     await new Promise(setImmediate)
   }
-  return times.sort()
+  return latencies.sort()
 }
 
-/** With undici's own callbacks: what a promise and a stream for each answer take would be measured too. */
+/** Uses undici's handler interface: a promise and a stream per response would be measured too. */
 function get({ pool, path }: Target, done: () => void): void {
   let status = 0
   pool.dispatch({ path, method: 'GET' }, {
@@ -119,7 +121,7 @@ function get({ pool, path }: Target, done: () => void): void {
     },
     onResponseData() {},
     onResponseEnd() {
-      if (status !== 200) throw new Error(`answered ${status}`)
+      if (status !== 200) throw new Error(`unexpected status ${status}`)
       done()
     },
     onResponseError(_controller, error) {
@@ -128,7 +130,7 @@ function get({ pool, path }: Target, done: () => void): void {
   } satisfies Dispatcher.DispatchHandler)
 }
 
-function minus(a: number[], b: number[]): number[] {
+function subtract(a: number[], b: number[]): number[] {
   return a.map((value, i) => value - (b[i] as number))
 }
 

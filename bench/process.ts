@@ -5,28 +5,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { WORKER_ENV, WORKER_FLAGS } from '../cluster/v8-flags.ts'
+import type { Subject } from './subjects.ts'
 
-/** A process under measurement, pinned to a core where the system can. */
-export interface Measured {
+/** A child process under measurement, pinned to one core where the system supports it. */
+export interface MeasuredProcess {
   child: ChildProcess
   url: string
-  /** Of each gateway, if it has several. */
-  urls: string[]
-  /** Microseconds of CPU, user and system, since its start. */
+  /** Returns microseconds of CPU time (user and system) since its start. */
   cpu(): number
-  /** Bytes resident. */
+  /** Returns resident bytes. */
   memory(): number
 }
 
 const canPin = process.platform === 'linux' && has('taskset')
 
-/** `core`: 0 for a subject, 1 for what loads and answers it. On one core, or without taskset, the system decides. */
+/**
+ * Starts a Node script that sends `{ port }` when it is ready.
+ * @param core 0 for subjects, 1 for load and upstream; ignored without taskset
+ */
 export async function startNode(
   script: string,
   env: NodeJS.ProcessEnv,
   core: number,
   flags: string[] = []
-): Promise<Measured> {
+): Promise<MeasuredProcess> {
   const node = [process.execPath, ...flags, script]
   const [command, ...args] = canPin ? ['taskset', '-c', String(core), ...node] : node
   const child = spawn(command as string, args, {
@@ -35,55 +37,54 @@ export async function startNode(
   })
   const [message] = await Promise.race([
     once(child, 'message'),
-    once(child, 'exit').then(([code]) => Promise.reject(new Error(`${script} ended with ${code}`)))
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`${script} exited with code ${code}`)))
   ])
-  const { port, ports } = message as { port: number; ports?: number[] }
-  return measured(child, port, ports)
+  return toMeasured(child, (message as { port: number }).port)
 }
 
-/** This process too, where the system can. */
+/** Pins this process to `core` where the system supports it. */
 export function pinSelf(core: number): void {
   if (canPin) execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)])
 }
 
-/** A script of this folder; see `startNode`. */
+/** Starts a script of this folder; see `startNode`. */
 export function startScript(
   script: string,
   env: NodeJS.ProcessEnv,
   core: number,
   flags?: string[]
-): Promise<Measured> {
+): Promise<MeasuredProcess> {
   return startNode(fileURLToPath(new URL(script, import.meta.url)), env, core, flags)
 }
 
-/** Of bench/subjects: Sluice as its workers run, all else as it comes. */
-export function startSubject(script: string, env: NodeJS.ProcessEnv, flags?: string[]): Promise<Measured> {
-  return script.endsWith('/sluice.ts') ? startGateway(script, env, flags) : startScript(script, env, 0, flags)
+/** Starts a script of bench/subjects: Sluice with a worker's flags, the others with Node's defaults. */
+export function startSubject(
+  { script, env: own }: Pick<Subject, 'script' | 'env'>,
+  env: NodeJS.ProcessEnv,
+  flags?: string[]
+): Promise<MeasuredProcess> {
+  const path = `subjects/${script}`
+  const all = { ...env, ...own }
+  return script === 'sluice.ts' ? startGateway(path, all, flags) : startScript(path, all, 0, flags)
 }
 
-/** A gateway in a script of this folder, in a process such as a worker's is. */
+/** Starts a script of this folder with the flags and environment of a worker. */
 export function startGateway(
   script: string,
   env: NodeJS.ProcessEnv,
   flags: string[] = []
-): Promise<Measured> {
+): Promise<MeasuredProcess> {
   const NODE_COMPILE_CACHE = join(tmpdir(), 'sluice-bench-compiled')
   return startScript(script, { NODE_COMPILE_CACHE, ...WORKER_ENV, ...env }, 0, [...WORKER_FLAGS, ...flags])
 }
 
-export function measured(child: ChildProcess, port: number, ports = [port]): Measured {
-  const { pid } = child
-  return {
-    child,
-    url: `http://127.0.0.1:${port}`,
-    urls: ports.map(port => `http://127.0.0.1:${port}`),
-    cpu: () => cpuOf(pid as number),
-    memory: () => memoryOf(pid as number)
-  }
+export function toMeasured(child: ChildProcess, port: number): MeasuredProcess {
+  const pid = child.pid as number
+  return { child, url: `http://127.0.0.1:${port}`, cpu: () => cpuOf(pid), memory: () => memoryOf(pid) }
 }
 
-/** Asks first: a process that ends by itself leaves its profile behind. */
-export async function stop({ child }: Pick<Measured, 'child'>): Promise<void> {
+/** Sends SIGTERM, and SIGKILL after 5 s. */
+export async function stop({ child }: Pick<MeasuredProcess, 'child'>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exit = once(child, 'exit')
   child.kill('SIGTERM')
@@ -92,7 +93,7 @@ export async function stop({ child }: Pick<Measured, 'child'>): Promise<void> {
   clearTimeout(timer)
 }
 
-/** From /proc, thread by thread, since the sum comes in ticks of 10 ms; elsewhere from ps, in whole seconds. */
+/** Sums /proc per thread, since the process total has a resolution of 10 ms. Elsewhere asks ps, in whole seconds. */
 function cpuOf(pid: number): number {
   if (process.platform !== 'linux') {
     const [seconds = 0, minutes = 0, hours = 0] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
@@ -105,10 +106,10 @@ function cpuOf(pid: number): number {
     return ((hours * 60 + minutes) * 60 + seconds) * 1e6
   }
   const threads = readdirSync(`/proc/${pid}/task`)
-  const ran = threads.map(thread =>
+  const times = threads.map(thread =>
     readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)
   )
-  return ran.reduce((sum, [nanoseconds]) => sum + Number(nanoseconds), 0) / 1_000
+  return times.reduce((sum, [nanoseconds]) => sum + Number(nanoseconds), 0) / 1_000
 }
 
 function memoryOf(pid: number): number {

@@ -1,16 +1,15 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { quantile } from './faults/load.ts'
-import { createEditions } from './reload/editions.ts'
-import { ask, freePort, reload, startChild, startGateway, status } from './reload/rig.ts'
-import type { Tally } from './reload/tally.ts'
+import { quantile } from './faults/steady-load.ts'
+import { createConfigFile } from './reload/configs.ts'
+import { type LoadStats, mergeLoadStats } from './reload/load-stats.ts'
+import { freePort, reload, startGateway, startScript, statusOf, takeStats } from './reload/processes.ts'
 
 /**
- * What clients notice of a gateway that is changed under load: it is reloaded again and again, every third time with a
- * config that is wrong, then replaced by another process, and that one stopped. Prints what it saw, and fails if a single
- * request failed, a connection was reset, a wrong config was taken, or the 99th percentile was more than `--factor` times
- * the one without reloads. `-- --requests 20000 --reloads 3` for a short one.
+ * Reloads a gateway under load, every third time with a faulty config, then replaces its process: `npm run bench:reload`.
+ * Fails if any request fails, a connection is reset, a faulty config is accepted, or the 99th percentile exceeds `--factor`
+ * times the one without reloads. `-- --requests 20000 --reloads 3` for a short run.
  */
 const { values } = parseArgs({
   options: {
@@ -22,142 +21,134 @@ const { values } = parseArgs({
   }
 })
 const REQUESTS = ['plain', 'composed', 'new', 'upload']
+const FAULTY_EVERY = 3
 const requests = Number(values.requests)
 const reloads = Number(values.reloads)
-const short: string[] = []
-const ended: (() => unknown)[] = []
+const violations: string[] = []
+const teardowns: (() => unknown)[] = []
 
 try {
-  await play()
+  await run()
 } finally {
-  for (const end of ended.reverse()) await end()
+  for (const teardown of teardowns.reverse()) await teardown()
 }
-console.log(short.length === 0 ? 'ok' : `short: ${short.join('; ')}`)
-process.exit(short.length === 0 ? 0 : 1)
+console.log(violations.length === 0 ? 'ok' : `failed: ${violations.join('; ')}`)
+process.exit(violations.length === 0 ? 0 : 1)
 
-async function play(): Promise<void> {
-  const editions = createEditions(3)
-  ended.push(editions.end)
-  editions.write(1)
+async function run(): Promise<void> {
+  const config = createConfigFile(FAULTY_EVERY)
+  teardowns.push(config.remove)
+  config.write(1)
   const [port, adminPort] = [await freePort(), await freePort()]
   const admin = `http://127.0.0.1:${adminPort}`
-  const service = await startChild('service.ts', {})
-  ended.push(() => service.child.kill())
-  const gateway = await startGateway(editions.file, {
+  const service = await startScript('service.ts', {})
+  teardowns.push(() => service.child.kill())
+  const gateway = await startGateway(config.path, {
     PORT: String(port),
     ADMIN_PORT: String(adminPort),
     SERVICE_URL: `http://127.0.0.1:${service.port}`,
     WORKERS: values.workers
   })
-  ended.push(async () => {
-    const pid = await status(admin).then(
+  teardowns.push(async () => {
+    const pid = await statusOf(admin).then(
       ({ pid }) => pid,
       () => undefined
     )
     gateway.kill('SIGKILL')
     if (pid !== undefined && pid !== gateway.pid) process.kill(pid, 'SIGKILL')
   })
-  const { child: load } = await startChild('load.ts', {
+  const { child: load } = await startScript('load.ts', {
     LOAD: JSON.stringify({
       url: `http://127.0.0.1:${port}/api`,
       rate: Number(values.rate),
       connections: 200,
-      sockets: 50,
-      streams: 50
+      webSockets: 50,
+      eventStreams: 50
     })
   })
-  ended.push(() => load.kill())
+  teardowns.push(() => load.kill())
 
   await sleep(3_000)
-  must(await ask(load, 'tell'), 'warming up')
+  expectNoFailures(await takeStats(load), 'during the warm-up')
   await sleep(Math.min(15_000, (requests / Number(values.rate)) * 200))
-  const quiet = await ask(load, 'tell')
-  show('without reloads', quiet)
-  must(quiet, 'without reloads')
+  const baseline = await takeStats(load)
+  print('without reloads', baseline)
+  expectNoFailures(baseline, 'without reloads')
 
-  const during: Tally[] = []
-  for (let i = 2; i <= reloads + 1; i++) {
-    const expected = editions.write(i)
-    const before = await status(admin)
-    const outcome = await reload(admin)
-    const { generation, workers } = await status(admin)
-    const ready = workers.filter(({ state }) => state === 'ready')
-    console.log(
-      `reload ${i - 1}: ${outcome.outcome}${outcome.reason ? ` (${outcome.reason.split('\n', 1)[0]})` : ''}, ${outcome.duration} ms`
-    )
-    if (expected === undefined && (outcome.outcome !== 'done' || generation !== before.generation + 1))
-      short.push(`reload ${i - 1} did not happen: ${outcome.reason}`)
-    if (expected !== undefined && (outcome.outcome !== 'failed' || !expected.test(outcome.reason ?? '')))
-      short.push(`reload ${i - 1} was to fail with ${expected}`)
-    if (ready.length !== Number(values.workers) || ready.some(worker => worker.generation !== generation))
-      short.push(`after reload ${i - 1} not all workers are of generation ${generation}`)
-    during.push(await ask(load, 'tell'))
+  const during: LoadStats[] = []
+  for (let i = 1; i <= reloads; i++) {
+    await reloadOnce(i, config.write(i + 1), admin)
+    during.push(await takeStats(load))
   }
-
-  editions.write(Math.ceil((reloads + 2) / 3) * 3 + 1)
+  // The replacement needs a valid config.
+  config.write(Math.ceil((reloads + 2) / FAULTY_EVERY) * FAULTY_EVERY + 1)
   gateway.kill('SIGUSR2')
   const [code] = await once(gateway, 'exit')
-  if (code !== 0) short.push(`the process that was replaced ended with ${code}`)
-  during.push(await ask(load, 'tell'))
-  console.log(`replaced: pid ${gateway.pid} by ${(await status(admin)).pid}`)
+  if (code !== 0) violations.push(`the replaced process exited with ${code}`)
+  during.push(await takeStats(load))
+  console.log(`replaced: pid ${gateway.pid} by ${(await statusOf(admin)).pid}`)
 
-  const all = merge(during)
-  show('during reloads', all)
-  must(all, 'during reloads')
-  let total = countOf(quiet.done) + countOf(all.done)
-  const after: Tally[] = []
+  const reloading = mergeLoadStats(during)
+  print('during reloads', reloading)
+  expectNoFailures(reloading, 'during reloads')
+  let total = countRequests(baseline) + countRequests(reloading)
+  const after: LoadStats[] = []
   do {
     await sleep(1_000)
-    after.push(await ask(load, 'tell'))
-    total += countOf((after.at(-1) as Tally).done)
+    const stats = await takeStats(load)
+    after.push(stats)
+    total += countRequests(stats)
   } while (total < requests)
-  must(merge(after), 'after reloads')
-  for (const kind of REQUESTS) {
-    const [before = Number.NaN, now = Number.NaN] = [quiet, all].map(({ times }) =>
-      quantile(times[kind] ?? [], 0.99)
-    )
-    console.log(`p99 of ${kind}: ${(now / before).toFixed(1)} times the quiet one`)
-  }
-  const [before, now] = [quiet, all].map(({ times }) =>
-    quantile(
-      REQUESTS.flatMap(kind => times[kind] ?? []),
-      0.99
-    )
-  )
-  const factor = (now as number) / (before as number)
-  console.log(`p99 of all requests: ${factor.toFixed(1)} times the quiet one; ${total} requests in all`)
-  if (!(factor <= Number(values.factor))) short.push(`p99 is ${factor.toFixed(1)} times the quiet one`)
+  expectNoFailures(mergeLoadStats(after), 'after reloads')
+  for (const kind of REQUESTS)
+    console.log(`p99 of ${kind}: ${p99Factor(baseline, reloading, [kind]).toFixed(1)} x without reloads`)
+  const factor = p99Factor(baseline, reloading, REQUESTS)
+  console.log(`p99 of all requests: ${factor.toFixed(1)} x without reloads; ${total} requests in total`)
+  if (!(factor <= Number(values.factor))) violations.push(`p99 is ${factor.toFixed(1)} x without reloads`)
 }
 
-function must({ failures, samples }: Tally, when: string): void {
+/** `expectedError`: undefined for a valid config. */
+async function reloadOnce(number: number, expectedError: RegExp | undefined, admin: string): Promise<void> {
+  const before = await statusOf(admin)
+  const { outcome, reason, duration } = await reload(admin)
+  const { generation, workers } = await statusOf(admin)
+  const ready = workers.filter(({ state }) => state === 'ready')
+  const firstLine = reason ? ` (${reason.split('\n', 1)[0]})` : ''
+  console.log(`reload ${number}: ${outcome}${firstLine}, ${duration} ms`)
+  if (expectedError === undefined && (outcome !== 'done' || generation !== before.generation + 1))
+    violations.push(`reload ${number} failed: ${reason}`)
+  if (expectedError !== undefined && (outcome !== 'failed' || !expectedError.test(reason ?? '')))
+    violations.push(`reload ${number} should fail with ${expectedError}`)
+  if (ready.length !== Number(values.workers) || ready.some(worker => worker.generation !== generation))
+    violations.push(`after reload ${number} not all workers are of generation ${generation}`)
+}
+
+function expectNoFailures({ failures, samples }: LoadStats, when: string): void {
   const count = Object.values(failures).reduce((sum, n) => sum + n, 0)
   if (count === 0) return
-  short.push(`${count} failures ${when}`)
+  violations.push(`${count} failures ${when}`)
   console.log(JSON.stringify(failures, undefined, 2), samples.join('\n'))
 }
 
-function show(name: string, { done, times, seen, editions }: Tally): void {
-  console.log(`${name}:`)
+function print(title: string, { done, times, events, configs }: LoadStats): void {
+  console.log(`${title}:`)
   for (const [kind, count] of Object.entries(done)) {
-    const [p50, p99, max] = [0.5, 0.99, 1].map(share => quantile(times[kind] ?? [], share).toFixed(1))
+    const [p50, p99, max] = [0.5, 0.99, 1].map(q => quantile(times[kind] ?? [], q).toFixed(1))
     console.log(`  ${kind}: ${count}, median ${p50} ms, p99 ${p99} ms, slowest ${max} ms`)
   }
-  for (const [what, count] of Object.entries(seen)) console.log(`  ${what}: ${count}`)
-  console.log(`  by edition: ${JSON.stringify(editions)}`)
+  for (const [event, count] of Object.entries(events)) console.log(`  ${event}: ${count}`)
+  console.log(`  responses by config: ${JSON.stringify(configs)}`)
 }
 
-function countOf(done: Record<string, number>): number {
+function countRequests({ done }: LoadStats): number {
   return REQUESTS.reduce((sum, kind) => sum + (done[kind] ?? 0), 0)
 }
 
-function merge(tallies: Tally[]): Tally {
-  const all: Tally = { done: {}, times: {}, failures: {}, samples: [], seen: {}, editions: {} }
-  for (const tally of tallies) {
-    for (const name of ['done', 'failures', 'seen', 'editions'] as const)
-      for (const [key, count] of Object.entries(tally[name])) all[name][key] = (all[name][key] ?? 0) + count
-    for (const [kind, times] of Object.entries(tally.times))
-      all.times[kind] = [...(all.times[kind] ?? []), ...times]
-    all.samples.push(...tally.samples)
-  }
-  return all
+function p99Factor(before: LoadStats, after: LoadStats, kinds: string[]): number {
+  const p99Of = ({ times }: LoadStats) =>
+    quantile(
+      kinds.flatMap(kind => times[kind] ?? []),
+      0.99
+    )
+  return p99Of(after) / p99Of(before)
 }

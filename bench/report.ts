@@ -1,28 +1,28 @@
 import type { Result } from './measure.ts'
-import { median, ratio, round } from './statistics.ts'
+import { median, type Quartiles, ratio, round } from './statistics.ts'
 
-/** One line a subject, for people and for JSON. */
+/** One row per subject, for the console and for JSON. */
 export interface Row {
   subject: string
   'CPU us': number
   'x floor': string
-  'x bare': string
+  'x http-proxy': string
   'requests/s': number
   'p50 ms': number
   'p99 ms': number
   MiB: number
 }
 
-/** Ratios are medians over the rounds, each of two figures of one round, with the quartiles behind. */
+/** Ratios are medians over per-round ratios, followed by the quartiles. */
 export function toRows(results: Result[]): Row[] {
   return results.map(result => {
-    // A kilobyte is compared with a kilobyte.
+    // Compare responses of 1 KiB with each other.
     const suffix = result.name.endsWith(', 1 KiB') ? ', 1 KiB' : ''
     return {
       subject: result.name,
       'CPU us': round(median(result.samples.map(({ cpu }) => cpu)), 1),
       'x floor': describe(cpuRatio(results, result.name, `floor${suffix}`)),
-      'x bare': describe(cpuRatio(results, result.name, `bare${suffix}`)),
+      'x http-proxy': describe(cpuRatio(results, result.name, `http-proxy${suffix}`)),
       'requests/s': round(median(result.samples.map(({ rate }) => rate)), 0),
       'p50 ms': median(result.samples.map(({ p50 }) => p50)),
       'p99 ms': median(result.samples.map(({ p99 }) => p99)),
@@ -31,19 +31,20 @@ export function toRows(results: Result[]): Row[] {
   })
 }
 
-export function cpuRatio(results: Result[], name: string, to: string): ReturnType<typeof ratio> | undefined {
+/** Returns undefined if one of the subjects was not measured. */
+export function cpuRatio(results: Result[], name: string, to: string): Quartiles | undefined {
   const cpuOf = (name: string) => results.find(result => result.name === name)?.samples.map(({ cpu }) => cpu)
   const [a, b] = [cpuOf(name), cpuOf(to)]
   return a && b && ratio(a, b)
 }
 
-function describe(value: ReturnType<typeof ratio> | undefined): string {
+function describe(value: Quartiles | undefined): string {
   return value === undefined
     ? ''
     : `${value.median.toFixed(2)} (${value.low.toFixed(2)}-${value.high.toFixed(2)})`
 }
 
-/** Bars of CPU time a request, as an SVG of its own. */
+/** Returns a standalone SVG with one bar of CPU time per subject. */
 export function toChart(rows: Row[], title: string): string {
   const sorted = rows.toSorted((a, b) => a['CPU us'] - b['CPU us'])
   const scale = 420 / Math.max(...sorted.map(row => row['CPU us']))
@@ -51,14 +52,14 @@ export function toChart(rows: Row[], title: string): string {
   const bars = sorted.map((row, i) => {
     const y = 34 + i * 22
     const width = row['CPU us'] * scale
-    return `<text x="190" y="${y + 12}" text-anchor="end">${escapeXml(row.subject)}</text><rect x="198" y="${y}" width="${width.toFixed(1)}" height="16" fill="${colourOf(row.subject)}"/><text x="${(204 + width).toFixed(1)}" y="${y + 12}">${row['CPU us']}</text>`
+    return `<text x="190" y="${y + 12}" text-anchor="end">${escapeXml(row.subject)}</text><rect x="198" y="${y}" width="${width.toFixed(1)}" height="16" fill="${colorOf(row.subject)}"/><text x="${(204 + width).toFixed(1)}" y="${y + 12}">${row['CPU us']}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${height}" font-family="sans-serif" font-size="12"><rect width="720" height="${height}" fill="white"/><text x="12" y="20" font-size="14">${escapeXml(title)}</text>${bars.join('')}</svg>\n`
 }
 
-const PEERS = /^(bare|fast-gateway|express|platformatic|nginx|haproxy|caddy|envoy|krakend|traefik)/
+const PEERS = /^(http-proxy|fast-gateway|express|platformatic|nginx|haproxy|caddy|envoy|krakend|traefik)/
 
-function colourOf(name: string): string {
+function colorOf(name: string): string {
   return name.startsWith('floor') ? '#888' : PEERS.test(name) ? '#c9a14a' : '#2f6f9f'
 }
 

@@ -5,40 +5,32 @@ import { measure } from './measure.ts'
 import { toChart, toRows } from './report.ts'
 
 /**
- * All subjects and every peer that is installed: `npm run bench`. Prints a table, and writes it as JSON and as a chart
- * to bench/results/.
+ * Measures all subjects and every installed peer: `npm run bench`. Prints a table and writes bench/results/ (JSON and a
+ * chart) unless `--only` selects subjects.
  *
- * `-- --only 'floor|plain'` (a pattern), `--rounds 7`, `--seconds 2`, `--connections 64`;
- * `--profile SUBJECT` leaves a CPU profile of that subject instead, for the developer tools of Chrome.
+ * Options: `-- --only 'floor|plain'` (a pattern), `--rounds 7`, `--seconds 2`, `--connections 64`.
  */
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '2' },
-    connections: { type: 'string', default: '64' },
-    profile: { type: 'string' }
+    connections: { type: 'string', default: '64' }
   }
 })
-const directory = new URL('results/', import.meta.url)
-mkdirSync(directory, { recursive: true })
-const { profile } = values
-
 const results = await measure({
-  rounds: profile ? 2 : Number(values.rounds),
+  rounds: Number(values.rounds),
   seconds: Number(values.seconds),
   connections: Number(values.connections),
-  isWanted: profile ? name => name === profile : name => new RegExp(values.only).test(name),
-  peers: !profile,
-  flags: profile ? ['--cpu-prof', `--cpu-prof-dir=${directory.pathname}`] : [],
+  isSelected: name => new RegExp(values.only).test(name),
+  peers: true,
   onProgress: text => console.error(text)
 })
-if (profile) {
-  if (results.length === 0) throw new Error(`there is no subject '${profile}'`)
-  console.log(`the profile is in ${directory.pathname}`)
-} else {
-  const rows = toRows(results)
-  console.table(Object.fromEntries(rows.map(({ subject, ...row }) => [subject, row])))
+const rows = toRows(results)
+console.table(Object.fromEntries(rows.map(({ subject, ...row }) => [subject, row])))
+
+if (values.only === '') {
+  const directory = new URL('results/', import.meta.url)
   const machine = {
     date: new Date().toISOString(),
     node: process.version,
@@ -46,12 +38,11 @@ if (profile) {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model
   }
-  if (values.only === '') {
-    writeFileSync(
-      new URL('results.json', directory),
-      `${JSON.stringify({ machine, rounds: values.rounds, rows, results }, null, 1)}\n`
-    )
-    writeFileSync(new URL('cpu.svg', directory), toChart(rows, 'Microseconds of CPU a request (median)'))
-  }
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(
+    new URL('results.json', directory),
+    `${JSON.stringify({ machine, rounds: values.rounds, rows, results }, null, 1)}\n`
+  )
+  writeFileSync(new URL('cpu.svg', directory), toChart(rows, 'CPU time per request in microseconds (median)'))
 }
 process.exit(0)

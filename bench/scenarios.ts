@@ -1,35 +1,36 @@
 import { parseArgs } from 'node:util'
-import { writeBetween } from './faults/page.ts'
+import { writeSection } from './faults/report-file.ts'
+import { disconnect } from './scenarios/disconnect.ts'
+import { dnsChange } from './scenarios/dns-change.ts'
 import { hang } from './scenarios/hang.ts'
-import { leave } from './scenarios/leave.ts'
-import { move } from './scenarios/move.ts'
 import { restart } from './scenarios/restart.ts'
-import { play, type Result } from './scenarios/scenario.ts'
+import { runScenario, type ScenarioResult } from './scenarios/scenario.ts'
 import { storm } from './scenarios/storm.ts'
 
 /**
- * How a gateway process bears what happens to services, under load: `npm run bench:scenarios`, or one of them by
- * `-- --only hang`. All of them write bench/results/faults.md. Fails if a promise is not kept.
+ * Runs faults of services and clients under load against a gateway process: `npm run bench:scenarios`, or
+ * `-- --only hang` for one. A run of all scenarios writes bench/results/faults.md. Fails if an expectation is not met.
  */
-const scenarios = { hang, restart, storm, leave, move }
+const scenarios = { hang, restart, storm, disconnect, 'dns-change': dnsChange }
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
 const rows: string[] = []
-let short = 0
+let failed = 0
 for (const [name, scenario] of Object.entries(scenarios)) {
   if (values.only !== undefined && values.only !== name) continue
-  const result = await play(scenario)
-  short += result.short.length
-  console.log(text(name, result))
+  const result = await runScenario(scenario)
+  failed += result.violations.length
+  console.log(describe(name, result))
   rows.push(...result.figures.map(([what, figure], i) => `| ${i === 0 ? name : ''} | ${what} | ${figure} |`))
-  rows.push(`| | | ${result.short.length === 0 ? 'ok' : `**short: ${result.short.join('; ')}**`} |`)
+  const verdict = result.violations.length === 0 ? 'ok' : `**failed: ${result.violations.join('; ')}**`
+  rows.push(`| | | ${verdict} |`)
 }
 if (values.only === undefined)
-  writeBetween('scenarios', ['| scenario | | |', '| --- | --- | --- |', ...rows].join('\n'))
-process.exit(short === 0 ? 0 : 1)
+  writeSection('scenarios', ['| scenario | measured | result |', '| --- | --- | --- |', ...rows].join('\n'))
+process.exit(failed === 0 ? 0 : 1)
 
-function text(name: string, { figures, short }: Result): string {
+function describe(name: string, { figures, violations }: ScenarioResult): string {
   return [
-    `${name}: ${short.length === 0 ? 'ok' : `short: ${short.join('; ')}`}`,
+    `${name}: ${violations.length === 0 ? 'ok' : `failed: ${violations.join('; ')}`}`,
     ...figures.map(([what, figure]) => `  ${what}: ${figure}`)
   ].join('\n')
 }

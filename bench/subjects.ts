@@ -1,17 +1,17 @@
 import type { Request } from 'autocannon'
 
-/** What is measured: a process, and the requests that it gets. */
+/** A process to measure, and the requests to send to it. */
 export interface Subject {
   name: string
-  /** A script of bench/subjects, started with UPSTREAM, ISSUER and REDIS_URL in its environment, and these. */
+  /** A script of bench/subjects. Its environment has UPSTREAM, ISSUER and REDIS_URL besides `env`. */
   script: string
   env?: Record<string, string>
   requests: Request[]
-  /** The answer's status; 200 if not given. */
+  /** Expected status. Default: 200. */
   status?: number
 }
 
-/** Authorization headers, ten a consumer, by the tier that the token names. */
+/** Authorization headers by the tier in the token, ten per consumer. */
 export interface Tokens {
   premium: string[]
   exact: string[]
@@ -22,7 +22,7 @@ const newOrder = JSON.stringify({
   shipping: { street: '1 Road', city: 'London', region: 'LDN', postalCode: 'N1', countryCode: 'GB' }
 })
 
-/** The same token with a signature that is not its own. */
+/** Replaces the signature of a token. */
 function forge(authorization: string): string {
   return `${authorization.slice(0, authorization.lastIndexOf('.') + 1)}${'A'.repeat(342)}`
 }
@@ -36,65 +36,61 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     requests: [requests].flat(),
     ...more
   })
+  const observing = (what: string) => ({ env: { OBSERVE: what } })
   const postOrder: Request = {
     path: '/api/v1/orders',
     method: 'POST',
     body: newOrder,
     headers: { 'content-type': 'application/json' }
   }
-
+  const plain: Request = { path: '/plain/1' }
   const postPlain: Request = { ...postOrder, path: '/plain/1' }
-
-  // More than are remembered.
+  const full = withTokens(premium, { path: '/everything/o-1' })
+  // More tokens than the cache of rejected tokens holds.
   const manyForged = premium.flatMap(token => ['a', 'b', 'c', 'd'].map(end => forge(token) + end))
-  // Without line and metrics, as what it is compared with.
-  const quiet = { env: { QUIET: '1' } }
-  const unrecorded = { env: { SEEN: 'line,metrics' } }
 
   return [
-    // What Node costs at the least, and what a bare Fastify proxy costs.
+    // Lower bounds: the least that Node needs, and a proxy on plain Fastify.
     { name: 'floor', script: 'floor.ts', requests: [{ path: '/products/1' }] },
-    // The same with the headers that a gateway has to send, and one that only refuses.
-    { name: 'floor, saying', script: 'floor.ts', env: { SAYS: '1' }, requests: [{ path: '/products/1' }] },
     {
-      name: 'floor, refusing',
+      name: 'floor, gateway headers',
       script: 'floor.ts',
-      env: { REFUSES: '1' },
+      env: { GATEWAY_HEADERS: '1' },
+      requests: [{ path: '/products/1' }]
+    },
+    {
+      name: 'floor, 401',
+      script: 'floor.ts',
+      env: { REJECT: '1' },
       requests: withTokens(premium, { path: '/products/1' }),
       status: 401
     },
-    { name: 'bare', script: 'bare.ts', requests: [{ path: '/products/1' }] },
-    sluice('plain', { path: '/plain/1' }, quiet),
+    { name: 'http-proxy', script: 'http-proxy.ts', requests: [{ path: '/products/1' }] },
+    sluice('plain', plain, observing('')),
     { name: 'floor, 1 KiB', script: 'floor.ts', requests: [{ path: '/products/large' }] },
-    { name: 'bare, 1 KiB', script: 'bare.ts', requests: [{ path: '/products/large' }] },
-    sluice('plain, 1 KiB', { path: '/plain/large' }, quiet),
-    sluice('plain, 5000 routes', { path: '/plain/1' }, { env: { ...quiet.env, ROUTES: '5000' } }),
-    // What it costs to see an exchange afterwards, over `plain`; and with bodies.
-    sluice('seen, line', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'line' } }),
-    sluice('seen, recorder', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'recorder' } }),
-    sluice('seen, both', { path: '/plain/1' }, { env: { ...quiet.env, SEEN: 'line,recorder' } }),
-    sluice('stack, unseen', withTokens(premium, { path: '/everything/o-1' }), quiet),
-    sluice('stack, line', withTokens(premium, { path: '/everything/o-1' }), {
-      env: { ...quiet.env, SEEN: 'line' }
-    }),
-    sluice('stack, recorder', withTokens(premium, { path: '/everything/o-1' }), {
-      env: { ...quiet.env, SEEN: 'recorder' }
-    }),
-    sluice('stack, both', withTokens(premium, { path: '/everything/o-1' }), {
-      env: { ...quiet.env, SEEN: 'line,recorder' }
-    }),
-    sluice('unseen POST', postPlain, quiet),
-    sluice('seen POST, both', postPlain, { env: { ...quiet.env, SEEN: 'line,recorder' } }),
+    { name: 'http-proxy, 1 KiB', script: 'http-proxy.ts', requests: [{ path: '/products/large' }] },
+    sluice('plain, 1 KiB', { path: '/plain/large' }, observing('')),
+    sluice('plain, 5000 routes', plain, { env: { OBSERVE: '', ROUTES: '5000' } }),
+    // Log and recorder, on a forwarding route and on the full stack.
+    sluice('plain, log', plain, observing('log')),
+    sluice('plain, recorder', plain, observing('recorder')),
+    sluice('plain, log and recorder', plain, observing('log,recorder')),
+    sluice('stack', full, observing('')),
+    sluice('stack, log', full, observing('log')),
+    sluice('stack, recorder', full, observing('recorder')),
+    sluice('stack, log and recorder', full, observing('log,recorder')),
+    sluice('POST plain', postPlain, observing('')),
+    sluice('POST plain, log and recorder', postPlain, observing('log,recorder')),
     // Each pattern alone.
     sluice('jwt', withTokens(premium, { path: '/jwt/1' })),
     sluice('rate-limit', { path: '/limit/1' }),
     sluice('rate-limit, exact', { path: '/limit-exact/1' }),
     sluice('transform', { path: '/transform/o-1' }),
-    // All of them, with the log line and the metrics; and what the recorder adds.
-    sluice('everything', withTokens(premium, { path: '/everything/o-1' }), unrecorded),
-    sluice('everything, exact', withTokens(exact, { path: '/everything/o-1' }), unrecorded),
-    sluice('everything, recorded', withTokens(premium, { path: '/everything/o-1' })),
-    // The reference gateway's routes.
+    // All patterns together with log and metrics.
+    sluice('everything', full, observing('log,metrics')),
+    sluice('everything, exact', withTokens(exact, { path: '/everything/o-1' }), observing('log,metrics')),
+    sluice('everything, recorded', full),
+    // Routes of the example gateway.
     sluice('GET products', { path: '/api/v1/products/1' }),
     sluice(
       'GET users',
@@ -106,10 +102,9 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     sluice('GET orders', withTokens(premium, { path: '/api/v1/orders/o-1' })),
     sluice('POST orders', withTokens(premium, postOrder)),
     sluice('GET dashboard', withTokens(premium, { path: '/api/v1/dashboard' })),
-    // What is refused.
-    sluice('refused, 401', withTokens(premium.map(forge), { path: '/jwt/1' }), { status: 401 }),
-    sluice('refused, 401, each anew', withTokens(manyForged, { path: '/jwt/1' }), { status: 401 }),
-    sluice('refused, 429', { path: '/refused/1' }, { status: 429 }),
-    sluice('refused, open breaker', { path: '/broken/1' }, { status: 503 })
+    sluice('rejected, 401', withTokens(premium.map(forge), { path: '/jwt/1' }), { status: 401 }),
+    sluice('rejected, 401, uncached', withTokens(manyForged, { path: '/jwt/1' }), { status: 401 }),
+    sluice('rejected, 429', { path: '/rejected/1' }, { status: 429 }),
+    sluice('rejected, open breaker', { path: '/broken/1' }, { status: 503 })
   ]
 }

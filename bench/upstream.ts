@@ -1,7 +1,6 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 
-/** The cheap service behind every subject: fixed answers by path, and nothing else. Says its port to its parent. */
+/** The service behind all subjects: fixed responses by path, as cheap as possible. */
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
@@ -15,7 +14,7 @@ const order = {
   createdAt: 1_795_531_247_000
 }
 
-const answers: [prefix: string, body: Buffer][] = [
+const bodies: [prefix: string, body: Buffer][] = [
   [
     '/recommendations',
     json(Array.from({ length: 6 }, (_, i) => ({ id: `p-${i}`, name: `Product ${i}`, price: 1.5 })))
@@ -32,29 +31,12 @@ const answers: [prefix: string, body: Buffer][] = [
 ]
 const orders = json([order, order, order])
 
-/** `?bytes=` of zeros down, or whatever comes up, counted. */
-async function exchangeHuge(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  let received = 0
-  for await (const chunk of request) received += chunk.length
-  const bytes = Number(new URLSearchParams(request.url?.split('?')[1]).get('bytes') ?? 0)
-  if (bytes === 0) return void response.end(String(received))
-  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes })
-  for (let sent = 0; sent < bytes; sent += zeros.length)
-    if (!response.write(zeros.subarray(0, Math.min(zeros.length, bytes - sent))))
-      await once(response, 'drain')
-  response.end()
-}
-
-const zeros = Buffer.alloc(65_536)
-
 createServer((request, response) => {
   const url = request.url as string
-  if (url.startsWith('/products/huge')) return void exchangeHuge(request, response)
   if (request.method === 'POST') request.resume()
-  const body =
-    url.startsWith('/users/') && url.includes('/orders')
-      ? orders
-      : (answers.find(([prefix]) => url.startsWith(prefix)) as [string, Buffer])[1]
+  const isOrdersOfUser = url.startsWith('/users/') && url.includes('/orders')
+  const [, found] = bodies.find(([prefix]) => url.startsWith(prefix)) as [string, Buffer]
+  const body = isOrdersOfUser ? orders : found
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body)
 }).listen(Number(process.env.PORT ?? 0), '127.0.0.1', function (this: import('node:net').Server) {
   process.send?.({ port: (this.address() as import('node:net').AddressInfo).port })

@@ -1,35 +1,36 @@
 import { type Agent, request } from 'node:http'
-import { bodyOf } from './peer.ts'
+import { bodyOf } from './faulty-connection.ts'
 
-/** What a client saw of one exchange. */
-export interface Seen {
-  /** `cut`: an answer that began and was not ended; `none`: not even a head. */
-  status: number | 'cut' | 'none'
-  /** Milliseconds to its end. */
+/** What a client observed of one exchange. */
+export interface ObservedResponse {
+  /** `aborted`: the response started and did not complete. `none`: no response headers. */
+  status: number | 'aborted' | 'none'
+  /** Milliseconds until the exchange ended. */
   ms: number
   body: string
   headers: Record<string, unknown>
 }
 
-/** The ways in which a service's answer reaches a client. */
-export const WAYS = ['small', 'large', 'optional', 'required', 'upload'] as const
-export type Way = (typeof WAYS)[number]
+/** How the gateway delivers a service's response: forwarded, streamed, as a part of a composition, or for an upload. */
+export const DELIVERIES = ['small', 'large', 'optional', 'required', 'upload'] as const
+export type Delivery = (typeof DELIVERIES)[number]
 
-/** More than the system takes off a sender's hands. */
+/** Larger than the system's socket buffers. */
 export const UPLOAD = Buffer.alloc(8_388_608, 'u')
+const UPLOAD_HEADERS = { 'content-type': 'application/octet-stream', 'content-length': UPLOAD.length }
 
-/** One exchange over a connection that is kept, with `agent`. */
-export function exchange(base: string, way: Way, agent: Agent): Promise<Seen> {
+/** Sends one request through `agent`, which keeps connections. */
+export function sendRequest(base: string, delivery: Delivery, agent: Agent): Promise<ObservedResponse> {
   const startedAt = performance.now()
-  const isUpload = way === 'upload'
+  const isUpload = delivery === 'upload'
   return new Promise(resolve => {
     let body = ''
-    const end = (status: Seen['status'], headers: Seen['headers'] = {}) =>
+    const end = (status: ObservedResponse['status'], headers: ObservedResponse['headers'] = {}) =>
       resolve({ status, ms: performance.now() - startedAt, body, headers })
-    const outgoing = request(`${base}/${way}`, {
+    const outgoing = request(`${base}/${delivery}`, {
       agent,
       method: isUpload ? 'POST' : 'GET',
-      headers: isUpload ? { 'content-type': 'application/octet-stream', 'content-length': UPLOAD.length } : {}
+      headers: isUpload ? UPLOAD_HEADERS : {}
     })
     outgoing.on('error', () => end('none'))
     outgoing.on('response', incoming => {
@@ -39,20 +40,20 @@ export function exchange(base: string, way: Way, agent: Agent): Promise<Seen> {
       })
       incoming.on('error', () => {})
       incoming.on('close', () =>
-        end(incoming.complete ? (incoming.statusCode as number) : 'cut', incoming.headers)
+        end(incoming.complete ? (incoming.statusCode as number) : 'aborted', incoming.headers)
       )
     })
     outgoing.end(isUpload ? UPLOAD : undefined)
   })
 }
 
-/** True if an answer that ended well is the one that the service gives when it is well. */
-export function isWhole(way: Way, { body }: Seen): boolean {
-  if (way !== 'optional' && way !== 'required') return body === bodyOf(way)
-  return body.startsWith('{"well":{"id":"1"')
+/** Returns true if the body is the one that a healthy service sends. */
+export function isComplete(delivery: Delivery, { body }: ObservedResponse): boolean {
+  if (delivery !== 'optional' && delivery !== 'required') return body === bodyOf(delivery)
+  return body.startsWith('{"healthy":{"id":"1"')
 }
 
-/** Connections of an agent, kept or in use. */
+/** Counts an agent's connections. */
 export function connectionsOf({ sockets, freeSockets }: Agent): { idle: number; busy: number } {
   const count = (all: typeof sockets) =>
     Object.values(all).reduce((sum, each) => sum + (each?.length ?? 0), 0)

@@ -1,15 +1,15 @@
-import type { Peer } from './peer.ts'
+import type { FaultyConnection } from './faulty-connection.ts'
 
-/** What a service may do instead of answering well: each gets the connection, and what was asked on it. */
+/** One way in which a service fails. */
 export interface Fault {
   name: string
-  /** Nobody listens, or nobody takes the connection. */
+  /** `not`: refuses connections. `full`: never accepts them. Default: listens. */
   listens?: 'not' | 'full'
-  onConnect?(peer: Peer): void
-  /** The head of a request has come, its body has not. True if the rest of it is not to be read. */
-  onHead?(peer: Peer): boolean
-  /** All of a request has come. */
-  onRequest?(peer: Peer): void
+  onConnect?(connection: FaultyConnection): void
+  /** Called when the request headers have arrived. Returns true to leave the body unread. */
+  onHeaders?(connection: FaultyConnection): boolean
+  /** Called when the request is complete. Default: sends a good response. */
+  onRequest?(connection: FaultyConnection): void
 }
 
 /** Milliseconds between two bytes. */
@@ -19,45 +19,60 @@ export const FAULTS = [
   { name: 'none' },
   { name: 'refuse', listens: 'not' },
   { name: 'full backlog', listens: 'full' },
-  { name: 'reset on accept', onConnect: peer => peer.reset() },
-  { name: 'reset after the request', onRequest: peer => peer.reset() },
+  { name: 'reset on accept', onConnect: connection => connection.reset() },
+  { name: 'reset after the request', onRequest: connection => connection.reset() },
   { name: 'hang', onRequest: () => {} },
-  { name: 'hang after the head', onRequest: peer => peer.write(peer.head()) },
-  { name: 'trickle', onRequest: peer => peer.trickle(peer.head() + peer.body(), TRICKLE) },
+  { name: 'hang after the headers', onRequest: connection => connection.write(connection.headers()) },
   {
-    name: 'trickle after the head',
-    onRequest(peer) {
-      peer.write(peer.head())
-      peer.trickle(peer.body(), TRICKLE)
+    name: 'trickle',
+    onRequest: connection => connection.trickle(connection.headers() + connection.body(), TRICKLE)
+  },
+  {
+    name: 'trickle after the headers',
+    onRequest(connection) {
+      connection.write(connection.headers())
+      connection.trickle(connection.body(), TRICKLE)
     }
   },
-  { name: 'truncate', onRequest: peer => peer.close(peer.head() + half(peer.body())) },
+  {
+    name: 'truncate',
+    onRequest: connection => connection.close(connection.headers() + half(connection.body()))
+  },
   {
     name: 'truncate, chunked',
-    onRequest(peer) {
-      const body = half(peer.body())
-      peer.close(`${peer.head('transfer-encoding: chunked')}${body.length.toString(16)}\r\n${body}\r\n`)
+    onRequest(connection) {
+      const body = half(connection.body())
+      const headers = connection.headers('transfer-encoding: chunked')
+      connection.close(`${headers}${body.length.toString(16)}\r\n${body}\r\n`)
     }
   },
-  { name: 'garbage', onRequest: peer => peer.write('\x15\x03\x03\x00\x02\x02\x50 this is no HTTP\r\n\r\n') },
   {
-    name: 'garbage after the answer',
-    // Its connection is not one to keep.
-    onRequest: peer => peer.write(`${peer.head()}${peer.body()}\x15\x03\x03 and more`)
+    name: 'garbage',
+    onRequest: connection => connection.write('\x15\x03\x03\x00\x02\x02\x50 this is no HTTP\r\n\r\n')
   },
-  { name: 'FIN before the answer', onRequest: peer => peer.finish('') },
-  { name: 'FIN in the body', onRequest: peer => peer.finish(peer.head() + half(peer.body())) },
   {
-    name: 'answer before the request was read',
-    onHead(peer) {
-      peer.answer(peer.head() + peer.body())
-      return peer.method === 'POST'
+    name: 'garbage after the response',
+    // Not `respond`: the connection must not be kept.
+    onRequest: connection =>
+      connection.write(`${connection.headers()}${connection.body()}\x15\x03\x03 and more`)
+  },
+  { name: 'FIN before the response', onRequest: connection => connection.finish('') },
+  {
+    name: 'FIN in the body',
+    onRequest: connection => connection.finish(connection.headers() + half(connection.body()))
+  },
+  {
+    name: 'response before the request was read',
+    onHeaders(connection) {
+      connection.respond(connection.headers() + connection.body())
+      return connection.method === 'POST'
     },
     onRequest: () => {}
   },
   {
     name: '503 with 200 KiB',
-    onRequest: peer => peer.answer(peer.head('content-length: 204800', 503) + 'x'.repeat(204_800))
+    onRequest: connection =>
+      connection.respond(connection.headers('content-length: 204800', 503) + 'x'.repeat(204_800))
   }
 ] as const satisfies Fault[]
 

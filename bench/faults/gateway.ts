@@ -6,9 +6,9 @@ import compose from '../../plugins/compose.ts'
 import forward from '../../plugins/forward.ts'
 
 /**
- * A gateway process: GATEWAY is a config without scopes, in JSON. Each upstream has the scope of its name: `/name/…`
- * forwards, `/name/optional` and `/name/required` compose its answer with that of the upstream `well`. Tells its parent
- * its port, and what it asks for.
+ * A gateway process; GATEWAY has a config without scopes in JSON. Each upstream gets a scope of its name: `/NAME/…`
+ * forwards; `/NAME/optional` and `/NAME/required` compose its response with that of the upstream `healthy`. Sends its port
+ * and, on request, `GatewayState`.
  */
 const { upstreams, ...options } = JSON.parse(process.env.GATEWAY as string) as Record<string, object>
 const config = resolveConfig(
@@ -31,19 +31,10 @@ gateway.onExchangeEnd(({ route = '', attempts: made }) => {
 })
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 
-process.on('message', ({ ask, collect }: { ask: number; collect?: boolean }) => {
-  if (collect) (globalThis as { gc?(): void }).gc?.()
-  gateway.server.getConnections((_error, connections) => {
-    process.send?.({
-      to: ask,
-      answer: {
-        attempts,
-        clients: connections,
-        memory: process.memoryUsage(),
-        upstreams: gateway.upstreams.map(upstream => upstream.state())
-      }
-    })
-  })
+process.on('message', ({ id, collectGarbage }: { id: number; collectGarbage?: boolean }) => {
+  if (collectGarbage) (globalThis as { gc?(): void }).gc?.()
+  const states = gateway.upstreams.map(upstream => upstream.state())
+  process.send?.({ id, state: { attempts, memory: process.memoryUsage(), upstreams: states } })
 })
 process.on('SIGTERM', () => process.exit())
 process.on('disconnect', () => process.exit())
@@ -56,15 +47,15 @@ function routesTo(name: string) {
     await app.register(forward)
     await app.register(compose)
     app.forward({ method: ['GET', 'POST'], url: '/*', upstream, prefix: '' })
-    if (!Object.hasOwn(upstreams as object, 'well')) return
+    if (!Object.hasOwn(upstreams as object, 'healthy')) return
     for (const required of [false, true])
       app.compose({
         url: required ? '/required' : '/optional',
         parts: {
-          well: { upstream: 'well' as never, answer, path: () => '/small' },
+          healthy: { upstream: 'healthy' as never, answer, path: () => '/small' },
           part: { upstream, answer, path: () => '/small', required, timeout: 1_500 }
         },
-        response: Type.Object({ well: Type.Unknown(), part: Type.Unknown() }),
+        response: Type.Object({ healthy: Type.Unknown(), part: Type.Unknown() }),
         toClient: parts => parts
       })
   }

@@ -1,34 +1,32 @@
 import type { UpstreamState } from '../../proxy/upstream.ts'
-import { type Measured, startGateway, startScript } from '../process.ts'
+import { type MeasuredProcess, startGateway, startScript } from '../process.ts'
 
 export interface GatewayState {
-  /** Calls made, by the route's pattern. */
+  /** Attempts by the URL pattern of the route. */
   attempts: Record<string, number>
-  /** Connections of clients. */
-  clients: number
   memory: NodeJS.MemoryUsage
   upstreams: UpstreamState[]
 }
 
-/** A gateway process of a config without scopes: see gateway.ts. */
-export function startGatewayProcess(config: object): Promise<Measured> {
+/** Starts a gateway process from a config without scopes; see gateway.ts. */
+export function startGatewayProcess(config: object): Promise<MeasuredProcess> {
   return startGateway('faults/gateway.ts', { GATEWAY: JSON.stringify(config) }, ['--expose-gc'])
 }
 
-/** A service process: see service.ts. */
-export function startServiceProcess(options: object = {}): Promise<Measured> {
+/** Starts a service process; see service.ts. */
+export function startServiceProcess(options: object = {}): Promise<MeasuredProcess> {
   return startScript('faults/service.ts', { SERVICE: JSON.stringify(options) }, 1)
 }
 
-/** What a process says of itself; with `collect`, once it has given back what it does not need. */
-export function ask<State>({ child }: Measured, collect = false): Promise<State> {
-  const own = Math.random()
+/** Returns the state of a process, after a full garbage collection if `collectGarbage` is true. */
+export function ask<State>({ child }: MeasuredProcess, collectGarbage = false): Promise<State> {
+  const id = Math.random()
   return new Promise(resolve => {
-    child.on('message', function hear({ to, answer }: { to?: number; answer: State }) {
-      if (to !== own) return
-      child.off('message', hear)
-      resolve(answer)
+    child.on('message', function onMessage(message: { id?: number; state: State }) {
+      if (message.id !== id) return
+      child.off('message', onMessage)
+      resolve(message.state)
     })
-    child.send({ ask: own, collect })
+    child.send({ id, collectGarbage })
   })
 }

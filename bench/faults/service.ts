@@ -2,28 +2,28 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /**
- * A service process: SERVICE is `ServiceOptions` in JSON. Answers after `delay`, but for `/hang/…`, which it never answers, and
- * `/flow/…`, whose answer has no end. Tells its parent its port, and what it asks for.
+ * A service process; SERVICE has `ServiceOptions` in JSON. Responds after `delay`, except to `/hang/…`, which gets no
+ * response, and to `/endless/…`, whose response never completes. Sends its port and, on request, `ServiceState`.
  */
 export interface ServiceOptions {
   host?: string
   port?: number
   status?: number
-  /** Of a body. */
+  /** Length of the body in bytes. */
   bytes?: number
-  /** Milliseconds before an answer. */
+  /** Milliseconds before the response. */
   delay?: number
 }
 
 export interface ServiceState {
   requests: number
-  /** Epoch ms of the first and the last request. */
+  /** Epoch milliseconds of the first and the last request. */
   firstAt: number
   lastAt: number
-  /** Connections that are open. */
+  /** Open connections. */
   connections: number
-  /** Epoch ms at which a request that was not answered to its end was given up, by its path's last segment. */
-  closed: Record<string, number>
+  /** Epoch milliseconds at which a request was aborted before its response was complete, by the last path segment. */
+  aborted: Record<string, number>
 }
 
 const {
@@ -34,39 +34,36 @@ const {
   delay = 0
 } = JSON.parse(process.env.SERVICE as string) as ServiceOptions
 const body = Buffer.from(JSON.stringify({ id: '1', text: 'x'.repeat(bytes) }))
-const state: ServiceState = { requests: 0, firstAt: 0, lastAt: 0, connections: 0, closed: {} }
+const state: ServiceState = { requests: 0, firstAt: 0, lastAt: 0, connections: 0, aborted: {} }
 
 const server = createServer((request, response) => {
   const { url = '' } = request
-  state.requests += url === '/healthz' ? 0 : 1
   if (url !== '/healthz') {
+    state.requests++
     state.firstAt ||= Date.now()
     state.lastAt = Date.now()
   }
-  const isEndless = url.startsWith('/hang/') || url.startsWith('/flow/')
   response.on('close', () => {
-    if (!response.writableFinished) state.closed[url.slice(url.lastIndexOf('/') + 1)] = Date.now()
+    if (!response.writableFinished) state.aborted[url.slice(url.lastIndexOf('/') + 1)] = Date.now()
   })
   response.on('error', () => {})
   request.on('error', () => {})
   request.resume()
-  if (url.startsWith('/flow/'))
+  if (url.startsWith('/endless/'))
     response.writeHead(200, { 'content-type': 'text/plain' }).write('x'.repeat(1_024))
-  if (isEndless) return
-  const answer = () =>
+  if (url.startsWith('/endless/') || url.startsWith('/hang/')) return
+  const respond = () =>
     response
       .writeHead(status, { 'content-type': 'application/json', 'content-length': body.length })
       .end(body)
-  if (delay > 0) setTimeout(answer, delay)
-  else answer()
+  if (delay > 0) setTimeout(respond, delay)
+  else respond()
 })
 server.listen({ port, host, backlog: 4_096 }, () =>
   process.send?.({ port: (server.address() as AddressInfo).port })
 )
-process.on('message', ({ ask }: { ask: number }) =>
-  server.getConnections((_error, connections) =>
-    process.send?.({ to: ask, answer: { ...state, connections } })
-  )
+process.on('message', ({ id }: { id: number }) =>
+  server.getConnections((_error, connections) => process.send?.({ id, state: { ...state, connections } }))
 )
 process.on('SIGTERM', () => process.exit())
 process.on('disconnect', () => process.exit())

@@ -1,7 +1,7 @@
 import express from 'express'
 import { createProxyMiddleware } from 'http-proxy-middleware'
 
-/** Its agent keeps connections alive unless told otherwise. */
+/** The proxy's default agent keeps connections alive. */
 const { UPSTREAM, PORT = '0' } = process.env
 const app = express()
 app.use(createProxyMiddleware({ target: UPSTREAM, changeOrigin: true, xfwd: true }))

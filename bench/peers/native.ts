@@ -4,22 +4,22 @@ import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { type Measured, measured, stop } from '../process.ts'
-import { untilAnswers } from './answers.ts'
+import { type MeasuredProcess, stop, toMeasured } from '../process.ts'
+import { untilReady } from './readiness.ts'
 
-/** A gateway that is no Node program: one process, used where its binary is on the PATH. */
-export interface Native {
-  /** Also the binary's. */
+/** A gateway outside Node: one process, available if its binary is on the PATH. */
+export interface NativePeer {
+  /** Also the name of the binary. */
   name: string
-  /** Its configuration: files beside this one, with `{{PORT}}`, `{{UPSTREAM}}` and the like for what is known at start. */
+  /** Config files in this folder, with placeholders such as `{{PORT}}` and `{{UPSTREAM}}`. */
   templates: string[]
-  /** `dir`: where the templates are written. */
+  /** `dir`: folder with the filled templates. */
   args(dir: string, port: number): string[]
-  /** Prints its version, besides other text. */
+  /** Arguments that print its version. */
   version: string[]
 }
 
-export const natives: Native[] = [
+export const nativePeers: NativePeer[] = [
   {
     name: 'nginx',
     templates: ['nginx.conf'],
@@ -48,7 +48,7 @@ export const natives: Native[] = [
     version: ['--version']
   },
   {
-    // Its free edition has no route for any path.
+    // The free edition supports no wildcard routes.
     name: 'krakend',
     templates: ['krakend.json'],
     args: (dir, port) => ['run', '--config', `${dir}/krakend.json`, '--port', String(port)],
@@ -62,11 +62,14 @@ export const natives: Native[] = [
   }
 ]
 
-/** `upstream`: its URL. Pinned to core 0 like every subject; Go programs run on one thread at a time. */
-export async function startNative({ name, templates, args }: Native, upstream: string): Promise<Measured> {
+/** Starts a peer, pinned to core 0 like every subject; Go programs run on one thread at a time. */
+export async function startNative(
+  { name, templates, args }: NativePeer,
+  upstream: string
+): Promise<MeasuredProcess> {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), `sluice-bench-${name}-`))
-  for (const template of templates) writeFileSync(join(dir, template), filled(template, dir, port, upstream))
+  for (const template of templates) writeFileSync(join(dir, template), fill(template, dir, port, upstream))
 
   const [command, ...rest] = [...pinned(), name, ...args(dir, port)]
   const child = spawn(command as string, rest, {
@@ -74,15 +77,15 @@ export async function startNative({ name, templates, args }: Native, upstream: s
     stdio: ['ignore', 'pipe', 'pipe']
   })
   child.once('exit', () => rmSync(dir, { recursive: true, force: true }))
-  const complaint = lastWords(child)
-  const { url } = measured(child, port)
+  const output = lastOutputOf(child)
+  const started = toMeasured(child, port)
   try {
-    await untilAnswers(name, child, url)
+    await untilReady(name, child, started.url)
   } catch (error) {
     await stop({ child })
-    throw new Error(`${(error as Error).message}\n${await complaint}`.trim())
+    throw new Error(`${(error as Error).message}\n${await output}`.trim())
   }
-  return measured(child, port)
+  return started
 }
 
 export function isOnPath(command: string): boolean {
@@ -96,7 +99,7 @@ export function isOnPath(command: string): boolean {
   })
 }
 
-export function versionOf({ name, version }: Native): string {
+export function versionOf({ name, version }: NativePeer): string {
   const { stdout, stderr } = spawnSync(name, version, { encoding: 'utf8' })
   return /\d+\.\d+\.\d+/.exec(stdout + stderr)?.[0] ?? 'unknown'
 }
@@ -105,7 +108,7 @@ function pinned(): string[] {
   return process.platform === 'linux' && isOnPath('taskset') ? ['taskset', '-c', '0'] : []
 }
 
-function filled(template: string, dir: string, port: number, upstream: string): string {
+function fill(template: string, dir: string, port: number, upstream: string): string {
   const { host, hostname, port: upstreamPort } = new URL(upstream)
   const values: Record<string, string> = {
     DIR: dir,
@@ -118,13 +121,13 @@ function filled(template: string, dir: string, port: number, upstream: string): 
     /\{\{(\w+)\}\}/g,
     (_, key: string) => {
       const value = values[key]
-      if (value === undefined) throw new Error(`${template}: nothing to put for ${key}`)
+      if (value === undefined) throw new Error(`${template}: unknown placeholder ${key}`)
       return value
     }
   )
 }
 
-/** None of them says the port that it was given for 0. */
+/** Peers do not report the port that they get for 0. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -134,8 +137,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** What a process said last, once it has ended: for the error of a failed start. */
-function lastWords(child: ChildProcess): Promise<string> {
+/** Resolves with the last output of a process when it exits. */
+function lastOutputOf(child: ChildProcess): Promise<string> {
   let text = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (chunk: string) => {

@@ -1,6 +1,6 @@
 import { create } from '@platformatic/gateway'
 
-/** The programmatic way of its documentation: the gateway alone in this process, without the runtime and its threads. */
+/** The gateway alone in this process, without Platformatic's runtime and threads. */
 const { UPSTREAM, PORT = '0' } = process.env
 const app = await create(import.meta.dirname, {
   server: {

@@ -7,8 +7,8 @@ import forward from '../../plugins/forward.ts'
 const Answer = Type.Object({ id: Type.String(), text: Type.String() })
 const SERVICE = 'service' as never
 
-/** The gateway that is reloaded. Every answer says of which `edition` its config is. */
-export function describe(edition: number) {
+/** Returns the config to reload. Its responses carry `version` in the header X-Config. */
+export function createConfig(version: number) {
   const { SERVICE_URL = '', PORT, ADMIN_PORT, DRAIN = '10000' } = process.env
   return defineGateway({
     listen: { port: Number(PORT) },
@@ -21,7 +21,7 @@ export function describe(edition: number) {
   })
 
   async function routes(app: FastifyInstance) {
-    app.addHook('onSend', async (_request, reply) => void reply.header('x-edition', edition))
+    app.addHook('onSend', async (_request, reply) => void reply.header('x-config', version))
     await app.register(forward)
     await app.register(compose)
     app.forward({ method: 'GET', url: '/plain', upstream: SERVICE, prefix: '' })

@@ -1,50 +1,52 @@
+import { LoadRecorder } from './load-stats.ts'
 import { createClients, type Kind } from './requests.ts'
-import { keepEvents, keepWebSocket } from './streams.ts'
-import { Counter } from './tally.ts'
+import { keepEventStreamOpen, keepWebSocketOpen } from './streams.ts'
 
-/** A load process: LOAD is `LoadOptions` in JSON. Tells its parent what it saw since it was last asked. */
+/** A load process; LOAD has `LoadOptions` in JSON. Sends `LoadStats` since the last message on each message. */
 export interface LoadOptions {
   url: string
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number
   connections: number
-  sockets: number
-  streams: number
+  webSockets: number
+  eventStreams: number
 }
 
-/** Of a hundred requests. */
+/** Out of 100 requests; the rest is `plain`. */
 const MIX: [Kind, number][] = [
   ['composed', 12],
   ['new', 8],
   ['upload', 1]
 ]
 
-const { url, rate, connections, sockets, streams } = JSON.parse(process.env.LOAD as string) as LoadOptions
-const counter = new Counter()
-const ask = createClients(url, connections, counter)
+const { url, rate, connections, webSockets, eventStreams } = JSON.parse(
+  process.env.LOAD as string
+) as LoadOptions
+const recorder = new LoadRecorder()
+const send = createClients(url, connections, recorder)
 let isOver = false
-for (let i = 0; i < sockets; i++) keepWebSocket(url, counter, () => isOver)
-for (let i = 0; i < streams; i++) keepEvents(url, counter, () => isOver)
+for (let i = 0; i < webSockets; i++) keepWebSocketOpen(url, recorder, () => isOver)
+for (let i = 0; i < eventStreams; i++) keepEventStreamOpen(url, recorder, () => isOver)
 
-const kinds = MIX.flatMap(([kind, share]) => Array<Kind>(share).fill(kind))
+const kinds = MIX.flatMap(([kind, count]) => Array<Kind>(count).fill(kind))
 let startedAt = performance.now()
 let sent = 0
 setInterval(() => {
   if (isOver) return
   const due = ((performance.now() - startedAt) / 1_000) * rate
-  // Time in which this process stood still is not made up for by a flood.
+  // After a stall of this process, continue at the rate instead of catching up with a burst.
   if (due - sent > rate / 10) {
-    counter.saw('stalls of the load itself')
+    recorder.event('stalls of the load process')
     startedAt = performance.now()
     sent = 0
     return
   }
-  for (; sent < due; sent++) ask(kinds[(sent * 37) % 100] ?? 'plain')
+  for (; sent < due; sent++) send(kinds[(sent * 37) % 100] ?? 'plain')
 }, 4)
 
-process.on('message', (message: string) => {
+process.on('message', (message: 'take' | 'stop') => {
   if (message === 'stop') isOver = true
-  process.send?.(counter.take())
+  process.send?.(recorder.take())
 })
 process.on('SIGTERM', () => process.exit())
 process.on('disconnect', () => process.exit())

@@ -1,51 +1,52 @@
 import { Agent, request } from 'node:http'
-import type { Counter } from './tally.ts'
+import type { LoadRecorder } from './load-stats.ts'
 
 const UPLOAD = Buffer.alloc(1_048_576, 'x')
+const UPLOAD_HEADERS = { 'content-type': 'application/octet-stream', 'content-length': UPLOAD.length }
+
+export type Kind = 'plain' | 'composed' | 'upload' | 'new'
 
 /**
- * Clients that each keep one connection for as long as the gateway lets them, and one request under way on it. Nothing is
- * ever sent twice: a request on a connection that is closed under it has failed.
+ * Creates `count` clients with one connection each, which they keep as long as the gateway allows, and one request at a
+ * time. Requests are never retried: one that fails because its connection was closed has failed. Returns a function that
+ * sends a request with the next free client; `new` uses a new connection.
  */
-export function createClients(url: string, count: number, counter: Counter): (kind: Kind) => void {
+export function createClients(url: string, count: number, recorder: LoadRecorder): (kind: Kind) => void {
   const free = Array.from({ length: count }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
   const waiting: Kind[] = []
 
-  return ask
+  return sendWhenFree
 
-  /** At once, or as soon as a client is free. */
-  function ask(kind: Kind): void {
-    if (kind === 'new') return void send(url, kind, undefined, counter)
+  function sendWhenFree(kind: Kind): void {
+    if (kind === 'new') return void send(url, kind, undefined, recorder)
     const agent = free.shift()
     if (agent === undefined) waiting.push(kind)
     else
-      send(url, kind, agent, counter).then(() => {
+      send(url, kind, agent, recorder).then(() => {
         free.push(agent)
         const next = waiting.shift()
-        if (next !== undefined) ask(next)
+        if (next !== undefined) sendWhenFree(next)
       })
   }
 }
 
-export type Kind = 'plain' | 'composed' | 'upload' | 'new'
-
-function send(url: string, kind: Kind, agent: Agent | undefined, counter: Counter): Promise<void> {
+function send(url: string, kind: Kind, agent: Agent | undefined, recorder: LoadRecorder): Promise<void> {
   const isUpload = kind === 'upload'
   const path = kind === 'new' ? 'plain' : kind
   const sentAt = performance.now()
   return new Promise(resolve => {
-    const asked = request(`${url}/${path}`, {
+    const outgoing = request(`${url}/${path}`, {
       method: isUpload ? 'POST' : 'GET',
       agent: agent ?? false,
-      headers: isUpload ? { 'content-type': 'application/octet-stream', 'content-length': UPLOAD.length } : {}
+      headers: isUpload ? UPLOAD_HEADERS : {}
     })
     const fail = (error: NodeJS.ErrnoException) => {
-      const on = asked.reusedSocket ? 'on a kept connection' : 'on a new connection'
-      counter.failed(kind, `${error.code ?? error.message} ${on}`, `after ${performance.now() - sentAt} ms`)
+      const on = outgoing.reusedSocket ? 'on a reused connection' : 'on a new connection'
+      recorder.failed(kind, `${error.code ?? error.message} ${on}`, `after ${performance.now() - sentAt} ms`)
       resolve()
     }
-    asked.once('error', fail)
-    asked.once('response', response => {
+    outgoing.once('error', fail)
+    outgoing.once('response', response => {
       let text = ''
       response.setEncoding('latin1')
       response.on('data', chunk => {
@@ -54,18 +55,18 @@ function send(url: string, kind: Kind, agent: Agent | undefined, counter: Counte
       response.once('error', fail)
       response.once('end', () => {
         const { statusCode, headers } = response
-        if (statusCode !== 200) counter.failed(kind, String(statusCode), text)
-        else if (!isWhole(kind, text)) counter.failed(kind, 'another answer', text)
-        else counter.done(kind, performance.now() - sentAt, headers['x-edition'] as string)
-        if (headers.connection === 'close') counter.saw('connections that were told to end')
+        if (statusCode !== 200) recorder.failed(kind, String(statusCode), text)
+        else if (!isComplete(kind, text)) recorder.failed(kind, 'an unexpected body', text)
+        else recorder.done(kind, performance.now() - sentAt, headers['x-config'] as string)
+        if (headers.connection === 'close') recorder.event('responses with Connection: close')
         resolve()
       })
     })
-    asked.end(isUpload ? UPLOAD : undefined)
+    outgoing.end(isUpload ? UPLOAD : undefined)
   })
 }
 
-function isWhole(kind: Kind, text: string): boolean {
+function isComplete(kind: Kind, text: string): boolean {
   if (kind === 'upload') return text === `{"size":${UPLOAD.length}}`
   return text.endsWith('}') && text.includes('"id":"1"')
 }

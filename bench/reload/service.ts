@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 
-/** A service process: small answers, uploads that it counts, events, and a WebSocket that says everything again. */
-const answer = Buffer.from(JSON.stringify({ id: '1', text: 'x'.repeat(64) }))
+/** A service process with small responses, uploads (it returns their size), events and an echo WebSocket. */
+const body = Buffer.from(JSON.stringify({ id: '1', text: 'x'.repeat(64) }))
 
 const server = createServer((request, response) => {
   request.on('error', () => {})
@@ -22,15 +22,15 @@ const server = createServer((request, response) => {
   request.resume()
   if (url === '/events') {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    const say = () => response.write(`data: ${Date.now()}\n\n`)
-    say()
-    const timer = setInterval(say, 250)
+    const sendEvent = () => response.write(`data: ${Date.now()}\n\n`)
+    sendEvent()
+    const timer = setInterval(sendEvent, 250)
     response.on('close', () => clearInterval(timer))
     return
   }
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer)
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body)
 })
-// The gateway's own connections are to be closed by the gateway.
+// Longer than the gateway keeps idle connections, so that the gateway closes them.
 server.keepAliveTimeout = 120_000
 new WebSocketServer({ server, path: '/echo' }).on('connection', socket => {
   socket.on('error', () => {})

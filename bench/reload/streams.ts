@@ -1,30 +1,29 @@
 import { request } from 'node:http'
 import { WebSocket } from 'ws'
-import type { Counter } from './tally.ts'
+import type { LoadRecorder } from './load-stats.ts'
 
 /** Milliseconds between two messages on a WebSocket. */
-const SAY_EVERY = 250
-/** Milliseconds for a message to come back. */
-const HEARD_WITHIN = 10_000
+const MESSAGE_INTERVAL = 250
+/** Milliseconds for a message to be echoed. */
+const ECHO_TIMEOUT = 10_000
 
-/** A WebSocket that is opened anew whenever the gateway says that it goes away (1001). Any other end is a failure. */
-export function keepWebSocket(url: string, counter: Counter, isOver: () => boolean): void {
+/** Keeps a WebSocket open; reopens it when the gateway closes it with 1001. Any other close is a failure. */
+export function keepWebSocketOpen(url: string, recorder: LoadRecorder, isOver: () => boolean): void {
   const startedAt = performance.now()
   const socket = new WebSocket(`${url.replace('http', 'ws')}/echo`)
   let isOpen = false
-  let saidAt = 0
+  let sentAt = 0
   let timer: NodeJS.Timeout | undefined
   let error = ''
   socket.on('open', () => {
     isOpen = true
-    counter.done('handshake', performance.now() - startedAt)
-    say()
+    recorder.done('handshake', performance.now() - startedAt)
+    send()
   })
   socket.on('message', () => {
-    const now = performance.now()
-    counter.done('message', now - saidAt)
+    recorder.done('message', performance.now() - sentAt)
     clearTimeout(timer)
-    timer = setTimeout(say, SAY_EVERY)
+    timer = setTimeout(send, MESSAGE_INTERVAL)
   })
   socket.on('unexpected-response', (_request, response) => {
     error = `status ${response.statusCode}`
@@ -36,50 +35,50 @@ export function keepWebSocket(url: string, counter: Counter, isOver: () => boole
   socket.on('close', code => {
     clearTimeout(timer)
     if (isOver()) return
-    if (isOpen && code === 1001 && error === '') counter.saw('WebSockets closed with 1001')
-    else counter.failed('WebSocket', isOpen ? `closed with ${code} ${error}` : `handshake ${error || code}`)
-    keepWebSocket(url, counter, isOver)
+    if (isOpen && code === 1001 && error === '') recorder.event('WebSockets closed with 1001')
+    else recorder.failed('WebSocket', isOpen ? `closed with ${code} ${error}` : `handshake ${error || code}`)
+    keepWebSocketOpen(url, recorder, isOver)
   })
 
-  function say(): void {
-    saidAt = performance.now()
+  function send(): void {
+    sentAt = performance.now()
     socket.send('hello')
     timer = setTimeout(() => {
-      counter.failed('WebSocket', 'a message did not come back')
+      recorder.failed('WebSocket', 'a message was not echoed')
       socket.terminate()
-    }, HEARD_WITHIN)
+    }, ECHO_TIMEOUT)
   }
 }
 
-/** An event stream that is opened anew whenever it ends. A reset, or an end before the first event, is a failure. */
-export function keepEvents(url: string, counter: Counter, isOver: () => boolean): void {
+/** Keeps an event stream open; reopens it when it ends. A reset, or an end before the first event, is a failure. */
+export function keepEventStreamOpen(url: string, recorder: LoadRecorder, isOver: () => boolean): void {
   const startedAt = performance.now()
   let events = 0
   let isReset = false
   let status = 0
-  const asked = request(`${url}/events`, { agent: false })
-  asked.on('socket', socket =>
+  const outgoing = request(`${url}/events`, { agent: false })
+  outgoing.on('socket', socket =>
     socket.on('error', (error: NodeJS.ErrnoException) => {
       isReset ||= error.code === 'ECONNRESET' && error.syscall === 'read'
     })
   )
-  asked.on('response', response => {
+  outgoing.on('response', response => {
     status = response.statusCode as number
     response.on('data', () => {
-      if (events++ === 0) counter.done('event stream', performance.now() - startedAt)
+      if (events++ === 0) recorder.done('event stream', performance.now() - startedAt)
     })
     response.on('error', () => {})
   })
-  asked.on('error', (error: NodeJS.ErrnoException) => {
-    if (status === 0 && !isOver()) counter.failed('event stream', error.code ?? error.message)
+  outgoing.on('error', (error: NodeJS.ErrnoException) => {
+    if (status === 0 && !isOver()) recorder.failed('event stream', error.code ?? error.message)
   })
-  asked.on('close', () => {
+  outgoing.on('close', () => {
     if (isOver()) return
-    if (isReset) counter.failed('event stream', 'reset')
-    else if (status !== 0 && status !== 200) counter.failed('event stream', String(status))
-    else if (status === 200 && events === 0) counter.failed('event stream', 'ended before its first event')
-    else if (status === 200) counter.saw('event streams ended')
-    setTimeout(keepEvents, 10, url, counter, isOver)
+    if (isReset) recorder.failed('event stream', 'reset')
+    else if (status !== 0 && status !== 200) recorder.failed('event stream', String(status))
+    else if (status === 200 && events === 0) recorder.failed('event stream', 'ended before its first event')
+    else if (status === 200) recorder.event('event streams ended')
+    setTimeout(keepEventStreamOpen, 10, url, recorder, isOver)
   })
-  asked.end()
+  outgoing.end()
 }

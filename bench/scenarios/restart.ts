@@ -1,17 +1,17 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { quantile, steadily } from '../faults/load.ts'
 import { ask, startGatewayProcess, startServiceProcess } from '../faults/processes.ts'
 import type { ServiceState } from '../faults/service.ts'
-import { ms, type Scene } from './scenario.ts'
+import { quantile, sendSteadily } from '../faults/steady-load.ts'
+import { formatMs, type Scenario } from './scenario.ts'
 
-/** One of three endpoints is killed and started anew, again and again, in the middle of a steady load. */
+/** One of three endpoints is killed and restarted several times under a steady load. */
 export async function restart(
-  scene: Scene,
+  scenario: Scenario,
   { rate = 200, times = 3, interval = 500, slack = 250 } = {}
 ): Promise<void> {
-  const services = await Promise.all([1, 2, 3].map(() => scene.start(startServiceProcess())))
-  const gateway = await scene.start(
+  const services = await Promise.all([1, 2, 3].map(() => scenario.start(startServiceProcess())))
+  const gateway = await scenario.start(
     startGatewayProcess({
       upstreams: {
         api: {
@@ -22,19 +22,23 @@ export async function restart(
       }
     })
   )
-  const backAfter: number[] = []
-  const load = await steadily(`${gateway.url}/api/small`, rate, restartAll())
-  scene.figure('requests', load.sent)
-  scene.figure('answers', JSON.stringify(load.results))
-  scene.figure(
+  /** Milliseconds from each restart to the first request. */
+  const delays: number[] = []
+  const load = await sendSteadily(`${gateway.url}/api/small`, rate, restartAll())
+  scenario.report('requests', load.sent)
+  scenario.report('responses', JSON.stringify(load.results))
+  scenario.report(
     'median, p99, slowest',
-    [0.5, 0.99, 1].map(share => ms(quantile(load.times, share))).join(', ')
+    [0.5, 0.99, 1].map(q => formatMs(quantile(load.times, q))).join(', ')
   )
-  scene.figure(`back in rotation after (check interval ${interval} ms)`, backAfter.map(ms).join(', '))
-  scene.must(load.results['200'] === load.sent, 'some GETs fail')
-  scene.must(
-    backAfter.length === times && Math.max(...backAfter) <= interval + slack,
-    'later than the check interval'
+  scenario.report(
+    `back in rotation (check interval ${interval} ms)`,
+    `after ${delays.map(formatMs).join(', ')}`
+  )
+  scenario.expect(load.results['200'] === load.sent, 'some GETs fail')
+  scenario.expect(
+    delays.length === times && Math.max(...delays) <= interval + slack,
+    'back in rotation later than the check interval'
   )
 
   async function restartAll(): Promise<void> {
@@ -45,13 +49,14 @@ export async function restart(
       service.child.kill('SIGKILL')
       await exit
       await sleep(2_000)
-      const anew = await scene.start(startServiceProcess({ port: Number(new URL(service.url).port) }))
-      services[i % 3] = anew
+      const port = Number(new URL(service.url).port)
+      const restarted = await scenario.start(startServiceProcess({ port }))
+      services[i % 3] = restarted
       const listensAt = Date.now()
       for (const end = listensAt + 5_000; Date.now() < end; await sleep(20)) {
-        const { requests, firstAt } = await ask<ServiceState>(anew)
+        const { requests, firstAt } = await ask<ServiceState>(restarted)
         if (requests === 0) continue
-        backAfter.push(Math.max(0, firstAt - listensAt))
+        delays.push(Math.max(0, firstAt - listensAt))
         break
       }
       await sleep(1_000)

@@ -1,28 +1,28 @@
-import { type Measured, stop } from '../process.ts'
+import { type MeasuredProcess, stop } from '../process.ts'
 
-/** What a scenario came to. */
-export interface Result {
+export interface ScenarioResult {
   figures: [what: string, figure: string | number][]
-  /** Promises that were not kept. */
-  short: string[]
+  /** Expectations that were not met. */
+  violations: string[]
 }
 
-/** Tells the result as it grows, and keeps the processes that have to be ended. */
-export class Scene implements Result {
-  figures: Result['figures'] = []
-  short: string[] = []
-  #processes: Measured[] = []
+/** Collects the result of a scenario, and stops its processes. */
+export class Scenario implements ScenarioResult {
+  figures: ScenarioResult['figures'] = []
+  violations: string[] = []
+  #processes: MeasuredProcess[] = []
 
-  figure(what: string, figure: string | number): void {
+  report(what: string, figure: string | number): void {
     this.figures.push([what, figure])
   }
 
-  /** `what` is told if it does not hold. */
-  must(holds: boolean, what: string): void {
-    if (!holds) this.short.push(what)
+  /** Records `violation` unless `holds` is true. */
+  expect(holds: boolean, violation: string): void {
+    if (!holds) this.violations.push(violation)
   }
 
-  async start(process: Promise<Measured>): Promise<Measured> {
+  /** Stops the process at the end of the scenario. */
+  async start(process: Promise<MeasuredProcess>): Promise<MeasuredProcess> {
     const started = await process
     this.#processes.push(started)
     return started
@@ -34,16 +34,16 @@ export class Scene implements Result {
   }
 }
 
-export async function play(scenario: (scene: Scene) => Promise<void>): Promise<Result> {
-  const scene = new Scene()
+export async function runScenario(run: (scenario: Scenario) => Promise<void>): Promise<ScenarioResult> {
+  const scenario = new Scenario()
   try {
-    await scenario(scene)
+    await run(scenario)
   } finally {
-    await scene.end()
+    await scenario.end()
   }
-  return scene
+  return scenario
 }
 
-export function ms(milliseconds: number): string {
+export function formatMs(milliseconds: number): string {
   return `${Math.round(milliseconds * 10) / 10} ms`
 }

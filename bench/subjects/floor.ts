@@ -3,13 +3,12 @@ import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
 
 /**
- * The least that a Node process can do to forward: node:http in front, undici's dispatch behind, one buffer between. With
- * SAYS it says of whom and for whom it forwards, as a gateway has to, in as many words as Sluice does; with REFUSES it
- * answers 401, in as many as Sluice does, and forwards nothing.
+ * The least work that a Node process can do to forward: node:http, undici's `dispatch` and one Buffer between them.
+ * GATEWAY_HEADERS adds the headers that Sluice sends. REJECT answers 401 as Sluice does, without forwarding.
  */
-const { SAYS, REFUSES } = process.env
+const { GATEWAY_HEADERS, REJECT } = process.env
 const id = '01234567-89ab-4def-00000000'
-const said = SAYS && {
+const addedToRequest = GATEWAY_HEADERS && {
   via: '1.1 sluice',
   'x-forwarded-for': '127.0.0.1',
   'x-forwarded-proto': 'http',
@@ -19,8 +18,8 @@ const said = SAYS && {
   'x-request-id': id,
   traceparent: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01'
 }
-const answered = SAYS && { 'x-request-id': id }
-const refusal = JSON.stringify({
+const addedToResponse = GATEWAY_HEADERS && { 'x-request-id': id }
+const problem = JSON.stringify({
   type: 'urn:sluice:token-invalid',
   title: 'Invalid token',
   status: 401,
@@ -29,27 +28,31 @@ const refusal = JSON.stringify({
 const pool = new Pool(process.env.UPSTREAM as string, { connections: 256, pipelining: 1 })
 
 createServer((request, response) => {
-  if (REFUSES) {
-    const head = {
+  if (REJECT) {
+    const headers = {
       'x-request-id': id,
       'www-authenticate': 'Bearer error="invalid_token"',
       'content-type': 'application/problem+json',
-      'content-length': refusal.length
+      'content-length': problem.length
     }
-    return void response.writeHead(401, head).end(refusal)
+    return void response.writeHead(401, headers).end(problem)
   }
   const chunks: Buffer[] = []
   let statusCode = 0
   let headers: Record<string, string | string[] | undefined> = {}
   const { connection: _, host: __, ...forwarded } = request.headers
   pool.dispatch(
-    { method: request.method as 'GET', path: request.url as string, headers: { ...forwarded, ...said } },
+    {
+      method: request.method as 'GET',
+      path: request.url as string,
+      headers: { ...forwarded, ...addedToRequest }
+    },
     {
       onRequestStart() {},
       onResponseStart(_controller, status, received) {
         statusCode = status
         const { connection: _, 'keep-alive': __, ...rest } = received
-        headers = { ...rest, ...answered }
+        headers = { ...rest, ...addedToResponse }
       },
       onResponseData(_controller, chunk) {
         chunks.push(chunk)

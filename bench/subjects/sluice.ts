@@ -6,12 +6,14 @@ import { createLogger } from '../../observe/logger.ts'
 import forward from '../../plugins/forward.ts'
 import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
-/** Sluice before the cheap upstream: the reference gateway's scopes, and one scope a pattern. */
-const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0', QUIET } = process.env
-/** Of what an exchange leaves behind: all of it, or with QUIET only what SEEN names. By semicolons: one gateway for each. */
-const { SEEN = QUIET ? '' : 'line,recorder,metrics' } = process.env
+/**
+ * Sluice in front of a cheap upstream: the scopes of the example gateway, and one scope per pattern. OBSERVE names the
+ * observers that are on, ROUTES the number of additional routes.
+ */
+const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0' } = process.env
+const { OBSERVE = 'log,recorder,metrics' } = process.env
 const url = UPSTREAM
-const reference = shop({
+const example = shop({
   HOST: '127.0.0.1',
   PORT: 0,
   ADMIN_PORT: 0,
@@ -24,7 +26,7 @@ const reference = shop({
   LOG_LEVEL: 'info'
 })
 
-// Two limits that are checked and never reached.
+// High enough to be checked and never reached.
 const limits = [
   { limit: 100_000_000, window: 60_000 },
   { limit: 1_000_000_000, window: 3_600_000 }
@@ -34,49 +36,54 @@ const tiers = {
   standard: { limits },
   premium: { limits },
   exact: { limits, counting: 'exact' as const },
-  closed: { limits: [{ limit: 1, window: 2_678_400_000 }] }
+  exceeded: { limits: [{ limit: 1, window: 2_678_400_000 }] }
 }
 
 const definition = {
-  ...reference,
+  ...example,
   tiers,
   upstreams: {
-    ...reference.upstreams,
-    // Nobody listens there.
+    ...example.upstreams,
+    // Refuses connections.
     broken: { url: 'http://127.0.0.1:1', breaker: { failures: 1, resetTimeout: 3_600_000 } }
   },
   scopes: {
-    ...reference.scopes,
-    plain: { prefix: '/plain', routes: many },
+    ...example.scopes,
+    plain: { prefix: '/plain', routes: plainAndMore },
     jwt: { prefix: '/jwt', routes: plain, jwt: 'shop' as const },
     limit: { prefix: '/limit', routes: plain, rateLimit: { address: 'premium' as const } },
     'limit-exact': { prefix: '/limit-exact', routes: plain, rateLimit: { address: 'exact' as const } },
     transform: { prefix: '/transform', routes: orders },
-    // By the tier that the token names: premium, or exact.
+    // The token names the tier: premium or exact.
     everything: {
       prefix: '/everything',
       routes: orders,
       jwt: 'shop' as const,
       rateLimit: { consumer: 'premium' as const }
     },
-    // Every address and every consumer has a limit.
+    // Limits each address and each consumer.
     crowd: {
       prefix: '/crowd',
       routes: orders,
       jwt: 'shop' as const,
       rateLimit: { address: 'premium' as const, consumer: 'premium' as const }
     },
-    refused: { prefix: '/refused', routes: plain, rateLimit: { address: 'closed' as const } },
+    rejected: { prefix: '/rejected', routes: plain, rateLimit: { address: 'exceeded' as const } },
     broken: { prefix: '/broken', routes: broken }
-  }
+  },
+  log: { level: OBSERVE.includes('log') ? ('info' as const) : ('silent' as const) },
+  metrics: OBSERVE.includes('metrics'),
+  recorder: { size: OBSERVE.includes('recorder') ? 1_000 : 0 },
+  trustProxy: ['127.0.0.1'],
+  bodyLimit: 2 ** 30
 }
+
 async function plain(app: FastifyInstance) {
   await app.register(forward)
   app.forward({ method: ['GET', 'POST'], url: '/:id', upstream: 'products', prefix: '/products' })
 }
 
-/** With as many more as ROUTES says. */
-async function many(app: FastifyInstance) {
+async function plainAndMore(app: FastifyInstance) {
   await plain(app)
   for (let i = 0; i < Number(ROUTES); i++)
     app.forward({ method: 'GET', url: `/route-${i}/:id/items`, upstream: 'products', prefix: '/products' })
@@ -87,31 +94,12 @@ async function broken(app: FastifyInstance) {
   app.forward({ method: 'GET', url: '/:id', upstream: 'broken' as 'products', prefix: '' })
 }
 
-const gateways = await Promise.all(
-  SEEN.split(';').map(async seen => {
-    const level = seen.includes('line') ? 'info' : 'silent'
-    const config = resolveConfig(
-      {
-        default: {
-          ...definition,
-          log: { level },
-          metrics: seen.includes('metrics'),
-          recorder: { size: seen.includes('recorder') ? 1_000 : 0 },
-          trustProxy: ['127.0.0.1'],
-          bodyLimit: 2 ** 30
-        }
-      },
-      {}
-    )
-    const gateway = await buildGateway(config, createLogger(level, '/dev/null'))
-    await gateway.listen({ port: 0, host: '127.0.0.1' })
-    return gateway
-  })
-)
-const ports = gateways.map(({ server }) => (server.address() as AddressInfo).port)
-process.send?.({ port: ports[0], ports })
+const config = resolveConfig({ default: definition }, {})
+const gateway = await buildGateway(config, createLogger(config.log.level, '/dev/null'))
+await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.on('SIGTERM', () => process.exit())
-process.on('message', ({ ask, collect }: { ask: number; collect?: boolean }) => {
-  if (collect) (globalThis as { gc?(): void }).gc?.()
-  process.send?.({ to: ask, answer: { memory: process.memoryUsage() } })
+process.on('message', ({ id, collectGarbage }: { id: number; collectGarbage?: boolean }) => {
+  if (collectGarbage) (globalThis as { gc?(): void }).gc?.()
+  process.send?.({ id, state: { memory: process.memoryUsage() } })
 })
+process.send?.({ port: (gateway.server.address() as AddressInfo).port })

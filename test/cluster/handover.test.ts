@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { LoadRecorder } from '../../bench/reload/load-stats.ts'
 import { createClients } from '../../bench/reload/requests.ts'
-import { Counter } from '../../bench/reload/tally.ts'
 import { inheritedSockets } from '../../cluster/sockets.ts'
 import { call, startService } from '../harness.ts'
 import { until } from '../until.ts'
@@ -13,19 +13,19 @@ const CLOSE = { headers: { connection: 'close' } }
 
 t.test('SIGUSR2: another process takes over the sockets, and no request fails', async t => {
   const service = await startService(t, (_request, response) => response.end(JSON.stringify({ id: '1' })))
-  const config = (edition: number) => `
-import { describe } from '../bench/reload/gateway.ts'
-export default describe(${edition})
+  const config = (version: number) => `
+import { createConfig } from '../bench/reload/gateway.ts'
+export default createConfig(${version})
 `
   const { child, url, status, write, output } = await startServer(t, {
     config: config(1),
     workers: 1,
     env: { SERVICE_URL: service, DRAIN: '1500' }
   })
-  const counter = new Counter()
-  const ask = createClients(`${url}/api`, 10, counter)
+  const recorder = new LoadRecorder()
+  const send = createClients(`${url}/api`, 10, recorder)
   let count = 0
-  const timer = setInterval(() => ask(count++ % 3 === 0 ? 'new' : 'plain'), 10)
+  const timer = setInterval(() => send(count++ % 3 === 0 ? 'new' : 'plain'), 10)
   t.teardown(() => clearInterval(timer))
 
   write("throw new Error('not like this')")
@@ -38,12 +38,12 @@ export default describe(${edition})
   child.kill('SIGUSR2')
   const [code] = await once(child, 'exit')
   t.equal(code, 0)
-  await until(() => counter.tally.editions['2'])
+  await until(() => recorder.stats.configs['2'])
   t.not((await status()).pid, child.pid)
   clearInterval(timer)
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, n) => sum + n, 0)
-  await until(() => total(counter.tally.done) + total(counter.tally.failures) >= count)
-  t.same(counter.tally.failures, {}, counter.tally.samples.join('\n'))
+  await until(() => total(recorder.stats.done) + total(recorder.stats.failures) >= count)
+  t.same(recorder.stats.failures, {}, recorder.stats.samples.join('\n'))
 })
 
 t.test('a successor whose starter is killed meanwhile serves', async t => {

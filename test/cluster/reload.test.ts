@@ -1,6 +1,6 @@
 import t from 'tap'
+import { LoadRecorder } from '../../bench/reload/load-stats.ts'
 import { createClients } from '../../bench/reload/requests.ts'
-import { Counter } from '../../bench/reload/tally.ts'
 import { startService } from '../harness.ts'
 import { until } from '../until.ts'
 import { startServer } from './rig.ts'
@@ -14,26 +14,26 @@ t.test('a reload under load changes what is served, worker by worker, and no req
     })
     request.on('end', () => response.end(request.url === '/upload' ? JSON.stringify({ size }) : body))
   })
-  const config = (edition: number) => `
-import { describe } from '../bench/reload/gateway.ts'
-export default describe(${edition})
+  const config = (version: number) => `
+import { createConfig } from '../bench/reload/gateway.ts'
+export default createConfig(${version})
 `
   const { url, status, reload, write } = await startServer(t, {
     config: config(1),
     env: { SERVICE_URL: service, DRAIN: '1500', WORKER_WARM_UP: '1000' }
   })
-  const counter = new Counter()
-  const ask = createClients(`${url}/api`, 20, counter)
+  const recorder = new LoadRecorder()
+  const send = createClients(`${url}/api`, 20, recorder)
   let count = 0
   const timer = setInterval(() => {
-    ask(count % 10 === 0 ? 'new' : count % 49 === 0 ? 'upload' : 'plain')
+    send(count % 10 === 0 ? 'new' : count % 49 === 0 ? 'upload' : 'plain')
     count++
   }, 10)
   t.teardown(() => clearInterval(timer))
   const before = await status()
   write(config(2))
   t.match(await reload(), { outcome: 'done', generation: 2 })
-  await until(() => counter.tally.editions['2'])
+  await until(() => recorder.stats.configs['2'])
   await until(async () => (await status()).workers.length === 2)
   clearInterval(timer)
   const { pid, generation, workers, lastReload } = await status()
@@ -51,9 +51,9 @@ export default describe(${edition})
     false
   )
   t.match(lastReload, { outcome: 'done', generation: 2 })
-  await until(() => countOf(counter.tally.done) + countOf(counter.tally.failures) >= count)
-  t.same(counter.tally.failures, {}, counter.tally.samples.join('\n'))
-  t.ok(counter.tally.seen['connections that were told to end'], 'old connections were told to end')
+  await until(() => countOf(recorder.stats.done) + countOf(recorder.stats.failures) >= count)
+  t.same(recorder.stats.failures, {}, recorder.stats.samples.join('\n'))
+  t.ok(recorder.stats.events['responses with Connection: close'], 'old connections are closed by a response')
 })
 
 function countOf(counts: Record<string, number>): number {

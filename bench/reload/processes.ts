@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster-types.ts'
-import type { Tally } from './tally.ts'
+import type { LoadStats } from './load-stats.ts'
 
-/** A process that tells its port once it is up. */
-export async function startChild(
+/** Starts a script of this folder that sends `{ port }` when it is ready. */
+export async function startScript(
   file: string,
   env: Record<string, string>
 ): Promise<{ child: ChildProcess; port: number }> {
@@ -15,18 +15,18 @@ export async function startChild(
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
   const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')])
-  if (typeof message !== 'object' || message === null) throw new Error(`${file} ended with ${message}`)
+  if (typeof message !== 'object' || message === null) throw new Error(`${file} exited with ${message}`)
   return { child, port: (message as { port: number }).port }
 }
 
-/** What the load has seen since it was last asked. */
-export async function ask(load: ChildProcess, what: 'tell' | 'stop'): Promise<Tally> {
-  load.send(what)
-  const [tally] = await once(load, 'message')
-  return tally as Tally
+/** Returns the stats of the load process since the last call; `stop` also stops it. */
+export async function takeStats(load: ChildProcess, command: 'take' | 'stop' = 'take'): Promise<LoadStats> {
+  load.send(command)
+  const [stats] = await once(load, 'message')
+  return stats as LoadStats
 }
 
-/** `server.ts`, as it is run. */
+/** Starts `server.ts` with a config file. */
 export async function startGateway(file: string, env: Record<string, string>): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['server.ts', '--config', file], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
@@ -34,17 +34,17 @@ export async function startGateway(file: string, env: Record<string, string>): P
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
   const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')])
-  if (message !== 'ready') throw new Error(`the gateway ended with ${message}`)
+  if (message !== 'ready') throw new Error(`the gateway exited with ${message}`)
   return child
 }
 
-export async function status(admin: string): Promise<ClusterStatus> {
+export async function statusOf(admin: string): Promise<ClusterStatus> {
   return (await (await fetch(`${admin}/cluster`)).json()) as ClusterStatus
 }
 
 export async function reload(admin: string): Promise<ReloadOutcome> {
-  const answer = await fetch(`${admin}/reload`, { method: 'POST' })
-  return { ...((await answer.json()) as ReloadOutcome), outcome: answer.ok ? 'done' : 'failed' }
+  const response = await fetch(`${admin}/reload`, { method: 'POST' })
+  return { ...((await response.json()) as ReloadOutcome), outcome: response.ok ? 'done' : 'failed' }
 }
 
 export async function freePort(): Promise<number> {

@@ -1,29 +1,30 @@
 import type { Socket } from 'node:net'
 import type { Fault } from './faults.ts'
 
-/** Of an answer that is large. */
-export const LARGE = 1_048_576
+/** Bytes. */
+const LARGE = 1_048_576
 const SMALL = '{"id":"1","text":"an answer of a usual size"}'
 
-/** Milliseconds for which what is not to be read is not read. */
+/** Milliseconds that an unread request body stays unread. */
 const UNREAD = 1_500
 
-/** What the path asks for. */
+/** Returns the body that a path asks for. */
 export function bodyOf(path: string): string {
   return path.includes('large') ? 'x'.repeat(LARGE) : SMALL
 }
 
-/** One connection of an injector: reads requests (of a known length), answers as its fault has it. */
-export class Peer {
+/** One connection of a faulty service: reads requests with a content length, and responds as its fault says. */
+export class FaultyConnection {
   method = ''
   path = ''
-  /** Requests of which the head has come. */
+  /** Requests whose headers have arrived. */
   requests = 0
   #socket: Socket
   #fault: Fault
-  #head = ''
+  #buffered = ''
+  /** Bytes of the request body that are still to come. */
   #due = 0
-  #isAnswered = false
+  #hasResponded = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(socket: Socket, fault: Fault) {
@@ -34,12 +35,12 @@ export class Peer {
     fault.onConnect?.(this)
   }
 
-  /** True unless a whole request has come and has its whole answer: then the connection may be kept. */
+  /** False after a complete request and response: then the gateway may keep the connection. */
   get isBusy(): boolean {
-    return !this.#isAnswered || this.#due > 0
+    return !this.#hasResponded || this.#due > 0
   }
 
-  head(framing = `content-length: ${this.body().length}`, status = 200): string {
+  headers(framing = `content-length: ${this.body().length}`, status = 200): string {
     return `HTTP/1.1 ${status} Whatever\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`
   }
 
@@ -51,10 +52,10 @@ export class Peer {
     this.#socket.write(text, 'latin1')
   }
 
-  /** With which the request has all that it asked for. */
-  answer(text: string): void {
+  /** Writes a complete response. */
+  respond(text: string): void {
     this.write(text)
-    this.#isAnswered = true
+    this.#hasResponded = true
   }
 
   trickle(text: string, ms: number): void {
@@ -63,11 +64,11 @@ export class Peer {
       this.write(text[at++] as string)
       if (at < text.length) return
       clearInterval(this.#timer)
-      this.#isAnswered = true
+      this.#hasResponded = true
     }, ms)
   }
 
-  /** Says no more, and listens on. */
+  /** Sends a FIN and keeps reading. */
   finish(text: string): void {
     this.#socket.end(text, 'latin1')
   }
@@ -82,35 +83,36 @@ export class Peer {
 
   #read(chunk: Buffer): void {
     if (this.#due > 0) {
-      this.#take(chunk.length)
+      this.#readBody(chunk.length)
       return
     }
-    this.#head += chunk.toString('latin1')
-    const end = this.#head.indexOf('\r\n\r\n')
+    this.#buffered += chunk.toString('latin1')
+    const end = this.#buffered.indexOf('\r\n\r\n')
     if (end === -1) return
-    const head = this.#head
-    this.#head = ''
-    const [method = '', path = ''] = head.split(' ', 2)
+    const text = this.#buffered
+    this.#buffered = ''
+    const [method = '', path = ''] = text.split(' ', 2)
     this.method = method
     this.path = path
     this.requests++
-    this.#isAnswered = false
-    this.#due = Number(/\r\ncontent-length: *(\d+)/i.exec(head.slice(0, end))?.[1] ?? 0)
-    if (this.#fault.onHead?.(this)) {
-      this.#due -= head.length - end - 4
+    this.#hasResponded = false
+    this.#due = Number(/\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end))?.[1] ?? 0)
+    const bodyBytes = text.length - end - 4
+    if (this.#fault.onHeaders?.(this)) {
+      this.#due -= bodyBytes
       this.#socket.pause()
-      // Then only to see what the other side does.
+      // Read again later, to see when the gateway closes the connection.
       setTimeout(() => this.#socket.resume(), UNREAD).unref()
       return
     }
-    this.#take(head.length - end - 4)
+    this.#readBody(bodyBytes)
   }
 
-  #take(bytes: number): void {
+  #readBody(bytes: number): void {
     this.#due -= bytes
     if (this.#due > 0) return
     this.#due = 0
     if (this.#fault.onRequest) this.#fault.onRequest(this)
-    else this.answer(this.head() + this.body())
+    else this.respond(this.headers() + this.body())
   }
 }

@@ -1,6 +1,6 @@
 import { Session } from 'node:inspector'
 
-/** Loaded into a subject by bench/where.ts: profiles between `start` and `stop`, and says what it saw. */
+/** Imported into a subject by profile.ts: starts a CPU profile on `start` and sends it on `stop`. */
 const session = new Session()
 session.connect()
 process.on('message', message => {

@@ -1,21 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 
-/** What a steady load saw: it does not wait for answers, so one that is late holds no other up. */
-export interface Load {
+/** Results of a load at a constant rate. */
+export interface LoadResult {
   sent: number
-  /** Milliseconds, of those that were answered to the end. */
+  /** Milliseconds to the end of each response. */
   times: number[]
-  /** By status, or an error's code. */
+  /** Counts by status or error code. */
   results: Record<string, number>
 }
 
-/** `rate` GETs a second of `url`, until `until` is over and all of them have ended. */
-export async function steadily(url: string, rate: number, until: Promise<unknown>): Promise<Load> {
+/**
+ * Sends `rate` GETs per second until `until` settles, then waits for all responses. Slow responses do not delay further
+ * requests.
+ */
+export async function sendSteadily(url: string, rate: number, until: Promise<unknown>): Promise<LoadResult> {
   const { origin, pathname } = new URL(url)
   const pool = new Pool(origin, { connections: 256 })
-  const load: Load = { sent: 0, times: [], results: {} }
-  const open = new Set<Promise<void>>()
+  const load: LoadResult = { sent: 0, times: [], results: {} }
+  const pending = new Set<Promise<void>>()
   let isOver = false
   until.finally(() => {
     isOver = true
@@ -23,16 +26,16 @@ export async function steadily(url: string, rate: number, until: Promise<unknown
   const startedAt = performance.now()
   while (!isOver) {
     for (; load.sent < ((performance.now() - startedAt) / 1_000) * rate; load.sent++) {
-      const one: Promise<void> = once().finally(() => open.delete(one))
-      open.add(one)
+      const one: Promise<void> = send().finally(() => pending.delete(one))
+      pending.add(one)
     }
     await sleep(2)
   }
-  await Promise.all(open)
+  await Promise.all(pending)
   await pool.close()
   return load
 
-  async function once(): Promise<void> {
+  async function send(): Promise<void> {
     const sentAt = performance.now()
     let result: string
     try {
@@ -47,8 +50,8 @@ export async function steadily(url: string, rate: number, until: Promise<unknown
   }
 }
 
-/** The value below which `share` of them are. */
-export function quantile(values: number[], share: number): number {
+/** Returns the value below which the fraction `q` of the values is. */
+export function quantile(values: number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
