@@ -19,7 +19,7 @@ export interface FaultResult extends Pick<ObservedResponse, 'status' | 'ms'> {
   fault: FaultName
   delivery: Delivery
   calls: number
-  /** What the breaker counted. */
+  /** The outcome that the breaker counted. */
   breaker: 'success' | 'failure' | 'nothing'
   /** Connections left between gateway and service. */
   upstreamSide: { idle: number; busy: number }

@@ -1,7 +1,7 @@
 import { type Agent, request } from 'node:http'
 import { bodyOf } from './faulty-connection.ts'
 
-/** What a client observed of one exchange. */
+/** One exchange as seen by the client. */
 export interface ObservedResponse {
   /** `aborted`: the response started and did not complete. `none`: no response headers. */
   status: number | 'aborted' | 'none'

@@ -1,4 +1,4 @@
-/** What a load has observed, by kind of request. */
+/** Observations of a load, by kind of request. */
 export interface LoadStats {
   done: Record<string, number>
   /** Milliseconds. */
