@@ -114,7 +114,7 @@ async function compose(fastify: FastifyInstance) {
   } as never)
 }
 
-export default fp(compose, { name: 'sluice-compose', fastify: '5.x', dependencies: ['sluice-upstream'] })
+export default fp(compose, { name: 'sluice-compose', fastify: '5.x', dependencies: ['sluice-upstreams'] })
 
 /** Adds `missing` to the serialized response: the schema need not have room for it, or be one of an object. */
 function markMissing(reply: FastifyReply, missing: string[]): void {

@@ -14,8 +14,8 @@ import { createTraces } from '../http/trace-context.ts'
  * `fastify.onExchangeEnd` is given is called with each exchange that has ended, be it whole or cut short.
  */
 export interface ExchangeOptions {
-  /** Milliseconds from the head of the request to the last byte of the answer. */
-  deadline: number
+  /** Milliseconds from the request's headers to the last byte of the response. Default: 10,000. */
+  deadline?: number
   /** The share of new traces that are marked as sampled; 1 if not given. */
   sample?: number
 }
@@ -39,7 +39,7 @@ async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
-    const deadlines = deadlinesOf(config.deadline ?? options.deadline)
+    const deadlines = deadlinesOf(config.deadline ?? options.deadline ?? 10_000)
     request.exchange = new Exchange(url, config, deadlines, reply, begin, listeners)
     if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)

@@ -3,8 +3,9 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ProblemError, problemOf, sendProblem } from '../http/problem.ts'
+import { requirePlugin } from '../http/require-plugin.ts'
 import { toGrpcStatus } from '../proxy/grpc-status.ts'
-import type { ForwardRoute } from './forward.ts'
+import forward, { type ForwardRoute } from './forward.ts'
 
 /**
  * gRPC over HTTP/2, end to end: calls of every kind, with their trailers. The upstream has `http2`.
@@ -26,6 +27,9 @@ const NotGrpc = createError('SLUICE_NO_GRPC', 'This route speaks gRPC', 415, Err
 const NotHttp2 = createError('SLUICE_NO_HTTP2', 'gRPC needs HTTP/2', 505, Error, false)
 
 async function grpc(fastify: FastifyInstance) {
+  requirePlugin(fastify, 'upstreams', 'grpc')
+  if (!fastify.hasPlugin('sluice-forward')) await fastify.register(forward)
+  if (fastify.hasDecorator('grpc')) return
   fastify.decorate('grpc', function (this: FastifyInstance, route: GrpcRoute) {
     const prefix = this.prefix
     this.register(async context => {
@@ -45,7 +49,7 @@ async function grpc(fastify: FastifyInstance) {
   })
 }
 
-export default fp(grpc, { name: 'sluice-grpc', fastify: '5.x', dependencies: ['sluice-forward'] })
+export default fp(grpc, { name: 'sluice-grpc', fastify: '5.x' })
 
 function sendStatus(error: ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (request.raw.httpVersionMajor !== 2 || !isGrpc(request)) return sendProblem(error, request, reply)

@@ -2,8 +2,8 @@ import { constants, Http2ServerRequest } from 'node:http2'
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { BadFraming } from '../http/framing.ts'
 import { isSameHost } from '../http/host.ts'
-import { BadFraming } from './strict-http.ts'
 
 /**
  * HTTP/2 in front (RFC 9113), made to mean what HTTP/1.1 means to everything behind it. Registered with `listen.http2`

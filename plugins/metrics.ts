@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import { CUT, Durations } from '../observe/histogram.ts'
 import { addSeenMetrics } from '../observe/state-metrics.ts'
+import { addAttemptDurations } from '../proxy/attempt-durations.ts'
 import { addCallMetrics } from '../proxy/call-metrics.ts'
 import { addEndpointMetrics } from '../proxy/endpoint-metrics.ts'
 
@@ -42,6 +43,7 @@ async function metrics(fastify: FastifyInstance) {
     }
   })
   addCallMetrics(registry, () => fastify.upstreams)
+  addAttemptDurations(registry, () => fastify.upstreams)
   addSeenMetrics(registry, fastify)
 
   const { overload } = fastify

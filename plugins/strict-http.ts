@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from '../http/client-error.ts'
 import { hasBody } from '../http/exchange.ts'
+import { BadFraming, transferCodingFault } from '../http/framing.ts'
 import { isHost, protocolOf, schemeOf } from '../http/host.ts'
 import { refuseStream } from '../http/http2-methods.ts'
 import { readingsOf } from '../http/path.ts'
@@ -29,13 +30,6 @@ const BadHost = createError(
   false
 )
 const BadTarget = createError('SLUICE_BAD_TARGET', 'The request target is not valid', 400, Error, false)
-export const BadFraming = createError(
-  'SLUICE_BAD_FRAMING',
-  'A body is not allowed here, or not in this form',
-  400,
-  Error,
-  false
-)
 const UnknownExpectation = createError(
   'SLUICE_UNKNOWN_EXPECTATION',
   'The expectation cannot be met',
@@ -44,13 +38,6 @@ const UnknownExpectation = createError(
   false
 )
 const TooManyHeaders = createError('SLUICE_TOO_MANY_HEADERS', 'Too many header fields', 431, Error, false)
-const UnknownCoding = createError(
-  'SLUICE_UNKNOWN_CODING',
-  'The transfer coding is not known',
-  501,
-  Error,
-  false
-)
 const UnknownVersion = createError('SLUICE_UNKNOWN_VERSION', 'HTTP version not supported', 505, Error, false)
 
 const NOT_VISIBLE = /[^\x21-\x7e]/
@@ -105,12 +92,8 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
   if (!isTarget(raw, request)) return BadTarget
   if (isHttp2) return faultOfHttp2(raw)
 
-  // RFC 9112, 6.1: whatever a proxy that knows no chunks made of it is not worth finding out.
-  const coding = headers['transfer-encoding']
-  if (coding !== undefined) {
-    if (isOld) return BadFraming
-    if (coding.toLowerCase() !== 'chunked') return UnknownCoding
-  }
+  const CodingFault = transferCodingFault(raw)
+  if (CodingFault !== undefined) return CodingFault
   // RFC 9110, 9.3.1 and 9.3.8: a body that some read and others leave in the connection.
   if ((method === 'GET' || method === 'HEAD' || method === 'TRACE') && hasBody(raw)) return BadFraming
   return isOld || isMet(headers.expect) ? undefined : UnknownExpectation

@@ -164,7 +164,7 @@ export function defineTransform<
   return route
 }
 
-export default fp(transform, { name: 'sluice-transform', fastify: '5.x', dependencies: ['sluice-upstream'] })
+export default fp(transform, { name: 'sluice-transform', fastify: '5.x', dependencies: ['sluice-upstreams'] })
 
 function definedOnly<T extends object>(object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T

@@ -14,11 +14,11 @@ import type { ProblemError } from '../http/problem.ts'
 import { spreadEvenly } from '../http/spread.ts'
 import { RecordedResponse } from '../observe/recorder/response.ts'
 import type { Headers, UpstreamResponse } from '../proxy/attempt.ts'
+import { checkPrefixes, remainderOf } from '../proxy/forwarded-path.ts'
 import { toClientHeaders, toUpstreamHeaders } from '../proxy/headers.ts'
 import { Expiries } from '../proxy/websocket/expiry.ts'
 import { checkAnswer, checkRequest, refusalOf, upgradeRequired } from '../proxy/websocket/handshake.ts'
 import { createTunnel, type Tunnel } from '../proxy/websocket/tunnel.ts'
-import { checkPrefix, remainder } from './forward.ts'
 import { expires } from './jwt.ts'
 import type { UpstreamName } from './upstreams.ts'
 
@@ -94,8 +94,9 @@ async function websocket(fastify: FastifyInstance) {
         ...route
       }: WebSocketRoute
     ) {
-      checkPrefix(prefix, `GET ${this.prefix}${route.url}`)
-      const upstream = this.upstream(name)
+      const routeName = `GET ${this.prefix}${route.url}`
+      checkPrefixes(prefix, this, routeName)
+      const upstream = this.upstream(name, routeName)
       const own = this.prefix
       let open = 0
       const openOf = new Map<string, number>()
@@ -131,7 +132,7 @@ async function websocket(fastify: FastifyInstance) {
             {
               exchange: request.exchange,
               method: 'GET',
-              path: prefix + remainder(request.raw.url as string, own),
+              path: prefix + remainderOf(request.raw.url as string, own),
               headers,
               collect: true,
               upgrade: 'websocket'
@@ -209,7 +210,7 @@ async function websocket(fastify: FastifyInstance) {
 export default fp(websocket, {
   name: 'sluice-websocket',
   fastify: '5.x',
-  dependencies: ['sluice-upstream', 'sluice-drain']
+  dependencies: ['sluice-upstreams', 'sluice-drain']
 })
 
 /** Node leaves a request that wants another protocol without a response. */

@@ -1,8 +1,9 @@
 import type { Metric, Registry } from 'prom-client'
 import { createSeries, observe, type Series, valuesOf } from '../observe/histogram.ts'
 import type { Outcome } from './breaker.ts'
+import type { Upstream } from './upstream.ts'
 
-/** How long the attempts at an upstream take, by what they come to. */
+/** Durations of the attempts at one upstream, by their outcome. */
 export class AttemptDurations {
   readonly series: Record<string, Series> = {
     success: createSeries(),
@@ -10,17 +11,16 @@ export class AttemptDurations {
     failure: createSeries()
   }
 
-  /** Of one that taught nothing, nothing is learned. */
+  /** Neutral outcomes are not observed. */
   observe(outcome: Outcome, ms: number): void {
     if (outcome !== 'neutral') observe(this.series[outcome] as Series, ms / 1_000)
   }
 }
 
-/** Makes them for one upstream after the other, and shows them to `registry`. */
-export function createAttemptDurations(registry: Registry): (upstream: string) => AttemptDurations {
+/** Adds the durations of all upstreams to `registry`. */
+export function addAttemptDurations(registry: Registry, upstreamsOf: () => readonly Upstream[]): void {
   const name = 'sluice_upstream_duration_seconds'
-  const all = new Map<string, AttemptDurations>()
-  const help = 'From an attempt to the head of its answer, or to its failure'
+  const help = 'From an attempt to the headers of its response, or to its failure'
   registry.registerMetric({
     name,
     help,
@@ -28,17 +28,13 @@ export function createAttemptDurations(registry: Registry): (upstream: string) =
       name,
       help,
       type: 'histogram',
-      values: [...all].flatMap(([upstream, { series }]) =>
-        Object.entries(series).flatMap(([outcome, each]) => valuesOf(name, { upstream, outcome }, each))
+      values: upstreamsOf().flatMap(({ name: upstream, durations }) =>
+        Object.entries(durations?.series ?? {}).flatMap(([outcome, series]) =>
+          valuesOf(name, { upstream, outcome }, series)
+        )
       ),
       aggregator: 'sum'
     }),
-    reset: () => all.clear()
+    reset() {}
   } as unknown as Metric)
-
-  return upstream => {
-    const durations = new AttemptDurations()
-    all.set(upstream, durations)
-    return durations
-  }
 }

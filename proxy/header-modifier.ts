@@ -1,7 +1,6 @@
 import { Value } from 'typebox/value'
 import type { Input } from '../schemas/options/defaults.ts'
-import { type ConfigFault, faultsOf } from '../schemas/options/faults.ts'
-import { ConfigError } from '../schemas/options/gateway.ts'
+import { ConfigError, type ConfigFault, faultsOf } from '../schemas/options/faults.ts'
 import { EditOptions, type HeaderEdit, type QueryEdit } from '../schemas/options/header-modifier.ts'
 import type { Headers } from './attempt.ts'
 import { isClientsToSend, isServicesToSend } from './headers.ts'

@@ -48,8 +48,7 @@ export interface Guards {
   readonly collect: number
   readonly maxBody: number
   readonly counts: RetryCounts
-  /** Undefined if there are no metrics. */
-  readonly durations: AttemptDurations | undefined
+  readonly durations: AttemptDurations
   /** Calls back with what a call gets that the breaker refuses. */
   refuse(request: UpstreamRequest, callback: UpstreamCallback): void
 }
@@ -290,7 +289,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   #record(outcome: Outcome): void {
     const ms = this.#ms ?? performance.now() - this.#startedAt
     this.#endpoint?.report(outcome, ms)
-    this.#guards.durations?.observe(outcome, ms)
+    this.#guards.durations.observe(outcome, ms)
   }
 
   /** Ends the attempt at its endpoint. `reported`: the outcome for the endpoint. */

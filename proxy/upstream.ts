@@ -3,7 +3,7 @@ import type { Abortable, Exchange } from '../http/exchange.ts'
 import { isSafeTarget } from '../http/path.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
 import type { UpstreamCallback } from './attempt.ts'
-import type { AttemptDurations } from './attempt-durations.ts'
+import { AttemptDurations } from './attempt-durations.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints/endpoints.ts'
@@ -37,6 +37,8 @@ export interface Upstream {
   readonly maxBody?: number
   /** Bytes up to which a response of known length is sent as one piece. */
   readonly collect: number
+  /** Undefined for one that calls nothing. */
+  readonly durations?: AttemptDurations
   /** Which of several upstreams takes a call of this exchange, if that is not always the same. */
   sideOf?(exchange: Exchange): string
   /** Calls back exactly once. Returns what cancels the call, or undefined if it was refused. */
@@ -48,7 +50,6 @@ export interface Upstream {
 /** What surrounds an upstream. */
 export interface UpstreamSurroundings {
   log: FastifyBaseLogger
-  durations?: AttemptDurations | undefined
   /** With the siblings of this process. */
   sharing?: Sharing | undefined
 }
@@ -56,7 +57,7 @@ export interface UpstreamSurroundings {
 export function createUpstream(
   name: string,
   options: UpstreamOptions,
-  { log, durations, sharing }: UpstreamSurroundings
+  { log, sharing }: UpstreamSurroundings
 ): Upstream {
   const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
   const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
@@ -72,6 +73,7 @@ export function createUpstream(
   const policy = createRetryPolicy(options.retry)
   const refuse = createRefusal(name, breaker, options.fallback)
   const counts: RetryCounts = { retries: 0, exhausted: 0 }
+  const durations = new AttemptDurations()
   const guards: Guards = {
     breaker,
     bulkhead,
@@ -93,6 +95,7 @@ export function createUpstream(
     bases: basesOf(options),
     maxBody,
     collect,
+    durations,
     request(request, callback) {
       const { reason } = request.exchange
       if (reason !== undefined) {

@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import { copyOptions, faultsOf, isObject } from './faults.ts'
+import { type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 
 const InvalidOptions = createError('SLUICE_INVALID_OPTIONS', '%s', 500)
 
@@ -11,18 +11,21 @@ const FASTIFYS_OWN = ['prefix', 'logLevel', 'logSerializers']
 /**
  * Returns the options of a plugin with defaults filled in.
  * @param plugin as a user imports it, for the message
+ * @param moreFaults finds faults that the schema cannot express
  * @throws SLUICE_INVALID_OPTIONS with every fault
  */
 export function completeOptions<Schema extends TSchema>(
   schema: Schema,
   options: unknown,
-  plugin: string
+  plugin: string,
+  moreFaults: (options: Record<string, unknown>) => ConfigFault[] = () => []
 ): Static<Schema> {
   const own = isObject(options)
     ? Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFYS_OWN.includes(name)))
     : options
   const completed = Value.Default(schema, copyOptions(own))
   const faults = faultsOf(schema, completed)
+  if (isObject(completed)) faults.push(...moreFaults(completed))
   if (faults.length > 0)
     throw new InvalidOptions(
       `${plugin}: ${faults.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ')}`

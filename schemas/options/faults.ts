@@ -11,6 +11,17 @@ export interface ConfigFault {
   message: string
 }
 
+/** Faults of a config or of a route's options. */
+export class ConfigError extends Error {
+  faults: ConfigFault[]
+
+  constructor(faults: ConfigFault[]) {
+    super(faults.map(({ path, message }) => `${path || '/'} ${message}`).join('\n'))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
 /** Returns every fault of `value`, one for each path, in words that a user can act on. */
 export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
   const { maxErrors } = Settings.Get()

@@ -3,15 +3,14 @@ import { compile } from '@fastify/proxy-addr'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { type Input, withDefault } from './defaults.ts'
-import { didYouMean } from './did-you-mean.ts'
 import { DrainOptions } from './drain.ts'
-import { type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
+import { ConfigError, type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 import { HttpOptions } from './http.ts'
 import { IssuerOptions } from './jwt.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
 import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
+import { Named, nameFaults, unknownName } from './named.ts'
 import { OverloadOptions, Priority } from './overload.ts'
-
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
 import { type Routes, RoutesPlugin } from './routes.ts'
@@ -22,12 +21,12 @@ import {
   PassHeadersOptions,
   SecurityHeadersOptions
 } from './scope.ts'
-import { type MirrorOptions, type SplitOptions, UpstreamOptions, upstreamFaults } from './upstreams.ts'
+import { type MirrorOptions, type SplitOptions, UpstreamOptions, upstreamsFaults } from './upstreams.ts'
 import { VersionChoiceOptions, VersionOptions, versionFaults } from './versions.ts'
 
+export { ConfigError }
+
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
-/** Names become hosts, namespaces and labels. */
-const NAME = /^[a-z][a-z0-9-]{0,62}$/
 
 /** As proxy-addr reads it, but for numbers: people mean hops by them, and it an IPv4 address. */
 const TrustedProxy = Type.Refine(
@@ -42,11 +41,6 @@ const TrustedProxy = Type.Refine(
   },
   () => 'must be an address, a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal'
 )
-
-/** By name. (TypeBox only writes defaults into what has one itself.) */
-function Named<Type extends TSchema>(type: Type) {
-  return Type.Record(Type.String(), withDefault(type, {}))
-}
 
 export const ScopeOptions = Type.Object(
   {
@@ -182,16 +176,6 @@ export function defineGateway<Upstream extends string, Issuer extends string, Ti
   return definition
 }
 
-export class ConfigError extends Error {
-  faults: ConfigFault[]
-
-  constructor(faults: ConfigFault[]) {
-    super(faults.map(({ path, message }) => `${path || '/'} ${message}`).join('\n'))
-    this.name = 'ConfigError'
-    this.faults = faults
-  }
-}
-
 /** What a config file exports: a definition, or a function that makes one of the environment that it describes. */
 export interface ConfigModule<Environment extends TSchema = TSchema> {
   environment?: Environment
@@ -215,7 +199,7 @@ export function resolveConfig(module: ConfigModule, env: NodeJS.ProcessEnv): Gat
   if (isObject(config))
     faults.push(
       ...badNames(config),
-      ...badUpstreams(config),
+      ...upstreamsFaults(config.upstreams),
       ...unknownNames(config),
       ...badVersions(config),
       ...listenFaults(config.listen)
@@ -237,49 +221,21 @@ function readEnvironment(schema: TSchema, env: NodeJS.ProcessEnv): { values: obj
   return { values: Value.Default(schema, given) as object, faults }
 }
 
-function badNames({ upstreams, issuers, tiers, scopes }: Record<string, unknown>): ConfigFault[] {
-  return Object.entries({ upstreams, issuers, tiers, scopes }).flatMap(([group, members]) =>
-    Object.keys(isObject(members) ? members : {})
-      .filter(name => !NAME.test(name))
-      .map(name => ({ path: `/${group}/${name}`, message: 'is not a name: a-z, then a-z, 0-9 or -' }))
-  )
-}
-
-function badUpstreams({ upstreams }: Record<string, unknown>): ConfigFault[] {
-  return Object.entries(isObject(upstreams) ? upstreams : {}).flatMap(([name, upstream]) =>
-    isObject(upstream)
-      ? upstreamFaults(upstream).map(({ path, message }) => ({ path: `/upstreams/${name}${path}`, message }))
-      : []
+function badNames({ issuers, tiers, scopes }: Record<string, unknown>): ConfigFault[] {
+  return Object.entries({ issuers, tiers, scopes }).flatMap(([group, members]) =>
+    nameFaults(`/${group}`, members)
   )
 }
 
 function unknownNames(config: Record<string, unknown>): ConfigFault[] {
   const faults: ConfigFault[] = []
-  const { upstreams, issuers, tiers, scopes } = config as Record<
+  const { issuers, tiers, scopes } = config as Record<
     string,
     Record<string, Record<string, unknown>> | undefined
   >
   const check = (path: string, kind: string, name: unknown, known: object | undefined) => {
     if (typeof name !== 'string' || Object.hasOwn(known ?? {}, name)) return
-    const names = Object.keys(known ?? {})
-    const suggestion = names.length > 1 ? didYouMean(name, names) : ''
-    faults.push({
-      path,
-      message: `no ${kind} is named '${name}'; there are: ${names.join(', ') || 'none'}${suggestion}`
-    })
-  }
-  for (const [name, upstream] of Object.entries(isObject(upstreams) ? upstreams : {})) {
-    if (!isObject(upstream)) continue
-    const another = (path: string, other: unknown) => {
-      if (other === name) faults.push({ path, message: 'is the upstream itself' })
-      else check(path, 'upstream', other, upstreams)
-    }
-    const { mirror, split } = upstream
-    if (isObject(mirror)) another(`/upstreams/${name}/mirror/to`, mirror.to)
-    if (!isObject(split) || !isObject(split.to)) continue
-    for (const side of Object.keys(split.to)) another(`/upstreams/${name}/split/to/${side}`, side)
-    if (Object.values(split.to).reduce<number>((sum, percent) => sum + Number(percent), 0) > 100)
-      faults.push({ path: `/upstreams/${name}/split/to`, message: 'must not be more than 100 percent' })
+    faults.push({ path, message: unknownName(kind, name, Object.keys(known ?? {})) })
   }
   for (const [name, scope] of Object.entries(isObject(scopes) ? scopes : {})) {
     if (!isObject(scope)) continue

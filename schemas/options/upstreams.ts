@@ -1,6 +1,8 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 import { endpointsFaults, endpointsMembers } from './endpoints.ts'
+import { type ConfigFault, isObject } from './faults.ts'
+import { Named, nameFaults, unknownName } from './named.ts'
 import { tlsFaults } from './tls.ts'
 
 export const BreakerOptions = Type.Object(
@@ -189,13 +191,62 @@ export const UpstreamOptions = Type.Object(
 )
 export type UpstreamOptions = Type.Static<typeof UpstreamOptions>
 
-/** What a schema cannot say of an upstream, with paths within it. */
-export function upstreamFaults(upstream: Record<string, unknown>): { path: string; message: string }[] {
+/** Options of the `upstreams` plugin. */
+export const UpstreamsOptions = Type.Object(
+  {
+    /** By name. */
+    upstreams: Named(UpstreamOptions),
+    /** Bytes of a response's headers, for upstreams without a `maxHeaderSize` of their own. */
+    maxHeaderSize: endpointsMembers.maxHeaderSize
+  },
+  { additionalProperties: false }
+)
+export type UpstreamsOptions = Type.Static<typeof UpstreamsOptions>
+
+/** Returns the faults of `upstreams` that its schema does not find: names, and members that exclude or need each other. */
+export function upstreamsFaults(upstreams: unknown): ConfigFault[] {
+  if (!isObject(upstreams)) return []
+  return [
+    ...nameFaults('/upstreams', upstreams),
+    ...Object.entries(upstreams).flatMap(([name, upstream]) =>
+      isObject(upstream)
+        ? [...upstreamFaults(upstream), ...targetFaults(name, upstream, upstreams)].map(
+            ({ path, message }) => ({
+              path: `/upstreams/${name}${path}`,
+              message
+            })
+          )
+        : []
+    )
+  ]
+}
+
+function upstreamFaults(upstream: Record<string, unknown>): ConfigFault[] {
   const { tls } = upstream
   return [
     ...endpointsFaults(upstream),
-    ...(typeof tls === 'object' && tls !== null
-      ? tlsFaults({ ...tls }).map(({ path, message }) => ({ path: `/tls${path}`, message }))
-      : [])
+    ...(isObject(tls) ? tlsFaults(tls).map(({ path, message }) => ({ path: `/tls${path}`, message })) : [])
   ]
+}
+
+/** Checks that `mirror` and `split` name other upstreams. */
+function targetFaults(
+  name: string,
+  { mirror, split }: Record<string, unknown>,
+  upstreams: Record<string, unknown>
+): ConfigFault[] {
+  const sides = isObject(split) && isObject(split.to) ? split.to : {}
+  const targets: [path: string, target: unknown][] = [
+    ['/mirror/to', isObject(mirror) ? mirror.to : undefined],
+    ...Object.keys(sides).map((side): [string, unknown] => [`/split/to/${side}`, side])
+  ]
+  const faults = targets.flatMap(([path, target]) => {
+    if (typeof target !== 'string') return []
+    if (target === name) return [{ path, message: 'is the upstream itself' }]
+    if (Object.hasOwn(upstreams, target)) return []
+    return [{ path, message: unknownName('upstream', target, Object.keys(upstreams)) }]
+  })
+  if (Object.values(sides).reduce<number>((sum, percent) => sum + Number(percent), 0) > 100)
+    faults.push({ path: '/split/to', message: 'must not be more than 100 percent' })
+  return faults
 }

@@ -4,7 +4,9 @@ import { get as httpGet } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
 import { request } from 'undici'
-import forward, { hasDotSegment, remainder } from '../../plugins/forward.ts'
+import { hasDotSegment } from '../../http/path.ts'
+import forward from '../../plugins/forward.ts'
+import { remainderOf } from '../../proxy/forwarded-path.ts'
 import { call, type Ending, startGateway, startService, startTcpService } from '../harness.ts'
 
 /** A gateway that forwards everything under /echo to a service that says what it received. */
@@ -279,7 +281,7 @@ t.test('a path that router and service could read differently is refused', async
   }
   t.ok(hasDotSegment('/a/..'))
   t.notOk(hasDotSegment('/a/..b'))
-  t.throws(() => remainder('/other/x', '/echo'), { code: 'SLUICE_UNSAFE_PATH' })
+  t.throws(() => remainderOf('/other/x', '/echo'), { code: 'SLUICE_UNSAFE_PATH' })
 })
 
 /** node:http sends a path as it is; fetch and undici would tidy it first. */

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { Pool } from 'undici'
+import { AttemptDurations } from '../../proxy/attempt-durations.ts'
 import { createBreaker, type Outcome, type Permit } from '../../proxy/breaker.ts'
 import { createBulkhead } from '../../proxy/bulkhead.ts'
 import type { Endpoint } from '../../proxy/endpoints/endpoint.ts'
@@ -36,7 +37,7 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
     collect: 65_536,
     maxBody: 65_536,
     counts: { retries: 0, exhausted: 0 },
-    durations: undefined,
+    durations: new AttemptDurations(),
     refuse: () => {},
     ...guards
   }
