@@ -10,6 +10,7 @@ import { Http1Response } from './http/http1-response.ts'
 import { buildSerializer } from './http/json/serializer.ts'
 import { buildValidator } from './http/json/validator.ts'
 import { listenerOptions } from './http/listener.ts'
+import { answerUnrouted } from './http/not-found.ts'
 import { sendProblem } from './http/problem.ts'
 import { createLogger, createRequestIds } from './observe/logger.ts'
 import { RecordedResponse } from './observe/recorder/response.ts'
@@ -30,7 +31,7 @@ import jwt, { issuers } from './plugins/jwt.ts'
 import metrics from './plugins/metrics.ts'
 import overload, { shedding } from './plugins/overload.ts'
 import overrides, { type Overrides } from './plugins/overrides.ts'
-import problem, { answerUnrouted } from './plugins/problem.ts'
+import problem from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit.ts'
 import recorder from './plugins/recorder.ts'
 import redis from './plugins/redis.ts'
@@ -40,9 +41,10 @@ import http from './plugins/strict-http.ts'
 import supervisorPlugin, { type Supervisor } from './plugins/supervisor.ts'
 import certificates from './plugins/tls.ts'
 import upstreams from './plugins/upstreams.ts'
-import versions, { chooseVersion, constrainVersion, useVersion } from './plugins/versions.ts'
+import versions from './plugins/versions.ts'
 import websocket from './plugins/websocket.ts'
 import { ConfigError, type GatewayConfig } from './schemas/options/gateway.ts'
+import type { Routes } from './schemas/options/routes.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/options/gateway.ts'
 
@@ -141,48 +143,63 @@ export async function buildGateway(
   if (config.redis) await gateway.register(redis, config.redis)
   await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
-  await gateway.register(versions, { now })
   if (supervisor) await gateway.register(lastCounts)
 
-  // The way of a request through a scope: from which pages, refused at once if there are too many, from where; what no
-  // route of it answers comes so far. Then address limit, version, token, consumer limit, and its own routes: validation,
-  // transformation, upstreams and back.
-  const prefixes = new Set<string>()
-  for (const [name, { priority, jwt: issuer, rateLimit: limits, ...options }] of Object.entries(
-    config.scopes
-  )) {
-    for (const { prefix, routes, place } of gateway.mountsOf(name, options)) {
+  // Hook order in a scope: CORS, load shedding, IP filter, 404 and 405, address limit, version, JWT, end of the version,
+  // consumer limit, routes.
+  for (const [name, options] of Object.entries(config.scopes)) {
+    const { prefix, routes, version, priority, passHeaders, jwt: issuer, rateLimit: limits } = options
+    const everyRequest = async (scope: FastifyInstance) => {
+      await scope.register(scopeName, { name, passHeaders })
+      if (options.cors) await scope.register(cors, options.cors)
+      if (config.overload) await scope.register(shedding, { priority })
+      if (options.addresses) await scope.register(addresses, options.addresses)
+      if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
+      if (options.compress) await scope.register(compress, options.compress)
+    }
+    const limitAddress = async (scope: FastifyInstance) => {
+      if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
+    }
+    const authenticate = async (scope: FastifyInstance) => {
+      if (issuer) await scope.register(jwt, { issuer })
+    }
+    const limited = (routes: Routes) => async (scope: FastifyInstance) => {
+      if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
+      try {
+        await scope.register(routes)
+      } catch (error) {
+        throw inScope(error, name)
+      }
+    }
+    if (options.versions) {
+      const family = Object.entries(options.versions).map(([name, { routes, ...dates }]) => [
+        name,
+        { ...dates, routes: limited(routes) }
+      ])
+      await gateway.register(versions, {
+        name,
+        prefix,
+        versions: Object.fromEntries(family),
+        version,
+        beforeVersion: async scope => {
+          await everyRequest(scope)
+          await limitAddress(scope)
+        },
+        authenticate
+      })
+    } else
       await gateway.register(
         async scope => {
-          await scope.register(scopeName, {
-            name,
-            version: place?.served?.name,
-            passHeaders: options.passHeaders
-          })
-          if (place) await scope.register(constrainVersion, place)
-          if (options.cors) await scope.register(cors, options.cors)
-          if (config.overload) await scope.register(shedding, { priority })
-          if (options.addresses) await scope.register(addresses, options.addresses)
-          if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
-          if (options.compress) await scope.register(compress, options.compress)
+          await everyRequest(scope)
           await scope.register(async inner => {
-            if (limits.address) await inner.register(rateLimit, { by: 'address', tier: limits.address })
-            if (place) await inner.register(chooseVersion, place)
-            if (issuer) await inner.register(jwt, { issuer })
-            if (place) await inner.register(useVersion, place)
-            if (limits.consumer) await inner.register(rateLimit, { by: 'consumer', tier: limits.consumer })
-            try {
-              await inner.register(routes)
-            } catch (error) {
-              throw inScope(error, name)
-            }
+            await limitAddress(inner)
+            await authenticate(inner)
+            await inner.register(limited(routes as Routes))
           })
-          if (!prefixes.has(prefix)) answerUnrouted(scope)
-          prefixes.add(prefix)
+          answerUnrouted(scope)
         },
         { prefix }
       )
-    }
   }
   await gateway.ready()
   return gateway

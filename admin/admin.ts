@@ -4,6 +4,7 @@ import { limitStatus } from '../limits/limit-status.ts'
 import jsonBody from '../plugins/json-body.ts'
 import problem from '../plugins/problem.ts'
 import { withDefault } from '../schemas/options/defaults.ts'
+import { versionStatus } from '../versions/registry.ts'
 import adminGuard, { type AdminGuardOptions } from './admin-guard.ts'
 import { recorderRoutes } from './recorder-routes.ts'
 
@@ -33,7 +34,7 @@ export async function buildAdmin(
   admin.get('/upstreams', () => gateway.upstreams.map(upstream => upstream.state()))
   admin.get('/limits', () => limitStatus(gateway))
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
-    gateway.versionStatus((query as Static<typeof VersionsQuery>).top)
+    versionStatus(gateway, (query as Static<typeof VersionsQuery>).top)
   )
   const { metrics, recorder } = gateway
   if (recorder) await admin.register(recorderRoutes, { recorder })

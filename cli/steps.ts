@@ -3,6 +3,7 @@ import type { Exchange } from '../http/exchange.ts'
 import type { Problem } from '../http/problem.ts'
 import { MASK, type Redactor } from '../observe/redact/redactor.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
+import { servedVersions } from '../versions/registry.ts'
 import type { Rehearsal, Rehearsed } from './rehearsal.ts'
 import { callsInWords, duration, type ServedRoute, size } from './table.ts'
 
@@ -73,7 +74,7 @@ export const STEPS = {
   },
   lifetime: ({ gateway, rehearsed }: Scene) => {
     const { scope, version } = rehearsed.exchange?.config ?? {}
-    const served = gateway.versions.find(one => one.scope === scope && one.name === version)
+    const served = servedVersions(gateway).find(one => one.scope === scope && one.name === version)
     if (!served?.lifecycle.ends) return undefined
     const { deprecated, sunset } = served.options
     const dates = [deprecated && `deprecated ${deprecated}`, sunset && `ends ${sunset}`].filter(Boolean)

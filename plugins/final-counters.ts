@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry } from 'prom-client'
+import { type VersionStatus, versionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
 import type { Supervisor } from './supervisor.ts'
-import type { VersionStatus } from './versions.ts'
 
 /**
  * A worker's last words to its supervisor, once its last exchange has ended: all that it has counted, so that the sums of
@@ -22,7 +22,7 @@ async function lastCounts(fastify: FastifyInstance) {
     const message: LastCounts = {
       type: 'counts',
       metrics: await fastify.metrics?.getMetricsAsJSON(),
-      versions: fastify.versionStatus(MAX_CONSUMERS)
+      versions: versionStatus(fastify, MAX_CONSUMERS)
     }
     // Gone by the time that the process may end; or there is nobody to take it any more.
     await new Promise<void>(resolve => {
@@ -35,5 +35,5 @@ async function lastCounts(fastify: FastifyInstance) {
 export default fp(lastCounts, {
   name: 'sluice-last-counts',
   fastify: '5.x',
-  dependencies: ['sluice-supervisor', 'sluice-version']
+  dependencies: ['sluice-supervisor']
 })

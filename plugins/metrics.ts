@@ -6,6 +6,7 @@ import { addSeenMetrics } from '../observe/state-metrics.ts'
 import { addAttemptDurations } from '../proxy/attempt-durations.ts'
 import { addCallMetrics } from '../proxy/call-metrics.ts'
 import { addEndpointMetrics } from '../proxy/endpoint-metrics.ts'
+import { servedVersions } from '../versions/registry.ts'
 
 /**
  * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,
@@ -75,7 +76,8 @@ async function metrics(fastify: FastifyInstance) {
     registers: [registry],
     collect() {
       this.reset()
-      for (const { scope, name, usage } of fastify.versions) this.inc({ scope, version: name }, usage.calls)
+      for (const { scope, name, usage } of servedVersions(fastify))
+        this.inc({ scope, version: name }, usage.calls)
     }
   })
 

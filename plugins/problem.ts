@@ -42,15 +42,6 @@ async function problem(fastify: FastifyInstance) {
 
 export default fp(problem, { name: 'sluice-problem', fastify: '5.x' })
 
-/** Has 404 and 405 under the prefix of `scope` pass its hooks, unless its routes have a handler of their own for it. */
-export function answerUnrouted(scope: FastifyInstance): void {
-  try {
-    scope.setNotFoundHandler(scope.sendUnrouted)
-  } catch (error) {
-    if (!(error as Error).message.startsWith('Not found handler already set')) throw error
-  }
-}
-
 declare module 'fastify' {
   interface FastifyInstance {
     /** Answers what has no route: 404, or 405 with `Allow`. */

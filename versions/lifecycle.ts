@@ -1,29 +1,30 @@
-import createError from '@fastify/error'
-import type { ProblemError } from '../http/problem.ts'
+import { createProblem, type ProblemError } from '../http/problem.ts'
 import type { VersionOptions } from '../schemas/options/versions.ts'
 
-const Brownout = createError(
+const VersionBrownout = createProblem(
   'SLUICE_VERSION_BROWNOUT',
-  'This version will end, and is switched off for a while',
-  410,
-  Error,
-  false
+  'This API version is switched off for a while, because it will end',
+  410
 )
-const Gone = createError('SLUICE_VERSION_GONE', 'This version has ended', 410, Error, false)
+const VersionGone = createProblem('SLUICE_VERSION_GONE', 'This API version has ended', 410)
 
 export type VersionState = 'current' | 'deprecated' | 'brownout' | 'gone'
 
 export interface Lifecycle {
-  /** `Deprecation` (RFC 9745) and `Sunset` (RFC 8594), as far as they are declared. */
+  /** `Deprecation` (RFC 9745) and `Sunset` (RFC 8594), if these dates are declared. */
   headers: Record<string, string>
-  /** Whether it can ever be refused. */
+  /** True if the version has a sunset or a brownout. */
   ends: boolean
+  /** @param now epoch ms */
   stateAt(now: number): VersionState
-  /** 410 if it is not served at `now`, epoch ms. */
-  refusalAt(now: number): ProblemError | undefined
+  /** Returns a 410 if the version is not served at `now`, epoch ms. */
+  errorAt(now: number): ProblemError | undefined
 }
 
-/** A version's dates as what is to be done about them. `successor`: the version to name to who is refused. */
+/**
+ * Returns what a version's dates mean at any time.
+ * @param successor version to use instead, for the 410
+ */
 export function createLifecycle(options: VersionOptions, successor: string | undefined): Lifecycle {
   const deprecated = options.deprecated === undefined ? Infinity : Date.parse(options.deprecated)
   const sunset = options.sunset === undefined ? Infinity : Date.parse(options.sunset)
@@ -36,7 +37,7 @@ export function createLifecycle(options: VersionOptions, successor: string | und
   if (deprecated !== Infinity) headers.deprecation = `@${Math.floor(deprecated / 1000)}`
   if (sunset !== Infinity) headers.sunset = new Date(sunset).toUTCString()
 
-  /** Milliseconds until the brownout at `now` is over, 0 if there is none. */
+  /** Returns the milliseconds until the brownout at `now` is over, or 0 outside of brownouts. */
   function brownoutLeft(now: number): number {
     let left = 0
     for (const { from, length, every } of brownouts) {
@@ -55,20 +56,16 @@ export function createLifecycle(options: VersionOptions, successor: string | und
       if (brownoutLeft(now) > 0) return 'brownout'
       return now >= deprecated ? 'deprecated' : 'current'
     },
-    refusalAt(now) {
-      if (now >= sunset) {
-        const error: ProblemError = new Gone()
-        error.problem = { successor }
-        return error
-      }
+    errorAt(now) {
+      if (now >= sunset) return new VersionGone({ members: { successor } })
       const left = brownoutLeft(now)
       if (left <= 0) return undefined
       const retryAfter = Math.ceil(left / 1000)
-      const error: ProblemError = new Brownout()
-      error.problem = { successor, retryAfter }
-      // A 410 may be kept by caches (RFC 9110, 15.5.11), and this one does not last.
-      error.headers = { 'retry-after': String(retryAfter), 'cache-control': 'no-store' }
-      return error
+      return new VersionBrownout({
+        members: { successor, retryAfter },
+        // Caches may store a 410 (RFC 9110, 15.5.11), and this one ends.
+        headers: { 'retry-after': String(retryAfter), 'cache-control': 'no-store' }
+      })
     }
   }
 }

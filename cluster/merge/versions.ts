@@ -1,4 +1,4 @@
-import type { VersionStatus } from '../../plugins/versions.ts'
+import type { VersionStatus } from '../../versions/registry.ts'
 import { type ConsumerUsage, MAX_CONSUMERS } from '../../versions/usage.ts'
 
 /** What was counted of versions, by scope and version. */

@@ -5,7 +5,7 @@ import { type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 
 const InvalidOptions = createError('SLUICE_INVALID_OPTIONS', '%s', 500)
 
-/** Members that Fastify adds to a plugin's options for itself. */
+/** Options of `register` itself. They are options of the plugin too if its schema has them. */
 const FASTIFYS_OWN = ['prefix', 'logLevel', 'logSerializers']
 
 /**
@@ -20,8 +20,10 @@ export function completeOptions<Schema extends TSchema>(
   plugin: string,
   moreFaults: (options: Record<string, unknown>) => ConfigFault[] = () => []
 ): Static<Schema> {
+  const { properties = {} } = schema as { properties?: object }
+  const isOwn = (name: string) => !FASTIFYS_OWN.includes(name) || Object.hasOwn(properties, name)
   const own = isObject(options)
-    ? Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFYS_OWN.includes(name)))
+    ? Object.fromEntries(Object.entries(options).filter(([name]) => isOwn(name)))
     : options
   const completed = Value.Default(schema, copyOptions(own))
   const faults = faultsOf(schema, completed)

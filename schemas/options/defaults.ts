@@ -6,7 +6,9 @@ export interface HasDefault {
 }
 
 export function withDefault<Type extends TSchema>(type: Type, value: unknown): Type & HasDefault {
-  return Object.assign(type, { default: value })
+  // A copy with the hidden members of TypeBox, since `type` may be used elsewhere without a default.
+  const descriptors = { ...Object.getOwnPropertyDescriptors(type), default: { value, enumerable: true } }
+  return Object.create(Object.getPrototypeOf(type), descriptors)
 }
 
 /** What may be written where `Static` is what is read: members with a default can be left out, at any depth. */

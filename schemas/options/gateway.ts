@@ -13,7 +13,7 @@ import { Named, nameFaults, unknownName } from './named.ts'
 import { OverloadOptions, Priority } from './overload.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
-import { type Routes, RoutesPlugin } from './routes.ts'
+import { Prefix, type Routes, RoutesPlugin } from './routes.ts'
 import {
   AddressesOptions,
   CompressOptions,
@@ -22,7 +22,7 @@ import {
   SecurityHeadersOptions
 } from './scope.ts'
 import { type MirrorOptions, type SplitOptions, UpstreamOptions, upstreamsFaults } from './upstreams.ts'
-import { VersionChoiceOptions, VersionOptions, versionFaults } from './versions.ts'
+import { VersionOptions, VersionSources, versionFaults } from './versions.ts'
 
 export { ConfigError }
 
@@ -45,17 +45,13 @@ const TrustedProxy = Type.Refine(
 export const ScopeOptions = Type.Object(
   {
     /** `{version}`, as a segment, stands for the name of each of the scope's versions. */
-    prefix: Type.Refine(
-      Type.String(),
-      value => /^(\/([\w.~-]+|\{version\}))+$/.test(value),
-      () => 'must be a path such as /api/v1/orders, without a slash at its end'
-    ),
+    prefix: Prefix,
     /** A Fastify plugin with the scope's routes. */
     routes: Type.Optional(RoutesPlugin),
     /** In its place, versions by name, the oldest first. */
     versions: Type.Optional(Named(VersionOptions)),
     /** How a version is chosen, beside by the path. */
-    version: Type.Optional(VersionChoiceOptions),
+    version: Type.Optional(VersionSources),
     addresses: Type.Optional(AddressesOptions),
     cors: Type.Optional(CorsOptions),
     securityHeaders: Type.Optional(SecurityHeadersOptions),
@@ -161,7 +157,7 @@ export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   | {
       routes?: undefined
       versions: Record<string, Input<typeof VersionOptions>>
-      version?: Input<typeof VersionChoiceOptions>
+      version?: Input<typeof VersionSources>
     }
 ) &
   (

@@ -1,15 +1,31 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 
-/** A Fastify plugin, of whatever type provider: hence a method, whose parameters TypeScript compares both ways. */
+/** A Fastify plugin with any type provider. Declared as a method, since TypeScript compares its parameters both ways. */
 export type Routes = {
   plugin(app: FastifyInstance, options: object, done: (error?: Error) => void): void | Promise<void>
 }['plugin']
 
-export const RoutesPlugin = Type.Unsafe<Routes>(
-  Type.Refine(
+export const RoutesPlugin = Type.Unsafe<Routes>(FunctionSchema('must be a Fastify plugin'))
+
+/** Registers plugins and hooks on a scope. */
+export type ScopeHooks = (scope: FastifyInstance) => unknown
+
+export const ScopeHooks = Type.Unsafe<ScopeHooks>(
+  FunctionSchema('must be a function that registers plugins on a scope')
+)
+
+/** `{version}`, as a segment, stands for the name of a version. */
+export const Prefix = Type.Refine(
+  Type.String(),
+  value => /^(\/([\w.~-]+|\{version\}))+$/.test(value),
+  () => 'must be a path such as /api/v1/orders, without a slash at its end'
+)
+
+function FunctionSchema(message: string) {
+  return Type.Refine(
     Type.Unknown(),
     value => typeof value === 'function',
-    () => 'must be a Fastify plugin'
+    () => message
   )
-)
+}

@@ -79,7 +79,7 @@ t.test('a version says when it is to end, and where else to go, on every answer'
   t.same(await said('/api/v1/things'), [410, ...dates, links])
   t.match((await call(`${url}/api/v1/things`)).json, {
     type: 'urn:sluice:version-gone',
-    title: 'This version has ended',
+    title: 'This API version has ended',
     status: 410,
     successor: 'v2'
   })
