@@ -1,35 +1,22 @@
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyServerOptions,
-  LogController
-} from 'fastify'
-import { createClientErrorHandler } from './http/client-error.ts'
-import { toOriginForm } from './http/host.ts'
-import { Http1Response } from './http/http1-response.ts'
-import { buildSerializer } from './http/json/serializer.ts'
-import { buildValidator } from './http/json/validator.ts'
-import { listenerOptions } from './http/listener.ts'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { answerUnrouted } from './http/not-found.ts'
-import { sendProblem } from './http/problem.ts'
-import { createLogger, createRequestIds } from './observe/logger.ts'
-import { RecordedResponse } from './observe/recorder/response.ts'
+import { createLogger } from './observe/logger.ts'
 import { createRedactor } from './observe/redact/redactor.ts'
 import { version } from './package-version.ts'
 import accessLog from './plugins/access-log.ts'
-import clientAddresses from './plugins/client-address.ts'
+import clientAddress from './plugins/client-address.ts'
 import compress from './plugins/compress.ts'
-import connections from './plugins/connection-limits.ts'
+import connectionLimits from './plugins/connection-limits.ts'
 import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
 import lastCounts from './plugins/final-counters.ts'
 import http2 from './plugins/http2.ts'
-import addresses from './plugins/ip-filter.ts'
+import ipFilter from './plugins/ip-filter.ts'
 import jsonBody from './plugins/json-body.ts'
 import jwt, { issuers } from './plugins/jwt.ts'
 import metrics from './plugins/metrics.ts'
-import overload, { shedding } from './plugins/overload.ts'
+import overload from './plugins/overload.ts'
 import overrides, { type Overrides } from './plugins/overrides.ts'
 import problem from './plugins/problem.ts'
 import rateLimit, { tiers } from './plugins/rate-limit.ts'
@@ -37,14 +24,15 @@ import recorder from './plugins/recorder.ts'
 import redis from './plugins/redis.ts'
 import scopeName from './plugins/scope.ts'
 import securityHeaders from './plugins/security-headers.ts'
-import http from './plugins/strict-http.ts'
+import strictHttp from './plugins/strict-http.ts'
 import supervisorPlugin, { type Supervisor } from './plugins/supervisor.ts'
-import certificates from './plugins/tls.ts'
+import tls from './plugins/tls.ts'
 import upstreams from './plugins/upstreams.ts'
 import versions from './plugins/versions.ts'
 import websocket from './plugins/websocket.ts'
 import { ConfigError, type GatewayConfig } from './schemas/options/gateway.ts'
 import type { Routes } from './schemas/options/routes.ts'
+import { serverOptions } from './server-options.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/options/gateway.ts'
 
@@ -67,43 +55,20 @@ export async function buildGateway(
   now: () => number = Date.now,
   { supervisor, overrides: replacements }: Surroundings = {}
 ): Promise<FastifyInstance> {
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = config.http
-  const gateway = Fastify({
-    logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: config.trustProxy.length > 0 && config.trustProxy,
-    bodyLimit: config.bodyLimit,
-    requestTimeout,
-    keepAliveTimeout,
-    http: {
-      headersTimeout: Math.min(headersTimeout, requestTimeout),
-      requestTimeout,
-      connectionsCheckingInterval: Math.min(headersTimeout, requestTimeout, 2_000),
-      maxHeaderSize: config.http.maxHeaderSize,
-      // Of two lines node would drop the second; joined, what may not be there twice is seen to be.
-      joinDuplicateHeaders: true,
-      // Refused by the http plugin: node would carry on with what comes behind it.
-      requireHostHeader: false,
-      ServerResponse: config.recorder.size > 0 ? RecordedResponse : Http1Response
-    },
-    return503OnClosing: false,
-    forceCloseConnections: 'idle',
-    requestIdHeader: false,
-    rewriteUrl: toOriginForm,
-    genReqId: createRequestIds(),
-    // No hook has seen it, so neither is its framing known to be good.
-    frameworkErrors: (error, request, reply) =>
-      sendProblem(error, request, reply.header('connection', 'close')) as never,
-    clientErrorHandler: createClientErrorHandler(),
-    schemaController: { compilersFactory: { buildValidator, buildSerializer } as never },
-    ...listenerOptions(config.listen, config.http, config.recorder.size > 0)
-  } as FastifyServerOptions)
+  const gateway = Fastify(
+    serverOptions({
+      tls: config.listen.tls,
+      http2: config.listen.http2,
+      http: config.http,
+      trustProxy: config.trustProxy,
+      bodyLimit: config.bodyLimit,
+      recorder: config.recorder.size > 0
+    })
+  )
 
   if (replacements || now !== Date.now)
     await gateway.register(overrides, { ...replacements, ...(now !== Date.now && { now }) })
   if (supervisor) await gateway.register(supervisorPlugin, supervisor)
-
-  // By default node drops what is beyond, and says nothing. The http plugin counts.
-  gateway.server.maxHeadersCount = 0
 
   // JSON, or what a forwarding route streams: nothing else is read.
   gateway.removeContentTypeParser('text/plain')
@@ -112,16 +77,21 @@ export async function buildGateway(
   // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
   // and one in the recorder, an end of its connection when the gateway stops, and a form that only one reading has.
   await gateway.register(problem)
-  if (config.trustProxy.length > 0) await gateway.register(clientAddresses)
-  await gateway.register(connections, {
-    ...config.http,
-    trustProxy: config.trustProxy,
-    tls: config.listen.tls !== undefined
+  if (config.trustProxy.length > 0) await gateway.register(clientAddress)
+  await gateway.register(connectionLimits, {
+    ...pick(
+      config.http,
+      'maxConnections',
+      'maxConnectionsPerAddress',
+      'maxRequestsPerSocket',
+      'maxPipelinedRequests'
+    ),
+    trustProxy: config.trustProxy
   })
   await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
-  if (config.listen.http2 !== false) await gateway.register(http2, config.http)
+  if (config.listen.http2 !== false)
+    await gateway.register(http2, pick(config.http, 'requestTimeout', 'maxHeaderSize'))
   if (logger) await gateway.register(accessLog, { ...config.log, logger })
-  if (config.overload) await gateway.register(overload, config.overload)
   if (config.metrics) await gateway.register(metrics)
   if (config.recorder.size > 0)
     await gateway.register(recorder, {
@@ -130,9 +100,9 @@ export async function buildGateway(
       version,
       now
     })
-  await gateway.register(drain, config.drain)
-  await gateway.register(http, config.http)
-  if (config.listen.tls) await gateway.register(certificates, config.listen.tls)
+  await gateway.register(drain, pick(config.drain, 'timeout', 'idle'))
+  await gateway.register(strictHttp, pick(config.http, 'maxHeadersCount'))
+  if (config.listen.tls) await gateway.register(tls, config.listen.tls)
   // What the scopes' patterns are made of.
   await gateway.register(upstreams, {
     upstreams: config.upstreams,
@@ -152,8 +122,8 @@ export async function buildGateway(
     const everyRequest = async (scope: FastifyInstance) => {
       await scope.register(scopeName, { name, passHeaders })
       if (options.cors) await scope.register(cors, options.cors)
-      if (config.overload) await scope.register(shedding, { priority })
-      if (options.addresses) await scope.register(addresses, options.addresses)
+      if (config.overload) await scope.register(overload, { ...config.overload, priority })
+      if (options.ipFilter) await scope.register(ipFilter, options.ipFilter)
       if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
       if (options.compress) await scope.register(compress, options.compress)
     }
@@ -203,6 +173,11 @@ export async function buildGateway(
   }
   await gateway.ready()
   return gateway
+}
+
+/** Returns a copy of `object` with these members only. */
+function pick<Type, Name extends keyof Type>(object: Type, ...names: Name[]): Pick<Type, Name> {
+  return Object.fromEntries(names.map(name => [name, object[name]])) as Pick<Type, Name>
 }
 
 /** Notes the scope whose routes could not be made, for messages: the error itself may only say what has failed. */

@@ -21,11 +21,14 @@ export interface Step {
 
 /** Which step answers by which problem. What is in none of them is the route's own. */
 const STOPS: [step: StepName, type: RegExp][] = [
-  ['request', /^urn:sluice:(bad-|unknown-(expectation|coding|version)$|(too-many-headers|head-too-large)$)/],
+  [
+    'request',
+    /^urn:sluice:(bad-|unknown-(expectation|coding|version)$|(too-many-headers|headers-too-large)$)/
+  ],
   ['route', /^urn:sluice:(route-not-found|method-not-allowed)$/],
   ['load', /^urn:sluice:overloaded$/],
-  ['addresses', /^urn:sluice:address-refused$/],
-  ['cors', /^urn:sluice:no-preflight$/],
+  ['ipFilter', /^urn:sluice:address-rejected$/],
+  ['cors', /^urn:sluice:not-preflight$/],
   ['version', /^urn:sluice:version-(unknown|conflict|missing)$/],
   ['token', /^urn:sluice:(token-|keys-unavailable$)/],
   ['lifetime', /^urn:sluice:version-(gone|brownout)$/],

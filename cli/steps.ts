@@ -45,10 +45,10 @@ export const STEPS = {
   load: (scene: Scene) =>
     scene.config.overload &&
     `priority ${scopeOf(scene)?.priority}, refused only while the gateway is overloaded`,
-  addresses: (scene: Scene) => {
-    const { addresses } = scopeOf(scene) ?? {}
-    if (addresses === undefined) return undefined
-    const lists = [...listOf('allow', addresses.allow), ...listOf('deny', addresses.deny)]
+  ipFilter: (scene: Scene) => {
+    const { ipFilter } = scopeOf(scene) ?? {}
+    if (ipFilter === undefined) return undefined
+    const lists = [...listOf('allow', ipFilter.allow), ...listOf('deny', ipFilter.deny)]
     return lists.join(', ') || 'none named'
   },
   'address limit': (scene: Scene) => limitInWords(scene, 'address'),

@@ -3,10 +3,14 @@ import { createProblem } from './problem.ts'
 
 export const BadFraming = createProblem(
   'SLUICE_BAD_FRAMING',
-  'A body is not allowed here, or not in this form',
+  'A request body is not allowed here, or its framing is not',
   400
 )
-export const UnknownCoding = createProblem('SLUICE_UNKNOWN_CODING', 'The transfer coding is not known', 501)
+export const UnknownCoding = createProblem(
+  'SLUICE_UNKNOWN_CODING',
+  'The transfer coding is not supported',
+  501
+)
 
 /**
  * Returns the error for a `Transfer-Encoding` that Node's parser accepts and a gateway must not: it would pass on the

@@ -6,7 +6,7 @@ import { RecordedHttp2Response } from '../observe/recorder/response.ts'
 import type { HttpOptions } from '../schemas/options/http.ts'
 import type { Http2Options, ListenOptions } from '../schemas/options/listen.ts'
 import { readCertificates } from './certificates.ts'
-import { refuseUnknownMethods } from './http2-methods.ts'
+import { rejectUnknownMethods } from './http2-methods.ts'
 import { Http2Response } from './http2-response.ts'
 
 /**
@@ -15,7 +15,7 @@ import { Http2Response } from './http2-response.ts'
  * @throws if the certificate's files cannot be read.
  */
 export function listenerOptions(
-  { tls, http2 }: ListenOptions,
+  { tls, http2 }: Pick<ListenOptions, 'tls' | 'http2'>,
   { maxHeaderSize, maxHeadersCount }: HttpOptions,
   isRecorded: boolean
 ): FastifyServerOptions {
@@ -35,7 +35,7 @@ export function listenerOptions(
             http1,
             isRecorded ? RecordedHttp2Response : Http2Response,
             { maxHeaderListSize: maxHeaderSize, ...(http2 === true ? HTTP2_DEFAULTS : http2) },
-            refuseUnknownMethods(handler as never) as never
+            rejectUnknownMethods(handler as never) as never
           )
     server.setTimeout(options.connectionTimeout as number)
     if (Number(options.maxRequestsPerSocket) > 0)

@@ -14,16 +14,23 @@ import fp from 'fastify-plugin'
 import { chooseEncoding } from '../http/accept-encoding.ts'
 import { addVary } from '../http/vary.ts'
 import type { SendingResponse } from '../observe/recorder/response.ts'
-import type { CompressOptions } from '../schemas/options/scope.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import { CompressOptions } from '../schemas/options/compress.ts'
+import type { Input } from '../schemas/options/defaults.ts'
 
 /**
- * Compresses the JSON of a scope: transformed and composed responses, and forwarded ones of a known length up to the
- * upstream's `collect`. The headers alone decide, so that GET, HEAD and 304 agree.
+ * Compresses the JSON responses of a scope: transformed and composed ones, and forwarded ones whose length is known and
+ * within the upstream's `bufferLimit`. Only the headers decide, so that GET, HEAD and 304 agree.
  *
- * A response that repeats what an attacker sends beside a secret tells it by its length (BREACH): such routes are for a
- * scope without it, or take `compress: false`.
+ * A response that contains both a secret and text that an attacker chose reveals the secret by its length (BREACH). Keep
+ * such routes in a scope without compression, or give them `compress: false`.
+ *
+ * ```ts
+ * await scope.register(compress, { threshold: 1_024 })
+ * ```
  */
-async function compress(fastify: FastifyInstance, { threshold, encodings }: CompressOptions) {
+async function compress(fastify: FastifyInstance, options: Input<typeof CompressOptions> | undefined) {
+  const { threshold, encodings } = completeOptions(CompressOptions, options ?? {}, 'compress')
   fastify.addHook('onRoute', route => {
     route.config = { ...route.config, compresses: route.compress !== false }
   })
@@ -56,12 +63,10 @@ async function compress(fastify: FastifyInstance, { threshold, encodings }: Comp
         reply.header('content-length', encoded.length)
         done(null, encoded)
       })
-      // A failure of the service destroys the encoder, and with it the response.
+      // An aborted service response destroys the encoder, and with it our response.
     } else done(null, pipeline(payload as Readable, codec.stream(), ignore))
   })
 }
-
-export default fp(compress, { name: 'sluice-compress', fastify: '5.x' })
 
 const JSON_TYPE = /^application\/([\w.-]+\+)?json\b/i
 /** Headers that describe the bytes before compression: RFC 9530, 2 and 3; RFC 9110, 14.3. */
@@ -114,9 +119,9 @@ function keepClientsTag(request: FastifyRequest, reply: FastifyReply): void {
   if (strong !== known && !strong.includes(etag)) forgetBytes(reply)
 }
 
-/** Bytes up to which compressing at once costs less than a turn of the thread pool. */
+/** Bytes up to which compressing synchronously costs less than the thread pool. */
 const SYNC_SIZE = 32_768
-/** zlib's default of 11 is for what is compressed once and sent often. */
+/** Brotli's default of 11 is for files that are compressed once and sent often. */
 const brotli: BrotliOptions = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }
 
 type Done = (error: Error | null, encoded: Buffer) => void
@@ -137,6 +142,8 @@ const CODECS = {
 }
 
 function ignore(): void {}
+
+export default fp(compress, { name: 'sluice-compress', fastify: '5.x' })
 
 declare module 'fastify' {
   interface RouteShorthandOptions {

@@ -6,47 +6,46 @@ import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { endGently, rawProblem } from '../http/client-error.ts'
+import { type CountedSocket, pipelined, requests } from '../http/connection-state.ts'
 import { hasBody } from '../http/exchange.ts'
-import type { HttpOptions } from '../schemas/options/http.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { ConnectionLimitsOptions } from '../schemas/options/http.ts'
 
-/**
- * Connections: how many there may be, in all and an address (IPv6: a /64), and one exchange at a time on each.
- * Pipelined requests wait for the answer before theirs (RFC 9112, 9.3.2, allows no more for methods that are not safe),
- * and none is carried out behind an answer that ends its connection.
- */
-export interface ConnectionsOptions
-  extends Pick<
-    HttpOptions,
-    'maxConnections' | 'maxConnectionsPerAddress' | 'maxRequestsPerSocket' | 'maxPipelinedRequests'
-  > {
-  /** Addresses and ranges that may have any number of connections. */
-  trustProxy: string[]
-  /** The listener speaks TLS: what is refused is refused before, which costs nothing, and is not told why. */
-  tls: boolean
-}
+/** Rejected connections that get a 503 at a time. Further ones are closed without a response. */
+const MAX_REJECTING = 100
 
-/** Connections that get an answer to say that there are too many. More are closed without. */
-const REFUSED_AT_A_TIME = 100
-
-/** Milliseconds for the rest of a request that has been answered. */
+/** ms for the rest of a request that was answered early. */
 const LINGER = 1_000
 
-const requests = Symbol('sluice.requests')
-const pipelined = Symbol('sluice.pipelined')
-type CountedSocket = Socket & { [requests]?: number; [pipelined]?: number }
-
-async function connections(fastify: FastifyInstance, options: ConnectionsOptions) {
+/**
+ * Limits connections, in total and per address, and processes one request at a time on each: pipelined requests wait for
+ * the response before theirs (RFC 9112, 9.3.2). Register it once, on the app itself.
+ *
+ * A rejected connection gets 503 with `Retry-After`. With TLS it is closed before the handshake instead, which costs
+ * nothing.
+ *
+ * ```ts
+ * await app.register(connectionLimits, { maxConnections: 10_000, trustProxy: ['10.0.0.0/8'] })
+ * ```
+ */
+async function connectionLimits(
+  fastify: FastifyInstance,
+  options: Input<typeof ConnectionLimitsOptions> | undefined
+) {
   const { server } = fastify
-  const { maxConnections, maxConnectionsPerAddress, maxPipelinedRequests } = options
-  const maxRequests = options.maxRequestsPerSocket || Number.POSITIVE_INFINITY
-  const isTrusted = compile(options.trustProxy)
+  const { maxConnections, maxConnectionsPerAddress, maxPipelinedRequests, maxRequestsPerSocket, trustProxy } =
+    completeOptions(ConnectionLimitsOptions, options ?? {}, 'connectionLimits')
+  const maxRequests = maxRequestsPerSocket || Number.POSITIVE_INFINITY
+  const isTrusted = compile(trustProxy)
+  const hasTls = 'setSecureContext' in server
   const perAddress = new Map<string, number>()
   let open = 0
 
-  server.maxConnections = maxConnections + REFUSED_AT_A_TIME
+  server.maxConnections = maxConnections + MAX_REJECTING
   server.on('connection', (socket: Socket) => {
     const { remoteAddress = '' } = socket
-    // As limits count addresses: whoever has one of IPv6 has all of its /64.
+    // As rate limits count addresses: one client may have all of a /64.
     const address = remoteAddress.includes(':') ? normalizeIP(remoteAddress, 64) : remoteAddress
     const own = (perAddress.get(address) ?? 0) + 1
     perAddress.set(address, own)
@@ -57,9 +56,9 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
       if (left === 0) perAddress.delete(address)
       else perAddress.set(address, left)
     })
-    if (!options.tls) socket.destroySoon = endThis
+    if (!hasTls) socket.destroySoon = endThis
     if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(remoteAddress, 0))) {
-      if (options.tls) socket.destroy()
+      if (hasTls) socket.destroy()
       else endGently(socket, rawProblem(503, 'Retry-After: 1\r\n'))
     }
   })
@@ -69,14 +68,14 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
 
   fastify.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
     if (request.httpVersionMajor !== 1) return done()
-    // Null while an earlier answer is under way.
+    // Null while an earlier response is being sent.
     if (response.socket === null) wait(request.socket, response, () => begin(request, response, done))
     else begin(request, response, done)
   })
 
-  /** Pauses the socket until the earlier response has been sent. Each request that waits holds about 3 KiB. */
+  /** Pauses the socket until the earlier response has been sent. Each waiting request holds about 3 KiB. */
   function wait(socket: CountedSocket, response: ServerResponse, begin: () => void): void {
-    // Node still parses what it had read before the socket was destroyed.
+    // Node still parses bytes that it had read before the socket was destroyed.
     if (socket.destroyed) return
     const count = (socket[pipelined] ?? 0) + 1
     if (count > maxPipelinedRequests) return void socket.destroy()
@@ -92,7 +91,7 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   function begin(request: IncomingMessage, response: ServerResponse, done: () => void): void {
     const socket = response.socket as CountedSocket
     if (hasBody(request)) response.once('finish', () => limitRest(request, socket))
-    // Not node's own limit, which says that the connection ends, and does not end it.
+    // Node's own limit announces `Connection: close`, but does not close the connection.
     const count = (socket[requests] ?? 0) + 1
     socket[requests] = count
     if (count >= maxRequests) response.shouldKeepAlive = false
@@ -100,21 +99,16 @@ async function connections(fastify: FastifyInstance, options: ConnectionsOptions
   }
 }
 
-/** True once a request has come on it. */
-export function hasServed(socket: Socket): boolean {
-  return (socket as CountedSocket)[requests] !== undefined
-}
-
-export default fp(connections, { name: 'sluice-connections', fastify: '5.x' })
-
-/** Node's server closes with this a connection whose answer was the last. */
+/** Node's server calls this to close a connection after its last response. */
 function endThis(this: Socket): void {
   endGently(this)
 }
 
-/** Ends a connection whose request was answered before its body came, if the rest is not there within `LINGER` ms. */
+/** Closes a connection whose request was answered before its body arrived, unless the rest arrives within `LINGER` ms. */
 function limitRest(request: IncomingMessage, socket: Socket): void {
   if (request.complete) return
   const timer = setTimeout(() => socket.destroy(), LINGER)
   request.once('close', () => clearTimeout(timer))
 }
+
+export default fp(connectionLimits, { name: 'sluice-connection-limits', fastify: '5.x' })

@@ -1,15 +1,13 @@
 import fastifyCors from '@fastify/cors'
-import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { createProblem } from '../http/problem.ts'
 import { addVary } from '../http/vary.ts'
-import type { CorsOptions } from '../schemas/options/scope.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import { CorsOptions } from '../schemas/options/cors.ts'
+import type { Input } from '../schemas/options/defaults.ts'
 
-/**
- * CORS (Fetch, 3.2) for a scope, by @fastify/cors. Preflights are answered before any token is asked for; problems
- * carry the headers too, or pages could not read them. What the service says of CORS itself is not passed on.
- */
-const NotAPreflight = createError('SLUICE_NO_PREFLIGHT', 'This is no CORS preflight', 400, Error, false)
+const NotPreflight = createProblem('SLUICE_NOT_PREFLIGHT', 'OPTIONS is only for CORS preflights here', 400)
 
 const HEADERS = [
   'access-control-allow-origin',
@@ -23,14 +21,26 @@ const HEADERS = [
 
 const own = Symbol('sluice.cors')
 
-async function cors(fastify: FastifyInstance, options: CorsOptions) {
-  const { origins, methods, headers, expose, credentials, maxAge } = options
+/**
+ * CORS for a scope (Fetch, 3.2), by @fastify/cors. Register it first: preflights carry no token, and pages cannot read an
+ * error without the headers. Replaces the CORS headers of services.
+ *
+ * ```ts
+ * await scope.register(cors, { origins: ['https://app.example'] })
+ * ```
+ */
+async function cors(fastify: FastifyInstance, options: Input<typeof CorsOptions>) {
+  const { origins, methods, headers, expose, credentials, maxAge } = completeOptions(
+    CorsOptions,
+    options,
+    'cors'
+  )
   fastify.decorateRequest(own)
 
   fastify.addHook('onRequest', (request, _reply, done) => {
     const { origin, 'access-control-request-method': method } = request.headers
     const isPreflight = origin !== undefined && method !== undefined
-    done(request.method === 'OPTIONS' && !isPreflight ? new NotAPreflight() : undefined)
+    done(request.method === 'OPTIONS' && !isPreflight ? new NotPreflight() : undefined)
   })
   await fastify.register(fastifyCors, {
     origin: origins.includes('*') ? '*' : origins,

@@ -6,33 +6,38 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { endGently } from '../http/client-error.ts'
+import { type CountedSocket, requests } from '../http/connection-state.ts'
 import { spreadEvenly } from '../http/spread.ts'
-import type { DrainOptions } from '../schemas/options/drain.ts'
-import { hasServed } from './connection-limits.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { DrainPluginOptions } from '../schemas/options/drain.ts'
+import exchange from './exchange.ts'
 
 /**
- * How a gateway leaves without taking anything from anybody. `drain()` ends once every connection has ended:
+ * Stops an app without losing requests. `fastify.drain()` resolves when all connections have ended; call `close()` then.
  *
- * - HTTP/1.1: the answer to the next request on it says `Connection: close`. One that stays idle is ended after
- *   `idle` ms, no sooner: its client may be about to send, and would lose the request (RFC 9112, 9.6). One that has not
- *   sent its first request yet is waited for.
- * - HTTP/2: a GOAWAY that refuses nothing (RFC 9113, 6.8), and the connection ends with its last stream.
+ * - HTTP/1.1: the next response carries `Connection: close`. An idle connection is closed after `idle` ms, not sooner:
+ *   its client may be about to send and would lose the request (RFC 9112, 9.6). A connection without a request so far
+ *   stays open until it has had one.
+ * - HTTP/2: a GOAWAY that rejects nothing (RFC 9113, 6.8); the connection ends with its last stream.
  * - WebSockets are closed with 1001.
- * - Exchanges without a deadline, which need never end, are ended when most of the time is over, and what is there after
+ * - Exchanges without a deadline, such as event streams, are aborted after 80 % of `timeout`; what is left after
  *   `timeout` ms is cut.
  *
- * All of it one after the other, over a share of the time: those who come back do not come at once. `close()` without it
- * ends what is idle at once.
+ * Everything is spread over half of the time, so that clients do not all reconnect at once. `close()` alone closes idle
+ * connections at once.
  */
-async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOptions, 'timeout' | 'idle'>) {
+async function drain(fastify: FastifyInstance, options: Input<typeof DrainPluginOptions> | undefined) {
+  const { timeout, idle } = completeOptions(DrainPluginOptions, options ?? {}, 'drain')
+  if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange, { deadline: 10_000 })
   const { server } = fastify
   const open = new Set<Socket>()
-  const sockets = new Map<Socket, Seen>()
+  const sockets = new Map<Socket, ConnectionState>()
   const sessions = new Set<ServerHttp2Session>()
   const listeners: DrainListener[] = []
   let drained: Promise<number> | undefined
 
-  // Both may happen to one connection: TLS is read from another socket than it came by.
+  // A TLS connection causes both events, with different sockets.
   server.on('connection', (socket: Socket) => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
@@ -44,6 +49,12 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
     session.once('close', () => sessions.delete(session))
     if (drained !== undefined) session.once('stream', () => leave(session))
   })
+
+  if (!fastify.hasPlugin('sluice-connection-limits'))
+    fastify.addHook('onRequest', ({ raw }, _reply, done) => {
+      ;(raw.socket as CountedSocket)[requests] ??= 1
+      done()
+    })
 
   fastify.decorate('leaveOpen', socket => void sockets.delete(socket as Socket))
   fastify.decorate('onDrain', listener => void listeners.push(listener))
@@ -74,10 +85,10 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
     const startedAt = performance.now()
     const spread = timeout * SPREAD
     const laterOf = spreadEvenly(sockets.size, spread)
-    for (const [socket, seen] of sockets) {
-      seen.bytes = bytesOf(socket)
-      seen.idleAt = startedAt
-      seen.leavesAt = startedAt + laterOf()
+    for (const [socket, state] of sockets) {
+      state.bytes = bytesOf(socket)
+      state.idleAt = startedAt
+      state.leavesAt = startedAt + laterOf()
     }
     server.prependListener('request', (request, response) => {
       const leavesAt = sockets.get(request.socket)?.leavesAt ?? 0
@@ -88,10 +99,10 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
     for (const listener of listeners) listener(spread)
     const end = setTimeout(fastify.endStreams, timeout * STREAMS_END, timeout * (IDLE_END - STREAMS_END))
     return new Promise(resolve => {
-      const timer = setInterval(look, LOOK)
-      look()
+      const timer = setInterval(check, CHECK)
+      check()
 
-      function look(): void {
+      function check(): void {
         const now = performance.now()
         const share = (now - startedAt) / timeout
         if (open.size > 0 && share < 1) {
@@ -101,7 +112,7 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
         clearInterval(timer)
         clearTimeout(end)
         const cut = open.size
-        // By its response, if there is one: the end of the connection could be taken for the end of the body.
+        // Destroy the response first: a client could take the end of the connection for the end of the body.
         for (const socket of sockets.keys()) (socket as HttpSocket)._httpMessage?.destroy()
         for (const socket of open) socket.destroy()
         resolve(cut)
@@ -111,13 +122,18 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
 
   function endIdle(now: number, isLate: boolean): void {
     if (isLate) for (const session of sessions) session.close()
-    for (const [socket, seen] of sockets) {
+    for (const [socket, state] of sockets) {
       if ((socket as TLSSocket).alpnProtocol === 'h2') continue
       const bytes = bytesOf(socket)
-      if (bytes !== seen.bytes || (socket as HttpSocket)._httpMessage) {
-        seen.bytes = bytes
-        seen.idleAt = now
-      } else if (isLate || (now >= seen.leavesAt && now - seen.idleAt >= idle && hasServed(socket)))
+      if (bytes !== state.bytes || (socket as HttpSocket)._httpMessage) {
+        state.bytes = bytes
+        state.idleAt = now
+      } else if (
+        isLate ||
+        (now >= state.leavesAt &&
+          now - state.idleAt >= idle &&
+          (socket as CountedSocket)[requests] !== undefined)
+      )
         endGently(socket)
     }
   }
@@ -130,40 +146,40 @@ async function drain(fastify: FastifyInstance, { timeout, idle }: Pick<DrainOpti
   }
 }
 
-/** Of the time: until when all that may be told to end has been told; when to end what would not end by itself. */
+/** Shares of `timeout`: until all connections were told to close; when endless exchanges are aborted; when idle connections are closed. */
 const SPREAD = 0.5
 const STREAMS_END = 0.8
 const IDLE_END = 0.95
-/** Milliseconds between two looks. */
-const LOOK = 50
-/** RFC 9113, 6.8: whatever is on its way is still served. */
+/** ms between two checks of the connections. */
+const CHECK = 50
+/** Last stream id of a GOAWAY that still serves requests on their way (RFC 9113, 6.8). */
 const EVERY_STREAM = 2 ** 31 - 1
 
-interface Seen {
-  /** Both ways, and since when there have been no more. */
+interface ConnectionState {
+  /** Bytes in both directions, and when they last changed. */
   bytes: number
   idleAt: number
-  /** From when on an answer on it is the last. */
+  /** When to send `Connection: close`. */
   leavesAt: number
 }
 
 type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
-/** `spread`: milliseconds over which to do what is to be done. */
+/** @param spread ms over which to spread the listener's work */
 export type DrainListener = (spread: number) => void
 
 function bytesOf({ bytesRead, bytesWritten }: Socket): number {
   return bytesRead + bytesWritten
 }
 
-export default fp(drain, { name: 'sluice-drain', fastify: '5.x', dependencies: ['sluice-exchange'] })
+export default fp(drain, { name: 'sluice-drain', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Ends every connection, gently; how many had to be cut. Further calls share the first. `close()` is for after it. */
+    /** Ends all connections and returns how many had to be cut. Further calls return the same promise. */
     drain(): Promise<number>
-    /** The connection is no longer HTTP's: whoever has it ends it. */
+    /** Excludes a connection from draining; the caller ends it. */
     leaveOpen(socket: Duplex): void
-    /** Called once the gateway drains, or closes without. */
+    /** Calls `listener` when the app drains, or closes without draining. */
     onDrain(listener: DrainListener): void
   }
 }

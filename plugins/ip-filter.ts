@@ -1,35 +1,40 @@
 import { BlockList, isIPv6 } from 'node:net'
-import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { clientAddress } from '../http/client-address.ts'
-import type { AddressesOptions } from '../schemas/options/scope.ts'
+import { createProblem } from '../http/problem.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { IpFilterOptions } from '../schemas/options/ip-filter.ts'
+
+const AddressRejected = createProblem('SLUICE_ADDRESS_REJECTED', 'Not allowed from this address', 403)
 
 /**
- * Lets a scope be reached from some addresses only: 403 before any route is looked at. The address is the client's,
- * as `trustProxy` has it. A client without one is refused: neither list can say anything about it.
+ * Restricts a scope to client addresses; others get 403. The address is the one that Fastify's `trustProxy` yields. A
+ * client without an address is rejected, since neither list can contain it.
+ *
+ * ```ts
+ * await scope.register(ipFilter, { allow: ['10.0.0.0/8', '2001:db8::/32'] })
+ * ```
  */
-const AddressRefused = createError('SLUICE_ADDRESS_REFUSED', 'Not allowed from here', 403, Error, false)
-
-async function addresses(fastify: FastifyInstance, { allow, deny }: AddressesOptions) {
+async function ipFilter(fastify: FastifyInstance, options: Input<typeof IpFilterOptions>) {
+  const { allow, deny } = completeOptions(IpFilterOptions, options, 'ipFilter')
   const allowed = createList(allow)
   const denied = createList(deny)
   if (allowed === undefined && denied === undefined) return
 
   fastify.addHook('onRequest', (request, _reply, done) => {
     const address = clientAddress(request)
-    done(address === undefined || isRefused(address) ? new AddressRefused() : undefined)
+    done(address === undefined || isRejected(address) ? new AddressRejected() : undefined)
   })
 
-  function isRefused(address: string): boolean {
+  function isRejected(address: string): boolean {
     const family = isIPv6(address) ? 'ipv6' : 'ipv4'
     return denied?.check(address, family) || (allowed !== undefined && !allowed.check(address, family))
   }
 }
 
-export default fp(addresses, { name: 'sluice-addresses', fastify: '5.x' })
-
-/** Of IPv4 addresses also as IPv6 has them (`::ffff:10.0.0.1`): BlockList sees to that. */
+/** BlockList also matches IPv4-mapped IPv6 addresses. */
 function createList(ranges: string[]): BlockList | undefined {
   if (ranges.length === 0) return undefined
   const list = new BlockList()
@@ -41,3 +46,5 @@ function createList(ranges: string[]): BlockList | undefined {
   }
   return list
 }
+
+export default fp(ipFilter, { name: 'sluice-ip-filter', fastify: '5.x' })

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { overloadMonitor } from '../http/overload-monitor.ts'
 import { CUT, Durations } from '../observe/histogram.ts'
+import { addOverloadMetrics } from '../observe/overload-metrics.ts'
 import { addSeenMetrics } from '../observe/state-metrics.ts'
 import { addAttemptDurations } from '../proxy/attempt-durations.ts'
 import { addCallMetrics } from '../proxy/call-metrics.ts'
@@ -47,28 +49,6 @@ async function metrics(fastify: FastifyInstance) {
   addAttemptDurations(registry, () => fastify.upstreams)
   addSeenMetrics(registry, fastify)
 
-  const { overload } = fastify
-  if (overload) {
-    new Counter({
-      name: 'sluice_shed_total',
-      help: 'Requests refused since the gateway was overloaded',
-      labelNames: ['priority'],
-      registers: [registry],
-      collect() {
-        this.reset()
-        for (const [priority, count] of Object.entries(overload.shed)) this.inc({ priority }, count)
-      }
-    })
-    new Gauge({
-      name: 'sluice_overload_level',
-      help: 'Priorities that are refused: 0 none, 1 low, 2 normal too, 3 all',
-      aggregator: 'max',
-      registers: [registry],
-      collect() {
-        this.set(overload.level)
-      }
-    })
-  }
   new Counter({
     name: 'sluice_version_requests_total',
     help: 'Calls of a version by who may call it; who they are is on the admin side, at /versions',
@@ -81,7 +61,11 @@ async function metrics(fastify: FastifyInstance) {
     }
   })
 
-  fastify.addHook('onReady', async () => addEndpointMetrics(registry, fastify.upstreams))
+  fastify.addHook('onReady', async () => {
+    addEndpointMetrics(registry, fastify.upstreams)
+    const monitor = overloadMonitor(fastify)
+    if (monitor !== undefined) addOverloadMetrics(registry, monitor)
+  })
 
   fastify.decorate('metrics', registry)
 }

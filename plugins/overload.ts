@@ -1,105 +1,39 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ProblemError } from '../http/problem.ts'
-import type { OverloadOptions, Priority } from '../schemas/options/overload.ts'
+import { startOverloadMonitor } from '../http/overload-monitor.ts'
+import { createProblem } from '../http/problem.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { OverloadPluginOptions } from '../schemas/options/overload.ts'
+
+const Overloaded = createProblem('SLUICE_OVERLOADED', 'The gateway is overloaded', 503, {
+  headers: { 'retry-after': '1' }
+})
 
 /**
- * Sheds requests while the process cannot keep up: what it still takes it then answers in time. The measure is how late
- * the event loop is. Scopes of low priority are refused from `maxEventLoopDelay` on, normal ones from twice, high ones
- * from four times that; each is taken again once the delay is under half of where it was refused. 503 with
- * `Retry-After`, before token, limits and body are looked at.
+ * Rejects requests of a scope with 503 and `Retry-After` while the process cannot keep up, so that it answers the others
+ * in time. Register it after CORS and before everything else.
+ *
+ * The measure is the delay of the event loop. Scopes of low priority are rejected from `maxEventLoopDelay` on, normal
+ * ones from twice, high ones from four times that delay. One monitor serves all scopes of an app.
+ *
+ * ```ts
+ * await scope.register(overload, { maxEventLoopDelay: 100, priority: 'low' })
+ * ```
+ *
+ * @throws at registration if another scope of the app has another `maxEventLoopDelay`
  */
-async function overload(fastify: FastifyInstance, { maxEventLoopDelay }: OverloadOptions) {
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION })
-  const shed: Record<Priority, number> = { low: 0, normal: 0, high: 0 }
-  let level = 0
-  delays.enable()
-  const timer = setInterval(() => {
-    // A loop that is away has taken no sample either.
-    if (delays.count === 0) return
-    const delay = delayOf(delays)
-    delays.reset()
-    const next = nextLevel(level, delay, maxEventLoopDelay)
-    if (next !== level) fastify.log.warn({ level: next, delay: Math.round(delay) }, 'overload changed')
-    level = next
-  }, SAMPLE).unref()
-  fastify.addHook('onClose', async () => {
-    clearInterval(timer)
-    delays.disable()
-  })
+async function overload(fastify: FastifyInstance, options: Input<typeof OverloadPluginOptions>) {
+  const { maxEventLoopDelay, priority } = completeOptions(OverloadPluginOptions, options, 'overload')
+  const monitor = startOverloadMonitor(fastify, maxEventLoopDelay)
+  if (monitor.maxEventLoopDelay !== maxEventLoopDelay)
+    throw new Error(
+      `overload: maxEventLoopDelay is ${maxEventLoopDelay} here and ${monitor.maxEventLoopDelay} in another scope`
+    )
 
-  fastify.decorate('overload', {
-    shed,
-    get level() {
-      return level
-    },
-    sheds(priority) {
-      if (level <= ORDER[priority]) return false
-      shed[priority]++
-      return true
-    }
+  fastify.addHook('onRequest', (_request, _reply, done) => {
+    done(monitor.tryReject(priority) ? new Overloaded({ members: { retryAfter: 1 } }) : undefined)
   })
 }
 
 export default fp(overload, { name: 'sluice-overload', fastify: '5.x' })
-
-/** Has a scope of this priority refuse its requests in its turn. The first of the scope's patterns, but for CORS. */
-export const shedding = fp(
-  async (scope: FastifyInstance, { priority }: { priority: Priority }) => {
-    const { overload } = scope
-    if (overload === undefined) return
-    scope.addHook('onRequest', (_request, _reply, done) => {
-      done(overload.sheds(priority) ? refusal() : undefined)
-    })
-  },
-  { name: 'sluice-shedding', fastify: '5.x' }
-)
-
-/** Milliseconds. */
-const RESOLUTION = 20
-const SAMPLE = 250
-
-const ORDER: Record<Priority, number> = { low: 0, normal: 1, high: 2 }
-
-/**
- * Milliseconds for which the loop is away where a request comes at any moment: samples weighted by how long they are, or
- * a hundred short ones would hide the long one that everybody waited for. They are of a timer, due after its resolution
- * at best.
- */
-function delayOf({ mean, stddev }: { mean: number; stddev: number }): number {
-  return Math.max(0, (mean + stddev ** 2 / mean) / 1e6 - RESOLUTION)
-}
-
-/**
- * How many of the priorities are refused: up at once to what the delay asks for, down one at a time, when it is under
- * half of what that one was refused for.
- */
-export function nextLevel(level: number, delay: number, max: number): number {
-  let next = level
-  while (next < 3 && delay >= max * 2 ** next) next++
-  return next === level && level > 0 && delay < (max * 2 ** (level - 1)) / 2 ? level - 1 : next
-}
-
-const Overloaded = createError('SLUICE_OVERLOADED', 'The gateway is overloaded', 503, Error, false)
-
-function refusal(): ProblemError {
-  const error: ProblemError = new Overloaded()
-  error.problem = { retryAfter: 1 }
-  error.headers = { 'retry-after': '1' }
-  return error
-}
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Only with `overload` in the config. */
-    overload?: {
-      /** Of each priority, since the start. */
-      shed: Readonly<Record<Priority, number>>
-      /** 0: nothing is refused; 1: low, 2: normal too, 3: everything. */
-      readonly level: number
-      sheds(priority: Priority): boolean
-    }
-  }
-}

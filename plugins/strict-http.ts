@@ -1,59 +1,62 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
-import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endInOrder, rawProblem } from '../http/client-error.ts'
 import { hasBody } from '../http/exchange.ts'
 import { BadFraming, transferCodingFault } from '../http/framing.ts'
 import { isHost, protocolOf, schemeOf } from '../http/host.ts'
-import { refuseStream } from '../http/http2-methods.ts'
+import { rejectStream } from '../http/http2-methods.ts'
+import { joinsDuplicateHeaders } from '../http/node-internals.ts'
 import { readingsOf } from '../http/path.ts'
+import { createProblem } from '../http/problem.ts'
 import { UnsafePath } from '../proxy/errors.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { StrictHttpOptions } from '../schemas/options/http.ts'
 
-/**
- * What node's parser lets through and a gateway may not, since gateway and service could read it differently: refused
- * before anything else is done, and the connection closed. Also what a gateway answers by itself: `OPTIONS *`,
- * `Max-Forwards: 0`, `CONNECT`; and `Expect`, for which a client hears `100 Continue` once its body is wanted.
- */
-export interface HttpGateOptions {
-  /** Header lines. */
-  maxHeadersCount: number
-}
-
-const BadHost = createError(
-  'SLUICE_BAD_HOST',
-  'The request needs one host, and a valid one',
-  400,
-  Error,
-  false
-)
-const BadTarget = createError('SLUICE_BAD_TARGET', 'The request target is not valid', 400, Error, false)
-const UnknownExpectation = createError(
-  'SLUICE_UNKNOWN_EXPECTATION',
-  'The expectation cannot be met',
-  417,
-  Error,
-  false
-)
-const TooManyHeaders = createError('SLUICE_TOO_MANY_HEADERS', 'Too many header fields', 431, Error, false)
-const UnknownVersion = createError('SLUICE_UNKNOWN_VERSION', 'HTTP version not supported', 505, Error, false)
+const BadHost = createProblem('SLUICE_BAD_HOST', 'The request needs exactly one valid Host', 400)
+const BadTarget = createProblem('SLUICE_BAD_TARGET', 'The request target is not valid', 400)
+const UnknownExpectation = createProblem('SLUICE_UNKNOWN_EXPECTATION', 'The expectation cannot be met', 417)
+const TooManyHeaders = createProblem('SLUICE_TOO_MANY_HEADERS', 'Too many header fields', 431)
+const UnknownVersion = createProblem('SLUICE_UNKNOWN_VERSION', 'The HTTP version is not supported', 505)
 
 const NOT_VISIBLE = /[^\x21-\x7e]/
 const SLASH = 47
 
-async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptions) {
+/**
+ * Rejects requests that Node's parser accepts, but that a gateway and a service could read differently, and closes their
+ * connection. Register it before anything that reads the request.
+ *
+ * Answers `OPTIONS *`, `Max-Forwards: 0` and `CONNECT` itself, and sends `100 Continue` only when a body is read
+ * (RFC 9110, 10.1.1).
+ *
+ * ```ts
+ * const app = Fastify(serverOptions())
+ * await app.register(strictHttp)
+ * ```
+ *
+ * @throws at registration if the app was created without `serverOptions()`
+ */
+async function strictHttp(fastify: FastifyInstance, options: Input<typeof StrictHttpOptions> | undefined) {
+  const { maxHeadersCount } = completeOptions(StrictHttpOptions, options ?? {}, 'strictHttp')
   const { server } = fastify
+  if (!joinsDuplicateHeaders(server))
+    throw new Error(
+      'strictHttp: create the app with Fastify(serverOptions()); plain options hide faults from it'
+    )
   const maxLines = maxHeadersCount * 2
+  // Node silently drops headers beyond its limit. Turn that off; the hook below answers 431.
+  server.maxHeadersCount = 0
 
   server.on('connect', (_request: IncomingMessage, socket: Socket | Http2ServerResponse) => {
-    if (socket instanceof Http2ServerResponse) return refuseStream(socket, 501)
+    if (socket instanceof Http2ServerResponse) return rejectStream(socket, 501)
     socket.on('error', () => {})
     endInOrder(socket, rawProblem(501))
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // In HTTP/2 only the frames say that there is a body.
+    // In HTTP/2 only the frames tell whether there is a body.
     if (hasBody(request) || request.httpVersionMajor === 2) continueOnRead(request, response)
     server.emit('request', request, response)
   })
@@ -70,7 +73,7 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
     }
     if (leadsElsewhere(request)) return done(new UnsafePath())
     const { upgrade, 'max-forwards': maxForwards } = raw.headers
-    // Node's parser stops at an upgrade; what was sent behind it may be lost.
+    // Node's parser stops at an upgrade, so pipelined requests behind it may be lost.
     if (upgrade !== undefined) reply.raw.shouldKeepAlive = false
     if (raw.url === '*' || (maxForwards !== undefined && isLastHop(raw, maxForwards as string)))
       return void reply.code(204).send()
@@ -78,15 +81,13 @@ async function http(fastify: FastifyInstance, { maxHeadersCount }: HttpGateOptio
   })
 }
 
-export default fp(http, { name: 'sluice-http', fastify: '5.x', dependencies: ['sluice-exchange'] })
-
 function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Error) | undefined {
   const { headers, method } = raw
   const isHttp2 = 'stream' in raw
   const isOld = !isHttp2 && raw.httpVersionMinor === 0
   if (raw.httpVersionMajor !== 1 && !isHttp2) return UnknownVersion
 
-  // Of two lines node makes one value, which is no host.
+  // Duplicate Host headers were joined by Node, and the joined value fails the pattern.
   const host = isHttp2 ? (headers.host ?? (headers[':authority'] as string | undefined)) : headers.host
   if (host === undefined ? !isOld : !isHost(host)) return BadHost
   if (!isTarget(raw, request)) return BadTarget
@@ -94,7 +95,7 @@ function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Erro
 
   const CodingFault = transferCodingFault(raw)
   if (CodingFault !== undefined) return CodingFault
-  // RFC 9110, 9.3.1 and 9.3.8: a body that some read and others leave in the connection.
+  // Some servers read such a body, others leave it in the connection (RFC 9110, 9.3.1 and 9.3.8).
   if ((method === 'GET' || method === 'HEAD' || method === 'TRACE') && hasBody(raw)) return BadFraming
   return isOld || isMet(headers.expect) ? undefined : UnknownExpectation
 }
@@ -111,7 +112,7 @@ function isMet(expect: string | undefined): boolean {
   return expect === undefined || expect.toLowerCase() === '100-continue'
 }
 
-/** RFC 9112, 3.2. An absolute target of this host was replaced before routing: see host.ts. */
+/** RFC 9112, 3.2. An absolute target with this host was already replaced by its path (http/host.ts). */
 function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
   const url = raw.url as string
   if (url.charCodeAt(0) !== SLASH) {
@@ -120,7 +121,7 @@ function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
   const scheme = schemeOf(raw)
   if (scheme !== undefined && scheme !== protocolOf(request)) return false
   if (!url.includes('#') && !url.includes('\\')) return true
-  // The router ends the path at a fragment; some services take a backslash for a slash.
+  // The router ends the path at a fragment; some services read a backslash as a slash.
   return !/^[^?]*\\|#/.test(url)
 }
 
@@ -142,7 +143,7 @@ function withoutLastSlash(pattern: string): string {
   return pattern.endsWith('/') ? pattern.slice(0, -1) : pattern
 }
 
-/** RFC 9110, 7.6.2: one hop less, or none. */
+/** Decrements Max-Forwards. Returns true if this gateway is the last recipient (RFC 9110, 7.6.2). */
 function isLastHop(raw: IncomingMessage, maxForwards: string): boolean {
   if ((raw.method !== 'OPTIONS' && raw.method !== 'TRACE') || !/^\d{1,9}$/.test(maxForwards)) return false
   if (Number(maxForwards) === 0) return true
@@ -151,8 +152,8 @@ function isLastHop(raw: IncomingMessage, maxForwards: string): boolean {
 }
 
 /**
- * `100 Continue` is for a body that somebody reads (RFC 9110, 10.1.1): not before a token or a limit has refused it.
- * Without it the client may send the body or not, so node ends the connection with the answer.
+ * Sends `100 Continue` when the body is first read: not before a token or a limit was rejected (RFC 9110, 10.1.1).
+ * Without it the client may or may not send the body, so Node closes the connection after the response.
  */
 function continueOnRead(request: IncomingMessage, response: ServerResponse): void {
   const read = request._read
@@ -162,3 +163,5 @@ function continueOnRead(request: IncomingMessage, response: ServerResponse): voi
     read.call(request, size)
   }
 }
+
+export default fp(strictHttp, { name: 'sluice-strict-http', fastify: '5.x' })

@@ -3,44 +3,57 @@ import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { readCertificates } from '../http/certificates.ts'
-import { isPem, type TlsOptions } from '../schemas/options/listen.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { isPem, TlsOptions } from '../schemas/options/listen.ts'
 
 /**
- * The listener's certificate, renewed while it runs: its files are looked at every `reload` ms, and read again by
- * `fastify.reloadCertificates()`. Connections that are open keep the old one. Files that hold no certificate with its
- * key leave the old ones in place, and say so in the log: half of a renewal is nothing to go by.
+ * Renews the certificate of a TLS listener while it runs: reads the files again when they change, and on
+ * `fastify.reloadCertificates()`. Open connections keep the old certificate. If the files do not match, such as after
+ * half of a renewal, the old certificate stays and an error is logged.
+ *
+ * ```ts
+ * const tlsOptions = { cert: '/certs/tls.crt', key: '/certs/tls.key' }
+ * const app = Fastify(serverOptions({ tls: tlsOptions }))
+ * await app.register(tls, tlsOptions)
+ * ```
+ *
+ * @throws at registration if the app's listener has no TLS
  */
-async function certificates(fastify: FastifyInstance, tls: TlsOptions) {
-  const files = [tls.cert, tls.key].filter(value => !isPem(value))
+async function tls(fastify: FastifyInstance, options: Input<typeof TlsOptions>) {
+  const complete = completeOptions(TlsOptions, options, 'tls')
+  const { server } = fastify as unknown as {
+    server: { setSecureContext?(options: SecureContextOptions): void }
+  }
+  if (server.setSecureContext === undefined)
+    throw new Error('tls: the listener has no TLS; create the app with Fastify(serverOptions({ tls }))')
+  const files = [complete.cert, complete.key].filter(value => !isPem(value))
 
   fastify.decorate('reloadCertificates', () => {
     try {
-      const context = readCertificates(tls)
-      ;(
-        fastify.server as never as { setSecureContext(options: SecureContextOptions): void }
-      ).setSecureContext(context)
-      fastify.log.info('certificates read')
+      server.setSecureContext?.(readCertificates(complete))
+      fastify.log.info('certificates loaded')
       return true
     } catch (error) {
-      fastify.log.error({ err: error }, 'certificates cannot be read: the old ones stay')
+      fastify.log.error({ err: error }, 'certificates cannot be loaded; the old ones stay in use')
       return false
     }
   })
 
-  if (tls.reload === 0) return
-  // By polling: of a mounted secret only a link changes, and no watcher says so.
+  if (complete.reload === 0) return
+  // Polling, since in a mounted Kubernetes secret only a symbolic link changes, which no file watcher reports.
   for (const file of files)
-    watchFile(file, { interval: tls.reload, persistent: false }, fastify.reloadCertificates)
+    watchFile(file, { interval: complete.reload, persistent: false }, fastify.reloadCertificates)
   fastify.addHook('onClose', async () => {
     for (const file of files) unwatchFile(file, fastify.reloadCertificates)
   })
 }
 
-export default fp(certificates, { name: 'sluice-certificates', fastify: '5.x' })
+export default fp(tls, { name: 'sluice-tls', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Reads the files of `listen.tls` again; false if that failed and the old ones stay. Only there with `tls`. */
+    /** Reads the certificate's files again. Returns false if that failed and the old certificate stays in use. */
     reloadCertificates(): boolean
   }
 }

@@ -1,16 +1,21 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 
-/** Milliseconds. */
+const members = {
+  /** ms that open exchanges get to finish. */
+  timeout: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+  /** ms that an idle connection stays open for one more request, whose response carries `Connection: close`. */
+  idle: withDefault(Type.Integer({ minimum: 0 }), 2_000)
+}
+
 export const DrainOptions = Type.Object(
   {
-    /** From the moment that `/readyz` says so until no more connections are taken: what a load balancer needs to see it. */
+    /** ms to keep accepting connections after `/readyz` turns 503, so that load balancers can react. */
     delay: withDefault(Type.Integer({ minimum: 0 }), 0),
-    /** That open exchanges get after it. */
-    timeout: withDefault(Type.Integer({ minimum: 0 }), 10_000),
-    /** That a connection without an exchange is left open for another one, which is told that it is the last. */
-    idle: withDefault(Type.Integer({ minimum: 0 }), 2_000)
+    ...members
   },
   { additionalProperties: false }
 )
 export type DrainOptions = Type.Static<typeof DrainOptions>
+
+export const DrainPluginOptions = Type.Object(members, { additionalProperties: false })

@@ -1,46 +1,29 @@
-import { isIP } from 'node:net'
-import { compile } from '@fastify/proxy-addr'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { CompressOptions } from './compress.ts'
+import { CorsOptions } from './cors.ts'
 import { type Input, withDefault } from './defaults.ts'
 import { DrainOptions } from './drain.ts'
 import { ConfigError, type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 import { HttpOptions } from './http.ts'
+import { IpFilterOptions } from './ip-filter.ts'
 import { IssuerOptions } from './jwt.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
 import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
 import { Named, nameFaults, unknownName } from './named.ts'
 import { OverloadOptions, Priority } from './overload.ts'
+import { PassHeadersOptions } from './pass-headers.ts'
 import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
 import { Prefix, type Routes, RoutesPlugin } from './routes.ts'
-import {
-  AddressesOptions,
-  CompressOptions,
-  CorsOptions,
-  PassHeadersOptions,
-  SecurityHeadersOptions
-} from './scope.ts'
+import { SecurityHeadersOptions } from './security-headers.ts'
+import { TrustedProxy } from './trusted-proxy.ts'
 import { type MirrorOptions, type SplitOptions, UpstreamOptions, upstreamsFaults } from './upstreams.ts'
 import { VersionOptions, VersionSources, versionFaults } from './versions.ts'
 
 export { ConfigError }
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
-
-/** As proxy-addr reads it, but for numbers: people mean hops by them, and it an IPv4 address. */
-const TrustedProxy = Type.Refine(
-  Type.String(),
-  value => {
-    try {
-      compile(value)
-      return isIP(value.split('/', 1)[0] as string) !== 0 || /^[a-z]+$/.test(value)
-    } catch {
-      return false
-    }
-  },
-  () => 'must be an address, a range such as 10.0.0.0/8, or loopback, linklocal or uniquelocal'
-)
 
 export const ScopeOptions = Type.Object(
   {
@@ -52,7 +35,7 @@ export const ScopeOptions = Type.Object(
     versions: Type.Optional(Named(VersionOptions)),
     /** How a version is chosen, beside by the path. */
     version: Type.Optional(VersionSources),
-    addresses: Type.Optional(AddressesOptions),
+    ipFilter: Type.Optional(IpFilterOptions),
     cors: Type.Optional(CorsOptions),
     securityHeaders: Type.Optional(SecurityHeadersOptions),
     compress: Type.Optional(CompressOptions),
@@ -147,7 +130,7 @@ export type UpstreamDefinition<Upstream extends string> = Omit<
 export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   prefix: string
   priority?: Priority
-  addresses?: Input<typeof AddressesOptions>
+  ipFilter?: Input<typeof IpFilterOptions>
   cors?: Input<typeof CorsOptions>
   securityHeaders?: Input<typeof SecurityHeadersOptions>
   compress?: Input<typeof CompressOptions>

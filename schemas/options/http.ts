@@ -1,27 +1,56 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 
-/** What a connection and a request on it may cost before the request has been routed. The names are node's own. */
+/** Limits on connections and requests before routing. Names are Node's own. */
+
+/** ms for a request to arrive completely. */
+const requestTimeout = withDefault(Type.Integer({ minimum: 100 }), 60_000)
+/** Bytes of a request line with its headers. */
+const maxHeaderSize = withDefault(Type.Integer({ minimum: 1_024, maximum: 1_048_576 }), 16_384)
+
+export const StrictHttpOptions = Type.Object(
+  {
+    /** Header lines. */
+    maxHeadersCount: withDefault(Type.Integer({ minimum: 1 }), 128)
+  },
+  { additionalProperties: false }
+)
+
+export const Http2PluginOptions = Type.Object(
+  { requestTimeout, maxHeaderSize },
+  { additionalProperties: false }
+)
+
+const connectionLimits = {
+  /** Requests on one connection; the last response carries `Connection: close`. 0: no limit. */
+  maxRequestsPerSocket: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+  /** Requests that may wait on one connection for an earlier response; one more closes it. */
+  maxPipelinedRequests: withDefault(Type.Integer({ minimum: 0 }), 32),
+  /** Open connections. */
+  maxConnections: withDefault(Type.Integer({ minimum: 1 }), 10_000),
+  /** Open connections from one address (IPv6: from one /64). Proxies in `trustProxy` are exempt. */
+  maxConnectionsPerAddress: withDefault(Type.Integer({ minimum: 1 }), 1_000)
+}
+
+export const ConnectionLimitsOptions = Type.Object(
+  {
+    ...connectionLimits,
+    /** Addresses and ranges without a limit of their own. */
+    trustProxy: withDefault(Type.Array(Type.String()), [])
+  },
+  { additionalProperties: false }
+)
+
 export const HttpOptions = Type.Object(
   {
-    /** Milliseconds from a connection, or from the first octet of a later request, to the end of the head. */
+    /** ms from a connection, or from the first byte of a later request, to the end of the headers. */
     headersTimeout: withDefault(Type.Integer({ minimum: 100 }), 10_000),
-    /** Milliseconds to the last octet of a request. */
-    requestTimeout: withDefault(Type.Integer({ minimum: 100 }), 60_000),
-    /** Milliseconds that a connection may be idle between two requests. */
+    requestTimeout,
+    /** ms that a connection may be idle between two requests. */
     keepAliveTimeout: withDefault(Type.Integer({ minimum: 1 }), 72_000),
-    /** Bytes of a request line with its headers. */
-    maxHeaderSize: withDefault(Type.Integer({ minimum: 1_024, maximum: 1_048_576 }), 16_384),
-    /** Header lines. */
-    maxHeadersCount: withDefault(Type.Integer({ minimum: 1 }), 128),
-    /** Requests on one connection; the last is told so by `Connection: close`. 0: any number. */
-    maxRequestsPerSocket: withDefault(Type.Integer({ minimum: 0 }), 10_000),
-    /** Requests that may wait on one connection for the response to another; with more it is closed. */
-    maxPipelinedRequests: withDefault(Type.Integer({ minimum: 0 }), 32),
-    /** Connections at a time. */
-    maxConnections: withDefault(Type.Integer({ minimum: 1 }), 10_000),
-    /** Connections at a time from one address. Proxies in `trustProxy` have as many as they like. */
-    maxConnectionsPerAddress: withDefault(Type.Integer({ minimum: 1 }), 1_000)
+    maxHeaderSize,
+    ...StrictHttpOptions.properties,
+    ...connectionLimits
   },
   { additionalProperties: false }
 )

@@ -7,12 +7,12 @@ const Pem = Type.String({ minLength: 1 })
 
 export const TlsOptions = Type.Object(
   {
-    /** The certificate and those between it and its authority. */
+    /** The certificate and its intermediates. */
     cert: Pem,
     key: Pem,
     passphrase: Type.Optional(Type.String({ minLength: 1 })),
     minVersion: withDefault(Type.Enum(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2'),
-    /** Milliseconds between two looks at the files; 0: they are only read at the start, and when told to. */
+    /** ms between two checks of the files; 0: read at the start and by `reloadCertificates()` only. */
     reload: withDefault(Type.Integer({ minimum: 0 }), 10_000)
   },
   { additionalProperties: false }
@@ -21,9 +21,9 @@ export type TlsOptions = Type.Static<typeof TlsOptions>
 
 export const Http2Options = Type.Object(
   {
-    /** Streams that a connection may have open at once. */
+    /** Concurrent streams of a connection. */
     streams: withDefault(Type.Integer({ minimum: 1, maximum: 10_000 }), 128),
-    /** Milliseconds without a frame after which a connection is closed. */
+    /** ms without a stream after which a connection is closed. */
     idleTimeout: withDefault(Type.Integer({ minimum: 1 }), 72_000)
   },
   { additionalProperties: false }
@@ -37,14 +37,14 @@ export const ListenOptions = Type.Object(
     host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'),
     port: withDefault(Port, 8080),
     tls: Type.Optional(TlsOptions),
-    /** HTTP/2 beside HTTP/1.1, as the client chooses (ALPN). Needs `tls`. */
+    /** HTTP/2 as well as HTTP/1.1; the client chooses by ALPN. Needs `tls`. */
     http2: withDefault(Type.Union([Type.Boolean(), Http2Options]), false)
   },
   { additionalProperties: false }
 )
 export type ListenOptions = Type.Static<typeof ListenOptions>
 
-/** What the schema cannot say of a listener. Files are not looked at here: they may come before the start. */
+/** Returns faults that the schema cannot express. Does not read files, which may be written before the start. */
 export function listenFaults(listen: unknown): { path: string; message: string }[] {
   const { tls, http2 } = (listen ?? {}) as { tls?: TlsOptions; http2?: unknown }
   if (tls === undefined)
@@ -56,7 +56,7 @@ export function listenFaults(listen: unknown): { path: string; message: string }
     createSecureContext({ cert: tls.cert, key: tls.key, passphrase: tls.passphrase })
     return []
   } catch (error) {
-    return [{ path: '/listen/tls', message: `is no certificate with its key: ${(error as Error).message}` }]
+    return [{ path: '/listen/tls', message: `cert and key do not match: ${(error as Error).message}` }]
   }
 }
 

@@ -54,7 +54,7 @@ const cases: Record<string, [args: string[], code: number]> = {
     ['OPTIONS', '/open/1', '-H', 'Origin: https://app.example', '-H', 'Access-Control-Request-Method: GET'],
     0
   ],
-  'no-preflight': [['OPTIONS', '/open/1'], 1],
+  'not-preflight': [['OPTIONS', '/open/1'], 1],
   'foreign-origin': [['GET', '/open/1', '-H', 'Origin: https://evil.example'], 0],
   'version-unknown': [['GET', '/v9/old/1'], 1],
   'version-conflict': [['GET', '/v2/old/1', '-H', 'Accept-Version: v3'], 1],

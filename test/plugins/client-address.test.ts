@@ -96,12 +96,12 @@ t.test('addresses are allowed and denied whatever port follows them; anything el
       denied: {
         prefix: '/denied',
         routes,
-        addresses: { deny: ['198.51.100.7', '2001:db8::/32', 'fe80::/10'] }
+        ipFilter: { deny: ['198.51.100.7', '2001:db8::/32', 'fe80::/10'] }
       },
       allowed: {
         prefix: '/allowed',
         routes,
-        addresses: { allow: ['198.51.100.7', '2001:db8::/32', '127.0.0.1'] }
+        ipFilter: { allow: ['198.51.100.7', '2001:db8::/32', '127.0.0.1'] }
       }
     }
   })
@@ -229,7 +229,7 @@ t.test('an IPv4 client of an IPv6 listener has its IPv4 address, and a zone is d
     scopes: {
       forwarded: {
         prefix: '/forwarded',
-        addresses: { deny: ['fe80::2'] },
+        ipFilter: { deny: ['fe80::2'] },
         routes: async app => {
           await app.register(forward)
           app.forward({ method: 'GET', url: '/*', upstream: 'products', prefix: '' })

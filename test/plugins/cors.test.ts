@@ -195,7 +195,7 @@ t.test('another scope has none of it', async t => {
   t.equal(headers.get('access-control-allow-origin'), '*')
   t.equal((await call(`${url}/open/nothing`)).status, 404)
   const other = await call(`${url}/open/`, { method: 'OPTIONS' })
-  t.match(other.json, { status: 400, type: 'urn:sluice:no-preflight' })
+  t.match(other.json, { status: 400, type: 'urn:sluice:not-preflight' })
 })
 
 t.test('all origins', async t => {

@@ -24,14 +24,14 @@ t.test('a scope is reached from where it may be', async t => {
     const { url } = await startGateway(t, {
       trustProxy: ['127.0.0.1'],
       scopes: {
-        listed: { prefix: '/listed', routes, addresses },
+        listed: { prefix: '/listed', routes, ipFilter: addresses },
         free: { prefix: '/free', routes }
       }
     })
     const headers = { 'x-forwarded-for': from }
     const answer = await call(`${url}/listed`, { headers })
     t.equal(answer.status, status, `${JSON.stringify(addresses)} from ${from}`)
-    if (status === 403) t.equal(answer.json.type, 'urn:sluice:address-refused')
+    if (status === 403) t.equal(answer.json.type, 'urn:sluice:address-rejected')
     t.equal((await call(`${url}/free`, { headers })).status, 200)
   }
 })
@@ -39,7 +39,7 @@ t.test('a scope is reached from where it may be', async t => {
 t.test('an address is refused before its token is looked at, and not by what it claims to be', async t => {
   const { url } = await startGateway(t, {
     issuers: { shop: { issuer: 'http://127.0.0.1:1', audience: 'a' } },
-    scopes: { listed: { prefix: '/listed', routes, jwt: 'shop', addresses: { allow: ['10.0.0.0/8'] } } }
+    scopes: { listed: { prefix: '/listed', routes, jwt: 'shop', ipFilter: { allow: ['10.0.0.0/8'] } } }
   })
   t.equal((await call(`${url}/listed`, { headers: { 'x-forwarded-for': '10.0.0.1' } })).status, 403)
 })
@@ -54,7 +54,7 @@ t.test('what is no range is said', t => {
     '10.0.0.0/-1',
     '10.0.0.0/'
   ]) {
-    const scopes = { listed: { prefix: '/listed', routes, addresses: { deny: [bad] } } }
+    const scopes = { listed: { prefix: '/listed', routes, ipFilter: { deny: [bad] } } }
     try {
       resolveConfig({ default: { scopes } }, {})
       t.fail(`${bad} is taken`)

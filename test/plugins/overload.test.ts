@@ -1,5 +1,5 @@
 import t from 'tap'
-import { nextLevel } from '../../plugins/overload.ts'
+import { nextLevel, type OverloadMonitor, overloadMonitor } from '../../http/overload-monitor.ts'
 import { call, startGateway } from '../harness.ts'
 
 t.test('a process that is late refuses low scopes first, high ones last, and takes them again', async t => {
@@ -18,7 +18,7 @@ t.test('a process that is late refuses low scopes first, high ones last, and tak
       high: { prefix: '/high', routes, priority: 'high' }
     }
   })
-  const overload = gateway.overload as NonNullable<typeof gateway.overload>
+  const overload = overloadMonitor(gateway) as OverloadMonitor
   const statuses = () =>
     Promise.all(['low', 'normal', 'high'].map(async scope => (await call(`${url}/${scope}`)).status))
   // A busy machine may be late by itself.
@@ -73,7 +73,7 @@ t.test('levels rise at once and fall one by one, each at half of where it rose',
     t.equal(nextLevel(level, delay, 100), next, `${level} at ${delay}`)
 })
 
-t.test('without overload in the config nothing is watched or refused', async t => {
+t.test('without overload in the config nothing is measured or rejected', async t => {
   const { gateway } = await startGateway(t, {})
-  t.equal(gateway.overload, undefined)
+  t.equal(overloadMonitor(gateway), undefined)
 })

@@ -101,7 +101,7 @@ export default {
     open: {
       prefix: '/open',
       routes: forwarded,
-      addresses: { deny: ['192.0.2.0/24'] },
+      ipFilter: { deny: ['192.0.2.0/24'] },
       cors: { origins: ['https://app.example'] },
       rateLimit: { address: 'free' },
       priority: 'low'
