@@ -136,7 +136,7 @@ t.test('a scope within a scope has its own', async t => {
 })
 
 t.test('pages may read that the gateway has too much to do, or that an address is refused', async t => {
-  const { url } = await start(t, { cors, addresses: { deny: ['127.0.0.1'] } })
+  const { url } = await start(t, { cors, ipFilter: { deny: ['127.0.0.1'] } })
   for (const path of ['/open', '/open/nothing']) {
     const { status, headers } = await call(`${url}${path}`, { headers: { origin: ORIGIN } })
     t.equal(status, 403, path)

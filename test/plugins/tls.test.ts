@@ -82,13 +82,13 @@ t.test('a gateway whose certificate cannot be read does not start', async t => {
   })
 })
 
-t.test('what is wrong with the listener is said', t => {
+t.test('faults of the listener options are reported', t => {
   const cases: [object, object][] = [
     [{ http2: true }, { path: '/listen/http2', message: /needs tls/ }],
     [{ tls: { cert: tls.cert } }, { path: '/listen/tls/key', message: 'is missing' }],
     [
       { tls: { cert: tls.cert, key: tls.key.replaceAll('A', 'B') } },
-      { path: '/listen/tls', message: /no certificate with its key/ }
+      { path: '/listen/tls', message: /cert and key do not match/ }
     ],
     [
       { tls: { ...tls, minVersion: 'TLSv1' } },
