@@ -44,7 +44,7 @@ t.test('an address is refused before its token is looked at, and not by what it 
   t.equal((await call(`${url}/listed`, { headers: { 'x-forwarded-for': '10.0.0.1' } })).status, 403)
 })
 
-t.test('what is no range is said', t => {
+t.test('invalid ranges are reported', t => {
   for (const bad of [
     '10.0.0.0/33',
     '10.0.0',
@@ -60,7 +60,7 @@ t.test('what is no range is said', t => {
       t.fail(`${bad} is taken`)
     } catch (error) {
       t.match((error as ConfigError).faults, [
-        { path: '/scopes/listed/addresses/deny/0', message: /must be an address or a range/ }
+        { path: '/scopes/listed/ipFilter/deny/0', message: /must be an address or a range/ }
       ])
     }
   }
