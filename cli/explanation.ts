@@ -27,7 +27,7 @@ const STOPS: [step: StepName, type: RegExp][] = [
   ],
   ['route', /^urn:sluice:(route-not-found|method-not-allowed)$/],
   ['load', /^urn:sluice:overloaded$/],
-  ['ip filter', /^urn:sluice:address-rejected$/],
+  ['ipFilter', /^urn:sluice:address-rejected$/],
   ['cors', /^urn:sluice:not-preflight$/],
   ['version', /^urn:sluice:version-(unknown|conflict|missing)$/],
   ['token', /^urn:sluice:(token-|keys-unavailable$)/],
