@@ -36,7 +36,7 @@ import { serverOptions } from './server-options.ts'
 
 export { ConfigError, defineGateway, resolveConfig } from './schemas/options/gateway.ts'
 
-/** What a gateway finds around it, where it is not alone in its process and on the net. */
+/** What surrounds a gateway that is one of several workers, or that runs dry. */
 export interface Surroundings {
   /** The supervisor of a worker: it counts the limits, and gets the worker's own counts when that ends. */
   supervisor?: Supervisor
@@ -45,9 +45,11 @@ export interface Surroundings {
 }
 
 /**
- * A gateway of a resolved config, ready to listen: no listening, no signals, no environment. It starts whether or not
- * its upstreams, its issuers and its Redis are up. Logs to standard output, never waiting for it, unless given a logger. `now`: epoch ms, by
- * which versions come and go, and exchanges are dated.
+ * Builds a gateway from a resolved config: a Fastify app that is ready to listen. Reads no environment and handles no
+ * signals. Starts even if upstreams, issuers or Redis are down.
+ *
+ * @param logger default: JSON to standard output, without ever waiting for it
+ * @param now epoch ms; clock of versions and of recorded exchanges
  */
 export async function buildGateway(
   config: GatewayConfig,
@@ -70,12 +72,11 @@ export async function buildGateway(
     await gateway.register(overrides, { ...replacements, ...(now !== Date.now && { now }) })
   if (supervisor) await gateway.register(supervisorPlugin, supervisor)
 
-  // JSON, or what a forwarding route streams: nothing else is read.
+  // Only JSON bodies are parsed; forwarding routes stream everything else.
   gateway.removeContentTypeParser('text/plain')
   await gateway.register(jsonBody)
 
-  // What every exchange has: an answer that says what went wrong, a deadline, a line in the log, a place in the metrics
-  // and one in the recorder, an end of its connection when the gateway stops, and a form that only one reading has.
+  // For every request, in the order of their hooks.
   await gateway.register(problem)
   if (config.trustProxy.length > 0) await gateway.register(clientAddress)
   await gateway.register(connectionLimits, {
@@ -103,7 +104,7 @@ export async function buildGateway(
   await gateway.register(drain, pick(config.drain, 'timeout', 'idle'))
   await gateway.register(strictHttp, pick(config.http, 'maxHeadersCount'))
   if (config.listen.tls) await gateway.register(tls, config.listen.tls)
-  // What the scopes' patterns are made of.
+  // For the scopes: services, token issuers and counters.
   await gateway.register(upstreams, {
     upstreams: config.upstreams,
     maxHeaderSize: config.http.maxHeaderSize
@@ -180,7 +181,7 @@ function pick<Type, Name extends keyof Type>(object: Type, ...names: Name[]): Pi
   return Object.fromEntries(names.map(name => [name, object[name]])) as Pick<Type, Name>
 }
 
-/** Notes the scope whose routes could not be made, for messages: the error itself may only say what has failed. */
+/** Adds the scope's name to an error of its routes, for messages: the error may not mention it. */
 function inScope(error: unknown, scope: string): unknown {
   return error instanceof Error && !(error instanceof ConfigError) ? Object.assign(error, { scope }) : error
 }

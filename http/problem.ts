@@ -75,7 +75,7 @@ export function createProblem(
 }
 
 const ValidationFailed = 'urn:sluice:validation-failed'
-/** Answers `error` as a problem. Also Fastify's `frameworkErrors`: a URL that cannot be read never reaches a hook. */
+/** Sends `error` as a problem. Also used for Fastify's `frameworkErrors`: an unreadable URL never reaches a hook. */
 export function sendProblem(error: ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error.validation && error.validationContext) error.faults ??= faultsOfRequest(error, request)
   const body = problemOf(error, request.id)
@@ -86,20 +86,21 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
     .header('x-request-id', request.id)
     .removeHeader('content-length')
     .type('application/problem+json')
-    .serializer(asItIs)
+    .serializer(identity)
     .send(JSON.stringify(body))
 }
 
-/** A text of which Fastify is not to name a charset. */
-export function asItIs(text: string): string {
+/** A serializer for text. With a serializer Fastify adds no charset to the content type. */
+export function identity(text: string): string {
   return text
 }
 
-/** Ours to mend, somebody's to look at, or just what a gateway says all day. */
+/** 500 is a fault of the gateway, 502 and 504 of a service; other errors are everyday traffic. */
 function levelOf(status: number): 'error' | 'warn' | 'debug' {
   return status === 500 ? 'error' : status === 502 || status === 504 ? 'warn' : 'debug'
 }
 
+/** Returns the problem of an error. Unknown errors become 500 without their message. */
 export function problemOf(error: ProblemError, requestId: string): Problem {
   if (error.validation) {
     const errors = error.faults ?? faultsOf(error.validation, error.validationContext ?? 'request')
@@ -118,12 +119,13 @@ export function problemOf(error: ProblemError, requestId: string): Problem {
       requestId
     }
   }
-  // Others' messages are not ours to vouch for: Fastify's own 4xx speak of the request, anything else may speak of us.
+  // Messages of other errors may reveal internals. Fastify's own 4xx only describe the request.
   const title = STATUS_CODES[status] ?? 'Error'
   const isFastifys = status < 500 && error.code?.startsWith('FST_')
   return { type: 'about:blank', title, status, ...(isFastifys && { detail: error.message }), requestId }
 }
 
+/** Returns the URI of a problem's type: `urn:sluice:…`, or `about:blank` for codes of others. */
 export function typeOf(code = ''): string {
   return code.startsWith('SLUICE_')
     ? `urn:sluice:${code.slice(7).toLowerCase().replaceAll('_', '-')}`

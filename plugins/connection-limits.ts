@@ -5,7 +5,7 @@ import { compile } from '@fastify/proxy-addr'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { endGently, rawProblem } from '../http/client-error.ts'
+import { lingeringClose, rawProblem } from '../http/client-error.ts'
 import { type CountedSocket, pipelined, requests } from '../http/connection-state.ts'
 import { hasBody } from '../http/exchange.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
@@ -59,7 +59,7 @@ async function connectionLimits(
     if (!hasTls) socket.destroySoon = endThis
     if (open > maxConnections || (own > maxConnectionsPerAddress && !isTrusted(remoteAddress, 0))) {
       if (hasTls) socket.destroy()
-      else endGently(socket, rawProblem(503, 'Retry-After: 1\r\n'))
+      else lingeringClose(socket, rawProblem(503, 'Retry-After: 1\r\n'))
     }
   })
   server.on('secureConnection', (socket: TLSSocket) => {
@@ -101,7 +101,7 @@ async function connectionLimits(
 
 /** Node's server calls this to close a connection after its last response. */
 function endThis(this: Socket): void {
-  endGently(this)
+  lingeringClose(this)
 }
 
 /** Closes a connection whose request was answered before its body arrived, unless the rest arrives within `LINGER` ms. */

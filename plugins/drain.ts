@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { endGently } from '../http/client-error.ts'
+import { lingeringClose } from '../http/client-error.ts'
 import { type CountedSocket, requests } from '../http/connection-state.ts'
 import { spreadEvenly } from '../http/spread.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
@@ -134,7 +134,7 @@ async function drain(fastify: FastifyInstance, options: Input<typeof DrainPlugin
           now - state.idleAt >= idle &&
           (socket as CountedSocket)[requests] !== undefined)
       )
-        endGently(socket)
+        lingeringClose(socket)
     }
   }
 

@@ -3,7 +3,7 @@ import { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { endInOrder, rawProblem } from '../http/client-error.ts'
+import { closeInOrder, rawProblem } from '../http/client-error.ts'
 import { hasBody } from '../http/exchange.ts'
 import { BadFraming, transferCodingFault } from '../http/framing.ts'
 import { isHost, protocolOf, schemeOf } from '../http/host.ts'
@@ -11,6 +11,7 @@ import { rejectStream } from '../http/http2-methods.ts'
 import { joinsDuplicateHeaders } from '../http/node-internals.ts'
 import { readingsOf } from '../http/path.ts'
 import { createProblem } from '../http/problem.ts'
+import { type RouteTable, routeTable } from '../http/route-table.ts'
 import { UnsafePath } from '../proxy/errors.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
@@ -47,13 +48,14 @@ async function strictHttp(fastify: FastifyInstance, options: Input<typeof Strict
       'strictHttp: create the app with Fastify(serverOptions()); plain options hide faults from it'
     )
   const maxLines = maxHeadersCount * 2
+  const routes = routeTable(fastify)
   // Node silently drops headers beyond its limit. Turn that off; the hook below answers 431.
   server.maxHeadersCount = 0
 
   server.on('connect', (_request: IncomingMessage, socket: Socket | Http2ServerResponse) => {
     if (socket instanceof Http2ServerResponse) return rejectStream(socket, 501)
     socket.on('error', () => {})
-    endInOrder(socket, rawProblem(501))
+    closeInOrder(socket, rawProblem(501))
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // In HTTP/2 only the frames tell whether there is a body.
@@ -71,7 +73,7 @@ async function strictHttp(fastify: FastifyInstance, options: Input<typeof Strict
       reply.header('connection', 'close')
       return done(new Fault())
     }
-    if (leadsElsewhere(request)) return done(new UnsafePath())
+    if (leadsElsewhere(request, routes)) return done(new UnsafePath())
     const { upgrade, 'max-forwards': maxForwards } = raw.headers
     // Node's parser stops at an upgrade, so pipelined requests behind it may be lost.
     if (upgrade !== undefined) reply.raw.shouldKeepAlive = false
@@ -129,12 +131,12 @@ function isTarget(raw: IncomingMessage, request: FastifyRequest): boolean {
  * True if a service could read the path as that of another route, whose checks the request has not passed. Routes that
  * call no service interpret their path themselves.
  */
-function leadsElsewhere({ routeOptions, method, server, raw }: FastifyRequest): boolean {
+function leadsElsewhere({ routeOptions, method, raw }: FastifyRequest, routes: RouteTable): boolean {
   const { url, config } = routeOptions
   if (config.calls === undefined) return false
   const own = withoutLastSlash(url as string)
   return readingsOf(raw.url as string).some(path => {
-    const found = server.patternAt(method, path)
+    const found = routes.patternAt(method, path)
     return found !== undefined && withoutLastSlash(found) !== own
   })
 }

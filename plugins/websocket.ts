@@ -7,7 +7,7 @@ import fp from 'fastify-plugin'
 import findMyWay from 'find-my-way'
 import { consumerOf } from '../auth/consumer.ts'
 import { clientNetwork } from '../http/client-address.ts'
-import { endGently } from '../http/client-error.ts'
+import { lingeringClose } from '../http/client-error.ts'
 import { toOriginForm } from '../http/host.ts'
 import type { ServerResponse } from '../http/node-internals.ts'
 import type { ProblemError } from '../http/problem.ts'
@@ -225,7 +225,7 @@ function respondOn(socket: Duplex, request: IncomingMessage): ServerResponse {
   response.on('finish', () => {
     response.detachSocket(socket as never)
     // Node's server no longer ends the socket: a client that keeps its side open would hold the connection.
-    if (response.statusCode !== 101) endGently(socket as Socket)
+    if (response.statusCode !== 101) lingeringClose(socket as Socket)
     response.emit('close')
   })
   return response

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { resetCloseDelimited } from '../http/http1-response.ts'
-import { asItIs } from '../http/problem.ts'
+import { identity } from '../http/problem.ts'
 import type { Headers, UpstreamResponse } from './attempt.ts'
 import { toGrpcResponse, toTrailersOnly } from './grpc-response.ts'
 import { acceptsTrailers } from './trailers.ts'
@@ -34,7 +34,7 @@ export function toSendable(response: UpstreamResponse, reply: FastifyReply): Ups
   if (headers['content-type'] === undefined)
     return { ...response, body: Readable.from([body], { objectMode: false }) }
   if (body.length > MAX_TEXT || !isAscii(body) || !areAscii(headers)) return response
-  reply.serializer(asItIs)
+  reply.serializer(identity)
   return { ...response, body: body.toString('latin1') }
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { asItIs } from '../problem.ts'
+import { identity } from '../problem.ts'
 
 /**
  * Sends `value` as JSON, by the route's schema for 2xx. Fastify would send a string as text and null as no content.
@@ -10,5 +10,5 @@ export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   if (value !== null && typeof value !== 'string') return reply.send(value)
   const serialize = reply.getSerializationFunction('2xx') as (value: unknown) => string
   const text = serialize(value)
-  return reply.type('application/json; charset=utf-8').serializer(asItIs).send(text)
+  return reply.type('application/json; charset=utf-8').serializer(identity).send(text)
 }

@@ -1,0 +1,37 @@
+import type { FastifyInstance } from 'fastify'
+import findMyWay, { type HTTPMethod } from 'find-my-way'
+import { appState } from '../app-state.ts'
+
+/** The routes of an app by method and pattern, for 405 responses and for paths that could reach another route. */
+export interface RouteTable {
+  /** Returns the pattern of the route that matches `path`, whatever its version; undefined if there is no such route. */
+  patternAt(method: string, path: string): string | undefined
+  /** Returns the methods that have a route for `path`, sorted. */
+  methodsAt(path: string): string[]
+}
+
+/** Returns the app's table. It contains the routes that are added after the first call. */
+export function routeTable(app: FastifyInstance): RouteTable {
+  return appState(app, 'route-table', () => createRouteTable(app))
+}
+
+function createRouteTable(app: FastifyInstance): RouteTable {
+  const methods = new Set<HTTPMethod>()
+  const routes = findMyWay()
+  const patternAt = (method: string, path: string) =>
+    routes.find(method as HTTPMethod, path)?.store as string | undefined
+
+  app.addHook('onRoute', ({ method, url, config, schema }) => {
+    // Hidden routes, such as those of CORS preflights, are not resources.
+    if (config?.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) return
+    for (const one of [method].flat() as HTTPMethod[]) {
+      methods.add(one)
+      if (!routes.hasRoute(one, url)) routes.on(one, url, () => {}, url)
+    }
+  })
+
+  return {
+    patternAt,
+    methodsAt: path => [...methods].filter(method => patternAt(method, path) !== undefined).sort()
+  }
+}
