@@ -114,3 +114,10 @@ function toList(value: unknown, sets: LruMap<readonly string[]>): readonly strin
 export function isHeaderSafe(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(value)
 }
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Also declared by @fastify/jwt, whose types an app need not load. */
+    user: User
+  }
+}

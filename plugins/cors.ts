@@ -1,5 +1,5 @@
 import fastifyCors from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { createProblem } from '../http/problem.ts'
 import { addVary } from '../http/vary.ts'
@@ -70,8 +70,10 @@ async function cors(fastify: FastifyInstance, options: Input<typeof CorsOptions>
 
 export default fp(cors, { name: 'sluice-cors', fastify: '5.x' })
 
+type ReplyHeaders = ReturnType<FastifyReply['getHeaders']>
+
 declare module 'fastify' {
   interface FastifyRequest {
-    [own]?: ReturnType<FastifyReply['getHeaders']>
+    [own]?: ReplyHeaders
   }
 }

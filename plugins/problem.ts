@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { createProblem, type ProblemError, sendProblem } from '../http/problem.ts'
 import { routeTable } from '../http/route-table.ts'
@@ -30,9 +30,11 @@ async function problem(fastify: FastifyInstance) {
 
 export default fp(problem, { name: 'sluice-problem', fastify: '5.x' })
 
+type SendUnrouted = (request: FastifyRequest, reply: FastifyReply) => FastifyReply
+
 declare module 'fastify' {
   interface FastifyInstance {
     /** Sends 404, or 405 with `Allow`, for a request without a route. */
-    sendUnrouted(request: FastifyRequest, reply: FastifyReply): FastifyReply
+    sendUnrouted: SendUnrouted
   }
 }

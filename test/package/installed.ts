@@ -1,0 +1,76 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { cp } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+/** Milliseconds for one command. */
+const TIMEOUT = 300_000
+
+export interface Packed {
+  /** Path of the tarball. */
+  tarball: string
+  /** Paths of the files in it. */
+  files: string[]
+}
+
+/** The app in test/package/app with the packed package installed. */
+export interface InstalledApp {
+  folder: string
+  /** Runs a command in the app's folder. @throws with the output if it fails. */
+  run(command: string, args: string[], options?: RunOptions): Promise<string>
+  start(command: string, args: string[], options?: RunOptions): ChildProcess
+}
+
+export interface RunOptions {
+  /** Path of the Node that the command finds on its PATH. Default: that of this process. */
+  node?: string
+  env?: Record<string, string>
+}
+
+/** Builds the package and packs it into `directory`. */
+export async function pack(directory: string): Promise<Packed> {
+  const output = await run('npm', ['pack', '--json', '--silent', '--pack-destination', directory], root)
+  const [{ filename, files }] = JSON.parse(output.slice(output.indexOf('[')))
+  return { tarball: join(directory, filename), files: files.map(({ path }: { path: string }) => path) }
+}
+
+/** Copies the app to `folder` and installs `packages` there. */
+export async function installApp(folder: string, packages: string[]): Promise<InstalledApp> {
+  await cp(join(root, 'test/package/app'), folder, { recursive: true })
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], folder)
+  return {
+    folder,
+    run: (command, args, options) => run(command, args, folder, options),
+    start: (command, args, options) => spawn(...shellOf(command, args), { cwd: folder, env: envOf(options) })
+  }
+}
+
+/** Installs a version of Node into `folder`, from the package of its platform. Returns the path of its program. */
+export async function installNode(folder: string, version: string): Promise<string> {
+  const name = `node-${process.platform}-${process.arch}`
+  await run('npm', ['install', '--no-save', '--prefix', folder, `${name}@${version}`], dirname(folder))
+  return join(folder, 'node_modules', name, 'bin/node')
+}
+
+async function run(command: string, args: string[], cwd: string, options?: RunOptions): Promise<string> {
+  const settings = { cwd, env: envOf(options), timeout: TIMEOUT, maxBuffer: 10_000_000 }
+  try {
+    return (await promisify(execFile)(...shellOf(command, args), settings)).stdout
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string }
+    throw new Error(`${command} ${args.join(' ')} failed: ${stdout}\n${stderr}`, { cause: error })
+  }
+}
+
+/** By a shell, since tap adds NODE_OPTIONS to every process that is spawned. */
+function shellOf(command: string, args: string[]): [string, string[]] {
+  return ['sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', command, ...args]]
+}
+
+/** Nothing of this process's environment that is about the repository. */
+function envOf({ node = process.execPath, env }: RunOptions = {}): Record<string, string> {
+  const { PATH = '', HOME = '' } = process.env
+  return { HOME, PATH: `${dirname(node)}${delimiter}${PATH}`, ...env }
+}

@@ -1,0 +1,107 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
+import { call, closedPort, startService } from '../harness.ts'
+import { until } from '../until.ts'
+import { type InstalledApp, installApp, type Packed, pack } from './installed.ts'
+
+/** The package as a user installs it: packed, and installed in an empty folder. */
+
+let directory: string
+let packed: Packed
+let app: InstalledApp
+
+t.before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'sluice-package-'))
+  packed = await pack(directory)
+  const { typescript, '@types/node': types } = packageJson.devDependencies
+  app = await installApp(join(directory, 'app'), [
+    packed.tarball,
+    `typescript@${typescript}`,
+    `@types/node@${types}`
+  ])
+})
+t.teardown(() => rm(directory, { recursive: true, force: true }))
+
+t.test('contains dist, the command and the documents', async t => {
+  const others = packed.files.filter(file => !file.startsWith('dist/'))
+  t.strictSame(others.sort(), [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'cli/node-version.js',
+    'cli/sluice.js',
+    'package.json'
+  ])
+  const strangers = packed.files.filter(file =>
+    /^dist\/(bench|demo|routes|test|fastify\.config)\b/.test(file)
+  )
+  t.strictSame(strangers, [])
+  for (const { default: path } of Object.values(packageJson.exports)) {
+    t.ok(packed.files.includes(path.slice(2)), path)
+    t.ok(packed.files.includes(path.slice(2).replace(/\.js$/, '.d.ts')), `types of ${path}`)
+  }
+})
+
+t.test('depends on the packages that dist imports, and on no others', async t => {
+  const imported = new Set<string>()
+  for (const file of packed.files.filter(file => /\.(js|d\.ts)$/.test(file))) {
+    const text = await readFile(join(app.folder, 'node_modules', packageJson.name, file), 'utf8')
+    for (const [, specifier = ''] of text.matchAll(/(?:\bfrom |\bimport\(|^import )['"]([^'"\s]+)['"]/gm))
+      if (!/^(\.|#|node:)/.test(specifier)) imported.add(packageOf(specifier))
+  }
+  for (const name of builtinModules) imported.delete(name)
+  t.strictSame([...imported].sort(), Object.keys(packageJson.dependencies).sort())
+})
+
+t.test('exports nothing but its public modules', async t => {
+  const modules = ['gateway.js', 'dist/gateway.js', 'plugins/jwt.js', 'package.json']
+  for (const module of modules) {
+    const script = `import('${packageJson.name}/${module}').catch(({ code }) => console.log(code))`
+    t.equal((await app.run('node', ['-e', script])).trim(), 'ERR_PACKAGE_PATH_NOT_EXPORTED', module)
+  }
+})
+
+t.test('type-checks in an app, with the declarations of the package', async t => {
+  t.equal(await app.run('npx', ['tsc']), '')
+})
+
+t.test("an app's own tests run with sluice/testing", async t => {
+  t.match(await app.run('node', ['--test', '--test-reporter=tap', 'test/gateway.ts']), '# fail 0')
+})
+
+t.test('the command checks, lists and explains a config', async t => {
+  t.match(await app.run('npx', ['sluice', 'check']), '0 errors')
+  t.match(await app.run('npx', ['sluice', 'routes']), /^GET +\/api\/orders\/:id +orders /m)
+  t.match(
+    await app.run('npx', ['sluice', 'explain', 'GET', '/api/status/1']),
+    'http://127.0.0.1:4002/orders/1'
+  )
+  t.equal((await app.run('npx', ['sluice', '--version'])).trim(), packageJson.version)
+})
+
+t.test('the command starts a gateway', async t => {
+  const service = await startService(t, (request, response) => response.end(request.url))
+  const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
+  const env = { ORDERS_URL: service, PORT: port, ADMIN_PORT: adminPort, WORKERS: '1' }
+  const gateway = app.start('npx', ['sluice', 'start'], { env })
+  t.teardown(() => gateway.kill('SIGKILL'))
+  const ready = () => call(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined)
+  await until(async () => (await ready())?.status === 200, 30_000)
+  t.equal((await call(`http://127.0.0.1:${port}/api/status/1`)).text, '/orders/1')
+  t.equal((await call(`http://127.0.0.1:${port}/api/orders/1`)).status, 401)
+  gateway.kill('SIGTERM')
+  // npx ends first.
+  await until(async () => (await ready()) === undefined, 30_000)
+})
+
+/** Returns `@fastify/jwt` for `@fastify/jwt/types`. */
+function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+}
