@@ -6,6 +6,7 @@ import { resetCloseDelimited } from '../http/http1-response.ts'
 import { identity } from '../http/problem.ts'
 import type { Headers, UpstreamResponse } from './attempt.ts'
 import { toGrpcResponse, toTrailersOnly } from './grpc-response.ts'
+import { noteOwnHeaders } from './passed-headers.ts'
 import { acceptsTrailers } from './trailers.ts'
 
 /** Characters. Node writes longer text and its headers in two pieces. */
@@ -23,7 +24,8 @@ export function toSendable(response: UpstreamResponse, reply: FastifyReply): Ups
   const isGrpc = 'stream' in reply.raw && String(headers['content-type']).startsWith('application/grpc')
   if (!Buffer.isBuffer(body)) {
     if (!(body instanceof Readable)) return response
-    dropHeadersOnFailure(body, reply)
+    noteOwnHeaders(reply)
+    body.once('error', () => reply.raw.headersSent && resetCloseDelimited(reply.raw))
     reply.raw.once('pipe', hasTrailers(reply) ? flushHeaders : flushHeadersLater)
     return isGrpc ? toGrpcResponse(response, reply) : response
   }
@@ -36,16 +38,6 @@ export function toSendable(response: UpstreamResponse, reply: FastifyReply): Ups
   if (body.length > MAX_TEXT || !isAscii(body) || !areAscii(headers)) return response
   reply.serializer(identity)
   return { ...response, body: body.toString('latin1') }
-}
-
-/** Removes the service's headers from a reply whose body fails before its headers are sent: the error is the gateway's. */
-function dropHeadersOnFailure(body: Readable, reply: FastifyReply): void {
-  const own = reply.getHeaders()
-  body.once('error', () => {
-    if (reply.raw.headersSent) return resetCloseDelimited(reply.raw)
-    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
-    reply.headers(own)
-  })
 }
 
 /** True if trailers may come that would be lost: Node ends an HTTP/2 stream with its headers where there is no body. */

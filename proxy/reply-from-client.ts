@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGone, type Exchange } from '../http/exchange.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './attempt.ts'
 import { toSendable } from './forwarded-response.ts'
+import { dropPassedHeadersOnError, notePassedHeaders } from './passed-headers.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
 /**
@@ -54,6 +55,7 @@ export async function registerReplyFrom(scope: FastifyInstance): Promise<void> {
     throw new Error(
       'forward needs @fastify/reply-from for itself: register your own in a scope without forward'
     )
+  dropPassedHeadersOnError(scope)
   await scope.register(replyFrom, { undici: client as never, disableRequestLogging: true })
 }
 
@@ -79,7 +81,11 @@ export function createSendFrom({
         request.body === undefined ? undefined : (headers['content-length'] as string | undefined)
       return { [call]: { upstream, exchange: request.exchange, ...toRequest(request, length) } }
     },
-    rewriteHeaders: toClientHeaders,
+    rewriteHeaders(inbound: Headers, request: FastifyRequest) {
+      const headers = toClientHeaders(inbound, request)
+      notePassedHeaders(request.exchange.reply, headers)
+      return headers
+    },
     retryDelay: () => null
   } as never
   return reply => void reply.from(SOURCE, options)
