@@ -94,4 +94,4 @@ function abort(this: Http2ServerRequest): void {
 
 function ignore(): void {}
 
-export default fp(http2, { name: 'sluice-http2', fastify: '5.x', dependencies: ['sluice-exchange'] })
+export default fp(http2, { name: 'sluice-http2', fastify: '5.x' })

@@ -1,0 +1,37 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import Fastify from 'fastify'
+import { problem, serverOptions, strictHttp } from 'sluice'
+import t from 'tap'
+import { call } from '../harness.ts'
+import { listen } from './app.ts'
+
+const send = (url: string, lines: string[]) => {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+  return text(socket)
+}
+
+t.test('strictHttp rejects ambiguous requests in a bare app with serverOptions()', async t => {
+  for (const withProblem of [false, true]) {
+    const app = Fastify(serverOptions())
+    if (withProblem) await app.register(problem)
+    await app.register(strictHttp)
+    app.get('/', async () => 'hello')
+    const url = await listen(t, app)
+    t.equal((await call(url)).status, 200)
+    const twoHosts = await send(url, ['GET / HTTP/1.1', 'Host: a', 'Host: b'])
+    t.match(twoHosts, /^HTTP\/1.1 400 /)
+    t.match(twoHosts, withProblem ? 'urn:sluice:bad-host' : 'SLUICE_BAD_HOST')
+    t.match(twoHosts, /connection: close/i)
+    t.match(await send(url, ['GET / HTTP/1.1', 'Host: a', 'Content-Length: 1']), /^HTTP\/1.1 400 /)
+    const many = Array.from({ length: 200 }, (_, i) => `X-${i}: 1`)
+    t.match(await send(url, ['GET / HTTP/1.1', 'Host: a', ...many]), /^HTTP\/1.1 431 /)
+  }
+})
+
+t.test('strictHttp says so if the app was created without serverOptions()', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(Promise.resolve(app.register(strictHttp)), { message: /serverOptions\(\)/ })
+})
