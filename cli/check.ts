@@ -4,22 +4,22 @@ import { ConfigError } from '../gateway.ts'
 import { readCertificates } from '../http/certificates.ts'
 import type { ConfigFault } from '../schemas/options/faults.ts'
 import { audit, type Finding } from './audit/index.ts'
-import { type Command, configOption, jsonOption, plain } from './command.ts'
-import { rehearse } from './rehearsal.ts'
-import { tableOf } from './table.ts'
+import { type Command, configOption, jsonOption, sanitize } from './command.ts'
+import { startDryRun } from './dry-run.ts'
+import { routeTable } from './route-table.ts'
 
 export const command: Command = {
   options: { ...configOption, ...jsonOption, strict: { type: 'boolean', default: false } },
   help: `sluice check [--config FILE] [--strict] [--json]
 
-Validates a config whole and makes its gateway, routes and schemas with it; nothing listens and nothing is connected to.
-Then audits it: what is valid, and yet unsafe or not what is likely meant.
+Validates a config with its routes and schemas, then audits it for settings that are valid, but unsafe or likely wrong.
+Nothing listens, and nothing is connected to.
 
-  -c, --config FILE  fastify.config.ts
-      --strict       warnings fail too
-      --json         { "ok", "faults": [{ path, message }], "findings": [{ code, severity, path, why, mend }] }
+  -c, --config FILE  config file (default: fastify.config.ts)
+      --strict       fail for warnings too
+      --json         print { "ok", "faults": [{ path, message }], "findings": [{ code, severity, path, why, fix }] }
 
-Exit code 1 if there are faults or errors; with --strict also if there are warnings.`,
+Exits with 1 for faults and errors; with --strict also for warnings.`,
   async run(values, _positionals, { print, env }) {
     const report = await check(values.config as string, env)
     const { faults, findings } = report
@@ -27,26 +27,27 @@ Exit code 1 if there are faults or errors; with --strict also if there are warni
       faults.length === 0 &&
       findings.every(({ severity }) => severity === 'warning' && values.strict !== true)
     if (values.json) print(JSON.stringify({ ok: isOk, ...report }, null, 2))
-    else print(...inWords(report))
+    else print(...describe(report))
     return isOk ? 0 : 1
   }
 }
 
-export interface Report {
+export interface CheckReport {
   faults: ConfigFault[]
   findings: Finding[]
 }
 
-/** Never throws: what cannot be loaded is a fault. */
-export async function check(file: string, env: NodeJS.ProcessEnv): Promise<Report> {
+/** Never throws: a config that cannot be loaded has a fault. */
+export async function check(file: string, env: NodeJS.ProcessEnv): Promise<CheckReport> {
   try {
     const config = await loadConfig(file, env)
-    if (config.listen.tls) await attempt('/listen/tls', () => readCertificates(config.listen.tls as never))
-    const rehearsal = await attempt('', () => rehearse(config))
-    const routes = tableOf(rehearsal.routes, config)
+    const { tls } = config.listen
+    if (tls) await asFault('/listen/tls', () => readCertificates(tls as never))
+    const dryRun = await asFault('', () => startDryRun(config))
+    const routes = routeTable(dryRun.routes, config)
     const source = await readFile(file, 'utf8')
-    const findings = await audit({ config, routes, rehearsal, file, source, env, now: Date.now() })
-    await rehearsal.close()
+    const findings = await audit({ config, routes, dryRun, file, source, env, now: Date.now() })
+    await dryRun.close()
     return { faults: [], findings }
   } catch (error) {
     if (error instanceof ConfigError) return { faults: error.faults, findings: [] }
@@ -55,8 +56,8 @@ export async function check(file: string, env: NodeJS.ProcessEnv): Promise<Repor
   }
 }
 
-/** What fails at the start of a gateway is a fault of its config. */
-async function attempt<Value>(path: string, action: () => Value | Promise<Value>): Promise<Value> {
+/** Turns an error of `action` into a fault of the config at `path`, or at the scope that the error names. */
+async function asFault<Value>(path: string, action: () => Value | Promise<Value>): Promise<Value> {
   try {
     return await action()
   } catch (error) {
@@ -64,25 +65,25 @@ async function attempt<Value>(path: string, action: () => Value | Promise<Value>
     const message = error instanceof Error ? error.message : String(error)
     const { scope } = (error ?? {}) as { scope?: string }
     if (scope !== undefined) path = `/scopes/${scope}/routes`
-    throw new ConfigError([{ path, message: `cannot be made: ${message.split('\n', 1)[0]}` }])
+    throw new ConfigError([{ path, message: `failed: ${message.split('\n', 1)[0]}` }])
   }
 }
 
-function inWords({ faults, findings }: Report): string[] {
+function describe({ faults, findings }: CheckReport): string[] {
   if (faults.length > 0)
     return [
-      ...faults.map(({ path, message }) => plain(`fault    ${path || '/'} ${message}`)),
+      ...faults.map(({ path, message }) => sanitize(`fault    ${path || '/'} ${message}`)),
       '',
       count(faults.length, 'fault')
     ]
-  const lines = findings.flatMap(({ severity, code, path, why, mend }) => [
-    plain(`${severity.padEnd(8)} ${code}  ${path}`),
-    plain(`         ${why}`),
-    plain(`         ${mend}`)
+  const lines = findings.flatMap(({ severity, code, path, why, fix }) => [
+    sanitize(`${severity.padEnd(8)} ${code}  ${path}`),
+    sanitize(`         ${why}`),
+    sanitize(`         ${fix}`)
   ])
   const errors = findings.filter(({ severity }) => severity === 'error').length
-  const sum = `${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}`
-  return lines.length === 0 ? [sum] : [...lines, '', sum]
+  const summary = `${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}`
+  return lines.length === 0 ? [summary] : [...lines, '', summary]
 }
 
 function count(number: number, noun: string): string {

@@ -1,17 +1,17 @@
-// Plain JavaScript: it has to run on the versions that it refuses.
+// Plain JavaScript that unsupported Node versions can run.
 
 /**
- * Tells whether a version of Node is in a range such as `^22.19.0 || ^24.4.0`, the only form that `engines` has here.
+ * Returns true if a Node version is in a range such as `^22.19.0 || ^24.4.0`, the only form that `engines` uses.
  *
- * @param {string} version as `process.version` has it
+ * @param {string} version as in `process.version`
  * @param {string} range
  * @returns {boolean}
  */
 export function isSupported(version, range) {
   const [major, minor] = numbersIn(version)
   return range.split('||').some(part => {
-    const [wantedMajor, wantedMinor] = numbersIn(part)
-    return major === wantedMajor && minor >= wantedMinor
+    const [requiredMajor, requiredMinor] = numbersIn(part)
+    return major === requiredMajor && minor >= requiredMinor
   })
 }
 

@@ -2,15 +2,15 @@ import { parseArgs } from 'node:util'
 import { explainFailure } from '../cluster/config.ts'
 import { version } from '../package-version.ts'
 import { didYouMean } from '../schemas/options/did-you-mean.ts'
-import { type Command, plain, type Terminal, UsageError, type Values } from './command.ts'
+import { type Command, sanitize, type Terminal, UsageError, type Values } from './command.ts'
 
-/** Loaded when they are called, so that help comes at once. */
+/** Loaded on use, so that help is fast. */
 const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Command }> }> = {
   start: { summary: 'run the gateway', load: () => import('./start.ts') },
-  reload: { summary: 'have a running gateway take its config anew', load: () => import('./reload.ts') },
-  check: { summary: 'validate and audit a config; nothing is started', load: () => import('./check.ts') },
-  routes: { summary: 'list what a config serves', load: () => import('./routes.ts') },
-  explain: { summary: 'say what would become of a request', load: () => import('./explain.ts') },
+  reload: { summary: 'reload the config of a running gateway', load: () => import('./reload.ts') },
+  check: { summary: 'validate and audit a config', load: () => import('./check.ts') },
+  routes: { summary: 'list the routes of a config', load: () => import('./routes.ts') },
+  explain: { summary: 'show what the gateway does with a request', load: () => import('./explain.ts') },
   tail: { summary: 'follow the exchanges of a running gateway', load: () => import('./tail.ts') }
 }
 
@@ -19,56 +19,58 @@ const HELP = [
   '',
   ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`),
   '',
-  'sluice help COMMAND, or sluice COMMAND --help, says more. Exit codes: 0 fine, 1 faults found or failed, 2 wrong usage.'
+  'Run sluice help COMMAND or sluice COMMAND --help for details.',
+  'Exit codes: 0 success, 1 faults found or failed, 2 wrong usage.'
 ].join('\n')
 
-/** Runs a command line and ends the process by its exit code, unless the command goes on. */
+/** Runs a command line. Exits with its exit code, unless the command keeps running. */
 export async function main(args: string[]): Promise<void> {
   const end = new AbortController()
   process.stdout.on('error', error => {
-    // Whoever read it has what they wanted.
+    // The reader of the pipe has closed it, as `head` does.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
     throw error
   })
   const code = await run(args, {
     print: (...lines) => void process.stdout.write(`${lines.join('\n')}\n`),
-    complain: line => void process.stderr.write(`${line}\n`),
+    printError: line => void process.stderr.write(`${line}\n`),
     env: process.env,
     signal: end.signal
   })
-  // Whatever a config has opened would keep the process.
+  // Exit explicitly: handles that a config has opened would keep the process alive.
   if (code !== undefined) process.stdout.write('', () => process.exit(code))
 }
 
-/** Resolves with the exit code; undefined if the command goes on. */
+/** Resolves with the exit code, or undefined if the command keeps running. */
 export async function run(args: string[], terminal: Terminal): Promise<number | undefined> {
   try {
     return await dispatch(args, terminal)
   } catch (error) {
     const isUsage = error instanceof UsageError || isParseError(error)
     const lines = (isUsage ? `sluice: ${(error as Error).message}` : explainFailure(error)).split('\n')
-    terminal.complain((isUsage ? lines.slice(0, 1) : lines).map(plain).join('\n'))
+    terminal.printError((isUsage ? lines.slice(0, 1) : lines).map(sanitize).join('\n'))
     return isUsage ? 2 : 1
   }
 }
 
-async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<number | undefined> {
-  if (name === '--version' || name === '-v') {
+async function dispatch([first, ...args]: string[], terminal: Terminal): Promise<number | undefined> {
+  if (first === '--version' || first === '-v') {
     terminal.print(version)
     return 0
   }
-  const isHelp = name === 'help' || name === '--help' || name === '-h'
-  const asked = isHelp ? args[0] : name
-  if (asked === undefined) {
-    if (!isHelp) throw new UsageError('a command is missing; sluice help lists them')
+  const isHelp = first === 'help' || first === '--help' || first === '-h'
+  const name = isHelp ? args[0] : first
+  if (name === undefined) {
+    if (!isHelp) throw new UsageError('missing command; run sluice help for a list')
     terminal.print(HELP)
     return 0
   }
-  if (!Object.hasOwn(COMMANDS, asked))
+  const names = Object.keys(COMMANDS)
+  if (!Object.hasOwn(COMMANDS, name))
     throw new UsageError(
-      `there is no command ${JSON.stringify(asked)}${didYouMean(asked, Object.keys(COMMANDS)) || ';'} sluice help lists them`
+      `unknown command ${JSON.stringify(name)}${didYouMean(name, names) || ';'} run sluice help for a list`
     )
-  const { command } = await (COMMANDS[asked] as (typeof COMMANDS)[string]).load()
+  const { command } = await (COMMANDS[name] as (typeof COMMANDS)[string]).load()
   const { values, positionals } = parse(isHelp ? [] : args, {
     ...command.options,
     help: { type: 'boolean', short: 'h' }
@@ -77,19 +79,19 @@ async function dispatch([name, ...args]: string[], terminal: Terminal): Promise<
     terminal.print(command.help)
     return 0
   }
-  const empty = Object.entries(values).find(([name, value]) => value === '' && !MAY_BE_EMPTY.has(name))
+  const empty = Object.entries(values).find(([option, value]) => value === '' && !MAY_BE_EMPTY.has(option))
   if (empty !== undefined) throw new UsageError(`--${empty[0]} must not be empty`)
-  const { positionals: names = [] } = command
-  if (positionals.length !== names.length)
+  const { positionals: expected = [] } = command
+  if (positionals.length !== expected.length)
     throw new UsageError(
-      names.length === 0
-        ? `${asked} takes no ${JSON.stringify(positionals[0])}`
-        : `${asked} takes ${names.join(' and ')}`
+      expected.length === 0
+        ? `${name}: unexpected argument ${JSON.stringify(positionals[0])}`
+        : `${name} needs the arguments ${expected.join(' and ')}`
     )
   return command.run(values as Values, positionals, terminal)
 }
 
-/** A request's body. */
+/** `--data` is a request body. */
 const MAY_BE_EMPTY = new Set(['data'])
 
 function parse(args: string[], options: Command['options']) {
@@ -100,7 +102,7 @@ function parse(args: string[], options: Command['options']) {
     const [, name = ''] = /'(-[^']*)'/.exec(message) ?? []
     if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw error
     const known = Object.keys(options).map(option => `--${option}`)
-    throw new UsageError(`there is no option ${name}${didYouMean(name, known)}`)
+    throw new UsageError(`unknown option ${name}${didYouMean(name, known)}`)
   }
 }
 

@@ -5,7 +5,9 @@ export const command: Command = {
   options: configOption,
   help: `sluice start [--config FILE]
 
-Runs the gateway that FILE (fastify.config.ts) describes, until SIGTERM or SIGINT.`,
+Runs the gateway until SIGTERM or SIGINT.
+
+  -c, --config FILE  config file (default: fastify.config.ts)`,
   async run({ config }) {
     await start({ config: config as string })
     return undefined

@@ -4,185 +4,157 @@ import type { Problem } from '../http/problem.ts'
 import { MASK, type Redactor } from '../observe/redact/redactor.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import { servedVersions } from '../versions/registry.ts'
-import type { Rehearsal, Rehearsed } from './rehearsal.ts'
-import { callsInWords, duration, type ServedRoute, size } from './table.ts'
+import type { DryRun, DryRunResult } from './dry-run.ts'
+import { nearestRoutes } from './nearest-routes.ts'
+import { describeCalls, formatDuration, formatSize, type ServedRoute } from './route-table.ts'
 
-/** All that is known once a request has been rehearsed. */
-export interface Scene {
-  rehearsed: Rehearsed
-  /** Of the answer, if it is one. */
+/** The result of a dry run, with the config to describe it. */
+export interface StepContext {
+  result: DryRunResult
+  /** Empty if the response is no problem. */
   problem: Partial<Problem>
   config: GatewayConfig
   table: ServedRoute[]
-  gateway: Rehearsal['gateway']
+  gateway: DryRun['gateway']
   redactor: Redactor
 }
 
 /**
- * The steps in the order in which gateway.ts has them, and what is to be said of each; undefined for one that this
- * request does not meet. Which of them were passed is the gateway's to say: these words are from its options.
+ * Describes each step from its options, in the order of gateway.ts. Returns undefined for a step that the request does not
+ * meet. Whether a step was passed is for explanation.ts.
  */
 export const STEPS = {
-  request: ({ rehearsed }: Scene) => {
-    const request = requestOf(rehearsed)
+  request: ({ result }: StepContext) => {
+    const request = requestOf(result)
     return request === undefined ? '' : `host ${request.headers.host ?? '-'}, from ${request.ip}`
   },
-  route: (scene: Scene) => {
-    const { exchange } = scene.rehearsed
+  route: (context: StepContext) => {
+    const { exchange } = context.result
     if (exchange === undefined) return undefined
     const { route, config, reply } = exchange
-    if (route === undefined || isUnserved(scene)) return nearest(scene, reply.request)
-    return `${routeInWords(scene, reply.request, route)}${config.scope === undefined ? '' : `, scope ${config.scope}`}`
+    if (route === undefined || isUnrouted(context)) return describeUnrouted(context, reply.request)
+    const scope = config.scope === undefined ? '' : `, scope ${config.scope}`
+    return `${describeRoute(context, reply.request, route)}${scope}`
   },
-  cors: (scene: Scene) => {
-    if (scopeOf(scene)?.cors === undefined) return undefined
-    const { answer } = scene.rehearsed
-    const { origin } = requestOf(scene.rehearsed)?.headers ?? {}
-    if (origin === undefined) return 'no origin given'
-    const isAllowed = answer.headers['access-control-allow-origin'] !== undefined
-    return `pages of ${origin} may${isAllowed ? '' : ' not'} read the answer`
+  CORS: (context: StepContext) => {
+    if (scopeOf(context)?.cors === undefined) return undefined
+    const { response } = context.result
+    const { origin } = requestOf(context.result)?.headers ?? {}
+    if (origin === undefined) return 'no Origin header'
+    const isAllowed = response.headers['access-control-allow-origin'] !== undefined
+    return `${origin} may${isAllowed ? '' : ' not'} read the response`
   },
-  load: (scene: Scene) =>
-    scene.config.overload &&
-    `priority ${scopeOf(scene)?.priority}, refused only while the gateway is overloaded`,
-  ipFilter: (scene: Scene) => {
-    const { ipFilter } = scopeOf(scene) ?? {}
+  'load shedding': (context: StepContext) =>
+    context.config.overload &&
+    `priority ${scopeOf(context)?.priority}; rejects only while the gateway is overloaded`,
+  'IP filter': (context: StepContext) => {
+    const { ipFilter } = scopeOf(context) ?? {}
     if (ipFilter === undefined) return undefined
-    const lists = [...listOf('allow', ipFilter.allow), ...listOf('deny', ipFilter.deny)]
-    return lists.join(', ') || 'none named'
+    const lists = [...describeRanges('allow', ipFilter.allow), ...describeRanges('deny', ipFilter.deny)]
+    return lists.join(', ') || 'no ranges'
   },
-  'address limit': (scene: Scene) => limitInWords(scene, 'address'),
-  version: (scene: Scene) => {
-    const scope = scopeOf(scene)
+  'address limit': (context: StepContext) => describeLimits(context, 'address'),
+  version: (context: StepContext) => {
+    const scope = scopeOf(context)
     if (scope?.versions === undefined) return undefined
-    const { route, config } = scene.rehearsed.exchange ?? {}
+    const { route, config } = context.result.exchange ?? {}
     const { version } = config ?? {}
-    if (version === undefined) return `there are ${Object.keys(scope.versions).join(', ')}`
-    if (scope.prefix.includes('{version}') && route?.includes(`/${version}`)) return `${version}, by the path`
-    return `${version}, ${version === scope.version?.default ? 'by default, or since it is asked for' : 'as it is asked for'}`
+    if (version === undefined) return `versions: ${Object.keys(scope.versions).join(', ')}`
+    if (scope.prefix.includes('{version}') && route?.includes(`/${version}`))
+      return `${version}, from the path`
+    return `${version}, ${version === scope.version?.default ? 'requested or by default' : 'requested'}`
   },
-  token: (scene: Scene) => {
-    const { config, exchange } = { ...scene, exchange: scene.rehearsed.exchange }
+  authentication: ({ config, result: { exchange } }: StepContext) => {
     const name = exchange?.config.issuer
     if (name === undefined) return undefined
     const { issuer, audience } = config.issuers[name] ?? {}
-    const asked = `a token of ${name} (${issuer}) for ${audience}`
+    const token = `token of ${name} (${issuer}) for ${audience}`
     const { user } = exchange?.reply.request ?? {}
-    if (!user) return `asks for ${asked}`
+    if (!user) return `requires a ${token}`
     const roles = user.roles.length > 0 ? `, roles ${user.roles.join(' ')}` : ''
-    return `${user.sub}, tier ${user.tier}${roles}, by ${asked}; its signature is not checked here`
+    return `${user.sub}, tier ${user.tier}${roles}; ${token}; signature not checked`
   },
-  lifetime: ({ gateway, rehearsed }: Scene) => {
-    const { scope, version } = rehearsed.exchange?.config ?? {}
+  lifecycle: ({ gateway, result }: StepContext) => {
+    const { scope, version } = result.exchange?.config ?? {}
     const served = servedVersions(gateway).find(one => one.scope === scope && one.name === version)
     if (!served?.lifecycle.ends) return undefined
     const { deprecated, sunset } = served.options
-    const dates = [deprecated && `deprecated ${deprecated}`, sunset && `ends ${sunset}`].filter(Boolean)
+    const dates = [deprecated && `deprecated ${deprecated}`, sunset && `sunset ${sunset}`].filter(Boolean)
     return `${version} is ${served.lifecycle.stateAt(Date.now())}: ${dates.join(', ')}`
   },
-  'consumer limit': (scene: Scene) => limitInWords(scene, 'consumer'),
-  validation: ({ rehearsed, problem }: Scene) => {
-    const { schema } = requestOf(rehearsed)?.routeOptions ?? {}
+  'consumer limit': (context: StepContext) => describeLimits(context, 'consumer'),
+  validation: ({ result, problem }: StepContext) => {
+    const { schema } = requestOf(result)?.routeOptions ?? {}
     const parts = Object.keys(schema ?? {}).filter(part => part !== 'response' && part !== 'hide')
     const faults = problem.errors?.map(({ path, message }) => `${path} ${message}`) ?? []
     if (faults.length > 0) return faults.join('; ')
     return parts.length > 0 ? parts.join(', ') : undefined
   },
-  'route itself': (scene: Scene) => {
-    const { exchange } = scene.rehearsed
-    if (exchange?.route === undefined || isForRefusals(exchange)) return undefined
-    const { calls, deadline = scene.config.deadline } = exchange.config
+  handler: ({ config, result: { exchange } }: StepContext) => {
+    if (exchange?.route === undefined || rejectsAll(exchange)) return undefined
+    const { calls, deadline = config.deadline } = exchange.config
     const { bodyLimit } = exchange.reply.request.routeOptions
-    const what = calls === undefined ? 'a handler of its own, which is not run here' : callsInWords(calls)
-    return `${what}; deadline ${duration(deadline)}, body ${size(bodyLimit)}`
+    const what = calls === undefined ? 'own handler, does not run here' : describeCalls(calls)
+    return `${what}; deadline ${formatDuration(deadline)}, body ${formatSize(bodyLimit)}`
   }
-} satisfies Record<string, (scene: Scene) => string | undefined>
+} satisfies Record<string, (context: StepContext) => string | undefined>
 
 export type StepName = keyof typeof STEPS
 
-/** Of no resource: for what no version has, or for preflights. */
-function isForRefusals({ config, reply }: Exchange): boolean {
+/** Returns true for catch-alls of unknown versions and for preflight routes. */
+function rejectsAll({ config, reply }: Exchange): boolean {
   const { schema } = reply.request.routeOptions
   return config.isCatchAll === true || (schema as { hide?: boolean } | undefined)?.hide === true
 }
 
-function requestOf({ exchange }: Rehearsed): FastifyRequest | undefined {
+function requestOf({ exchange }: DryRunResult): FastifyRequest | undefined {
   return exchange?.reply.request
 }
 
-function scopeOf({ rehearsed, config }: Scene): GatewayConfig['scopes'][string] | undefined {
-  const name = rehearsed.exchange?.config.scope
+function scopeOf({ result, config }: StepContext): GatewayConfig['scopes'][string] | undefined {
+  const name = result.exchange?.config.scope
   return name === undefined ? undefined : config.scopes[name]
 }
 
-/** No route, or the one that is there for what no version has. */
-function isUnserved({ problem }: Scene): boolean {
+/** Returns true for 404 and 405, also of a catch-all route. */
+function isUnrouted({ problem }: StepContext): boolean {
   return problem.type === 'urn:sluice:route-not-found' || problem.type === 'urn:sluice:method-not-allowed'
 }
 
-function listOf(name: string, ranges: string[]): string[] {
-  return ranges.length > 0 ? [`${name} ${ranges.join(' ')}`] : []
+function describeUnrouted({ table, problem, result }: StepContext, { url, method }: FastifyRequest): string {
+  const path = url.split('?', 1)[0] as string
+  return problem.type === 'urn:sluice:method-not-allowed'
+    ? `${path} supports ${result.response.headers.allow}, not ${method}`
+    : nearestRoutes(table, path)
 }
 
-/** What was asked of the limiter, or else what the route says that it will be asked. */
-function limitInWords(
-  { rehearsed: { exchange, limits } }: Scene,
-  by: 'address' | 'consumer'
-): string | undefined {
-  const declared = exchange?.config.limits?.filter(limit => limit.by === by) ?? []
-  if (declared.length === 0) return undefined
-  const met = limits.filter(({ key }) => key.startsWith(`${by}:`))
-  if (met.length === 0)
-    return declared
-      .map(({ tier }) => `tier ${tier}${by === 'consumer' ? ', unless the token names another' : ''}`)
-      .join('; ')
-  return met
-    .map(({ key, tier }) => {
-      const quotas = tier.limits.map(({ limit, window }) => `${limit} in ${duration(window)}`)
-      return `${key}, tier ${tier.name}: ${quotas.join(', ')}`
-    })
-    .join('; ')
-}
-
-function routeInWords({ redactor }: Scene, { method, params }: FastifyRequest, route: string): string {
+function describeRoute({ redactor }: StepContext, { method, params }: FastifyRequest, route: string): string {
   const values = Object.entries((params ?? {}) as Record<string, string>).map(
     ([name, value]) => `${name}: ${redactor.isSecret(name) ? MASK : value}`
   )
   return `${method} ${route}${values.length > 0 ? ` (${values.join(', ')})` : ''}`
 }
 
-/** Routes of a scope that are named. */
-const SHOWN = 8
-
-/** Why there is no route: what the nearest scope has, by the segments that its path has in common with the request's. */
-function nearest({ table, problem, rehearsed }: Scene, { url, method }: FastifyRequest): string {
-  const { allow } = rehearsed.answer.headers
-  const path = url.split('?', 1)[0] as string
-  if (problem.type === 'urn:sluice:method-not-allowed')
-    return `${path} is served for ${allow}, not for ${method}`
-  if (table.length === 0) return 'no route is served at all'
-  const asked = path.split('/')
-  const common = (route: ServedRoute) => {
-    const own = route.path.split('/')
-    const end = own.findIndex(
-      (segment, i) => segment !== asked[i] && !segment.startsWith(':') && segment !== '*'
-    )
-    return end === -1 ? own.length : end + sameBeginning(own[end] ?? '', asked[end] ?? '')
-  }
-  const best = table.reduce((one, other) => (common(other) > common(one) ? other : one))
-  if (common(best) < 1.5) {
-    const scopes = [...new Set(table.map(({ scope }) => scope))].filter(Boolean)
-    return `no scope begins like ${path}; there are: ${scopes.join(', ')}`
-  }
-  const served = table.filter(({ scope }) => scope === best.scope)
-  const names = [...new Set(served.map(({ methods, path }) => `${methods.join(',')} ${path}`))]
-  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ''
-  return `the nearest scope is ${best.scope}, which serves ${names.slice(0, SHOWN).join('; ')}${more}`
+function describeRanges(name: string, ranges: string[]): string[] {
+  return ranges.length > 0 ? [`${name} ${ranges.join(' ')}`] : []
 }
 
-/** The share of two segments that is the same: less than 1. */
-function sameBeginning(one: string, other: string): number {
-  let length = 0
-  while (length < one.length && one[length] === other[length]) length++
-  return length / (Math.max(one.length, other.length) + 1)
+/** Describes the checks of a limit, or the declared limit if none was checked. */
+function describeLimits(
+  { result: { exchange, limits } }: StepContext,
+  by: 'address' | 'consumer'
+): string | undefined {
+  const declared = exchange?.config.limits?.filter(limit => limit.by === by) ?? []
+  if (declared.length === 0) return undefined
+  const checked = limits.filter(({ key }) => key.startsWith(`${by}:`))
+  if (checked.length === 0)
+    return declared
+      .map(({ tier }) => `tier ${tier}${by === 'consumer' ? ', unless the token names another' : ''}`)
+      .join('; ')
+  return checked
+    .map(({ key, tier }) => {
+      const quotas = tier.limits.map(({ limit, window }) => `${limit} in ${formatDuration(window)}`)
+      return `${key}, tier ${tier.name}: ${quotas.join(', ')}`
+    })
+    .join('; ')
 }

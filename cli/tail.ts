@@ -2,10 +2,10 @@ import type { ParseArgsConfig } from 'node:util'
 import { Filter, timeOf } from '../observe/recorder/filter.ts'
 import type { Summary } from '../observe/recorder/show.ts'
 import { faultsOf } from '../schemas/options/faults.ts'
-import { adminOption, callAdmin, findAdmin, problemIn } from './admin.ts'
-import { type Command, configOption, jsonOption, plain, UsageError, type Values } from './command.ts'
+import { adminOption, callAdminApi, describeProblem, resolveAdminApi } from './admin-client.ts'
+import { type Command, configOption, jsonOption, sanitize, UsageError, type Values } from './command.ts'
 
-/** The admin side's own, by their option: `minDuration` is `--min-duration`. It says what may be in them. */
+/** Filters of the admin API by option name: `--min-duration` for `minDuration`. */
 const FILTERS = new Map(
   Object.entries(Filter.properties)
     .filter(([name]) => name !== 'limit')
@@ -28,44 +28,45 @@ export const command: Command = {
   },
   help: `sluice tail [--config FILE] [--admin URL] [--json] [-n COUNT] [FILTER]…
 
-Follows the exchanges of a gateway that runs, as they end, by its recorder: one line each, redacted as the recorder
-does. All filters that are given must fit.
+Follows the exchanges of a running gateway, one line each, redacted by its recorder. Shows exchanges that match all
+filters.
 
-  -c, --config FILE      whose admin side to ask, with its token (fastify.config.ts)
-      --admin URL        ask this one instead, with the token in SLUICE_ADMIN_TOKEN; no config is read
-      --json             each as a line of JSON, as it comes
-  -n, --count COUNT      end after that many
-      --route ROUTE      a route's pattern: /api/v1/orders/:id
+  -c, --config FILE      config with the address and token of the admin API (default: fastify.config.ts)
+      --admin URL        admin API to call, with the token in SLUICE_ADMIN_TOKEN; the config is not read
+      --json             print one JSON object per line
+  -n, --count COUNT      end after COUNT exchanges
+      --route ROUTE      URL pattern of a route, such as /api/v1/orders/:id
       --scope NAME       --upstream NAME   --consumer SUB
-      --status STATUS    404, 5xx, or cut
-      --failed           answered 5xx, or cut short
+      --status STATUS    status (404), class (5xx), or cut for aborted exchanges
+      --failed           5xx and aborted exchanges
       --min-duration MS  --since TIME      --request-id ID   --trace ID`,
   async run(values, _positionals, { print, env, signal }) {
-    const wanted = countOf(values)
+    const maxCount = parseCount(values)
     checkFilters(values)
-    const admin = await findAdmin(values, env)
-    const response = await callAdmin(admin, `/exchanges/live?${queryOf(values)}`, { signal })
-    if (response.status === 404) throw new Error(`${admin.url} has no recorder: its size is 0 in the config`)
+    const admin = await resolveAdminApi(values, env)
+    const response = await callAdminApi(admin, `/exchanges/live?${queryOf(values)}`, { signal })
+    if (response.status === 404)
+      throw new Error(`${admin.url} has no recorder: recorder.size is 0 in its config`)
     if (!response.ok) {
-      const [title = '', ...faults] = await problemIn(response)
+      const [title = '', ...faults] = await describeProblem(response)
       if (response.status === 400) throw new UsageError((faults.map(toOption).join('; ') || title).trim())
-      print(...[title, ...faults].map(plain))
+      print(...[title, ...faults].map(sanitize))
       return 1
     }
     let count = 0
     for await (const line of linesOf(response)) {
       if (line === '') continue
-      print(values.json ? line : lineOf(read(line, admin.url)))
-      if (++count === wanted) return 0
+      print(values.json ? line : format(parse(line, admin.url)))
+      if (++count === maxCount) return 0
     }
-    throw new Error(`${admin.url} has ended the stream`)
+    throw new Error(`${admin.url} closed the stream`)
   }
 }
 
-/** Characters that a line may have: an exchange has far fewer. */
+/** Characters. Lines of the recorder are much shorter. */
 const MAX_LINE = 1_048_576
 
-/** Until the stream ends, or breaks. */
+/** Yields lines until the stream ends or breaks. */
 async function* linesOf({ body }: Response): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let rest = ''
@@ -77,25 +78,25 @@ async function* linesOf({ body }: Response): AsyncGenerator<string> {
       if (rest.length > MAX_LINE) return
     }
   } catch {
-    // The gateway is gone.
+    // The connection broke, which the caller treats like the end.
   }
 }
 
-function read(line: string, url: string): Summary | { missed: number } {
+function parse(line: string, url: string): Summary | { missed: number } {
   try {
     return JSON.parse(line)
   } catch {
-    throw new Error(`${url} does not send exchanges`)
+    throw new Error(`${url} does not send exchanges: is it the admin API?`)
   }
 }
 
-function countOf({ count }: Values): number {
+function parseCount({ count }: Values): number {
   if (count === undefined) return Number.POSITIVE_INFINITY
   if (!/^[1-9]\d{0,8}$/.test(String(count))) throw new UsageError('--count must be a whole number, 1 or more')
   return Number(count)
 }
 
-/** Describes the values of each filter, for people. */
+/** Valid values of filters, for error messages. */
 const FORMS: Record<string, string> = {
   status: 'a status such as 404, a class such as 5xx, or cut',
   'min-duration': 'a number of milliseconds',
@@ -103,21 +104,21 @@ const FORMS: Record<string, string> = {
   trace: '32 hexadecimal digits in lower case'
 }
 
-/** @throws UsageError for a value that no exchange can have, which would be waited for in vain. */
+/** @throws UsageError for a value that no exchange can have: tail would wait forever. */
 function checkFilters(values: Values): void {
   for (const [option, { name }] of FILTERS) {
     const value = values[option]
     if (typeof value !== 'string') continue
-    const given = name === 'minDuration' ? Number(value || Number.NaN) : value
-    const isWrong =
+    const parsed = name === 'minDuration' ? Number(value || Number.NaN) : value
+    const isInvalid =
       value === '' ||
-      faultsOf(Filter, { limit: 1, [name]: given }).length > 0 ||
+      faultsOf(Filter, { limit: 1, [name]: parsed }).length > 0 ||
       (name === 'since' && Number.isNaN(timeOf(value)))
-    if (isWrong) throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a shorter name'}`)
+    if (isInvalid) throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a shorter name'}`)
   }
 }
 
-/** Turns the path of a fault into its option: `/scope must …` into `--scope must …`. */
+/** Replaces the path of a fault by its option: `/scope must …` becomes `--scope must …`. */
 function toOption(fault: string): string {
   return fault.trim().replace(/^\/(?:querystring\/)?(\w+)/, (_path, name: string) => `--${toKebab(name)}`)
 }
@@ -133,14 +134,14 @@ function queryOf(values: Values): URLSearchParams {
   return query
 }
 
-/** What a reader missed is told in between. */
-function lineOf(exchange: Summary | { missed: number }): string {
-  if ('missed' in exchange) return `(${exchange.missed} not shown: too many at once)`
+/** `missed`: exchanges that were too fast for this reader. */
+function format(exchange: Summary | { missed: number }): string {
+  if ('missed' in exchange) return `(${exchange.missed} exchanges skipped: too many at once)`
   const { at, method, url, status, cut, ms, scope, version, upstream, endpoint, attempts = 0 } = exchange
   const { consumer, tier, limit } = exchange
   const to =
     upstream && `-> ${upstream}${endpoint ? ` ${endpoint}` : ''}${attempts > 1 ? ` x${attempts}` : ''}`
-  return plain(
+  return sanitize(
     [
       at.slice(11, 23),
       cut === undefined ? status : `${status || '---'} ${cut}`,

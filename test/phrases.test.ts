@@ -9,7 +9,7 @@ import t from 'tap'
  */
 
 /** Folders without such phrases; the others are still to be cleaned. */
-const CLEAN = ['bench/', 'docs/decisions/', 'test/bench/']
+const CLEAN = ['bench/', 'cli/', 'docs/decisions/', 'test/bench/', 'test/cli/']
 
 const root = join(import.meta.dirname, '..')
 const linesOf = (file: string) => readFileSync(join(root, file), 'utf8').split('\n')

@@ -1,28 +1,28 @@
 import type { GatewayConfig } from '../../schemas/options/gateway.ts'
-import type { Rehearsal } from '../rehearsal.ts'
-import type { ServedRoute } from '../table.ts'
+import type { DryRun } from '../dry-run.ts'
+import type { ServedRoute } from '../route-table.ts'
 
-/** What is valid, and yet likely wrong. */
+/** A setting that is valid, but unsafe or likely wrong. */
 export interface Finding {
   code: string
-  /** An error is unsafe or cannot work; a warning may be meant. */
+  /** Errors are unsafe or cannot work; warnings may be intended. */
   severity: 'error' | 'warning'
-  /** JSON pointer into the config, followed by the route if it is of one; or a file and its line. */
+  /** JSON pointer into the config, with the route if the finding is about one; or `file:line`. */
   path: string
   why: string
-  mend: string
+  fix: string
 }
 
-export interface Subject {
+export interface AuditInput {
   config: GatewayConfig
-  /** What the gateway serves that the config makes. */
   routes: ServedRoute[]
-  rehearsal: Rehearsal
+  dryRun: DryRun
+  /** Path of the config file. */
   file: string
-  /** Of the file. */
+  /** Text of the config file. */
   source: string
   env: NodeJS.ProcessEnv
-  /** Epoch ms. */
+  /** Epoch milliseconds. */
   now: number
 }
 

@@ -1,4 +1,4 @@
-import type { Finding, Subject } from './finding.ts'
+import type { AuditInput, Finding } from './finding.ts'
 import { auditIdentity } from './identity.ts'
 import { auditProcess } from './process.ts'
 import { auditRouteOptions } from './route-options.ts'
@@ -6,17 +6,17 @@ import { auditScopes } from './scopes.ts'
 import { auditSecrets } from './secrets.ts'
 import { auditUpstreams } from './upstreams.ts'
 
-export type { Finding, Subject }
+export type { AuditInput, Finding }
 
-/** Everything that is found, errors first. */
-export async function audit(subject: Subject): Promise<Finding[]> {
+/** Returns all findings, errors first. */
+export async function audit(input: AuditInput): Promise<Finding[]> {
   const findings = [
-    ...auditProcess(subject),
-    ...auditSecrets(subject),
-    ...auditUpstreams(subject),
-    ...auditScopes(subject),
-    ...auditRouteOptions(subject),
-    ...(await auditIdentity(subject))
+    ...auditProcess(input),
+    ...auditSecrets(input),
+    ...auditUpstreams(input),
+    ...auditScopes(input),
+    ...auditRouteOptions(input),
+    ...(await auditIdentity(input))
   ]
   return findings.sort(
     (one, other) => Number(one.severity === 'warning') - Number(other.severity === 'warning')

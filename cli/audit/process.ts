@@ -2,19 +2,19 @@ import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isLoopbackHost } from '../../admin/admin-guard.ts'
 import { readCertificates } from '../../http/certificates.ts'
-import { duration, size } from '../table.ts'
-import type { Finding, Subject } from './finding.ts'
+import { formatDuration, formatSize } from '../route-table.ts'
+import type { AuditInput, Finding } from './finding.ts'
 
-/** Days before its end at which a certificate should have been renewed. */
+/** Days before its expiry at which a certificate should have been renewed. */
 const RENEWAL = 14
 const DAY = 86_400_000
-/** Milliseconds: clocks that differ by more are not kept. */
+/** Milliseconds. Synchronized clocks differ by less. */
 const MAX_TOLERANCE = 300_000
-/** Bytes of a body that a process can hold for many clients at once. */
+/** Bytes of a request body that a process can buffer for many clients at once. */
 export const MAX_BODY = 16_777_216
 
-/** Listeners, whom they trust, and what is of the process as a whole. */
-export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
+/** Audits listeners, trust in proxies, and options of the whole process. */
+export function auditProcess({ config, routes, env, now }: AuditInput): Finding[] {
   const findings: Finding[] = []
   const { admin, trustProxy, listen, issuers, bodyLimit, drain, redis } = config
 
@@ -23,19 +23,19 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
       code: 'admin-open',
       severity: 'error',
       path: '/admin/host',
-      why: `The admin side listens on ${admin.host} and asks for no token: whoever reaches it sees upstreams and metrics.`,
-      mend: 'Set admin.token, or let admin.host be 127.0.0.1.'
+      why: `The admin API listens on ${admin.host} without a token: anybody who can connect sees upstreams and metrics.`,
+      fix: 'Set admin.token, or set admin.host to 127.0.0.1.'
     })
 
   trustProxy.forEach((range, i) => {
-    const bits = widthOf(range)
+    const bits = prefixOfWideRange(range)
     if (bits === undefined) return
     findings.push({
       code: 'trust-proxy-wide',
       severity: bits < 4 ? 'error' : 'warning',
       path: `/trustProxy/${i}`,
-      why: `X-Forwarded-For is believed from ${range}, which is more than proxies: a client there chooses its own address, and with it its limits.`,
-      mend: 'Name the addresses of the proxies, or the network that only they are in.'
+      why: `X-Forwarded-For is trusted from ${range}, which has more than proxies: clients there can choose their address, and evade limits.`,
+      fix: 'List the addresses of the proxies, or a network that has only proxies.'
     })
   })
 
@@ -44,20 +44,20 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
       code: 'tls-unverified',
       severity: 'error',
       path: 'NODE_TLS_REJECT_UNAUTHORIZED',
-      why: "Certificates are not verified in this process: an issuer's keys can be anybody's.",
-      mend: 'Unset it, and name a private authority in NODE_EXTRA_CA_CERTS, or in tls.ca of an upstream.'
+      why: 'This process does not verify certificates: anybody on the network can serve the keys of an issuer.',
+      fix: 'Unset it, and add private authorities to NODE_EXTRA_CA_CERTS or to tls.ca of an upstream.'
     })
 
   if (listen.tls) {
     const { validTo } = new X509Certificate(String(readCertificates(listen.tls).cert))
-    const left = Math.floor((Date.parse(validTo) - now) / DAY)
-    if (left < RENEWAL)
+    const days = Math.floor((Date.parse(validTo) - now) / DAY)
+    if (days < RENEWAL)
       findings.push({
-        code: 'certificate-ends',
-        severity: left < 0 ? 'error' : 'warning',
+        code: 'certificate-expiry',
+        severity: days < 0 ? 'error' : 'warning',
         path: '/listen/tls/cert',
-        why: left < 0 ? `The certificate ended on ${validTo}.` : `The certificate ends on ${validTo}.`,
-        mend: 'Renew it; a gateway that runs takes the new files by itself.'
+        why: `The certificate ${days < 0 ? 'expired' : 'expires'} on ${validTo}.`,
+        fix: 'Renew it. A running gateway loads the new files by itself.'
       })
   }
 
@@ -67,8 +67,8 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
         code: 'clock-tolerance-wide',
         severity: 'warning',
         path: `/issuers/${name}/clockTolerance`,
-        why: `A token is good for ${duration(clockTolerance)} after it has expired.`,
-        mend: 'Keep clocks by NTP, and the tolerance to seconds.'
+        why: `Tokens are accepted for ${formatDuration(clockTolerance)} after they expired.`,
+        fix: 'Synchronize clocks with NTP, and set a tolerance of seconds.'
       })
 
   if (bodyLimit > MAX_BODY)
@@ -76,8 +76,8 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
       code: 'body-limit-large',
       severity: 'warning',
       path: '/bodyLimit',
-      why: `Every route takes bodies of ${size(bodyLimit)}, also those that read them into memory.`,
-      mend: 'Set bodyLimit for the routes that need it.'
+      why: `All routes accept bodies of ${formatSize(bodyLimit)}, including routes that buffer them.`,
+      fix: 'Set bodyLimit on the routes that need it.'
     })
 
   const longest = Math.max(0, ...routes.map(({ deadline }) => deadline))
@@ -86,26 +86,26 @@ export function auditProcess({ config, routes, env, now }: Subject): Finding[] {
       code: 'drain-short',
       severity: 'warning',
       path: '/drain/timeout',
-      why: `Exchanges may take ${duration(longest)}, and are cut after ${duration(drain.timeout)} when the gateway stops.`,
-      mend: 'Let drain.timeout be as long as the longest deadline.'
+      why: `A stopping gateway aborts exchanges after ${formatDuration(drain.timeout)}, and they may take ${formatDuration(longest)}.`,
+      fix: 'Set drain.timeout to at least the longest deadline.'
     })
 
   if (redis && URL.canParse(redis.url)) {
     const { protocol, hostname, password } = new URL(redis.url)
     if (protocol === 'redis:' && password !== '' && !isLoopbackHost(hostname.replace(/^\[|\]$/g, '')))
       findings.push({
-        code: 'redis-plain',
+        code: 'redis-without-tls',
         severity: 'warning',
         path: '/redis/url',
-        why: `The password of Redis goes over the network to ${hostname} as it is.`,
-        mend: 'Use rediss://.'
+        why: `The Redis password is sent to ${hostname} unencrypted.`,
+        fix: 'Use rediss://.'
       })
   }
   return findings
 }
 
-/** Bits of a range that is wider than any network of proxies; undefined for one that is not. */
-function widthOf(range: string): number | undefined {
+/** Returns the prefix length of a range that is wider than a network of proxies, or undefined. */
+function prefixOfWideRange(range: string): number | undefined {
   const [address = '', mask] = range.split('/')
   const family = isIP(address)
   if (family === 0 || mask === undefined || !/^\d+$/.test(mask)) return undefined

@@ -1,15 +1,15 @@
 import type { RouteOptions } from 'fastify'
 import { didYouMean } from '../../schemas/options/did-you-mean.ts'
-import type { ServedRoute } from '../table.ts'
-import { type Finding, routePath, type Subject } from './finding.ts'
+import type { ServedRoute } from '../route-table.ts'
+import { type AuditInput, type Finding, routePath } from './finding.ts'
 
 /**
- * Finds options of routes that look like a misspelled one. Others pass, since any Fastify plugin may add options to
- * routes. The compiler finds the same, but a config may be JavaScript.
+ * Finds route options that look misspelled or misplaced. Other unknown options pass, since any Fastify plugin may add some.
+ * The compiler finds them too, but a config may be JavaScript.
  */
-export function auditRouteOptions({ rehearsal, routes }: Subject): Finding[] {
+export function auditRouteOptions({ dryRun, routes }: AuditInput): Finding[] {
   const findings = new Map<string, Finding>()
-  for (const route of rehearsal.routes) {
+  for (const route of dryRun.routes) {
     const [call] = route.config?.calls ?? []
     if (call === undefined) continue
     const known = [...(OPTIONS[call.pattern] ?? []), ...FASTIFY_OPTIONS]
@@ -24,8 +24,8 @@ export function auditRouteOptions({ rehearsal, routes }: Subject): Finding[] {
         code: 'route-option-unknown',
         severity: 'warning',
         path,
-        why: `The option is not known, and has no effect${suggestion}`,
-        mend: 'Correct its name, or remove it.'
+        why: `The option is unknown and has no effect${suggestion}`,
+        fix: 'Correct its name or place, or remove it.'
       })
     }
   }
@@ -39,7 +39,7 @@ function pathOf(route: RouteOptions, routes: ServedRoute[]): string {
   return served ? routePath(served) : `${route.method} ${route.url}`
 }
 
-/** Optional options of each pattern. The pattern itself reports a missing required one. */
+/** Optional options of each pattern. The pattern itself reports missing required ones. */
 const OPTIONS: Partial<Record<string, readonly string[]>> = {
   forward: ['edit', 'trailers'],
   transform: ['body', 'params', 'querystring', 'headers', 'passUnauthorized', 'toError'],
@@ -54,7 +54,7 @@ const OPTIONS: Partial<Record<string, readonly string[]>> = {
   ]
 }
 
-/** Options of `config` that are easily written beside it. */
+/** Options that belong into `config`. */
 const IN_CONFIG = ['deadline', 'idleTimeout']
 
 const FASTIFY_OPTIONS = [

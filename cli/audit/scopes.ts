@@ -1,17 +1,17 @@
 import type { RouteCall } from '../../observe/route-metadata.ts'
 import { isTrustedUrl } from '../../schemas/options/url.ts'
-import { duration, type ServedRoute, size } from '../table.ts'
-import { type Finding, routePath, type Subject } from './finding.ts'
+import { formatDuration, formatSize, type ServedRoute } from '../route-table.ts'
+import { type AuditInput, type Finding, routePath } from './finding.ts'
 import { MAX_BODY } from './process.ts'
-import { triesOf } from './upstreams.ts'
+import { timeoutsOf } from './upstreams.ts'
 
-/** Who may call what, how often, and how long it may take. */
-export function auditScopes(subject: Subject): Finding[] {
+/** Audits authentication, limits and deadlines of routes, and options of scopes. */
+export function auditScopes(input: AuditInput): Finding[] {
   return [
-    ...subject.routes.flatMap(route => [...auditRoute(route), ...auditParts(route, subject)]),
-    ...auditPublic(subject),
-    ...auditShadows(subject),
-    ...auditOptions(subject)
+    ...input.routes.flatMap(route => [...auditRoute(route), ...auditParts(route, input)]),
+    ...auditPublicScopes(input),
+    ...auditWildcards(input),
+    ...auditOptions(input)
   ]
 }
 
@@ -19,37 +19,37 @@ function auditRoute(route: ServedRoute): Finding[] {
   const { limits, issuer, deadline, calls, bodyLimit, methods } = route
   const findings: Finding[] = []
   const path = routePath(route)
-  const reads = calls === undefined || calls.some(({ pattern }) => pattern === 'transform')
 
   if (issuer === undefined && limits.some(({ by }) => by === 'consumer'))
     findings.push({
       code: 'consumer-limit-public',
       severity: 'error',
       path,
-      why: 'It is limited by consumer, and no token says who that is: every request fails.',
-      mend: 'Give its scope jwt, or limit it by address.'
+      why: 'The route has a consumer limit, but no authentication that tells the consumer: all requests fail.',
+      fix: 'Set jwt for the scope, or limit by address.'
     })
   if (deadline === 0 && calls?.some(({ pattern }) => pattern === 'transform' || pattern === 'compose'))
     findings.push({
       code: 'no-deadline',
       severity: 'warning',
       path,
-      why: 'It has no deadline, and is no stream: a service that hangs keeps its clients waiting for minutes.',
-      mend: 'Leave deadline out of its config, or let it be longer.'
+      why: 'The route has no deadline and does not stream: if a service hangs, clients wait for minutes.',
+      fix: 'Remove deadline from its config, or set a longer one.'
     })
-  const takesBodies = methods.some(method => ['POST', 'PUT', 'PATCH'].includes(method))
-  if (reads && takesBodies && bodyLimit > MAX_BODY)
+  const isBuffered = calls === undefined || calls.some(({ pattern }) => pattern === 'transform')
+  const hasBodies = methods.some(method => ['POST', 'PUT', 'PATCH'].includes(method))
+  if (isBuffered && hasBodies && bodyLimit > MAX_BODY)
     findings.push({
       code: 'body-limit-large',
       severity: 'warning',
       path,
-      why: `Bodies of up to ${size(bodyLimit)} are read into memory, for as many clients as send one.`,
-      mend: 'Lower its bodyLimit, or forward: then bodies stream.'
+      why: `The route buffers bodies of up to ${formatSize(bodyLimit)} for each client.`,
+      fix: 'Lower its bodyLimit, or use forward, which streams bodies.'
     })
   return findings
 }
 
-function auditParts(route: ServedRoute, { config }: Subject): Finding[] {
+function auditParts(route: ServedRoute, { config }: AuditInput): Finding[] {
   const { calls = [], deadline } = route
   if (deadline === 0) return []
   return calls
@@ -62,74 +62,75 @@ function auditParts(route: ServedRoute, { config }: Subject): Finding[] {
             code: 'part-beyond-deadline',
             severity: 'warning',
             path,
-            why: `The part may take ${duration(timeout)}, and the whole answer ${duration(deadline)}: its timeout never comes.`,
-            mend: "Shorten the part's timeout, or give the route a longer deadline."
+            why: `The part's timeout of ${formatDuration(timeout)} has no effect: the route's deadline is ${formatDuration(deadline)}.`,
+            fix: "Shorten the part's timeout, or extend the route's deadline."
           }
         ]
       const options = config.upstreams[upstream]
-      const own = timeout ?? (options ? triesOf(options)[1] : 0)
-      if (required || (own > 0 && own < deadline)) return []
+      const longest = timeout ?? (options ? timeoutsOf(options).total : 0)
+      if (required || (longest > 0 && longest < deadline)) return []
       return [
         {
           code: 'part-without-timeout',
           severity: 'warning',
           path,
-          why: `The part is optional, but nothing bounds it: if ${upstream} hangs, the whole answer is a 504 after ${duration(deadline)}.`,
-          mend: "Give the part a timeout well below the route's deadline."
+          why: `The part is optional and has no timeout: if ${upstream} hangs, the route responds with 504 after ${formatDuration(deadline)}.`,
+          fix: "Set a timeout for the part that is much shorter than the route's deadline."
         }
       ]
     })
 }
 
-function auditPublic({ routes }: Subject): Finding[] {
-  const open = routes.filter(({ issuer, limits }) => issuer === undefined && limits.length === 0)
-  const scopes = new Set(open.map(({ scope }) => scope))
+function auditPublicScopes({ routes }: AuditInput): Finding[] {
+  const unlimited = routes.filter(({ issuer, limits }) => issuer === undefined && limits.length === 0)
+  const scopes = new Set(unlimited.map(({ scope }) => scope))
   return [...scopes].map(scope => ({
     code: 'public-without-limit',
     severity: 'warning',
     path: `/scopes/${scope}/rateLimit`,
-    why: 'Anybody may call it, as often as they like.',
-    mend: 'Limit it by address: rateLimit: { address: TIER }.'
+    why: 'The scope is public and has no rate limit.',
+    fix: 'Limit it by address: rateLimit: { address: TIER }.'
   }))
 }
 
-/** What a public wildcard also answers: paths under a scope that asks for a token, which that scope does not have. */
-function auditShadows({ routes }: Subject): Finding[] {
-  const guarded = routes.filter(({ issuer }) => issuer !== undefined)
+/** Finds public wildcards that also match paths below an authenticated scope which that scope does not serve. */
+function auditWildcards({ routes }: AuditInput): Finding[] {
+  const authenticated = routes.filter(({ issuer }) => issuer !== undefined)
   return routes
     .filter(({ issuer, path, calls }) => issuer === undefined && path.endsWith('/*') && calls !== undefined)
     .flatMap(route => {
       const { path, calls = [], methods } = route
-      const beyond = guarded.find(
+      const below = authenticated.find(
         other =>
           other.path.startsWith(path.slice(0, -1)) &&
           other.calls?.some(({ upstream }) => calls.some(call => call.upstream === upstream))
       )
-      if (beyond === undefined) return []
+      if (below === undefined) return []
+      const requests = `${methods.join(', ')} under ${path.slice(0, -2) || '/'}`
       return [
         {
           code: 'public-over-private',
           severity: 'error' as const,
           path: routePath(route),
-          why: `It takes what scope ${beyond.scope} does not (${methods.join(', ')} under ${path.slice(0, -2) || '/'}), without a token, to the same upstream.`,
-          mend: `Name its paths one by one, or give it a prefix that ${beyond.path} is not under.`
+          why: `The wildcard sends requests that scope ${below.scope} does not serve (${requests}) to the same upstream without authentication.`,
+          fix: `List its paths, or use a prefix that does not contain ${below.path}.`
         }
       ]
     })
 }
 
-function auditOptions({ config, now }: Subject): Finding[] {
+function auditOptions({ config, now }: AuditInput): Finding[] {
   return Object.entries(config.scopes).flatMap(([name, { cors, versions = {}, version }]) => {
     const at = `/scopes/${name}`
     const findings: Finding[] = []
     cors?.origins.forEach((origin, i) => {
       if (cors.credentials && origin !== '*' && !isTrustedUrl(origin))
         findings.push({
-          code: 'cors-plain-origin',
+          code: 'cors-insecure-origin',
           severity: 'warning',
           path: `${at}/cors/origins/${i}`,
-          why: `Pages of ${origin} may use their users' credentials, and whoever is on the way can write such a page.`,
-          mend: 'Allow https:// origins only.'
+          why: `Pages of ${origin} may use their users' credentials, and anybody on the network can forge such a page.`,
+          fix: 'Allow only https:// origins.'
         })
     })
     for (const [one, { sunset, deprecated }] of Object.entries(versions)) {
@@ -138,16 +139,16 @@ function auditOptions({ config, now }: Subject): Finding[] {
           code: 'sunset-past',
           severity: 'warning',
           path: `${at}/versions/${one}/sunset`,
-          why: `The version ended on ${sunset}: every call is answered 410.`,
-          mend: 'Take the version out, once nobody calls it (sluice tail, or /versions of the admin side).'
+          why: `The version ended on ${sunset}: all calls get 410.`,
+          fix: 'Remove the version when nobody calls it (see sluice tail, or /versions of the admin API).'
         })
       if (version?.default === one && (deprecated !== undefined || sunset !== undefined))
         findings.push({
           code: 'default-version-ends',
           severity: 'warning',
           path: `${at}/version/default`,
-          why: `Who asks for no version gets ${one}, which is to end.`,
-          mend: 'Let the default be a version that stays.'
+          why: `Requests without a version get ${one}, which is deprecated or has a sunset.`,
+          fix: 'Use a default version without an end.'
         })
     }
     return findings

@@ -1,14 +1,14 @@
 import { UNASKED } from '../../proxy/retry.ts'
 import type { UpstreamOptions } from '../../schemas/options/upstreams.ts'
-import { duration } from '../table.ts'
-import type { Finding, Subject } from './finding.ts'
+import { formatDuration } from '../route-table.ts'
+import type { AuditInput, Finding } from './finding.ts'
 
-/** Failures in a row: a breaker that waits for more is none. */
+/** Failures in a row. A breaker with a higher threshold hardly ever opens. */
 const MAX_FAILURES = 100
 const UNSAFE = ['POST', 'PATCH'] as const
 
-/** How services are called. */
-export function auditUpstreams({ config, routes }: Subject): Finding[] {
+/** Audits breakers, timeouts, retries and URLs of upstreams. */
+export function auditUpstreams({ config, routes }: AuditInput): Finding[] {
   return Object.entries(config.upstreams).flatMap(([name, options]) => {
     const at = `/upstreams/${name}`
     const findings: Finding[] = []
@@ -19,23 +19,27 @@ export function auditUpstreams({ config, routes }: Subject): Finding[] {
         code: 'no-breaker',
         severity: 'warning',
         path: `${at}/breaker/failures`,
-        why: `The breaker opens after ${breaker.failures} failures in a row: a service that is down goes on being called.`,
-        mend: 'Leave failures at its default of 5, or open by breaker.rate too.'
+        why: `The breaker opens after ${breaker.failures} failures in a row: the gateway keeps calling a service that is down.`,
+        fix: 'Use the default of 5 failures, or set breaker.rate.'
       })
 
     const deadlines = routes
       .filter(({ calls, deadline }) => deadline > 0 && calls?.some(({ upstream }) => upstream === name))
       .map(({ deadline }) => deadline)
     const shortest = Math.min(...deadlines)
-    const [tries, longest] = triesOf(options)
-    if (longest > shortest)
+    const { attempts, total } = timeoutsOf(options)
+    if (total > shortest) {
+      const isSingle = attempts === 1
+      const what = isSingle ? 'An attempt' : `${attempts} attempts`
+      const effect = isSingle ? 'the timeout has no effect' : 'the deadline aborts the last attempts'
       findings.push({
-        code: 'tries-beyond-deadline',
+        code: 'attempts-beyond-deadline',
         severity: 'warning',
-        path: tries === 1 ? `${at}/timeout` : `${at}/retry/attempts`,
-        why: `${tries === 1 ? 'A try' : `${tries} tries`} may take ${duration(longest)}, beyond the deadline of ${duration(shortest)} of a route that calls it: ${tries === 1 ? 'the timeout never comes' : 'the last of them are cut'}.`,
-        mend: `Shorten timeout, ${tries === 1 ? '' : 'try less often, '}or give the route a longer deadline.`
+        path: isSingle ? `${at}/timeout` : `${at}/retry/attempts`,
+        why: `${what} may take ${formatDuration(total)}, and a route has a deadline of ${formatDuration(shortest)}: ${effect}.`,
+        fix: `Shorten timeout, ${isSingle ? '' : 'reduce retry.attempts, '}or extend the route's deadline.`
       })
+    }
 
     const unsafe = UNSAFE.filter(method => retry?.methods.includes(method))
     if (unsafe.length > 0)
@@ -43,8 +47,8 @@ export function auditUpstreams({ config, routes }: Subject): Finding[] {
         code: 'retry-unsafe',
         severity: 'warning',
         path: `${at}/retry/methods`,
-        why: `${unsafe.join(' and ')} may be sent twice: what they do may be done twice.`,
-        mend: 'Retry them only if the service knows a repeated one, as by an Idempotency-Key.'
+        why: `${unsafe.join(' and ')} may be sent twice, and take effect twice.`,
+        fix: 'Retry them only if the service recognizes repeated requests, for example by Idempotency-Key.'
       })
 
     const urls: [string, string | undefined][] = [
@@ -57,15 +61,18 @@ export function auditUpstreams({ config, routes }: Subject): Finding[] {
           code: 'url-credentials',
           severity: 'warning',
           path,
-          why: 'A user or password in the URL of an upstream is not sent: the service does not see it.',
-          mend: "Set an Authorization header in the route's edit, or in its transformation."
+          why: "User and password in an upstream's URL are not sent to the service.",
+          fix: "Set an Authorization header in the route's edit, or in its transformation."
         })
     return findings
   })
 }
 
-/** How often a call that times out is made, and the milliseconds that this may take; 0 without a timeout. */
-export function triesOf({ retry = UNASKED, timeout }: UpstreamOptions): [tries: number, longest: number] {
-  const tries = retry.on.includes('timeout') ? retry.attempts + 1 : 1
-  return [tries, timeout * tries]
+/** Returns how often a call that times out is attempted, and the total in milliseconds; 0 without a timeout. */
+export function timeoutsOf({ retry = UNASKED, timeout }: UpstreamOptions): {
+  attempts: number
+  total: number
+} {
+  const attempts = retry.on.includes('timeout') ? retry.attempts + 1 : 1
+  return { attempts, total: timeout * attempts }
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { run } from '../../cli/sluice.ts'
 
-/** What was printed is what the file has, to the character. `UPDATE_GOLDEN=1` writes the file instead, to be reviewed. */
+/** Compares output with a golden file. `UPDATE_GOLDEN=1` writes the file instead; review the diff. */
 export function golden(t: Test, name: string, actual: string): void {
   const file = join(import.meta.dirname, 'golden', name)
   if (process.env.UPDATE_GOLDEN) {
@@ -13,25 +13,25 @@ export function golden(t: Test, name: string, actual: string): void {
   t.equal(actual, readFileSync(file, 'utf8'), name)
 }
 
-export interface Outcome {
+export interface CommandResult {
   code: number | undefined
   out: string
   err: string
 }
 
-/** A command line, run in this process. */
+/** Runs a command line in this process. */
 export async function sluice(
   args: string[],
   env: NodeJS.ProcessEnv = {},
   signal?: AbortSignal
-): Promise<Outcome> {
+): Promise<CommandResult> {
   let out = ''
   let err = ''
   const code = await run(args, {
     print: (...lines) => {
       out += `${lines.join('\n')}\n`
     },
-    complain: line => {
+    printError: line => {
       err += `${line}\n`
     },
     env,

@@ -11,7 +11,7 @@ t.test('Node 22, 24 and 26 are supported, and no others', async t => {
   for (const version of others) t.notOk(isSupported(version, node), version)
 })
 
-t.test('a worker is given no flag that this Node does not have', async t => {
+t.test('workers get only flags that this Node knows', async t => {
   const unknown = ['--no-such-flag', '--such-a-flag=1']
   t.same(await knownFlags([...WORKER_FLAGS, ...unknown]), [...WORKER_FLAGS])
 })

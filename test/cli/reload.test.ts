@@ -6,7 +6,7 @@ import { sluice } from './golden.ts'
 const json = (response: ServerResponse, status: number, body: object) =>
   void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 
-t.test('the admin side is called, with the token, and its outcome is told', async t => {
+t.test('reload calls the admin API with its token and prints the result', async t => {
   const seen: unknown[] = []
   const admin = await startService(t, ({ method, url, headers }, response) => {
     seen.push([method, url, headers.authorization])
@@ -16,7 +16,7 @@ t.test('the admin side is called, with the token, and its outcome is told', asyn
   const out = 'reloaded\n  outcome: done\n  generation: 2\n  state: {"by":"x\\u001b"}\n'
   t.same(await sluice(args, { SLUICE_ADMIN_TOKEN: 'sesame' }), { code: 0, out, err: '' })
   t.same(JSON.parse((await sluice([...args, '--json'])).out).generation, 2)
-  // By the config, as the gateway has it.
+  // Address and token from the config.
   const env = { ADMIN_PORT: new URL(admin).port, ADMIN_TOKEN: 'sixteen-characters' }
   t.equal((await sluice(['reload'], env)).code, 0)
   t.same(seen, [
@@ -26,8 +26,8 @@ t.test('the admin side is called, with the token, and its outcome is told', asyn
   ])
 })
 
-t.test('what fails says why', async t => {
-  const answers: [number, object, string][] = [
+t.test('a failed reload prints the reason', async t => {
+  const responses: [number, object, string][] = [
     [
       409,
       { title: 'Not reloaded', reason: 'The configuration has 1 fault:\n/listen/port must be integer' },
@@ -40,7 +40,7 @@ t.test('what fails says why', async t => {
     ],
     [503, [], '503 Service Unavailable\n']
   ]
-  for (const [status, body, out] of answers) {
+  for (const [status, body, out] of responses) {
     const admin = await startService(t, (_request, response) => json(response, status, body))
     t.same(await sluice(['reload', '--admin', admin]), { code: 1, out, err: '' })
   }
@@ -49,13 +49,17 @@ t.test('what fails says why', async t => {
   const old = await startService(t, (_request, response) => json(response, 404, {}))
   t.match(
     (await sluice(['reload', '--admin', old])).out,
-    /has no \/reload: this gateway cannot take a config anew/
+    /has no \/reload: this gateway cannot reload its config/
   )
-  const led = await startService(
+  const redirecting = await startService(
     t,
     (_request, response) => void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()
   )
-  t.equal((await sluice(['reload', '--admin', led])).code, 1, 'no redirect is followed, and no token with it')
+  t.equal(
+    (await sluice(['reload', '--admin', redirecting])).code,
+    1,
+    'redirects are not followed, so the token stays here'
+  )
   const closed = await closedPort()
-  t.match(await sluice(['reload', '--admin', closed]), { code: 1, err: /does the gateway run/ })
+  t.match(await sluice(['reload', '--admin', closed]), { code: 1, err: /is the gateway running/ })
 })

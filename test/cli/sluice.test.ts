@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { call, closedPort, type Ending, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
-import { golden, type Outcome, sluice } from './golden.ts'
+import { type CommandResult, golden, sluice } from './golden.ts'
 
-/** The command as a process, as a shell has it. */
+/** Runs the command as a process. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -17,7 +17,7 @@ function start(t: Ending, args: string[], env = environmentOf()): ChildProcess {
   return child
 }
 
-async function run(t: Ending, args: string[], env = environmentOf()): Promise<Outcome> {
+async function run(t: Ending, args: string[], env = environmentOf()): Promise<CommandResult> {
   const child = start(t, args, env)
   let out = ''
   let err = ''
@@ -31,7 +31,7 @@ async function run(t: Ending, args: string[], env = environmentOf()): Promise<Ou
   return { code, out, err }
 }
 
-t.test('help says what there is, of all and of each', async t => {
+t.test('help describes all commands and each of them', async t => {
   const { code, out, err } = await sluice(['help'])
   t.same([code, err], [0, ''])
   golden(t, 'help/sluice.txt', out)
@@ -43,7 +43,7 @@ t.test('help says what there is, of all and of each', async t => {
   }
 })
 
-t.test('what is no command is wrong usage', async t => {
+t.test('an unknown command is wrong usage', async t => {
   for (const args of [
     [],
     ['chekc'],
@@ -61,7 +61,7 @@ t.test('what is no command is wrong usage', async t => {
   }
 })
 
-t.test('the exit code is that of the process', async t => {
+t.test('the process exits with the code of the command', async t => {
   const bin = 'cli/sluice.js'
   t.match(await run(t, [bin, '--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
   const strict = [bin, 'check', '--strict', '-c', 'test/cli/configs/audited.ts']
@@ -70,16 +70,19 @@ t.test('the exit code is that of the process', async t => {
     code: 1,
     out: 'fault    PORT must be integer\n\n1 fault\n'
   })
-  t.match(await run(t, [bin, 'explain', 'GET']), { code: 2, err: 'sluice: explain takes METHOD and URL\n' })
+  t.match(await run(t, [bin, 'explain', 'GET']), {
+    code: 2,
+    err: 'sluice: explain needs the arguments METHOD and URL\n'
+  })
 })
 
-t.test('a config that keeps the process does not keep the command', async t => {
+t.test('open handles of a config do not keep the command running', async t => {
   const directory = t.testdir({ 'busy.ts': 'setInterval(() => {}, 1_000)\nexport default {}' })
   const { code, out } = await run(t, ['cli/sluice.js', 'check', '-c', `${directory}/busy.ts`])
   t.same([code, out], [0, '0 errors, 0 warnings\n'])
 })
 
-t.test('a reader that leaves ends it without a word', async t => {
+t.test('a closed pipe ends the command silently', async t => {
   const child = start(t, ['cli/sluice.js', 'routes'])
   let err = ''
   child.stderr?.on('data', chunk => {
@@ -90,21 +93,21 @@ t.test('a reader that leaves ends it without a word', async t => {
   t.same([code, err], [0, ''])
 })
 
-t.test('a Node that does not strip types is told so in one line', async t => {
+t.test('a Node without type stripping is reported in one line', async t => {
   const { code, out, err } = await run(t, ['--no-strip-types', 'cli/sluice.js', 'check'])
   t.same([code, out], [2, ''])
-  t.match(err, /^sluice needs a Node that runs TypeScript, 22\.19 or later: this is v[\d.]+\n$/)
+  t.match(err, /^sluice needs a Node that runs TypeScript, 22\.19 or later; this is v[\d.]+\n$/)
 })
 
 t.test('the sources do not run without their condition, even if dist exists', async t => {
-  // By a shell, since tap adds its own options to every Node that is spawned.
+  // Use a shell: tap adds options to every Node process that is spawned.
   const child = spawn('sh', ['-c', `NODE_OPTIONS= "${process.execPath}" cli/sluice.js check`], { cwd: root })
   const [[code], out, err] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
   t.same([code, out], [2, ''])
   t.match(err, /^run the sources with "npx sluice" or "npm start", .*--conditions=sluice-source\n$/)
 })
 
-t.test('start runs the gateway until it is told to stop', async t => {
+t.test('start runs the gateway until SIGTERM', async t => {
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
   const env = environmentOf({ PORT: port, ADMIN_PORT: adminPort, LOG_LEVEL: 'silent' })
   const child = start(t, ['cli/sluice.js', 'start'], env)

@@ -4,7 +4,7 @@ import { startWatched } from '../observe/recorder/gateway.ts'
 import { until } from '../until.ts'
 import { sluice } from './golden.ts'
 
-const TOKEN = 'a-token-of-the-admin-side'
+const TOKEN = 'a-token-of-the-admin-api'
 
 t.test('exchanges are followed as they end, filtered, one line each and redacted', async t => {
   const { url, admin, gateway } = await startWatched(t, (request, response) => {
@@ -13,7 +13,7 @@ t.test('exchanges are followed as they end, filtered, one line each and redacted
   const all = sluice(['tail', '--admin', admin, '-n', '2'])
   await until(() => gateway.recorder?.live.isFollowed)
   const failed = sluice(['tail', '--admin', admin, '--failed', '--status', '5xx', '-n', '1', '--json'])
-  // The second reader is there once the gateway has answered it.
+  // Repeat until the second reader is connected.
   await call(`${url}/things/good?token=s3cr3t`)
   await until(async () => {
     await call(`${url}/things/bad?token=s3cr3t`)
@@ -28,7 +28,7 @@ t.test('exchanges are followed as they end, filtered, one line each and redacted
   t.match(JSON.parse((await failed).out), { status: 500, url: '/things/bad?token=[redacted]' })
 })
 
-t.test('a token is sent if the config has one, and its lack is said', async t => {
+t.test('the token of the config is sent; a missing one is reported', async t => {
   const { url, admin, gateway } = await startWatched(
     t,
     (_, response) => void response.end(),
@@ -39,9 +39,12 @@ t.test('a token is sent if the config has one, and its lack is said', async t =>
     }
   )
   const without = await sluice(['tail', '--admin', admin])
-  t.same([without.code, without.err], [1, `${admin} asks for a token, and there is none\n`])
+  t.same(
+    [without.code, without.err],
+    [1, `${admin} requires a token: set admin.token in the config, or SLUICE_ADMIN_TOKEN with --admin\n`]
+  )
   const wrong = await sluice(['tail', '--admin', admin], { SLUICE_ADMIN_TOKEN: 'another' })
-  t.same([wrong.code, wrong.err], [1, `${admin} refuses the token\n`])
+  t.same([wrong.code, wrong.err], [1, `${admin} rejects the token\n`])
   const env = { ADMIN_PORT: new URL(admin).port, ADMIN_TOKEN: TOKEN }
   const followed = sluice(['tail', '-n', '1'], env)
   await until(() => gateway.recorder?.live.isFollowed)
@@ -49,21 +52,21 @@ t.test('a token is sent if the config has one, and its lack is said', async t =>
   t.equal((await followed).code, 0)
 })
 
-t.test('what cannot be followed is one line, and exit code 1', async t => {
+t.test('a gateway that cannot be followed is reported in one line with exit code 1', async t => {
   const { admin } = await startWatched(t, (_, response) => void response.end(), { recorder: { size: 0 } })
   const none = await sluice(['tail', '--admin', admin])
-  t.same([none.code, none.err], [1, `${admin} has no recorder: its size is 0 in the config\n`])
+  t.same([none.code, none.err], [1, `${admin} has no recorder: recorder.size is 0 in its config\n`])
   const closed = await closedPort()
   const gone = await sluice(['tail', '--admin', closed])
-  t.same([gone.code, gone.err], [1, `${closed} does not answer: does the gateway run? (ECONNREFUSED)\n`])
+  t.same([gone.code, gone.err], [1, `${closed} does not respond (ECONNREFUSED); is the gateway running?\n`])
   const unknown = await sluice(['tail'], { ADMIN_PORT: '0' })
-  t.match(unknown.err, /a port that is not known before the start/)
+  t.match(unknown.err, /the port is unknown before the start/)
   t.equal(unknown.code, 1)
   const broken = await sluice(['tail', '-c', 'nowhere.ts'])
   t.same([broken.code, broken.err], [1, 'nowhere.ts cannot be read: there is no such file\n'])
 })
 
-t.test('a filter that is none is wrong usage', async t => {
+t.test('an invalid filter is wrong usage', async t => {
   const { admin } = await startWatched(t, (_, response) => void response.end())
   for (const args of [
     ['--status', '6xx'],
@@ -79,7 +82,7 @@ t.test('a filter that is none is wrong usage', async t => {
   }
 })
 
-t.test('nothing that an exchange has moves the cursor; a stream that ends, or is none, fails', async t => {
+t.test('control characters are replaced; a stream without exchanges fails', async t => {
   const exchange = {
     at: '2026-01-02T03:04:05.678Z',
     method: 'GET',
@@ -100,12 +103,12 @@ t.test('nothing that an exchange has moves the cursor; a stream that ends, or is
   })
   t.same(await sluice(['tail', '--admin', admin]), {
     code: 1,
-    out: '03:04:05.678 --- SLUICE_CLIENT_GONE 1.3ms GET /\ufffd[2J\ufffd\ufffd -> a,b x3 by ada free: allowed\n(7 not shown: too many at once)\n',
-    err: `${admin} has ended the stream\n`
+    out: '03:04:05.678 --- SLUICE_CLIENT_GONE 1.3ms GET /\ufffd[2J\ufffd\ufffd -> a,b x3 by ada free: allowed\n(7 exchanges skipped: too many at once)\n',
+    err: `${admin} closed the stream\n`
   })
   t.same(await sluice(['tail', '--admin', admin, '--scope', 'none']), {
     code: 1,
     out: '',
-    err: `${admin} does not send exchanges\n`
+    err: `${admin} does not send exchanges: is it the admin API?\n`
   })
 })

@@ -7,8 +7,8 @@ import transform from '../../../plugins/transform.ts'
 import type { UpstreamName } from '../../../plugins/upstreams.ts'
 import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 
-/** A config for each finding of the audit: as it provokes it, and mended, such that there is nothing to be found. */
-export const environment = Type.Object({ CASE: Type.String(), MENDED: Type.Optional(Type.String()) })
+/** Configs for each finding of the audit: one that has it, and a fixed one without findings. */
+export const environment = Type.Object({ CASE: Type.String(), FIXED: Type.Optional(Type.String()) })
 
 type Definition = GatewayDefinition<string, string, string>
 type Routes = (app: FastifyInstance) => Promise<void>
@@ -85,9 +85,9 @@ const versioned = (v1: object, version: object = { header: 'accept-version' }) =
     }
   }
 })
-const guarded = { prefix: '/all/orders', routes: forwarded({ url: '/:id' }), jwt: 'shop' }
+const authenticated = { prefix: '/all/orders', routes: forwarded({ url: '/:id' }), jwt: 'shop' }
 
-const cases: Record<string, [provoking: unknown, mended: unknown]> = {
+const cases: Record<string, [faulty: unknown, fixed: unknown]> = {
   'admin-open': [
     { ...base, admin: { host: '0.0.0.0' } },
     { ...base, admin: { host: '0.0.0.0', token: `${process.pid} is long enough`.replaceAll(' ', '-') } }
@@ -108,7 +108,7 @@ const cases: Record<string, [provoking: unknown, mended: unknown]> = {
     { ...base, drain: { timeout: 1_000 } },
     { ...base, drain: { timeout: 1_000 }, deadline: 1_000 }
   ],
-  'redis-plain': [
+  'redis-without-tls': [
     { ...base, redis: { url: `redis://:${process.pid}-secret@redis.example:6379` } },
     { ...base, redis: { url: `rediss://:${process.pid}-secret@redis.example:6379` } }
   ],
@@ -116,11 +116,11 @@ const cases: Record<string, [provoking: unknown, mended: unknown]> = {
     withUpstream({ breaker: { failures: 1_000_000 } }),
     withUpstream({ breaker: { failures: 1_000_000, rate: { share: 0.5, volume: 20 } } })
   ],
-  'tries-beyond-deadline': [
+  'attempts-beyond-deadline': [
     withUpstream({ timeout: 4_000, retry: { attempts: 2 } }),
     withUpstream({ timeout: 3_000, retry: { attempts: 2 } })
   ],
-  'try-beyond-deadline': [withUpstream({ timeout: 12_000 }), withUpstream({ timeout: 8_000 })],
+  'attempt-beyond-deadline': [withUpstream({ timeout: 12_000 }), withUpstream({ timeout: 8_000 })],
   'retry-unsafe': [
     withUpstream({ retry: { methods: ['GET', 'POST'] } }),
     withUpstream({ retry: { methods: ['GET', 'PUT'] } })
@@ -162,14 +162,20 @@ const cases: Record<string, [provoking: unknown, mended: unknown]> = {
     { ...base, scopes: { things: { prefix: '/things', routes: forwarded(), jwt: 'shop' } } }
   ],
   'public-over-private': [
-    { ...base, scopes: { all: { ...scope, prefix: '/all', routes: forwarded({ url: '/*' }) }, guarded } },
-    { ...base, scopes: { all: { ...scope, prefix: '/open', routes: forwarded({ url: '/*' }) }, guarded } }
+    {
+      ...base,
+      scopes: { all: { ...scope, prefix: '/all', routes: forwarded({ url: '/*' }) }, authenticated }
+    },
+    {
+      ...base,
+      scopes: { all: { ...scope, prefix: '/open', routes: forwarded({ url: '/*' }) }, authenticated }
+    }
   ],
   'identity-from-client': [
     withRoutes(transformed({ headers: id => ({ 'x-user-id': String(id) }) })),
     withRoutes(transformed({ headers: () => ({ 'x-user-id': 'nobody' }) }))
   ],
-  'cors-plain-origin': [
+  'cors-insecure-origin': [
     withRoutes(forwarded(), { cors: { origins: ['http://app.example'], credentials: true } }),
     withRoutes(forwarded(), {
       cors: { origins: ['https://app.example', 'http://localhost:3000'], credentials: true }
@@ -201,6 +207,6 @@ const cases: Record<string, [provoking: unknown, mended: unknown]> = {
 
 export const names = Object.keys(cases)
 
-export default function audited({ CASE, MENDED }: Static<typeof environment>): Definition {
-  return cases[CASE]?.[MENDED === undefined ? 0 : 1] as Definition
+export default function audited({ CASE, FIXED }: Static<typeof environment>): Definition {
+  return cases[CASE]?.[FIXED === undefined ? 0 : 1] as Definition
 }

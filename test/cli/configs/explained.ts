@@ -9,7 +9,7 @@ import type { UpstreamName } from '../../../plugins/upstreams.ts'
 import { path } from '../../../proxy/response-reader.ts'
 import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 
-/** A bit of everything that a request can meet. Nothing of it is there: who connected would fail, or hang. */
+/** Every pattern once. The services do not exist: connecting to them would fail or hang. */
 const things = 'things' as UpstreamName
 const others = 'others' as UpstreamName
 const canary = 'canary' as UpstreamName
@@ -60,7 +60,7 @@ async function private_(app: FastifyInstance) {
     toClient: () => ({})
   })
   app.get('/own', { preHandler: admins as never }, async () => {
-    throw new Error('it is not to be run')
+    throw new Error('this handler must not run')
   })
 }
 

@@ -1,27 +1,25 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { ALGORITHMS, type Jwks, type Key } from '../auth/jwks.ts'
 
-/**
- * Keys that stand in for an issuer's, so that a gateway checks everything of a token but who has signed it: `resign`
- * signs a token anew, header and claims as they are, and `jwks` verifies what it has signed.
- */
-export interface StandInKeys {
+/** Replaces an issuer's keys, so that the gateway checks everything about a token except who signed it. */
+export interface SubstituteKeys {
+  /** Verifies tokens from `resign` and `issue`. */
   jwks: Jwks
-  /** A token that cannot be signed by any issuer (`none`, HS256, no token at all) stays as it is. */
+  /** Signs a token again, with the same header and claims. Returns tokens that no issuer could sign (`none`, HS256) as is. */
   resign(token: string): string
-  /** A token of these claims, as issuers make them. */
+  /** Returns a signed token with these claims. */
   issue(claims: object): string
 }
 
-interface Pair {
+interface KeyPair {
   privateKey: KeyObject
   pem: string
 }
 
 const CURVES: Record<string, string> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
 
-export function createKeys(): StandInKeys {
-  const pairs = new Map<string, Pair>()
+export function createSubstituteKeys(): SubstituteKeys {
+  const pairs = new Map<string, KeyPair>()
 
   return {
     jwks: {
@@ -36,15 +34,15 @@ export function createKeys(): StandInKeys {
       const algorithm = algorithmOf(header)
       return signature === undefined || algorithm === undefined
         ? token
-        : signed(`${header}.${claims}`, algorithm)
+        : addSignature(`${header}.${claims}`, algorithm)
     },
     issue(claims) {
       const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
-      return signed(`${encode({ alg: 'ES256', typ: 'at+jwt' })}.${encode(claims)}`, 'ES256')
+      return addSignature(`${encode({ alg: 'ES256', typ: 'at+jwt' })}.${encode(claims)}`, 'ES256')
     }
   }
 
-  function signed(text: string, algorithm: string): string {
+  function addSignature(text: string, algorithm: string): string {
     const { privateKey } = pairOf(algorithm)
     const hash = algorithm.startsWith('Ed') ? null : `sha${algorithm.slice(2)}`
     const signature = sign(hash, Buffer.from(text), {
@@ -58,7 +56,7 @@ export function createKeys(): StandInKeys {
     return `${text}.${signature.toString('base64url')}`
   }
 
-  function pairOf(algorithm: string): Pair {
+  function pairOf(algorithm: string): KeyPair {
     const kind = CURVES[algorithm] ?? (algorithm.startsWith('Ed') ? 'ed25519' : 'rsa')
     let pair = pairs.get(kind)
     if (pair === undefined) {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
-import { rehearse } from '../../cli/rehearsal.ts'
+import { startDryRun } from '../../cli/dry-run.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
 import { startTokens } from '../../testing.ts'
@@ -11,7 +11,7 @@ import { call, startService, startShop } from '../harness.ts'
 import { until } from '../until.ts'
 import { sluice } from './golden.ts'
 
-t.test('a gateway that is rehearsed reaches nothing that the same gateway reaches when it runs', async t => {
+t.test('a dry run connects to nothing that the running gateway connects to', async t => {
   const reached = { upstream: 0, redis: 0, issuer: 0, dns: 0 }
   const listen = async (name: keyof typeof reached) => {
     const server = createServer(socket => {
@@ -56,11 +56,11 @@ t.test('a gateway that is rehearsed reaches nothing that the same gateway reache
   )
   const request = (token: string) =>
     Buffer.from(`GET /things HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`)
-  const rehearsal = await rehearse(config)
-  const token = rehearsal.keys.issue({ iss: issuer, aud: 'api', sub: 'ada', exp: Date.now() / 1_000 + 300 })
-  for (let i = 0; i < 50; i++) t.equal((await rehearsal.send(request(token), '127.0.0.1')).calls.length, 1)
-  t.equal(rehearsal.gateway.server.listening, false)
-  await rehearsal.close()
+  const dryRun = await startDryRun(config)
+  const token = dryRun.keys.issue({ iss: issuer, aud: 'api', sub: 'ada', exp: Date.now() / 1_000 + 300 })
+  for (let i = 0; i < 50; i++) t.equal((await dryRun.send(request(token), '127.0.0.1')).calls.length, 1)
+  t.equal(dryRun.gateway.server.listening, false)
+  await dryRun.close()
   t.same(reached, { upstream: 0, redis: 0, issuer: 0, dns: 0 })
 
   const gateway = await buildGateway(config)
@@ -70,7 +70,7 @@ t.test('a gateway that is rehearsed reaches nothing that the same gateway reache
   await until(() => Object.values(reached).every(count => count > 0))
 })
 
-t.test('what is explained is what happens', async t => {
+t.test('explain shows the calls and responses of the running gateway', async t => {
   const tokens = await startTokens(t)
   let seen: { method: string; url: string; headers: IncomingHttpHeaders } | undefined
   const echo = await startService(t, ({ method = '', url = '', headers }, response) => {
@@ -136,12 +136,12 @@ t.test('what is explained is what happens', async t => {
       ],
       env
     )
-    const { calls, answer } = JSON.parse(out)
+    const { calls, response } = JSON.parse(out)
     const name = `${method} ${path}`
     if (seen === undefined) {
       t.equal(calls.length, 0, name)
-      t.equal(answer.status, status, name)
-      t.equal(answer.title, json.title, name)
+      t.equal(response.status, status, name)
+      t.equal(response.title, json.title, name)
       continue
     }
     const {

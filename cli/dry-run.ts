@@ -10,78 +10,79 @@ import { basesOf } from '../proxy/endpoints/endpoints.ts'
 import type { Upstream } from '../proxy/upstream.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
-import { type Answer, exchangeOver } from './connection.ts'
-import { createKeys, type StandInKeys } from './keys.ts'
+import { type RawResponse, sendInMemory } from './in-memory-connection.ts'
+import { createSubstituteKeys, type SubstituteKeys } from './substitute-keys.ts'
 
-/** A call that the gateway would make. */
-export interface WouldBeCall {
+/** A call that the gateway would make to a service. */
+export interface PlannedCall {
   upstream: string
   method: string
   /** Path and query, without the endpoint's own path. */
   path: string
   headers: Headers
   body: string | undefined
-  /** The body is the client's, passed on as it comes. */
+  /** True if the client's body streams through. */
   isStreamed: boolean
 }
 
-/** What a limit was asked, and said: it begins with nothing counted. */
+/** A check of a rate limit, whose counters start at zero. */
 export interface CheckedLimit {
   key: string
   tier: Tier
   decision: Decision
 }
 
-export interface Rehearsed {
-  /** Undefined if no request came of it: the parser refused it. */
+export interface DryRunResult {
+  /** Undefined if the parser rejected the request. */
   exchange: Exchange | undefined
   limits: CheckedLimit[]
-  calls: WouldBeCall[]
-  answer: Answer
+  calls: PlannedCall[]
+  response: RawResponse
 }
 
 /**
- * The real gateway of a config, with its hooks, routes and handlers, but reaching nothing: it does not listen, connects
- * to no upstream, issuer or Redis, and looks up no name. What it would send is kept. Handlers that no pattern has made
- * are not run, since nobody knows what they do.
+ * The real gateway of a config, cut off from the network: it does not listen, and connects to no upstream, issuer, Redis or
+ * DNS server. It records the calls that it would make. Handlers that no pattern created do not run, since their effects
+ * are unknown.
  */
-export interface Rehearsal {
+export interface DryRun {
   gateway: FastifyInstance
-  /** Every route that was made, in its order. */
+  /** All routes in the order of registration. */
   routes: RouteOptions[]
-  keys: StandInKeys
-  /** `message`: a request as it is on the wire. */
-  send(message: Buffer, from: string): Promise<Rehearsed>
+  keys: SubstituteKeys
+  /** Sends a raw HTTP/1.1 request from the client address `from`. */
+  send(message: Buffer, from: string): Promise<DryRunResult>
   close(): Promise<void>
 }
 
-const NotSent = createError('SLUICE_NOT_SENT', 'Nothing is sent in a rehearsal', 502, Error, false)
-const NotRun = createError('SLUICE_NOT_RUN', 'The handler is not run in a rehearsal', 500, Error, false)
+const NotSent = createError('SLUICE_NOT_SENT', 'A dry run calls no service', 502, Error, false)
+const NotRun = createError('SLUICE_NOT_RUN', 'A dry run does not run this handler', 500, Error, false)
 
-export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
+export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
   const routes: RouteOptions[] = []
-  const keys = createKeys()
-  let calls: WouldBeCall[] = []
+  const keys = createSubstituteKeys()
+  let calls: PlannedCall[] = []
   let limits: CheckedLimit[] = []
   let onEnd: (exchange: Exchange) => void = () => {}
 
   const { tls, ...listen } = config.listen
-  const quiet: GatewayConfig = {
+  const offline: GatewayConfig = {
     ...config,
-    // Over a connection in memory there is no handshake.
+    // A connection in memory has no TLS handshake, which negotiates HTTP/2.
     listen: { ...listen, http2: false },
     log: { ...config.log, level: 'silent' }
   }
-  const gateway = await buildGateway(quiet, undefined, Date.now, {
+  const gateway = await buildGateway(offline, undefined, Date.now, {
     overrides: {
       onRoute(route) {
         routes.push(route)
-        const isOwn = route.config?.calls === undefined && !route.config?.isCatchAll && !isHidden(route)
-        if (isOwn) route.handler = (_request, reply) => reply.send(new NotRun())
+        const hasOwnHandler =
+          route.config?.calls === undefined && !route.config?.isCatchAll && !isHidden(route)
+        if (hasOwnHandler) route.handler = (_request, reply) => reply.send(new NotRun())
       },
-      createUpstream: standIn,
+      createUpstream: createOfflineUpstream,
       createJwks: () => keys.jwks,
-      createLimiter: watch,
+      createLimiter: recordChecks,
       redis: false
     }
   })
@@ -95,34 +96,30 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
       calls = []
       limits = []
       let exchange: Exchange | undefined
-      const isOver = new Promise<void>(resolve => {
+      const hasEnded = new Promise<void>(resolve => {
         onEnd = ended => {
           exchange = ended
           resolve()
         }
       })
-      const answer = await exchangeOver(
-        gateway.server,
-        message,
-        { from, isSecure: tls !== undefined },
-        isOver
-      )
-      return { exchange, limits, calls, answer }
+      const client = { address: from, isSecure: tls !== undefined }
+      const response = await sendInMemory(gateway.server, message, client, hasEnded)
+      return { exchange, limits, calls, response }
     },
     close: () => gateway.close()
   }
 
-  function standIn(name: string, options: UpstreamOptions): Upstream {
+  function createOfflineUpstream(name: string, options: UpstreamOptions): Upstream {
     return {
       name,
       bases: basesOf(options),
       collect: options.collect,
       request({ exchange, method, path, headers, body }, callback) {
-        // A copy for a mirror is made after the answer, of which there is none.
+        // A mirrored request follows the response, which a dry run does not have.
         if (exchange instanceof DetachedExchange) return void callback(new NotSent())
         exchange.called(name)
         const isStreamed = body instanceof Readable
-        const call: WouldBeCall = {
+        const call: PlannedCall = {
           upstream: name,
           method,
           path,
@@ -131,13 +128,13 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
           isStreamed
         }
         calls.push(call)
-        // Later, so that all parts of a composition are seen; the body is read, as a service would.
-        const rest = isStreamed
-          ? text(body).then(read => {
-              call.body = read
+        // Fail later, so that all parts of a composition are recorded. Read the body as a service would.
+        const bodyRead = isStreamed
+          ? text(body).then(content => {
+              call.body = content
             })
           : Promise.resolve()
-        rest.then(
+        bodyRead.then(
           () => setImmediate(callback, new NotSent()),
           error => callback(error)
         )
@@ -164,7 +161,7 @@ export async function rehearse(config: GatewayConfig): Promise<Rehearsal> {
     }
   }
 
-  function watch(memory: Limiter): Limiter {
+  function recordChecks(memory: Limiter): Limiter {
     return {
       check(key, tier, cost, callback) {
         memory.check(key, tier, cost, (error, decision) => {

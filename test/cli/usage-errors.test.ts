@@ -7,25 +7,25 @@ import { startWatched } from '../observe/recorder/gateway.ts'
 import { sluice } from './golden.ts'
 
 t.test('a command or option that does not exist is reported with the nearest one', async t => {
-  const told = async (...args: string[]) => {
+  const errorOf = async (...args: string[]) => {
     const { code, out, err } = await sluice(args)
     t.same([code, out], [2, ''], args.join(' '))
     return err
   }
   t.equal(
-    await told('chekc'),
-    'sluice: there is no command "chekc"; did you mean check? sluice help lists them\n'
+    await errorOf('chekc'),
+    'sluice: unknown command "chekc"; did you mean check? run sluice help for a list\n'
   )
-  t.equal(await told('frobnicate'), 'sluice: there is no command "frobnicate"; sluice help lists them\n')
-  t.equal(await told('check', '--strcit'), 'sluice: there is no option --strcit; did you mean --strict?\n')
+  t.equal(await errorOf('frobnicate'), 'sluice: unknown command "frobnicate"; run sluice help for a list\n')
+  t.equal(await errorOf('check', '--strcit'), 'sluice: unknown option --strcit; did you mean --strict?\n')
   t.equal(
-    await told('tail', '--upsteam=x'),
-    'sluice: there is no option --upsteam; did you mean --upstream?\n'
+    await errorOf('tail', '--upsteam=x'),
+    'sluice: unknown option --upsteam; did you mean --upstream?\n'
   )
-  t.equal(await told('routes', '--frobnicate'), 'sluice: there is no option --frobnicate\n')
+  t.equal(await errorOf('routes', '--frobnicate'), 'sluice: unknown option --frobnicate\n')
   t.equal(
-    await told('help', 'tial'),
-    'sluice: there is no command "tial"; did you mean tail? sluice help lists them\n'
+    await errorOf('help', 'tial'),
+    'sluice: unknown command "tial"; did you mean tail? run sluice help for a list\n'
   )
 })
 
@@ -51,7 +51,7 @@ t.test('a filter that no exchange can pass is wrong usage, also without a gatewa
 
 t.test('an invalid value is wrong usage, reported in one line without secrets', async t => {
   const admin = ['--admin', 'http://127.0.0.1:9']
-  for (const [args, env, told] of [
+  for (const [args, env, message] of [
     [['tail', '--scope=', ...admin], {}, '--scope must not be empty'],
     [['check', '--config='], {}, '--config must not be empty'],
     [['explain', 'GET', 'api/v1/products'], {}, 'URL must begin with / or http://, such as /api/v1/products'],
@@ -65,14 +65,14 @@ t.test('an invalid value is wrong usage, reported in one line without secrets', 
     const { code, out, err } = await sluice([...args], env)
     t.same([code, out], [2, ''], args.join(' '))
     t.match(err, /^[^\n]+\n$/)
-    t.ok(err.startsWith(`sluice: ${told}`), err)
+    t.ok(err.startsWith(`sluice: ${message}`), err)
     t.notMatch(err, 'hunter2')
   }
 })
 
 t.test('an unknown name is reported with the known ones', async t => {
   const { admin } = await startWatched(t, (_request, response) => void response.end())
-  for (const [option, value, told] of [
+  for (const [option, value, message] of [
     ['scope', 'thigns', '--scope must be one of things; did you mean things?'],
     ['upstream', 'nope', '--upstream must be one of things'],
     [
@@ -84,7 +84,7 @@ t.test('an unknown name is reported with the known ones', async t => {
     t.same(await sluice(['tail', '--admin', admin, `--${option}`, value]), {
       code: 2,
       out: '',
-      err: `sluice: ${told}\n`
+      err: `sluice: ${message}\n`
     })
   t.equal((await call(`${admin}/exchanges?since=yesterday`)).status, 400)
 })
@@ -100,9 +100,9 @@ t.test('the admin API of several workers reports an unknown name too', async t =
 
 t.test("the gateway's own port is not taken for the admin API", async t => {
   const { url } = await startWatched(t, (_request, response) => void response.end())
-  const told = `${url} is not the admin API of a gateway; is that the port of the gateway itself?\n`
+  const message = `${url} is not the admin API of a gateway; is that the port of the gateway itself?\n`
   for (const args of [['tail'], ['reload'], ['reload', '--json']])
-    t.same(await sluice([...args, '--admin', url]), { code: 1, out: '', err: told }, args.join(' '))
+    t.same(await sluice([...args, '--admin', url]), { code: 1, out: '', err: message }, args.join(' '))
 })
 
 t.test('the path of a key file is not a secret', async t => {

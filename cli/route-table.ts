@@ -2,18 +2,18 @@ import type { RouteOptions } from 'fastify'
 import type { RouteCall, RouteLimit } from '../observe/route-metadata.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 
-/** A route as it is served: one line of the table. */
+/** A row of the route table: one path with all methods that have the same options. */
 export interface ServedRoute {
   methods: string[]
   path: string
   scope: string | undefined
   version: string | undefined
-  /** The version is chosen by what the request says, not by the path. */
+  /** True if header, media type or query choose the version. */
   isChosen: boolean
-  /** The issuer whose tokens it asks for; undefined: public. */
+  /** Name of the issuer whose tokens the route requires. Undefined: public. */
   issuer: string | undefined
   limits: readonly RouteLimit[]
-  /** Undefined for a handler of its own. */
+  /** Undefined for a route with its own handler. */
   calls: readonly RouteCall[] | undefined
   /** Milliseconds; 0: none. */
   deadline: number
@@ -21,8 +21,8 @@ export interface ServedRoute {
   bodyLimit: number
 }
 
-/** What was made, without what is only there to refuse (other versions, preflights), a path and its methods in one. */
-export function tableOf(routes: RouteOptions[], config: GatewayConfig): ServedRoute[] {
+/** Leaves out routes that only reject requests: catch-alls of unknown versions and preflights. */
+export function routeTable(routes: RouteOptions[], config: GatewayConfig): ServedRoute[] {
   const rows = new Map<string, ServedRoute>()
   for (const { method, url, config: own = {}, bodyLimit, constraints, schema } of routes) {
     if (own.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) continue
@@ -52,12 +52,12 @@ export function tableOf(routes: RouteOptions[], config: GatewayConfig): ServedRo
   return [...rows.values()].map(row => ({ ...row, methods: withoutHead(row.methods) }))
 }
 
-/** HEAD goes with GET. */
+/** HEAD is served wherever GET is. */
 function withoutHead(methods: string[]): string[] {
   return methods.includes('GET') ? methods.filter(method => method !== 'HEAD') : methods
 }
 
-export function callsInWords(calls: readonly RouteCall[] | undefined): string {
+export function describeCalls(calls: readonly RouteCall[] | undefined): string {
   if (calls === undefined) return 'own handler'
   const names = calls.map(({ pattern, upstream, required }) =>
     pattern === 'compose' && !required ? `${upstream}?` : upstream
@@ -65,13 +65,13 @@ export function callsInWords(calls: readonly RouteCall[] | undefined): string {
   return `${calls[0]?.pattern} ${names.join(' ')}`
 }
 
-/** 1500 is 1.5s. */
-export function duration(ms: number): string {
+/** Formats 1500 as `1.5s`. */
+export function formatDuration(ms: number): string {
   return ms === 0 ? 'none' : ms < 1_000 ? `${ms}ms` : `${ms / 1_000}s`
 }
 
-/** 65536 is 64KiB; what is no whole number of them is in bytes. */
-export function size(bytes: number): string {
+/** Formats 65536 as `64KiB`, and sizes that are no whole number of KiB in bytes. */
+export function formatSize(bytes: number): string {
   if (bytes > 0 && bytes % 1_048_576 === 0) return `${bytes / 1_048_576}MiB`
   return bytes > 0 && bytes % 1_024 === 0 ? `${bytes / 1_024}KiB` : `${bytes}B`
 }

@@ -1,4 +1,4 @@
-/** Secrets in a file: none of them is anybody's. */
+/** Secrets in a config file. They are made up. */
 // curl -H 'Authorization: Bearer eyJhbGciOiJub25lIn0xx.eyJzdWIiOiJub2JvZHkifQxx.c2lnbmF0dXJlx'
 export const database = 'postgres://shop:never-true@db.example/shop'
 

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { duplexPair } from 'node:stream'
 
-export interface Answer {
-  /** 0 if there was none. */
+export interface RawResponse {
+  /** 0 without a response. */
   status: number
   headers: Record<string, string>
   body: string
@@ -12,26 +12,26 @@ export interface Answer {
 /** Milliseconds. */
 const TIMEOUT = 15_000
 
-export interface Peer {
-  /** Its address. */
-  from: string
+/** How the client appears to the server. */
+export interface ClientInfo {
+  address: string
   isSecure: boolean
 }
 
 /**
- * One exchange with a server that does not listen, over a connection in memory: the message goes through node's own
- * parser, octet for octet. `isOver`: settled once it has been answered; else the end of the connection says so.
+ * Sends a raw request to a server that does not listen, over a connection in memory. Node's parser reads it byte for byte.
+ * @param ended settles when the exchange has ended; the server may keep the connection open
  */
-export async function exchangeOver(
+export async function sendInMemory(
   server: Server,
   message: Buffer,
-  { from, isSecure }: Peer,
-  isOver: Promise<void>
-): Promise<Answer> {
+  { address, isSecure }: ClientInfo,
+  ended: Promise<void>
+): Promise<RawResponse> {
   const [client, inner] = duplexPair()
-  // What node and the gateway ask of a socket, beside its stream.
+  // The members of a socket that Node's HTTP server and the gateway use.
   const socket = Object.assign(inner, {
-    remoteAddress: from,
+    remoteAddress: address,
     remotePort: 0,
     bytesRead: 0,
     bytesWritten: 0,
@@ -47,20 +47,20 @@ export async function exchangeOver(
   client.on('data', chunk => chunks.push(chunk))
   client.on('error', () => {})
   const timer = setTimeout(() => client.destroy(), TIMEOUT)
-  const isClosed = Promise.race([once(client, 'end'), once(client, 'close')])
+  const closed = Promise.race([once(client, 'end'), once(client, 'close')])
   server.emit('connection', socket)
   client.write(message)
-  await Promise.race([isClosed, isOver])
+  await Promise.race([closed, ended])
   clearTimeout(timer)
-  // What has been written is read in its turn.
+  // Wait for the last chunk to arrive.
   await new Promise(resolve => setImmediate(resolve))
   client.destroy()
   inner.destroy()
   return parse(Buffer.concat(chunks).toString('latin1'))
 }
 
-/** An interim answer is not the one that counts. */
-function parse(text: string): Answer {
+/** Skips interim responses. */
+function parse(text: string): RawResponse {
   const end = text.indexOf('\r\n\r\n')
   const head = end === -1 ? text : text.slice(0, end)
   const [, status = '0'] = /^HTTP\/1\.[01] (\d{3})/.exec(head) ?? []

@@ -1,0 +1,3 @@
+/** Waits forever while it loads. */
+await new Promise(() => {})
+export default {}
