@@ -41,10 +41,10 @@ export async function startGateway(
   return { gateway, url: await gateway.listen({ port: 0, host: '127.0.0.1' }) }
 }
 
-/** A service that answers by `listener`. Returns its URL. */
-export async function startService(t: Ending, listener: RequestListener): Promise<string> {
+/** Starts a service on loopback, by default on a free port. Returns its URL. */
+export async function startService(t: Ending, listener: RequestListener, port = 0): Promise<string> {
   const server = createServer(listener)
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   endWith(t, () => {
     server.close()
@@ -65,16 +65,18 @@ export interface TokenIssuer {
   token(claims?: object): string
 }
 
-/** An issuer of ES256 tokens whose keys are to be had over HTTP. */
-export async function startTokens(t: Ending): Promise<TokenIssuer> {
+/** Starts an issuer of ES256 tokens, by default on a free port. Its keys are found by OpenID discovery too. */
+export async function startTokens(t: Ending, { port = 0 }: { port?: number } = {}): Promise<TokenIssuer> {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const kid = randomUUID()
   const jwks = JSON.stringify({
     keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }]
   })
-  const issuer = await startService(t, (_request, response) => {
-    response.setHeader('content-type', 'application/json').end(jwks)
-  })
+  const listener: RequestListener = ({ url }, response) => {
+    const discovery = JSON.stringify({ issuer, jwks_uri: `${issuer}/jwks` })
+    response.setHeader('content-type', 'application/json').end(url === '/jwks' ? jwks : discovery)
+  }
+  const issuer = await startService(t, listener, port)
   const audience = 'api://gateway'
   return {
     options: { issuer, jwksUri: `${issuer}/jwks`, audience },

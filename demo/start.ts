@@ -4,9 +4,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { describeDemo } from './describe.ts'
 import { demoClients, requestToken } from './identity.ts'
 import { checkPort, createSupervisor, type Program } from './supervise.ts'
-import { describeTour } from './tour.ts'
 
 const audience = 'api://gateway'
 const ports = {
@@ -66,7 +66,7 @@ try {
   // The gateway last, so that it finds its issuer at once.
   await Promise.all([identity, users, orders, products].map(supervisor.start))
   await supervisor.start(gateway)
-  console.log(await tour())
+  console.log(await describe())
 } catch (error) {
   report(error)
   await end(1)
@@ -90,14 +90,14 @@ function urlOf(name: keyof typeof ports) {
   return `http://127.0.0.1:${ports[name].port}`
 }
 
-async function tour() {
+async function describe() {
   const tokens = await Promise.all(
     demoClients.map(async client => ({
       ...client,
       token: await requestToken(identity.url, client, audience)
     }))
   )
-  return describeTour({
+  return describeDemo({
     gateway: gateway.url,
     admin: urlOf('admin'),
     running: programs.map(program => ({ ...program, pid: supervisor.pidOf(program) })),

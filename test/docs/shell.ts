@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import type { Test } from 'tap'
+import { environmentOf } from '../harness.ts'
+
+const root = join(import.meta.dirname, '../..')
+/** Milliseconds. */
+const START = 60_000
+const COMMANDS = 120_000
+const MARK = '\x1e'
+
+export interface Shell {
+  /** Runs commands in the page's shell, which keeps its variables. */
+  run(commands: string): Promise<{ output: string; code: number }>
+  /** Starts a server, and resolves with its output once it listens and has printed what the page shows. */
+  start(command: string, shows?: RegExp): Promise<string>
+}
+
+/** What the commands of a page find on the PATH: this repository in the place of the published package. */
+const PROGRAMS = {
+  npx: `exec "$@"`,
+  sluice: `exec node ${root}/cli/sluice.js "$@"`,
+  // `npm test` is what runs this.
+  npm: `case "$1 $2" in
+  "install "*|"ci "*) mkdir -p node_modules && ln -sfn ${root} node_modules/sluice ;;
+  "run demo") exec node ${root}/demo/start.ts ;;
+  "test ") ;;
+  *) PATH="\${PATH#*:}" exec npm "$@" ;;
+esac`
+}
+
+export async function createShell(t: Test, folder: string, ports: Map<string, string>): Promise<Shell> {
+  const bin = join(folder, '.bin')
+  await mkdir(bin)
+  for (const [name, script] of Object.entries(PROGRAMS)) {
+    await writeFile(join(bin, name), `#!/bin/sh\n${script}\n`)
+    await chmod(join(bin, name), 0o755)
+  }
+  const options = {
+    cwd: folder,
+    env: environmentOf({
+      HOME: folder,
+      PATH: [bin, dirname(process.execPath), process.env.PATH].join(delimiter),
+      WORKERS: '1',
+      ...demoPorts(ports)
+    })
+  }
+  const servers = new Map<string, ChildProcess>()
+  const bash = spawn('bash', { ...options, stdio: ['pipe', 'pipe', 'inherit'] })
+  const printed = collect(bash)
+  t.teardown(async () => {
+    bash.kill('SIGKILL')
+    await Promise.all([...servers.values()].map(stop))
+  })
+
+  return {
+    async run(commands) {
+      const start = printed.text().length
+      bash.stdin.write(`{\n${commands}\n} 2>&1 </dev/null\nprintf '${MARK}%s\\n' $?\n`)
+      await printed.until(text => /\x1e\d+\n$/.test(text.slice(start)), COMMANDS)
+      const [output = '', code] = printed.text().slice(start).split(MARK)
+      return { output: output.replaceAll('\r', '').replace(/[ \t]+$/gm, ''), code: Number(code) }
+    },
+    async start(command, shows) {
+      const earlier = servers.get(programOf(command))
+      if (earlier) await stop(earlier)
+      const server = spawn('bash', ['-c', `exec env ${command}`], {
+        ...options,
+        stdio: ['ignore', 'pipe', 'pipe']
+      })
+      servers.set(programOf(command), server)
+      const output = collect(server)
+      await output.until(text => (shows ? shows.test(text.trim()) : /listen|Ctrl-C/i.test(text)), START)
+      // A reader pastes the variables that a server prints.
+      const variables = output.text().match(/^[A-Z_]+=\S+$/gm) ?? []
+      if (variables.length > 0) await this.run(variables.join('\n'))
+      return output.text()
+    }
+  }
+}
+
+function programOf(command: string): string {
+  return command
+    .replace(/^(\w+=\S+ )*/, '')
+    .split(' ')
+    .slice(0, 3)
+    .join(' ')
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  await once(child, 'exit')
+  clearTimeout(timer)
+}
+
+/** What a process has printed, and a way to wait for more. */
+function collect(child: ChildProcess) {
+  let text = ''
+  const waiting = new Set<() => void>()
+  const changed = () => {
+    for (const check of waiting) check()
+  }
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', chunk => {
+      text += chunk
+      changed()
+    })
+  child.once('exit', changed)
+  return {
+    text: () => text,
+    until: (isDone: (text: string) => boolean, timeout: number) =>
+      new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => end(new Error(`nothing more within ${timeout} ms:\n${text}`)), timeout)
+        const end = (error?: Error) => {
+          clearTimeout(timer)
+          waiting.delete(check)
+          error ? reject(error) : resolve()
+        }
+        const check = () => {
+          if (isDone(text)) end()
+          else if (child.exitCode !== null) end(new Error(`exited with ${child.exitCode}:\n${text}`))
+        }
+        waiting.add(check)
+        check()
+      })
+  }
+}
+
+/** The variables by which demo and gateway of this repository take their ports. */
+function demoPorts(ports: Map<string, string>): Record<string, string> {
+  const variables = {
+    PORT: '8080',
+    ADMIN_PORT: '8081',
+    IDENTITY_PORT: '4000',
+    USERS_PORT: '4001',
+    ORDERS_PORT: '4002',
+    PRODUCTS_PORT: '4003'
+  }
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, port]) =>
+      ports.has(port) ? [[name, ports.get(port) as string]] : []
+    )
+  )
+}
