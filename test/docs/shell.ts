@@ -55,7 +55,7 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
     await Promise.all([...servers.values()].map(stop))
   })
 
-  return {
+  const shell: Shell = {
     async run(commands) {
       const start = printed.text().length
       bash.stdin.write(`{\n${commands}\n} 2>&1 </dev/null\nprintf '${MARK}%s\\n' $?\n`)
@@ -75,10 +75,11 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
       await output.until(text => (shows ? shows.test(text.trim()) : /listen|Ctrl-C/i.test(text)), START)
       // A reader pastes the variables that a server prints.
       const variables = output.text().match(/^[A-Z_]+=\S+$/gm) ?? []
-      if (variables.length > 0) await this.run(variables.join('\n'))
+      if (variables.length > 0) await shell.run(variables.join('\n'))
       return output.text()
     }
   }
+  return shell
 }
 
 function programOf(command: string): string {
