@@ -1,8 +1,6 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { answerUnrouted } from './http/not-found.ts'
 import { createLogger } from './observe/logger.ts'
-import { createRedactor } from './observe/redact/redactor.ts'
-import { version } from './package-version.ts'
 import accessLog from './plugins/access-log.ts'
 import clientAddress from './plugins/client-address.ts'
 import compress from './plugins/compress.ts'
@@ -53,7 +51,7 @@ export interface Surroundings {
  */
 export async function buildGateway(
   config: GatewayConfig,
-  logger: FastifyBaseLogger | undefined = createLogger(config.log.level, 1, createRedactor(config.redact)),
+  logger: FastifyBaseLogger | undefined = createLogger({ ...config.log, redact: config.redact }),
   now: () => number = Date.now,
   { supervisor, overrides: replacements }: Surroundings = {}
 ): Promise<FastifyInstance> {
@@ -89,18 +87,16 @@ export async function buildGateway(
     ),
     trustProxy: config.trustProxy
   })
-  await gateway.register(exchange, { deadline: config.deadline, ...config.trace })
+  await gateway.register(exchange, { deadline: config.deadline, trace: config.trace })
   if (config.listen.http2 !== false)
     await gateway.register(http2, pick(config.http, 'requestTimeout', 'maxHeaderSize'))
-  if (logger) await gateway.register(accessLog, { ...config.log, logger })
+  if (logger) {
+    const { level, ...options } = config.log
+    await gateway.register(accessLog, { ...options, redact: config.redact, logger })
+  }
   if (config.metrics) await gateway.register(metrics)
   if (config.recorder.size > 0)
-    await gateway.register(recorder, {
-      ...config.recorder,
-      redactor: createRedactor(config.redact),
-      version,
-      now
-    })
+    await gateway.register(recorder, { ...config.recorder, redact: config.redact })
   await gateway.register(drain, pick(config.drain, 'timeout', 'idle'))
   await gateway.register(strictHttp, pick(config.http, 'maxHeadersCount'))
   if (config.listen.tls) await gateway.register(tls, config.listen.tls)

@@ -1,29 +1,33 @@
-import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
+import { createProblem } from '../http/problem.ts'
 import { type Capture, CaptureOptions, type CaptureState } from '../observe/recorder/captures.ts'
 import { createFilter, Filter } from '../observe/recorder/filter.ts'
-import { demandKnown } from '../observe/recorder/known-names.ts'
+import { assertKnown } from '../observe/recorder/known-names.ts'
 import type { Recorder } from '../plugins/recorder.ts'
 
-export const NoSuchExchange = createError(
+export const NoSuchExchange = createProblem(
   'SLUICE_NO_SUCH_EXCHANGE',
-  'It is not, or no longer, in the recorder',
+  'The recorder does not have this exchange, or no longer has it',
   404
 )
-export const NoSuchCapture = createError('SLUICE_NO_SUCH_CAPTURE', 'No such capture', 404)
-export const TooManyFollow = createError('SLUICE_TOO_MANY_READERS', 'Too many follow already', 503)
-export const TooManyCaptures = createError('SLUICE_TOO_MANY_CAPTURES', 'Too many captures are active', 409)
-const NothingToMatch = createError(
+export const NoSuchCapture = createProblem('SLUICE_NO_SUCH_CAPTURE', 'There is no such capture', 404)
+export const TooManyReaders = createProblem(
+  'SLUICE_TOO_MANY_READERS',
+  'Too many clients read the live stream',
+  503
+)
+export const TooManyCaptures = createProblem('SLUICE_TOO_MANY_CAPTURES', 'Too many captures are active', 409)
+const NothingToMatch = createProblem(
   'SLUICE_CAPTURE_ALL',
-  'A capture needs a consumer, a route or a header to go by',
+  'A capture needs a consumer, a route or a header to match',
   400
 )
 
 type Id = { Params: { id: string } }
 
 /**
- * The recorder for operators: `GET /exchanges`, `/exchanges.har`, `/exchanges/:id`, `/exchanges/:id.har`,
- * `/exchanges/live` (one JSON a line, or server-sent events for who accepts them), and `/captures`.
+ * Serves the recorder: `GET /exchanges`, `/exchanges.har`, `/exchanges/:id`, `/exchanges/:id.har`, `/exchanges/live` (lines of
+ * JSON, or server-sent events if the client accepts them) and `/captures`.
  */
 export async function recorderRoutes(admin: FastifyInstance, { recorder }: { recorder: Recorder }) {
   admin.addHook('onRoute', route => {
@@ -44,20 +48,20 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
     return isHar ? recorder.harOf([detail]) : detail
   })
 
-  // Of a HEAD nobody would end the stream.
+  // A response to HEAD would never end.
   admin.get('/exchanges/live', { schema, exposeHeadRoute: false }, ({ query, headers }, reply) => {
-    demandKnown(query as Filter, recorder.names())
+    assertKnown(query as Filter, recorder.names())
     const isEvents = headers.accept?.includes('text/event-stream') === true
     const stream = live.follow(createFilter(query as Filter), json =>
       isEvents ? `data: ${json}\n\n` : `${json}\n`
     )
-    if (stream === undefined) throw new TooManyFollow()
+    if (stream === undefined) throw new TooManyReaders()
     return reply.type(isEvents ? 'text/event-stream' : 'application/x-ndjson').send(stream)
   })
 
   admin.post('/captures', { schema: { body: CaptureOptions } }, ({ body }, reply) => {
     const options = body as CaptureOptions
-    demandMatch(options)
+    assertMatch(options)
     const capture = captures.start(options)
     if (capture === undefined) throw new TooManyCaptures()
     return reply.code(201).header('location', `/captures/${capture.id}`).send(describe(capture))
@@ -67,7 +71,7 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
     const isHar = id.endsWith('.har')
     const capture = captures.find(isHar ? id.slice(0, -4) : id)
     if (capture === undefined) throw new NoSuchCapture()
-    const exchanges = recorder.details(capture.records.toReversed())
+    const exchanges = recorder.details(capture.exchanges.toReversed())
     return isHar ? recorder.harOf(exchanges) : { ...describe(capture), exchanges }
   })
   admin.delete<Id>('/captures/:id', ({ params: { id } }, reply) => {
@@ -76,8 +80,8 @@ export async function recorderRoutes(admin: FastifyInstance, { recorder }: { rec
   })
 }
 
-/** @throws 400 */
-export function demandMatch({ consumer, route, header }: CaptureOptions): void {
+/** @throws SLUICE_CAPTURE_ALL (400) if the capture would match every exchange */
+export function assertMatch({ consumer, route, header }: CaptureOptions): void {
   if (consumer === undefined && route === undefined && header === undefined) throw new NothingToMatch()
 }
 
@@ -92,19 +96,19 @@ export interface CaptureDescription {
   bytes: number
 }
 
-/** What a capture is of, without the header's value: it may be somebody's credential. */
+/** Returns what a capture matches, without the header's value, which may be a credential. */
 export function shownMatch({ header, ...match }: Capture['options']): object {
   return { ...match, ...(header && { header: { name: header.name } }) }
 }
 
-function describe({ id, options, startedAt, endsAt, state, records, bytes }: Capture): CaptureDescription {
+function describe({ id, options, startedAt, endsAt, state, exchanges, bytes }: Capture): CaptureDescription {
   return {
     id,
     state,
     startedAt: new Date(startedAt).toISOString(),
     endsAt: new Date(endsAt).toISOString(),
     match: shownMatch(options),
-    taken: records.length,
+    taken: exchanges.length,
     bytes
   }
 }

@@ -3,7 +3,8 @@ import { text } from 'node:stream/consumers'
 import createError from '@fastify/error'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { buildGateway } from '../gateway.ts'
-import { DetachedExchange, type Exchange } from '../http/exchange.ts'
+import { DetachedExchange } from '../http/detached-exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
 import type { Decision, Limiter, Tier } from '../limits/limiter.ts'
 import type { Headers } from '../proxy/attempt.ts'
 import { basesOf } from '../proxy/endpoints/endpoints.ts'
@@ -117,7 +118,7 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
       request({ exchange, method, path, headers, body }, callback) {
         // A mirrored request follows the response, which a dry run does not have.
         if (exchange instanceof DetachedExchange) return void callback(new NotSent())
-        exchange.called(name)
+        exchange.addUpstream(name)
         const isStreamed = body instanceof Readable
         const call: PlannedCall = {
           upstream: name,

@@ -37,7 +37,7 @@ filters.
   -n, --count COUNT      end after COUNT exchanges
       --route ROUTE      URL pattern of a route, such as /api/v1/orders/:id
       --scope NAME       --upstream NAME   --consumer SUB
-      --status STATUS    status (404), class (5xx), or cut for aborted exchanges
+      --status STATUS    status (404), class (5xx), or aborted
       --failed           5xx and aborted exchanges
       --min-duration MS  --since TIME      --request-id ID   --trace ID`,
   async run(values, _positionals, { print, env, signal }) {
@@ -98,7 +98,7 @@ function parseCount({ count }: Values): number {
 
 /** Valid values of filters, for error messages. */
 const FORMS: Record<string, string> = {
-  status: 'a status such as 404, a class such as 5xx, or cut',
+  status: 'a status such as 404, a class such as 5xx, or aborted',
   'min-duration': 'a number of milliseconds',
   since: 'an ISO date such as 2026-11-29T12:00:00Z, or milliseconds since 1970',
   trace: '32 hexadecimal digits in lower case'
@@ -137,15 +137,16 @@ function queryOf(values: Values): URLSearchParams {
 /** `missed`: exchanges that were too fast for this reader. */
 function format(exchange: Summary | { missed: number }): string {
   if ('missed' in exchange) return `(${exchange.missed} exchanges skipped: too many at once)`
-  const { at, method, url, status, cut, ms, scope, version, upstream, endpoint, attempts = 0 } = exchange
+  const { at, method, url, status, abortReason, durationMs, scope, version } = exchange
+  const { upstream, endpoint, attempts = 0 } = exchange
   const { consumer, tier, limit } = exchange
   const to =
     upstream && `-> ${upstream}${endpoint ? ` ${endpoint}` : ''}${attempts > 1 ? ` x${attempts}` : ''}`
   return sanitize(
     [
       at.slice(11, 23),
-      cut === undefined ? status : `${status || '---'} ${cut}`,
-      `${ms.toFixed(1)}ms`,
+      abortReason === undefined ? status : `${status || '---'} ${abortReason}`,
+      `${durationMs.toFixed(1)}ms`,
       method,
       url,
       scope && `[${scope}${version ? ` ${version}` : ''}]`,

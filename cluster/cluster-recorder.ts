@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import {
+  assertMatch,
   type CaptureDescription,
-  demandMatch,
   NoSuchCapture,
   NoSuchExchange,
   TooManyCaptures,
-  TooManyFollow
+  TooManyReaders
 } from '../admin/recorder-routes.ts'
 import { CaptureOptions } from '../observe/recorder/captures.ts'
 import { Filter } from '../observe/recorder/filter.ts'
@@ -89,7 +89,7 @@ export async function recorderRoutes(
     await list({ limit: 1 }, reply)
     const path = `/exchanges/live?${searchOf(query as Filter)}`
     await probeStream(cluster, path)
-    if (readers >= MAX_READERS) throw new TooManyFollow()
+    if (readers >= MAX_READERS) throw new TooManyReaders()
     readers++
     const isEvents = headers.accept?.includes('text/event-stream') === true
     const stream = followAll(cluster, path, json => (isEvents ? `data: ${json}\n\n` : `${json}\n`))
@@ -98,7 +98,7 @@ export async function recorderRoutes(
   })
 
   admin.post('/captures', { schema: { body: CaptureOptions } }, async ({ body }, reply) => {
-    demandMatch(body as CaptureOptions)
+    assertMatch(body as CaptureOptions)
     const started = await captures.start(body as CaptureOptions)
     if (started === undefined) throw new TooManyCaptures()
     const { capture, answers, missing } = started

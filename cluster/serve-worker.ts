@@ -6,7 +6,6 @@ import { dirname } from 'node:path'
 import { buildAdmin } from '../admin/admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../observe/logger.ts'
-import { createRedactor } from '../observe/redact/redactor.ts'
 import { explainFailure, loadConfig } from './config.ts'
 import type { Edition } from './loaded-files.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
@@ -49,15 +48,10 @@ async function start(
 ) {
   const config = await loadConfig(file, process.env)
   const { listen, admin: guard, drain: times, log, redact, rateLimit } = config
-  const atOnce = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
-  const gateway = await buildGateway(
-    config,
-    createLogger(log.level, 1, createRedactor(redact), atOnce),
-    undefined,
-    {
-      supervisor: { channel: process, workers }
-    }
-  )
+  const maxWrite = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
+  const gateway = await buildGateway(config, createLogger({ ...log, redact, maxWrite }), undefined, {
+    supervisor: { channel: process, workers }
+  })
   const { server } = gateway
   let isDraining = false
   let isLeaving = false

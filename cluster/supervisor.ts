@@ -135,7 +135,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   /** Before anything has changed: what it throws leaves all as it was. */
   async function accept(next: Settings): Promise<void> {
     const logBefore = log
-    if (next.logLevel !== settings?.logLevel) log = createLogger(next.logLevel) ?? pino({ level: 'silent' })
+    if (next.logLevel !== settings?.logLevel)
+      log = createLogger({ level: next.logLevel }) ?? pino({ level: 'silent' })
     try {
       await front.accept(next)
     } catch (error) {

@@ -1,206 +1,171 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import createError from '@fastify/error'
 import type { FastifyContextConfig, FastifyReply } from 'fastify'
-import { Ended } from '../observe/exchange-record.ts'
-import type { SendingResponse } from '../observe/recorder/response.ts'
-import { toHttpStatus } from '../proxy/grpc-status.ts'
-import { type Deadlines, Due } from './timer-queue.ts'
+import { ClientClosedRequest, DeadlineExceeded, RequestTimeout } from './exchange-errors.ts'
+import { isBodyLate } from './request-body.ts'
+import { TimerEntry, type TimerQueue } from './timer-queue.ts'
 import { passedTraceparent } from './trace-context.ts'
 
 export type ExchangeListener = (exchange: Exchange) => void
 
-/** What an exchange can cancel. */
+/** A call or wait that ends with its exchange. */
 export interface Abortable {
   abort(reason: Error): void
 }
 
-export const DeadlineExceeded = createError(
-  'SLUICE_DEADLINE_EXCEEDED',
-  'The service took too long to answer',
-  504,
-  Error,
-  false
-)
-const RequestLate = createError(
-  'SLUICE_REQUEST_LATE',
-  'The request took too long to arrive',
-  408,
-  Error,
-  false
-)
-export const IdleTimeout = createError(
-  'SLUICE_IDLE_TIMEOUT',
-  'Nothing was sent for too long',
-  504,
-  Error,
-  false
-)
-/** Nobody's fault. */
-export const Stopping = createError('SLUICE_STOPPING', 'The gateway stops', 503, Error, false)
-/** Never sent: there is nobody left to read it. */
-export const ClientGone = createError('SLUICE_CLIENT_GONE', 'The client has gone', 499, Error, false)
-
-export class Exchange extends Due {
-  /** The route's pattern, for logs and labels: bounded, where paths are not. Undefined if no route was found. */
-  readonly route: string | undefined
+/**
+ * One request and its response: its deadline, the calls to abort with it, and what the patterns note about it for those
+ * who listen to its end.
+ */
+export class Exchange extends TimerEntry {
   readonly reply: FastifyReply
-  /** Of its route: scope, version. */
+  /** Pattern of the route, for logs and labels: bounded, unlike paths. Undefined if no route matched. */
+  readonly route: string | undefined
+  /** Config of the route, with its scope and version. */
   readonly config: FastifyContextConfig
-  /** Why this exchange ended before its answer did. */
-  reason: Error | undefined = undefined
-  /** True if it ended at a deadline that the client chose, so that nobody else is to blame. */
-  isDeadlineOfClient = false
-  /** Requests that were sent to upstreams for it, retries included. */
+  /** Creates the `traceparent` of a new trace. */
+  readonly createTraceparent: () => string
+  /** Kept here, since Node removes it from the request before the exchange ends. */
+  readonly socket: Socket
+  /** Why the exchange ended before its response was complete. */
+  abortReason: Error | undefined = undefined
+  /** True if a deadline that the client chose has passed, so that no service is to blame. */
+  isClientDeadline = false
+  /** Requests sent to upstreams, retries included. */
   attempts = 0
-  /** The upstream that was called, or several, by commas; the endpoint that was called last. */
+  /** Name of the upstream that was called; several are separated by commas. */
   upstream: string | undefined = undefined
+  /** URL of the endpoint that was called last. */
   endpoint: string | undefined = undefined
-  /** What the last limit that it met decided, and whose it was. */
+  /** Decision of the last limit that was checked, and its tier. */
   decision: LimitDecision | undefined = undefined
   tier: string | undefined = undefined
+  /** Address of the client behind trusted proxies, if the access log needs it. */
+  clientAddress: string | undefined = undefined
+  /** Result of a cache look-up, for a cache in front of the upstream. */
   cache: string | undefined = undefined
-  /** What it comes to is not in its HTTP status, but in `grpcStatus`, once that is known. */
   isGrpc = false
   grpcStatus: number | undefined = undefined
-  /** What the recorder has seen of its request's body. */
-  received: unknown = undefined
-  /**
-   * By `performance.now()`; 0 while it has not come to that: the head of the request, the first call of an upstream, the
-   * head of the last answer, the end.
-   */
+  /** HTTP status that stands for the outcome if the response carries it elsewhere, as gRPC does in its trailers. */
+  outcomeStatus: number | undefined = undefined
+  /** Record that the listeners of the end share; the exchange does not read it. */
+  record: unknown = undefined
+  /** Times by `performance.now()`, 0 until then: request headers, first upstream call, last response headers, end. */
   readonly startedAt = performance.now()
   calledAt = 0
-  answeredAt = 0
+  respondedAt = 0
   endedAt = 0
-  /** Node takes it off the request before the end. */
-  readonly socket: Socket
-  /** Bytes on the connection, heads included. Undefined until `countBytes`. */
-  bytesIn: number | undefined = undefined
-  bytesOut: number | undefined = undefined
   #traceparent: string | undefined
-  #ended: Ended | undefined
-  /** Makes a new trace. */
-  readonly begin: () => string
   #calls: Abortable[] = []
   #clientDueAt = Number.POSITIVE_INFINITY
-  /** Undefined if it may take as long as it likes. */
-  #deadlines: Deadlines | undefined
+  /** Undefined without a deadline. */
+  #timers: TimerQueue | undefined
 
+  /** @param listeners called when the exchange ends; undefined for a detached exchange, which has no client */
   constructor(
+    reply: FastifyReply,
     route: string | undefined,
     config: FastifyContextConfig,
-    deadlines: Deadlines | undefined,
-    reply: FastifyReply,
-    begin: () => string,
+    timers: TimerQueue | undefined,
+    createTraceparent: () => string,
     listeners?: ExchangeListener[]
   ) {
     super()
+    this.reply = reply
     this.route = route
     this.config = config
-    this.reply = reply
     this.socket = reply.request.raw.socket
-    this.begin = begin
-    this.#deadlines = deadlines
+    this.createTraceparent = createTraceparent
+    this.#timers = timers
     if (listeners === undefined) return
-    // From the start, since the deadline covers hooks and handlers too.
-    this.#time()
-    if ('sent' in reply.raw) (reply.raw as Partial<SendingResponse>).exchange = this
+    // Starts now, since the deadline covers hooks and handlers too.
+    this.#startTimer()
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
-      this.end()
-      if (!this.isWhole) this.abort(new ClientGone())
+      this.stopTimer()
+      if (!this.isComplete) this.abort(new ClientClosedRequest())
       for (const listener of listeners) listener(this)
     })
   }
 
-  /** Milliseconds since the head of the request. */
+  /** Milliseconds from the request headers to now or the end. */
   get elapsed(): number {
     return (this.endedAt || performance.now()) - this.startedAt
   }
 
-  /** As services get it: the client's, or one that begins here. */
+  /** The `traceparent` that services receive: the client's, or that of a new trace. */
   get traceparent(): string {
-    this.#traceparent ??= passedTraceparent(this.reply.request.headers.traceparent) ?? this.begin()
+    this.#traceparent ??=
+      passedTraceparent(this.reply.request.headers.traceparent) ?? this.createTraceparent()
     return this.#traceparent
-  }
-
-  /** Once it is over: what it leaves. */
-  get ended(): Ended {
-    this.#ended ??= new Ended(this)
-    return this.#ended
   }
 
   get traceId(): string {
     return this.traceparent.slice(3, 35)
   }
 
-  /** Of HTTP, or what a gRPC status would be there. */
+  /** HTTP status of the outcome. */
   get status(): number {
-    return this.grpcStatus === undefined ? this.reply.statusCode : toHttpStatus(this.grpcStatus)
+    return this.outcomeStatus ?? this.reply.statusCode
   }
 
-  /** True for what an operator is to see: it ended badly, or not at all. */
+  /** True for a 5xx or an aborted response: what an operator needs to see. */
   get isFailed(): boolean {
-    return this.status >= 500 || !this.isWhole
+    return this.status >= 500 || !this.isComplete
   }
 
-  /** An upstream is called. Several, as by a composition, are named once each. */
-  called(upstream: string): void {
-    if (this.upstream === undefined) this.upstream = upstream
-    else if (this.upstream !== upstream && !this.upstream.split(',').includes(upstream))
-      this.upstream += `,${upstream}`
-  }
-
-  /** At the end: what the connection has carried since the last exchange on it. In HTTP/2 there is no telling. */
-  countBytes(raw: IncomingMessage): void {
-    const socket = this.socket as Counted
-    if (this.bytesIn !== undefined || raw.httpVersionMajor > 1) return
-    const { bytesRead, bytesWritten } = socket
-    this.bytesIn = bytesRead - (socket[readBefore] ?? 0)
-    this.bytesOut = bytesWritten - (socket[writtenBefore] ?? 0)
-    socket[readBefore] = bytesRead
-    socket[writtenBefore] = bytesWritten
+  /** Notes the upstream that is called. Each of several, as in a composition, is named once. */
+  addUpstream(name: string): void {
+    if (this.upstream === undefined) this.upstream = name
+    else if (this.upstream !== name && !this.upstream.split(',').includes(name)) this.upstream += `,${name}`
   }
 
   /** Milliseconds until the deadline. */
   get remaining(): number {
-    return (this.#deadlines?.ms ?? Number.POSITIVE_INFINITY) - this.elapsed
+    return (this.#timers?.ms ?? Number.POSITIVE_INFINITY) - this.elapsed
   }
 
-  /** True once the answer has been handed to the system to the last byte. */
-  get isWhole(): boolean {
-    // Node 22 also finishes a response that was sent after its client had gone.
-    return this.reply.raw.writableFinished && !(this.reason instanceof ClientGone)
+  /** True once the last byte of the response was handed to the operating system. */
+  get isComplete(): boolean {
+    // Node 22 also finishes a response that was sent after its client had disconnected.
+    return this.reply.raw.writableFinished && !(this.abortReason instanceof ClientClosedRequest)
   }
 
-  /** Sets a deadline that the client chose: the one that passes first stands. Milliseconds from now. */
-  limit(milliseconds: number): void {
+  /** Sets a deadline that the client chose, in milliseconds from now. The earliest deadline applies. */
+  setClientDeadline(milliseconds: number): void {
     this.#clientDueAt = Math.min(this.#clientDueAt, performance.now() + milliseconds * SHORTENED)
     const timer = setTimeout(() => {
-      this.isDeadlineOfClient = true
+      this.isClientDeadline = true
       this.expire()
     }, milliseconds)
     this.reply.raw.on('close', () => clearTimeout(timer))
   }
 
-  /** True once the client's own deadline has passed, or is about to for a service that is told of it. */
+  /** True once the client's deadline has passed, or may have passed by the clock of a service that knows it. */
   get isPastClientDeadline(): boolean {
     return performance.now() >= this.#clientDueAt
   }
 
-  /** Has `call` aborted with the exchange. Returns the time. */
+  /** Aborts `call` if the exchange is aborted. Returns the time by `performance.now()`. */
   attach(call: Abortable): number {
     const now = performance.now()
     if (this.calledAt === 0) this.calledAt = now
-    if (this.dueAt === 0 && this.endedAt === 0) this.#time()
+    // A detached exchange starts its timer with the first call.
+    if (this.dueAt === 0 && this.endedAt === 0) this.#startTimer()
     this.#calls.push(call)
     return now
   }
 
+  detach(call: Abortable): void {
+    const calls = this.#calls
+    const index = calls.indexOf(call)
+    if (index === calls.length - 1) calls.pop()
+    else if (index !== -1) calls.splice(index, 1)
+  }
+
   /**
-   * Waits for something other than a service, such as an issuer's keys. Returns what ends the wait: `done` is called once,
-   * with that error, with `late()` if the deadline passes first, or with the reason if the exchange ends otherwise.
+   * Waits for something other than a service, such as an issuer's keys. Returns the function that ends the wait.
+   * @param done called once: with the error given to that function, with `late()` at the deadline, or with the reason for
+   * which the exchange was aborted
    */
   hold(done: (error?: Error) => void, late: () => Error): (error?: Error) => void {
     let isOver = false
@@ -215,103 +180,57 @@ export class Exchange extends Due {
     return end
   }
 
-  #time(): void {
-    this.#deadlines?.add(this, this.startedAt)
-  }
-
-  detach(call: Abortable): void {
-    const calls = this.#calls
-    const index = calls.indexOf(call)
-    if (index === calls.length - 1) calls.pop()
-    else if (index !== -1) calls.splice(index, 1)
-  }
-
-  /** Aborts every call under way and every later one. The first reason stands. */
+  /** Aborts all calls. Only the first reason counts. */
   abort(reason: Error): void {
-    if (this.reason !== undefined) return
-    this.reason = reason
+    if (this.abortReason !== undefined) return
+    this.abortReason = reason
     const calls = this.#calls
     this.#calls = []
     for (const call of calls) call.abort(reason)
   }
 
-  /** Nothing is due any more. */
-  end(): void {
-    this.#deadlines?.remove(this)
+  #startTimer(): void {
+    this.#timers?.add(this, this.startedAt)
+  }
+
+  stopTimer(): void {
+    this.#timers?.remove(this)
   }
 
   /**
-   * Answers for what the exchange waits for: 408 for the rest of the client's body, 504 for a hook or a handler. Calls and
-   * other waits answer for themselves once they are aborted; a response that the client does not read is cut.
+   * Responds at the deadline: 408 while the rest of the request body is missing, 504 for a hook or a handler. Calls and
+   * other waits respond themselves when they are aborted. Destroys a response that the client does not read.
    */
   expire(): void {
     const { reply } = this
     const isLate = isBodyLate(reply.request.raw)
-    const isGiven = reply.raw.writableEnded
+    const isEnded = reply.raw.writableEnded
     const isWaiting = this.#calls.length > 0
-    const reason = isLate ? new RequestLate() : new DeadlineExceeded()
+    const reason = isLate ? new RequestTimeout() : new DeadlineExceeded()
     this.abort(reason)
-    if (isGiven) return void reply.raw.destroy(reason)
-    // A route's own stream may go on for as long as the client reads it.
+    if (isEnded) return void reply.raw.destroy(reason)
+    // A route's own stream may continue while the client reads it.
     if (reply.raw.headersSent && !isWaiting)
-      reply.raw.setTimeout(this.#deadlines?.ms ?? IDLE_TIMEOUT, () => reply.raw.destroy(reason))
+      reply.raw.setTimeout(this.#timers?.ms ?? IDLE_TIMEOUT, () => reply.raw.destroy(reason))
     if (reply.sent || reply.raw.headersSent || (isWaiting && !isLate)) return
     if (isLate) reply.header('connection', 'close')
     reply.send(reason)
   }
 
-  /** True as soon as the socket knows, which is before `close` is emitted. */
-  get clientGone(): boolean {
+  /** True as soon as the socket is closed, which is before `close` is emitted. */
+  get isClientGone(): boolean {
     const { raw } = this.reply.request
-    return this.reason instanceof ClientGone || raw.aborted || raw.socket?.destroyed === true
+    return this.abortReason instanceof ClientClosedRequest || raw.aborted || raw.socket?.destroyed === true
   }
 }
 
 /** Share of the client's deadline after which a service that knows it may give up, since its clock differs. */
 const SHORTENED = 0.9
+/** Default idle timeout in milliseconds. */
+export const IDLE_TIMEOUT = 300_000
 
 /**
- * `allowed` and `refused`: decided by the counters. While Redis or the supervisor is unavailable: `local`, let through
- * by this process's own count; `open`, let through uncounted; `closed`, refused. `unavailable`: the deadline passed
- * first.
+ * `allowed` and `refused`: by the counters. While Redis or the supervisor is unavailable: `local`, allowed by this
+ * process's own counters; `open`, allowed uncounted; `closed`, refused. `unavailable`: the deadline passed first.
  */
 export type LimitDecision = 'allowed' | 'refused' | 'local' | 'open' | 'closed' | 'unavailable'
-
-const readBefore = Symbol('sluice.readBefore')
-const writtenBefore = Symbol('sluice.writtenBefore')
-interface Counted {
-  bytesRead: number
-  bytesWritten: number
-  [readBefore]?: number
-  [writtenBefore]?: number
-}
-
-/** An exchange with nobody at its end: under its own deadline, on behalf of one that may be over long before. */
-export class DetachedExchange extends Exchange {
-  constructor({ route, config, reply, begin, isGrpc }: Exchange, deadlines: Deadlines) {
-    super(route, config, deadlines, reply, begin)
-    this.isGrpc = isGrpc
-  }
-
-  override expire(): void {
-    this.abort(new DeadlineExceeded())
-  }
-
-  override get clientGone(): boolean {
-    return false
-  }
-}
-
-/** By its head: what it says is to come (RFC 9112, 6.3). */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length']
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
-}
-
-/** True while the client has not sent what it said it would, and all that it has sent has been read. */
-export function isBodyLate(raw: IncomingMessage): boolean {
-  return hasBody(raw) && !raw.complete && raw.readableLength === 0
-}
-
-/** Milliseconds. */
-export const IDLE_TIMEOUT = 300_000

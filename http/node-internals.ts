@@ -11,8 +11,17 @@ export function joinsDuplicateHeaders(server: object): boolean {
   return (server as { joinDuplicateHeaders?: boolean }).joinDuplicateHeaders === true
 }
 
-/** Returns the class of the server's HTTP/1.x responses. */
-export function responseClassOf(server: object): unknown {
-  const key = Object.getOwnPropertySymbols(server).find(({ description }) => description === 'ServerResponse')
-  return key && (server as Record<symbol, unknown>)[key]
+/** Returns the classes of the responses that a server creates, for HTTP/1.x and, if it speaks it, HTTP/2. */
+export function responseClassesOf(server: object): { prototype: unknown }[] {
+  const [http1] = membersOf(server, 'ServerResponse')
+  const [options] = membersOf(server, 'options')
+  const http2 = (options as { Http2ServerResponse?: unknown } | undefined)?.Http2ServerResponse
+  return [http1, http2].filter(one => typeof one === 'function') as { prototype: unknown }[]
+}
+
+/** Node does not export these symbols. */
+function membersOf(server: object, description: string): unknown[] {
+  return Object.getOwnPropertySymbols(server)
+    .filter(symbol => symbol.description === description)
+    .map(symbol => (server as Record<symbol, unknown>)[symbol])
 }

@@ -1,88 +1,90 @@
-/** What is due, and between what. Kept by `Deadlines`. */
-export abstract class Due {
-  /** By `performance.now()`; 0 if it never was to be. */
+/** An entry of a `TimerQueue`, linked to its neighbours. */
+export abstract class TimerEntry {
+  /** Time of expiry by `performance.now()`; 0 before the entry is first added. */
   dueAt = 0
-  isDue = false
-  earlier: Due | undefined = undefined
-  later: Due | undefined = undefined
+  isQueued = false
+  previous: TimerEntry | undefined = undefined
+  next: TimerEntry | undefined = undefined
 
+  /** Called once, at or after `dueAt`, unless the entry is removed before. */
   abstract expire(): void
 }
 
 /**
- * Deadlines of one length, of which hardly any is ever met: in the order in which they are due, with one timer for the
- * first. One of node's timers for each would cost as much as finding its route.
+ * Timeouts of one length, sorted by expiry, with one Node timer for the first. Hardly any of them expires: a Node timer
+ * for each exchange would cost as much as finding its route.
  */
-export class Deadlines {
+export class TimerQueue {
+  /** Milliseconds from the start of an entry to its expiry. */
   readonly ms: number
-  #first: Due | undefined
-  #last: Due | undefined
+  #first: TimerEntry | undefined
+  #last: TimerEntry | undefined
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
 
-  /** `ms` from the start of what is due to its deadline. */
   constructor(ms: number) {
     this.ms = ms
   }
 
-  /** `startedAt` by `performance.now()`: not long ago, so the place is looked for from the end. */
-  add(due: Due, startedAt: number): void {
-    due.dueAt = startedAt + this.ms
-    due.isDue = true
-    let earlier = this.#last
-    while (earlier !== undefined && earlier.dueAt > due.dueAt) earlier = earlier.earlier
-    const later = earlier === undefined ? this.#first : earlier.later
-    due.earlier = earlier
-    due.later = later
-    if (earlier === undefined) this.#first = due
-    else earlier.later = due
-    if (later === undefined) this.#last = due
-    else later.earlier = due
-    if (due.dueAt < this.#firesAt) this.#arm(due.dueAt)
+  /**
+   * Adds an entry. Searches its place from the end, since entries usually started just now.
+   * @param startedAt by `performance.now()`
+   */
+  add(entry: TimerEntry, startedAt: number): void {
+    entry.dueAt = startedAt + this.ms
+    entry.isQueued = true
+    let previous = this.#last
+    while (previous !== undefined && previous.dueAt > entry.dueAt) previous = previous.previous
+    const next = previous === undefined ? this.#first : previous.next
+    entry.previous = previous
+    entry.next = next
+    if (previous === undefined) this.#first = entry
+    else previous.next = entry
+    if (next === undefined) this.#last = entry
+    else next.previous = entry
+    if (entry.dueAt < this.#firesAt) this.#arm(entry.dueAt)
   }
 
-  /** The timer stays: there may be another first by then. */
-  remove(due: Due): void {
-    if (!due.isDue) return
-    due.isDue = false
-    const { earlier, later } = due
-    if (earlier === undefined) this.#first = later
-    else earlier.later = later
-    if (later === undefined) this.#last = earlier
-    else later.earlier = earlier
-    due.earlier = due.later = undefined
+  /** Removes an entry. Leaves the timer, since another entry may be first by then. */
+  remove(entry: TimerEntry): void {
+    if (!entry.isQueued) return
+    entry.isQueued = false
+    const { previous, next } = entry
+    if (previous === undefined) this.#first = next
+    else previous.next = next
+    if (next === undefined) this.#last = previous
+    else next.previous = previous
+    entry.previous = entry.next = undefined
   }
 
   #arm(dueAt: number): void {
     clearTimeout(this.#timer)
     this.#firesAt = dueAt
-    // The connections of what is due keep the process up, if anything is to.
+    // Unreferenced: the connections of the entries keep the process alive.
     this.#timer = setTimeout(
-      Deadlines.#fire,
+      TimerQueue.#fire,
       Math.min(MAX_DELAY, Math.max(1, Math.ceil(dueAt - performance.now()))),
       this
     ).unref()
   }
 
-  /**
-   * After a process was stopped, its timers run first. Reads what has arrived meanwhile before it calls anything late.
-   */
-  static #fire(deadlines: Deadlines): void {
-    setImmediate(Deadlines.#expire, deadlines)
+  /** Timers run before I/O after a process was suspended: read what has arrived before anything expires. */
+  static #fire(queue: TimerQueue): void {
+    setImmediate(TimerQueue.#expire, queue)
   }
 
-  static #expire(deadlines: Deadlines): void {
-    deadlines.#firesAt = Number.POSITIVE_INFINITY
+  static #expire(queue: TimerQueue): void {
+    queue.#firesAt = Number.POSITIVE_INFINITY
     const now = performance.now()
-    for (let due = deadlines.#first; due !== undefined && due.dueAt <= now; due = deadlines.#first) {
-      deadlines.remove(due)
-      due.expire()
+    for (let entry = queue.#first; entry !== undefined && entry.dueAt <= now; entry = queue.#first) {
+      queue.remove(entry)
+      entry.expire()
     }
-    // What expired may have begun something that armed the timer again.
-    const first = deadlines.#first
-    if (first !== undefined && first.dueAt < deadlines.#firesAt) deadlines.#arm(first.dueAt)
+    // An expired entry may have added another and so armed the timer.
+    const first = queue.#first
+    if (first !== undefined && first.dueAt < queue.#firesAt) queue.#arm(first.dueAt)
   }
 }
 
-/** Milliseconds: of a longer one node makes one. */
+/** Milliseconds; Node replaces longer delays by 1. */
 const MAX_DELAY = 2_147_483_647

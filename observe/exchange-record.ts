@@ -1,106 +1,193 @@
 import type { ServerResponse } from 'node:http'
+import type { FastifyContextConfig, FastifyInstance } from 'fastify'
+import { appState } from '../app-state.ts'
 import { consumerOf } from '../auth/consumer.ts'
-import type { Exchange } from '../http/exchange.ts'
-import type { ProblemError } from '../http/problem.ts'
-import { type Outcome, outcomeOf } from './outcome.ts'
-import type { SendingResponse } from './recorder/response.ts'
+import type { Exchange, LimitDecision } from '../http/exchange.ts'
+import { takeConnectionBytes } from './connection-bytes.ts'
+import type { RecordableResponse } from './recorder/response.ts'
 
 /**
- * What an exchange leaves when it has ended, for whoever writes it down: the log, the recorder. They do so at the end
- * of the turn, and of the exchange itself nothing is kept until then.
+ * What access log and recorder keep of an exchange that has ended. They write it at the end of the event loop turn; nothing
+ * else of the exchange stays alive until then.
  */
-export class Ended {
-  /** Epoch milliseconds. */
-  readonly time: number
+export class ExchangeRecord {
+  /** Time of the end in epoch milliseconds. */
+  readonly time = Date.now()
   readonly id: string
   readonly traceparent: string
-  readonly outcome: Outcome
+  readonly shared: SharedFields
   readonly isFailed: boolean
-  /** Why it was cut short: an error's code. */
-  readonly cut: string | undefined
+  /** Code of the error that aborted the response. */
+  readonly abortReason: string | undefined
   readonly consumer: string | undefined
-  /** Bytes on the connection, -1 if there is no telling. */
-  readonly bytesIn: number
-  readonly bytesOut: number
-  /** Microseconds, -1 for a stage that it has not come to. */
-  readonly elapsed: number
-  readonly admit: number = -1
-  readonly wait: number = -1
-  readonly send: number = -1
+  readonly clientAddress: string | undefined
+  /** Bytes on the connection, headers included; -1 if unknown. */
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  /** Microseconds; -1 for a stage that was not reached. */
+  readonly durationUs: number
+  readonly queueUs: number = -1
+  readonly upstreamUs: number = -1
+  readonly sendUs: number = -1
 
   readonly url: string
-  readonly major: number
-  readonly minor: number
+  readonly httpMajor: number
+  readonly httpMinor: number
   readonly isSecure: boolean
-  readonly remote: string
-  /** Names and values in turn. */
+  /** Address at the other end of the connection. */
+  readonly remoteAddress: string
+  /** Names and values alternate. */
   readonly rawHeaders: string[]
-  /** As it was sent, or as it would have been in HTTP/1.1. Empty if no answer was begun. */
-  readonly head: string
-  /** What the recorder has seen of its bodies, until it has kept what it keeps. */
-  received: unknown
-  sent: unknown
+  /** Status line and headers as sent, or as HTTP/1.1 would have sent them. Empty if no response was started. */
+  readonly responseHead: string
+  /** Bodies as the recorder has seen them; cleared once it has stored them. */
+  requestBody: unknown
+  responseBody: unknown
 
-  constructor(exchange: Exchange) {
-    const { reply, socket, startedAt, calledAt, answeredAt, endedAt } = exchange
-    // Each context has a class of requests and one of replies, so what is read of them is looked up: as little as will do.
+  constructor(exchange: Exchange, sharedFields: SharedFieldsCache) {
+    const { reply, socket, startedAt, calledAt, respondedAt, endedAt } = exchange
+    // Each Fastify context has its own request and reply classes, which makes reads slow: read each member once.
     const { request, raw: response } = reply
     const { raw, id } = request
-    exchange.countBytes(raw)
-    this.time = toEpoch(endedAt)
+    const [received, sent] = takeConnectionBytes(exchange)
     this.id = id
     this.traceparent = exchange.traceparent
-    this.outcome = outcomeOf(exchange, raw.method as string, response.statusCode)
+    this.shared = sharedFields.of(exchange, raw.method as string, response.statusCode)
     this.isFailed = exchange.isFailed
-    this.cut = exchange.isWhole
+    this.abortReason = exchange.isComplete
       ? undefined
-      : ((exchange.reason as ProblemError | undefined)?.code ?? 'unknown')
+      : ((exchange.abortReason as { code?: string } | undefined)?.code ?? 'unknown')
     this.consumer = consumerOf(request)
-    this.bytesIn = exchange.bytesIn ?? -1
-    this.bytesOut = exchange.bytesOut ?? -1
-    this.elapsed = toMicroseconds(endedAt - startedAt)
+    this.clientAddress = exchange.clientAddress
+    this.bytesReceived = received
+    this.bytesSent = sent
+    this.durationUs = toMicroseconds(endedAt - startedAt)
     if (calledAt > 0) {
-      this.admit = toMicroseconds(calledAt - startedAt)
-      this.wait = toMicroseconds((answeredAt || endedAt) - calledAt)
-      if (answeredAt > 0) this.send = toMicroseconds(endedAt - answeredAt)
+      this.queueUs = toMicroseconds(calledAt - startedAt)
+      this.upstreamUs = toMicroseconds((respondedAt || endedAt) - calledAt)
+      if (respondedAt > 0) this.sendUs = toMicroseconds(endedAt - respondedAt)
     }
     this.url = raw.url as string
-    this.major = raw.httpVersionMajor
-    this.minor = raw.httpVersionMinor
-    // HTTP/2 is over TLS only, and its sockets do not say.
+    this.httpMajor = raw.httpVersionMajor
+    this.httpMinor = raw.httpVersionMinor
+    // HTTP/2 is served over TLS only, and its sockets have no `encrypted`.
     this.isSecure = raw.httpVersionMajor > 1 || (socket as { encrypted?: boolean }).encrypted === true
-    this.remote = socket.remoteAddress ?? ''
+    this.remoteAddress = socket.remoteAddress ?? ''
     this.rawHeaders = raw.rawHeaders
-    this.head = headOf(response)
-    this.received = exchange.received
-    const { sent } = response as Partial<SendingResponse>
-    this.sent = this.head === '' || isBodiless(this.outcome) ? undefined : sent
+    this.responseHead = headOf(response)
+    const { receivedBody, sentBody } = response as Partial<RecordableResponse>
+    this.requestBody = receivedBody
+    this.responseBody = this.responseHead === '' || isBodiless(this.shared) ? undefined : sentBody
   }
 }
 
-/** What it may have been given is not sent (RFC 9110, 6.4.1). */
-function isBodiless({ method, status }: Outcome): boolean {
+/** Returns the record of an exchange that has ended, made at the first call. */
+export type RecordOf = (exchange: Exchange) => ExchangeRecord
+
+/** Returns the app's `recordOf`, so that all observers of an exchange share one record. */
+export function recordsOf(app: FastifyInstance): RecordOf {
+  return appState(app, 'exchange-records', () => {
+    const sharedFields = new SharedFieldsCache()
+    return exchange => {
+      exchange.record ??= new ExchangeRecord(exchange, sharedFields)
+      return exchange.record as ExchangeRecord
+    }
+  })
+}
+
+/** Values that many exchanges of a route have in common, kept once for all of them, with their JSON for the access log. */
+export class SharedFields {
+  readonly method: string
+  readonly route: string | undefined
+  readonly config: FastifyContextConfig
+  readonly status: number
+  readonly grpcStatus: number | undefined
+  readonly tier: string | undefined
+  readonly decision: LimitDecision | undefined
+  readonly upstream: string | undefined
+  readonly endpoint: string | undefined
+  readonly attempts: number
+  readonly cache: string | undefined
+  #json: string | undefined
+
+  constructor(exchange: Exchange, method: string, status: number) {
+    this.method = method
+    this.status = status
+    this.route = exchange.route
+    this.config = exchange.config
+    this.grpcStatus = exchange.grpcStatus
+    this.tier = exchange.tier
+    this.decision = exchange.decision
+    this.upstream = exchange.upstream
+    this.endpoint = exchange.endpoint
+    this.attempts = exchange.attempts
+    this.cache = exchange.cache
+  }
+
+  /** Returns true if an exchange of the same config has the same values. */
+  isOf(exchange: Exchange, method: string, status: number): boolean {
+    return (
+      this.status === status &&
+      this.endpoint === exchange.endpoint &&
+      this.attempts === exchange.attempts &&
+      this.method === method &&
+      this.decision === exchange.decision &&
+      this.tier === exchange.tier &&
+      this.cache === exchange.cache &&
+      this.upstream === exchange.upstream &&
+      this.grpcStatus === exchange.grpcStatus &&
+      this.route === exchange.route
+    )
+  }
+
+  /** JSON without braces. */
+  get json(): string {
+    this.#json ??= this.#toJson()
+    return this.#json
+  }
+
+  #toJson(): string {
+    const { method, route, status, grpcStatus, tier, decision, upstream, endpoint, attempts, cache } = this
+    const { scope, version } = this.config
+    const members = {
+      ...{ method, route, scope, version, status, grpcStatus },
+      ...(decision !== undefined && { tier, limit: decision }),
+      ...(upstream !== undefined && { upstream, endpoint, attempts }),
+      cache
+    }
+    return JSON.stringify(members).slice(1, -1)
+  }
+}
+
+/** Finds the shared fields of an exchange by its route's config; unmatched requests have a config too. */
+export class SharedFieldsCache {
+  #byConfig = new Map<FastifyContextConfig, SharedFields[]>()
+
+  of(exchange: Exchange, method: string, status: number): SharedFields {
+    let known = this.#byConfig.get(exchange.config)
+    if (known === undefined) {
+      known = []
+      this.#byConfig.set(exchange.config, known)
+    }
+    for (const fields of known) if (fields.isOf(exchange, method, status)) return fields
+    const fields = new SharedFields(exchange, method, status)
+    if (known.push(fields) > MAX_PER_ROUTE) known.shift()
+    return fields
+  }
+}
+
+const MAX_PER_ROUTE = 8
+
+/** Returns true if no body is sent, whatever the handler returned (RFC 9110, 6.4.1). */
+function isBodiless({ method, status }: SharedFields): boolean {
   return method === 'HEAD' || status === 204 || status === 304
-}
-
-/** Between the clock that measures and the one that dates: asked for again by the second, since the latter is set at times. */
-let offset = 0
-let askedAt = Number.NEGATIVE_INFINITY
-
-/** Of a time by `performance.now()` just now. To ask the system for the date takes longer. */
-function toEpoch(now: number): number {
-  if (now - askedAt >= 1_000) {
-    askedAt = now
-    offset = Date.now() - performance.now()
-  }
-  return Math.floor(now + offset)
 }
 
 function toMicroseconds(ms: number): number {
   return Math.round(ms * 1_000)
 }
 
-/** Node's own text of the head, which there is once it has been written; HTTP/2 has no such thing. */
+/** Returns Node's text of the response's status line and headers; for HTTP/2, which has none, the same in that form. */
 function headOf(raw: ServerResponse): string {
   const head = (raw as unknown as { _header?: string | null })._header
   if (typeof head === 'string') return head

@@ -1,13 +1,13 @@
 import type { FastifyContextConfig } from 'fastify'
 
-/** By their index; the first stands for what was cut short. */
-const CLASSES = ['cut', '1xx', '2xx', '3xx', '4xx', '5xx']
-export const CUT = 0
+/** Values of the label `status`, by status class; 0 stands for aborted responses. */
+const CLASSES = ['aborted', '1xx', '2xx', '3xx', '4xx', '5xx']
+export const ABORTED = 0
 /** Seconds. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const SUM = BUCKETS.length + 1
 
-/** Each bucket's count, not yet summed up, then the sum of all values. */
+/** The count of each bucket, not cumulated, then the sum of all values. */
 export type Series = Float64Array
 
 export function createSeries(): Series {
@@ -21,7 +21,7 @@ export function observe(series: Series, seconds: number): void {
   series[SUM] = (series[SUM] as number) + seconds
 }
 
-/** As prom-client has the values of a histogram. */
+/** Returns the values of a histogram in prom-client's form. */
 export function valuesOf(name: string, labels: object, series: Series): object[] {
   const values: object[] = []
   let count = 0
@@ -35,15 +35,15 @@ export function valuesOf(name: string, labels: object, series: Series): object[]
 }
 
 /**
- * A histogram of exchanges that hashes no labels when it observes: prom-client's costs as much as a log line, so it only
- * gets to see the counts when it is asked for them. A series is one array. They are found by the
- * route's config, which has all that a label may say of it.
+ * Durations of exchanges. prom-client's histogram hashes the labels of each observation, which costs as much as a log entry;
+ * here a series is found by the route's config, and prom-client reads the counts when the metrics are read.
  */
-export class Durations {
+export class ExchangeDurations {
   name = 'sluice_exchange_duration_seconds'
-  help = 'From the head of a request to the end of its answer'
+  help = 'From the request headers to the end of the response'
   #routes = new Map<FastifyContextConfig, Map<string, (Series | undefined)[]>>()
 
+  /** @param status index of the status class, or `ABORTED` */
   observe(config: FastifyContextConfig, method: string, status: number, seconds: number): void {
     let methods = this.#routes.get(config)
     if (methods === undefined) {
@@ -60,7 +60,7 @@ export class Durations {
   }
 
   get(): object {
-    const values = [...this.#summed().values()].flatMap(({ labels, series }) =>
+    const values = [...this.#byLabels().values()].flatMap(({ labels, series }) =>
       valuesOf(this.name, labels, series)
     )
     return { name: this.name, help: this.help, type: 'histogram', values, aggregator: 'sum' }
@@ -70,9 +70,9 @@ export class Durations {
     this.#routes.clear()
   }
 
-  /** Several routes may be the same to a label: a series must not be there twice. */
-  #summed(): Map<string, { labels: object; series: Series }> {
-    const summed = new Map<string, { labels: object; series: Series }>()
+  /** Adds up the series of routes with the same labels, since a series must appear once. */
+  #byLabels(): Map<string, { labels: object; series: Series }> {
+    const byLabels = new Map<string, { labels: object; series: Series }>()
     for (const [config, methods] of this.#routes)
       for (const [method, statuses] of methods)
         statuses.forEach((series, status) => {
@@ -80,11 +80,11 @@ export class Durations {
           const { url, scope = '', version = '' } = config as FastifyContextConfig & { url?: string }
           const labels = { route: url ?? 'none', scope, version, method, status: CLASSES[status] }
           const key = JSON.stringify(labels)
-          const known = summed.get(key)
-          if (known === undefined) summed.set(key, { labels, series: series.slice() })
+          const known = byLabels.get(key)
+          if (known === undefined) byLabels.set(key, { labels, series: series.slice() })
           else
             for (const [i, value] of series.entries()) known.series[i] = (known.series[i] as number) + value
         })
-    return summed
+    return byLabels
   }
 }

@@ -1,201 +1,172 @@
 import { openSync, write, writeSync } from 'node:fs'
-import { Octets } from './byte-buffer.ts'
 import { type Destination, openNonBlocking } from './non-blocking.ts'
 
 /**
- * Lines for a file descriptor, or for the end of a file, written in the background: by the page or when told to. What waits
- * once `BACKLOG` bytes wait already is lost, by lines and counted. A destination that fails is tried again with each page.
+ * Writes log entries to a file descriptor or a file in the background. At most `BACKLOG` bytes wait; entries beyond that are
+ * dropped and counted. A destination that fails is tried again with the next entries.
  *
- * Not sonic-boom: it allocates and copies each page again before it writes it, which takes as long as putting the lines
- * together does. These pages are used again.
+ * Not sonic-boom, pino's destination: its `flushSync()` never returns while a disk is full or a pipe has no reader, and it
+ * cannot tell when a destination accepts entries again (docs/decisions/0033).
  */
-export class Pages extends Octets {
-  /** Lines, since the start. */
-  lost = 0
-  #to: Destination
-  #atOnce: number
-  /** Is called once nothing waits any more, with the number of lines that have been lost since it was called last. */
+export class LogWriter {
+  /** Entries dropped since the start. */
+  dropped = 0
+  #destination: Destination
+  #maxWrite: number
   #onRecovered: (dropped: number) => void
-  #dropped = 0
-  #page: Page
-  /** Of the page, where what has not been handed on yet begins, and the line that is not ended yet. */
-  #start = 0
-  #line = 0
-  #free: Page[] = []
-  #parts: Part[] = []
+  #droppedSinceRecovery = 0
+  #texts: string[] = []
+  #buffer = Buffer.allocUnsafeSlow(BUFFER)
+  /** The part of the buffer that is not written yet. It holds whole entries, unless a write was partial. */
+  #chunk: Buffer = EMPTY
+  /** Bytes of the chunk that are being written. */
+  #inFlight = 0
+  /** Bytes of the texts and the chunk. */
   #waiting = 0
-  #isWriting = false
-  #retry: NodeJS.Timeout | undefined
-  /** Milliseconds to the next try, and since when the destination has taken nothing. */
+  #flushTimer: NodeJS.Timeout | undefined
+  #retryTimer: NodeJS.Timeout | undefined
   #retryAfter = MIN_RETRY
+  /** Time by `performance.now()` since when the destination has accepted nothing. */
   #fullSince: number | undefined
 
-  /** `atOnce`: bytes of a write at most; a line that is longer is written all the same. */
-  constructor(to: number | string, atOnce: number | undefined, onRecovered: (dropped: number) => void) {
-    const page = new Page(PAGE)
-    super(page.bytes)
-    this.#page = page
-    page.isCurrent = true
-    this.#to = openNonBlocking(typeof to === 'number' ? to : openSync(to, 'a'))
-    this.#atOnce = atOnce ?? PAGE
+  /**
+   * @param to file descriptor, or path of a file to append to
+   * @param maxWrite bytes of one write, where others write to the same pipe; longer entries are written nevertheless
+   * @param onRecovered called with the number of dropped entries once the destination has accepted everything again
+   */
+  constructor(to: number | string, maxWrite: number | undefined, onRecovered: (dropped: number) => void) {
+    this.#destination = openNonBlocking(typeof to === 'number' ? to : openSync(to, 'a'))
+    this.#maxWrite = maxWrite ?? BUFFER
     this.#onRecovered = onRecovered
   }
 
-  endLine(): void {
-    if (this.end - this.#start > this.#atOnce) this.flush()
-    this.#line = this.end
+  /** Adds entries, each of which ends with a line break. Writes them soon, or now if there is enough for one write. */
+  add(entries: string): void {
+    const size = Buffer.byteLength(entries)
+    if (this.#waiting + size > BACKLOG) this.#drop(entries)
+    else {
+      this.#texts.push(entries)
+      this.#waiting += size
+    }
+    if (this.#waiting >= Math.min(this.#maxWrite, FULL_WRITE)) this.#writeNext()
+    else this.#flushTimer ??= setTimeout(this.#flush, FLUSH_INTERVAL).unref()
   }
 
-  /** Hands on the lines that have been ended. */
-  flush(): void {
-    const size = this.#line - this.#start
-    if (size > 0) {
-      const part = { page: this.#page, start: this.#start, end: this.#line }
-      if (this.#waiting + size > BACKLOG) this.#lose(part)
-      else {
-        this.#parts.push(part)
-        this.#waiting += size
-        this.#page.waiting++
+  /**
+   * Writes everything before it returns. Waits for a slow destination until it has accepted nothing for `PATIENCE`, but not
+   * for one that fails: entries are then dropped.
+   */
+  flushSync(): void {
+    // The process waits at its exit for the write in flight, which belongs to another thread.
+    const pending = this.#chunk.subarray(this.#inFlight)
+    this.#chunk = this.#chunk.subarray(0, this.#inFlight)
+    this.#waiting = this.#inFlight
+    let rest = Buffer.concat([pending, Buffer.from(this.#texts.join(''))])
+    this.#texts = []
+    const deadline = performance.now() + MAX_PATIENCE
+    while (rest.length > 0)
+      try {
+        this.#destination.unblock()
+        rest = rest.subarray(writeSync(this.#destination.fd, rest, 0, this.#sizeOfNext(rest)))
+        this.#fullSince = undefined
+      } catch (error) {
+        if (!isFull(error as NodeJS.ErrnoException)) break
+        const now = performance.now()
+        this.#fullSince ??= now
+        if (now > Math.min(deadline, this.#fullSince + PATIENCE)) break
+        Atomics.wait(CLOCK, 0, 0, SYNC_RETRY)
       }
-      this.#start = this.#line
-    }
+    this.#drop(rest)
+  }
+
+  #flush = (): void => {
+    this.#flushTimer = undefined
     this.#writeNext()
   }
 
-  /** Waits for a slow destination until it has taken nothing for `PATIENCE` ms. Does not wait for one that fails. */
-  flushSync(): void {
-    this.flush()
-    // The first is a thread's already, which the process waits for.
-    const parts = this.#parts.splice(this.#isWriting ? 1 : 0)
-    const end = performance.now() + MAX_PATIENCE
-    for (const part of parts) {
-      this.#waiting -= part.end - part.start
-      while (part.start < part.end)
-        try {
-          this.#to.unblock()
-          part.start += writeSync(this.#to.fd, part.page.bytes, part.start, part.end - part.start)
-          this.#fullSince = undefined
-        } catch (error) {
-          if (!isFull(error as NodeJS.ErrnoException)) break
-          const now = performance.now()
-          this.#fullSince ??= now
-          if (now > Math.min(end, this.#fullSince + PATIENCE)) break
-          Atomics.wait(CLOCK, 0, 0, SYNC_RETRY)
-        }
-      if (part.start < part.end) this.#lose(part)
-      this.#leave(part.page)
-    }
-  }
-
-  /** The line goes on on another page. */
-  protected override makeRoom(size: number): void {
-    this.flush()
-    const before = this.#page
-    const begun = this.end - this.#line
-    const needed = begun + size
-    const page = (needed <= PAGE ? this.#free.pop() : undefined) ?? new Page(Math.max(needed, PAGE))
-    page.bytes.set(before.bytes.subarray(this.#line, this.end))
-    before.isCurrent = false
-    this.#recycle(before)
-    page.isCurrent = true
-    this.#page = page
-    this.bytes = page.bytes
-    this.#start = this.#line = 0
-    this.end = begun
-  }
-
   #writeNext(): void {
-    const [part] = this.#parts
-    if (part === undefined || this.#isWriting || this.#retry !== undefined) return
-    this.#isWriting = true
-    this.#to.unblock()
-    write(this.#to.fd, part.page.bytes, part.start, part.end - part.start, null, this.#onWritten)
+    if (this.#inFlight > 0 || this.#retryTimer !== undefined) return
+    if (this.#chunk.length === 0) this.#fill()
+    if (this.#chunk.length === 0) return
+    this.#inFlight = this.#sizeOfNext(this.#chunk)
+    this.#destination.unblock()
+    write(this.#destination.fd, this.#chunk, 0, this.#inFlight, null, this.#onWritten)
+  }
+
+  /** Moves texts into the buffer, as many as fit. A longer one gets a buffer of its own. */
+  #fill(): void {
+    const texts = this.#texts
+    let size = 0
+    let count = 0
+    for (; count < texts.length; count++) {
+      const text = texts[count] as string
+      if (size + Buffer.byteLength(text) > BUFFER) break
+      size += this.#buffer.write(text, size)
+    }
+    this.#chunk =
+      size === 0 && texts.length > 0 ? Buffer.from(texts[count++] as string) : this.#buffer.subarray(0, size)
+    texts.splice(0, count)
+  }
+
+  /** Bytes of as many whole entries as one write may have. */
+  #sizeOfNext(bytes: Buffer): number {
+    if (bytes.length <= this.#maxWrite) return bytes.length
+    return (
+      bytes.lastIndexOf(LINE_BREAK, this.#maxWrite - 1) + 1 || bytes.indexOf(LINE_BREAK) + 1 || bytes.length
+    )
   }
 
   #onWritten = (error: NodeJS.ErrnoException | null, size: number): void => {
-    this.#isWriting = false
+    this.#inFlight = 0
     if (error !== null) {
       if (!isFull(error)) return
       this.#fullSince ??= performance.now()
-      this.#retry = setTimeout(this.#tryAgain, this.#retryAfter)
+      this.#retryTimer = setTimeout(this.#retry, this.#retryAfter)
       this.#retryAfter = Math.min(MAX_RETRY, this.#retryAfter * 2)
       return
     }
     this.#retryAfter = MIN_RETRY
     this.#fullSince = undefined
-    const part = this.#parts[0] as Part
-    part.start += size
+    this.#chunk = this.#chunk.subarray(size)
     this.#waiting -= size
-    if (part.start === part.end) {
-      this.#parts.shift()
-      this.#leave(part.page)
-    }
-    if (this.#parts.length > 0) {
+    if (this.#waiting > 0) {
       this.#writeNext()
       return
     }
-    const dropped = this.#dropped
-    this.#dropped = 0
+    const dropped = this.#droppedSinceRecovery
+    this.#droppedSinceRecovery = 0
     if (dropped > 0) this.#onRecovered(dropped)
   }
 
-  #tryAgain = (): void => {
-    this.#retry = undefined
+  #retry = (): void => {
+    this.#retryTimer = undefined
     this.#writeNext()
   }
 
-  #lose({ page, start, end }: Part): void {
-    const { bytes } = page
-    let lines = 0
-    for (let at = bytes.indexOf(LINE_END, start); at !== -1 && at < end; at = bytes.indexOf(LINE_END, at + 1))
-      lines++
-    this.#dropped += lines
-    this.lost += lines
-  }
-
-  #leave(page: Page): void {
-    page.waiting--
-    this.#recycle(page)
-  }
-
-  #recycle(page: Page): void {
-    if (page.isCurrent || page.waiting > 0) return
-    if (page.bytes.length === PAGE && this.#free.length < SPARE) this.#free.push(page)
+  #drop(entries: string | Buffer): void {
+    let count = 0
+    for (let at = entries.indexOf('\n'); at !== -1; at = entries.indexOf('\n', at + 1)) count++
+    this.dropped += count
+    this.#droppedSinceRecovery += count
   }
 }
 
-class Page {
-  readonly bytes: Octets['bytes']
-  /** Parts of it that have not been written. */
-  waiting = 0
-  isCurrent = false
-
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size) as Octets['bytes']
-  }
-}
-
-interface Part {
-  page: Page
-  start: number
-  end: number
-}
-
-/** Of a pipe that nobody empties fast enough. */
+/** Errors of a pipe whose reader is too slow. */
 function isFull({ code }: NodeJS.ErrnoException): boolean {
   return code === 'EAGAIN' || code === 'EBUSY'
 }
 
 /** Bytes. */
-const PAGE = 262_144
 const BACKLOG = 4_194_304
-/** Pages that wait to be used again. */
-const SPARE = 4
-/** Milliseconds: a reader empties a pipe (65,536 bytes) in far less than one. */
+const BUFFER = 262_144
+const FULL_WRITE = 65_536
+/** Milliseconds; a reader empties a pipe of 65,536 bytes in less than one. */
+const FLUSH_INTERVAL = 200
 const MIN_RETRY = 1
 const MAX_RETRY = 100
 const SYNC_RETRY = 10
 const PATIENCE = 500
 const MAX_PATIENCE = 2_000
-const LINE_END = 10
+const LINE_BREAK = 10
+const EMPTY = Buffer.alloc(0)
 const CLOCK = new Int32Array(new SharedArrayBuffer(4))

@@ -1,26 +1,42 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { overloadMonitor } from '../http/overload-monitor.ts'
 import { limitStatus } from '../limits/limit-status.ts'
+import { servedVersions } from '../versions/registry.ts'
+import { addOverloadMetrics } from './overload-metrics.ts'
 
 /**
- * What limits have decided, what was not seen since nobody waited for it, and who is connected; read when it is asked for.
- * Tiers are the config's, so there are only so many; over several workers all of it is a sum.
+ * Adds the metrics of what other plugins count themselves: breakers, limits, load shedding, versions, log, recorder and
+ * connections. They are read when the metrics are. Plugins that the app does not use have no series.
  */
-export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): void {
+export function addStateMetrics(registry: Registry, fastify: FastifyInstance): void {
   const registers = [registry]
+  new Gauge({
+    name: 'sluice_breaker_state',
+    help: '0 closed, 1 half-open, 2 open',
+    labelNames: ['upstream'],
+    // Over several workers: the worst.
+    aggregator: 'max',
+    registers,
+    collect() {
+      for (const upstream of fastify.upstreams ?? []) {
+        const { name, breaker } = upstream.state()
+        this.set({ upstream: name }, STATES[breaker.state])
+      }
+    }
+  })
   new Counter({
     name: 'sluice_limit_decisions_total',
-    help: 'Requests by what the limits of a tier decided; local, open, closed: while Redis or the supervisor is unavailable',
+    help: 'Requests by the decision of their tier; local, open, closed: while Redis or the supervisor is unavailable',
     labelNames: ['tier', 'decision'],
     registers,
     collect() {
       this.reset()
-      for (const { name, decisions } of fastify.tiers)
+      for (const { name, decisions } of fastify.tiers ?? [])
         for (const [decision, count] of Object.entries(decisions)) this.inc({ tier: name, decision }, count)
     }
   })
-  fastify.addHook('onReady', async () => {
-    if (fastify.redis === undefined) return
+  if (fastify.redis !== undefined && fastify.limitStore !== undefined)
     new Gauge({
       name: 'sluice_redis_up',
       help: '1 while limits are counted in Redis, 0 while it is unavailable',
@@ -31,19 +47,31 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
         this.set(limitStatus(fastify).state === 'up' ? 1 : 0)
       }
     })
-  })
+  const monitor = overloadMonitor(fastify)
+  if (monitor !== undefined) addOverloadMetrics(registry, monitor)
   new Counter({
-    name: 'sluice_log_lost_total',
-    help: 'Lines that the destination of the log has not taken',
+    name: 'sluice_version_requests_total',
+    help: 'Requests per version; the admin API lists their consumers at /versions',
+    labelNames: ['scope', 'version'],
     registers,
     collect() {
       this.reset()
-      this.inc(fastify.lostLines?.() ?? 0)
+      for (const { scope, name, usage } of servedVersions(fastify))
+        this.inc({ scope, version: name }, usage.calls)
+    }
+  })
+  new Counter({
+    name: 'sluice_log_dropped_total',
+    help: 'Log entries that the destination did not accept in time',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(fastify.droppedLogEntries?.() ?? 0)
     }
   })
   new Counter({
     name: 'sluice_recorder_missed_total',
-    help: 'Exchanges that somebody who follows the recorder was not sent',
+    help: 'Exchanges that live readers of the recorder were not sent',
     registers,
     collect() {
       this.reset()
@@ -52,7 +80,7 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
   })
   new Gauge({
     name: 'sluice_recorder_bytes',
-    help: 'What the recorder holds, about',
+    help: 'Bytes of headers and bodies in the recorder',
     aggregator: 'sum',
     registers,
     collect() {
@@ -61,7 +89,7 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
   })
   new Gauge({
     name: 'sluice_connections',
-    help: 'Connections that are open',
+    help: 'Open connections',
     aggregator: 'sum',
     registers,
     async collect() {
@@ -73,3 +101,5 @@ export function addSeenMetrics(registry: Registry, fastify: FastifyInstance): vo
     }
   })
 }
+
+const STATES = { closed: 0, 'half-open': 1, open: 2 }

@@ -13,7 +13,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { chooseEncoding } from '../http/accept-encoding.ts'
 import { addVary } from '../http/vary.ts'
-import type { SendingResponse } from '../observe/recorder/response.ts'
+import type { RecordableResponse } from '../observe/recorder/response.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import { CompressOptions } from '../schemas/options/compress.ts'
 import type { Input } from '../schemas/options/defaults.ts'
@@ -56,8 +56,8 @@ async function compress(fastify: FastifyInstance, options: Input<typeof Compress
     const codec = CODECS[chosen.encoding]
     if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
       // The recorder shows the body before compression.
-      const response = reply.raw as Partial<SendingResponse>
-      if ('sent' in response) response.sent = payload
+      const response = reply.raw as Partial<RecordableResponse>
+      if ('sentBody' in response) response.sentBody = payload
       codec.whole(payload, (error, encoded) => {
         if (error !== null) return done(error)
         reply.header('content-length', encoded.length)

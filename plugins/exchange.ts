@@ -1,69 +1,67 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Exchange, type ExchangeListener, IDLE_TIMEOUT, IdleTimeout, Stopping } from '../http/exchange.ts'
-import { Deadlines } from '../http/timer-queue.ts'
+import { Exchange, type ExchangeListener, IDLE_TIMEOUT } from '../http/exchange.ts'
+import { IdleTimeout, Stopping } from '../http/exchange-errors.ts'
+import { TimerQueue } from '../http/timer-queue.ts'
 import { createTraces } from '../http/trace-context.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { ExchangeOptions } from '../schemas/options/exchange.ts'
 
 /**
- * One deadline an exchange, and one place from which everything it caused is cancelled.
+ * Adds `request.exchange`, with one deadline for the request and everything it causes.
  *
- * `request.exchange` stands from the first hook on. It ends when the answer has been sent; when the deadline passes or
- * the client leaves before that, every upstream call that is attached to it is aborted. A route sets its own deadline in
- * milliseconds with `config: { deadline }`; with 0 it has none, for event streams and whatever else may take as long as it
- * likes, and ends once no byte has moved for `config: { idleTimeout }` (300,000), or when the gateway stops. What
- * `fastify.onExchangeEnd` is given is called with each exchange that has ended, be it whole or cut short.
+ * When the deadline passes or the client disconnects, every upstream call of the exchange is aborted. A route sets its own
+ * deadline in milliseconds with `config: { deadline }`. With `deadline: 0`, for event streams, it has none; it ends when no
+ * byte was sent for `config: { idleTimeout }` (default 300,000 ms) or when the gateway stops.
+ *
+ * Access log, metrics, recorder and usage listen with `fastify.onExchangeStart` and `fastify.onExchangeEnd`.
  */
-export interface ExchangeOptions {
-  /** Milliseconds from the request's headers to the last byte of the response. Default: 10,000. */
-  deadline?: number
-  /** The share of new traces that are marked as sampled; 1 if not given. */
-  sample?: number
-}
+async function exchange(fastify: FastifyInstance, options: Input<typeof ExchangeOptions>) {
+  const { deadline, trace } = completeOptions(ExchangeOptions, options, 'exchange')
+  const startListeners: ExchangeListener[] = []
+  const endListeners: ExchangeListener[] = []
+  const createTraceparent = createTraces(trace.sample)
+  const streams = new Set<Exchange>()
+  const timersByLength = new Map<number, TimerQueue>()
 
-export type BeginningListener = (request: FastifyRequest, reply: FastifyReply) => void
-
-async function exchange(fastify: FastifyInstance, options: ExchangeOptions) {
-  const beginnings: BeginningListener[] = []
-  const listeners: ExchangeListener[] = []
-  const begin = createTraces(options.sample ?? 1)
-  const endless = new Set<Exchange>()
-  const byLength = new Map<number, Deadlines>()
   fastify.decorateRequest('exchange')
+  fastify.decorate('onExchangeStart', listener => void startListeners.push(listener))
+  fastify.decorate('onExchangeEnd', listener => void endListeners.push(listener))
   fastify.decorate('endStreams', spread => {
-    let turn = 0
-    for (const exchange of endless)
-      setTimeout(() => exchange.abort(new Stopping()), (turn++ * spread) / endless.size)
+    let index = 0
+    for (const stream of streams)
+      setTimeout(() => stream.abort(new Stopping()), (index++ * spread) / streams.size)
   })
-  fastify.decorate('onExchangeBegin', listener => void beginnings.push(listener))
-  fastify.decorate('onExchangeEnd', listener => void listeners.push(listener))
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { url, config } = request.routeOptions
-    const deadlines = deadlinesOf(config.deadline ?? options.deadline ?? 10_000)
-    request.exchange = new Exchange(url, config, deadlines, reply, begin, listeners)
-    if (config.deadline === 0) watch(request.exchange, config.idleTimeout ?? IDLE_TIMEOUT)
+    const timers = timersOf(config.deadline ?? deadline)
+    const exchange = new Exchange(reply, url, config, timers, createTraceparent, endListeners)
+    request.exchange = exchange
+    if (config.deadline === 0) watchIdle(exchange, config.idleTimeout ?? IDLE_TIMEOUT)
     reply.header('x-request-id', request.id)
-    for (const listener of beginnings) listener(request, reply)
+    for (const listener of startListeners) listener(exchange)
     done()
   })
 
-  /** As many as the routes name. */
-  function deadlinesOf(ms: number): Deadlines | undefined {
+  /** Returns the queue of a deadline. There are as many as routes name deadlines. */
+  function timersOf(ms: number): TimerQueue | undefined {
     if (ms === 0) return undefined
-    let deadlines = byLength.get(ms)
-    if (deadlines === undefined) {
-      deadlines = new Deadlines(ms)
-      byLength.set(ms, deadlines)
+    let timers = timersByLength.get(ms)
+    if (timers === undefined) {
+      timers = new TimerQueue(ms)
+      timersByLength.set(ms, timers)
     }
-    return deadlines
+    return timers
   }
 
-  /** Bytes count in both directions: of a service that is silent, and of a client that does not read. */
-  function watch(exchange: Exchange, idleTimeout: number): void {
-    endless.add(exchange)
+  /** Counts bytes in both directions: neither a silent service nor a client that does not read holds a stream. */
+  function watchIdle(exchange: Exchange, idleTimeout: number): void {
+    streams.add(exchange)
     const { raw } = exchange.reply
     raw.setTimeout(idleTimeout, () => exchange.abort(new IdleTimeout()))
-    raw.once('close', () => endless.delete(exchange))
+    raw.once('close', () => streams.delete(exchange))
   }
 }
 
@@ -71,22 +69,26 @@ export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Is called with each exchange once it stands: a hook in all but its price, which is that of going on to the next. */
-    onExchangeBegin(listener: BeginningListener): void
+    /** Calls `listener` when an exchange starts; cheaper than an onRequest hook. */
+    onExchangeStart(listener: ExchangeListener): void
+    /** Calls `listener` when an exchange has ended, complete or aborted. */
     onExchangeEnd(listener: ExchangeListener): void
-    /** Aborts the exchanges that have no deadline, one after the other. `spread`: milliseconds for all of them. */
+    /**
+     * Aborts the exchanges without a deadline, one after the other.
+     * @param spread milliseconds over which they are spread
+     */
     endStreams(spread: number): void
   }
   interface FastifyRequest {
     exchange: Exchange
   }
   interface FastifyContextConfig {
-    /** Milliseconds for the whole exchange, over the gateway's default; 0: none. */
+    /** Milliseconds for the whole exchange; 0: none. Default: that of the exchange plugin. */
     deadline?: number
-    /** Of the gateway's config: which scope the route is of, and which version of it. */
+    /** Name of the route's scope in the gateway's config, and of its version. */
     scope?: string
     version?: string
-    /** Milliseconds without a byte, for a route without a deadline. */
+    /** Milliseconds without a byte after which a route without a deadline ends. Default: 300,000. */
     idleTimeout?: number
   }
 }

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ProblemError, problemOf, sendProblem } from '../http/problem.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
-import { toGrpcStatus } from '../proxy/grpc-status.ts'
+import { setGrpcStatus, toGrpcStatus } from '../proxy/grpc-status.ts'
 import forward, { type ForwardRoute } from './forward.ts'
 
 /**
@@ -40,7 +40,7 @@ async function grpc(fastify: FastifyInstance) {
         if (!isGrpc(request)) return done(new NotGrpc())
         request.exchange.isGrpc = true
         const timeout = timeoutOf(request.headers['grpc-timeout'])
-        if (timeout !== undefined) request.exchange.limit(timeout)
+        if (timeout !== undefined) request.exchange.setClientDeadline(timeout)
         done()
       })
       context.forward({ ...route, method: 'POST', prefix, trailers: true })
@@ -56,7 +56,7 @@ function sendStatus(error: ProblemError, request: FastifyRequest, reply: Fastify
   const { status, title } = problemOf(error, request.id)
   request.log[status >= 500 ? 'warn' : 'debug']({ err: error }, title)
   const grpcStatus = toGrpcStatus(status)
-  request.exchange.grpcStatus = grpcStatus
+  setGrpcStatus(request.exchange, grpcStatus)
   const response = reply.raw as unknown as Http2ServerResponse
   response.addTrailers({
     'grpc-status': String(grpcStatus),

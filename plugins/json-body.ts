@@ -2,9 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { hasBody } from '../http/exchange.ts'
 import { eachInexact, isTooDeep, quoteInexact } from '../http/json/exact.ts'
 import type { ProblemError } from '../http/problem.ts'
+import { hasBody } from '../http/request-body.ts'
 import { isUnicode, withoutByteOrderMark } from '../proxy/content.ts'
 
 /**

@@ -1,78 +1,56 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
-import { overloadMonitor } from '../http/overload-monitor.ts'
-import { CUT, Durations } from '../observe/histogram.ts'
-import { addOverloadMetrics } from '../observe/overload-metrics.ts'
-import { addSeenMetrics } from '../observe/state-metrics.ts'
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
+import { ABORTED, ExchangeDurations } from '../observe/histogram.ts'
+import { addStateMetrics } from '../observe/state-metrics.ts'
 import { addAttemptDurations } from '../proxy/attempt-durations.ts'
 import { addCallMetrics } from '../proxy/call-metrics.ts'
 import { addEndpointMetrics } from '../proxy/endpoint-metrics.ts'
-import { servedVersions } from '../versions/registry.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { MetricsOptions } from '../schemas/options/metrics.ts'
+import exchange from './exchange.ts'
 
 /**
- * Prometheus metrics by prom-client, served by the admin side: rate, errors and duration of every route, the breakers,
- * and the process. Labels are bounded: the route's pattern, never its path; a status by its class, or `cut`; a method that is
- * none of a route's own by `other`.
+ * Collects Prometheus metrics in `fastify.metrics`, a prom-client registry: rate, errors and durations per route, the state of
+ * upstreams and limits, and the process. Labels are bounded: route patterns instead of paths, status classes, and `other` for
+ * the methods of requests without a route. The option `path` adds a route that serves them.
  */
-async function metrics(fastify: FastifyInstance) {
+async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOptions>) {
+  const { path } = completeOptions(MetricsOptions, options, 'metrics')
+  if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
 
-  const durations = new Durations()
+  const durations = new ExchangeDurations()
   registry.registerMetric(durations as unknown as Metric)
-  fastify.onExchangeEnd(({ route, config, reply, status, elapsed, isWhole }) =>
+  fastify.onExchangeEnd(({ route, config, reply, status, elapsed, isComplete }) =>
     durations.observe(
       config,
       route === undefined ? 'other' : reply.request.method,
-      isWhole ? Math.floor(status / 100) : CUT,
+      isComplete ? Math.floor(status / 100) : ABORTED,
       elapsed / 1000
     )
   )
 
-  // Read when they are asked for: the upstreams keep them already.
-  new Gauge({
-    name: 'sluice_breaker_state',
-    help: '0 closed, 1 half-open, 2 open',
-    labelNames: ['upstream'],
-    // Over several workers: the worst.
-    aggregator: 'max',
-    registers: [registry],
-    collect() {
-      for (const upstream of fastify.upstreams) {
-        const { name, breaker } = upstream.state()
-        this.set({ upstream: name }, STATES[breaker.state])
-      }
-    }
-  })
-  addCallMetrics(registry, () => fastify.upstreams)
-  addAttemptDurations(registry, () => fastify.upstreams)
-  addSeenMetrics(registry, fastify)
-
-  new Counter({
-    name: 'sluice_version_requests_total',
-    help: 'Calls of a version by who may call it; who they are is on the admin side, at /versions',
-    labelNames: ['scope', 'version'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { scope, name, usage } of servedVersions(fastify))
-        this.inc({ scope, version: name }, usage.calls)
-    }
-  })
-
-  fastify.addHook('onReady', async () => {
-    addEndpointMetrics(registry, fastify.upstreams)
-    const monitor = overloadMonitor(fastify)
-    if (monitor !== undefined) addOverloadMetrics(registry, monitor)
-  })
-
   fastify.decorate('metrics', registry)
+  // Other plugins may be registered later.
+  fastify.addHook('onReady', async () => {
+    const upstreams = () => fastify.upstreams ?? []
+    addCallMetrics(registry, upstreams)
+    addAttemptDurations(registry, upstreams)
+    addEndpointMetrics(registry, upstreams())
+    addStateMetrics(registry, fastify)
+  })
+
+  if (path !== undefined)
+    fastify.get(path, async (_request, reply) => {
+      reply.type(registry.contentType)
+      return registry.metrics()
+    })
 }
 
-export default fp(metrics, { name: 'sluice-metrics', fastify: '5.x', dependencies: ['sluice-exchange'] })
-
-const STATES = { closed: 0, 'half-open': 1, open: 2 }
+export default fp(metrics, { name: 'sluice-metrics', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {

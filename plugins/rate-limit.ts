@@ -145,7 +145,7 @@ async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimit
       return unavailable()
     })
     admit(request).then(({ key, isExceeded }) => {
-      if (exchange.reason === undefined) end(settle(key, isExceeded, request, reply))
+      if (exchange.abortReason === undefined) end(settle(key, isExceeded, request, reply))
     }, end)
   })
 }

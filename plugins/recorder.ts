@@ -3,78 +3,91 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Exchange } from '../http/exchange.ts'
-import type { Ended } from '../observe/exchange-record.ts'
-import { Beginning } from '../observe/recorder/bodies.ts'
+import { responseClassesOf } from '../http/node-internals.ts'
+import { type ExchangeRecord, recordsOf } from '../observe/exchange-record.ts'
+import { BodyPrefix } from '../observe/recorder/bodies.ts'
 import { type Captures, createCaptures } from '../observe/recorder/captures.ts'
 import { createFilter, type Filter } from '../observe/recorder/filter.ts'
 import { toHar } from '../observe/recorder/har.ts'
 import { type KnownNames, namesOf } from '../observe/recorder/known-names.ts'
 import { createLive, type Live } from '../observe/recorder/live.ts'
-import type { Recorded } from '../observe/recorder/record.ts'
-import type { SendingResponse } from '../observe/recorder/response.ts'
-import { Ring } from '../observe/recorder/ring.ts'
+import {
+  type RecordableResponse,
+  RecordedHttp2Response,
+  RecordedResponse
+} from '../observe/recorder/response.ts'
+import { type ExchangeStore, Ring } from '../observe/recorder/ring.ts'
 import { createShow, type Detail, type Summary } from '../observe/recorder/show.ts'
-import type { Redactor } from '../observe/redact/redactor.ts'
-import type { RecorderOptions } from '../schemas/options/recorder.ts'
+import type { StoredExchange } from '../observe/recorder/stored-exchange.ts'
+import { createRedactor } from '../observe/redact/redactor.ts'
+import { version } from '../package-version.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { RecorderPluginOptions } from '../schemas/options/recorder.ts'
+import exchange from './exchange.ts'
 
 /**
- * The flight recorder: the last exchanges in memory, with what there is of them as bytes, and redacted when somebody reads
- * them. Failed ones (5xx, or cut short) have a ring of their own, so that a busy hour does not wash them away.
- * `fastify.recorder` is what the admin side reads; captures and those who follow live hang on it.
+ * Keeps the latest exchanges in memory, as bytes. They are parsed, decompressed and redacted when somebody reads them. Failed
+ * exchanges (5xx or aborted) are kept separately, so that many good ones do not displace them.
  */
 export interface Recorder {
-  /** The latest first. */
-  list(filter: Filter): Summary[]
-  /** By its id, or the latest by its request's. */
+  /** Returns the exchanges that match, the latest first. */
+  list(filter?: Partial<Filter>): Summary[]
+  /** Returns an exchange by its own id, or the latest with that request id. */
   find(id: string): Detail | undefined
-  har(filter: Filter): object
-  /** Of one, or of a capture. */
-  harOf(records: Detail[]): object
+  /** Returns the exchanges that match as a HAR. */
+  har(filter?: Partial<Filter>): object
+  /** Returns exchanges as a HAR. */
+  harOf(exchanges: Detail[]): object
+  /** Returns the details of several exchanges, whose bodies share one budget. */
+  details(exchanges: StoredExchange[]): Detail[]
   readonly live: Live
   readonly captures: Captures
-  /** Returns the details of several exchanges, whose bodies share one budget. */
-  details(records: Recorded[]): Detail[]
-  /** Bytes to keep of a body of it that begins to come, or to go. */
-  limitOf(exchange: Exchange): number
-  /** Names that filters can use. */
+  /** Returns the names that filters can use. */
   names(): KnownNames
   counts(): { recorded: number; held: number; bytes: number; dropped: number }
 }
 
-export interface RecorderPluginOptions extends RecorderOptions {
-  redactor: Redactor
-  /** Of Sluice, for HAR. */
-  version: string
-  now: () => number
-}
-
-async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions) {
-  const { size, failed, body, memory, redactor, version, now } = options
-  const show = createShow(redactor, randomBytes(4).toString('hex'))
-  const recent = new Ring(size, memory, body)
-  const failures = new Ring(failed, memory, body)
+async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPluginOptions>) {
+  const { size, failed, body, memory, redact, ...options } = completeOptions(
+    RecorderPluginOptions,
+    given,
+    'recorder'
+  )
+  if (size === 0) return
+  assertResponseClass(fastify)
+  if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
+  const recordOf = recordsOf(fastify)
+  const show = createShow(createRedactor(redact), randomBytes(4).toString('hex'))
+  const recent: ExchangeStore = new Ring(size, memory, body)
+  const failures: ExchangeStore = new Ring(failed, memory, body)
   const live = createLive(show.summary)
-  const captures = createCaptures(options.captures, now)
-  let waiting: Ended[] = []
-  let recorded = 0
+  const captures = createCaptures(options.captures, fastify.overrides?.now ?? Date.now)
   const routes: RouteOptions[] = []
+  let waiting: ExchangeRecord[] = []
+  let recorded = 0
 
-  // Not of a request that has been refused by then: its body is nobody's, and node reads to its end what is not touched.
+  // In preParsing, since the body of a request that was refused before is not read.
   fastify.addHook('onRoute', route => {
     routes.push(route)
     if ([route.method].flat().every(method => BODILESS.has(method))) return
-    route.preParsing = [tapBody, ...[route.preParsing ?? []].flat()]
+    route.preParsing = [watchBody, ...[route.preParsing ?? []].flat()]
+  })
+  fastify.onExchangeStart(exchange => {
+    const response = exchange.reply.raw as Partial<RecordableResponse>
+    response.exchange = exchange
+    response.limitOf = limitOf
   })
   fastify.onExchangeEnd(exchange => {
-    const { ended } = exchange
-    exchange.received = undefined
-    ;(exchange.reply.raw as Partial<SendingResponse>).sent = undefined
-    if (waiting.push(ended) === 1) setImmediate(record)
-    if (captures.isWatching) captures.take(recorded + waiting.length, exchange)
+    const record = recordOf(exchange)
+    const response = exchange.reply.raw as Partial<RecordableResponse>
+    response.receivedBody = response.sentBody = undefined
+    if (waiting.push(record) === 1) setImmediate(store)
+    if (captures.isActive) captures.take(recorded + waiting.length, exchange, record)
   })
-  // Those who follow would otherwise hold the admin side open.
+  // Live readers would keep their server open.
   fastify.addHook('preClose', done => {
-    record()
+    store()
     live.close()
     captures.close()
     done()
@@ -83,81 +96,95 @@ async function recorder(fastify: FastifyInstance, options: RecorderPluginOptions
   fastify.decorate('recorder', {
     list: filter => select(filter).map(show.summary),
     find(id) {
-      const record = all().find(one => show.idOf(one) === id || one.heads().requestId === id)
-      return record && show.details([record])[0]
+      const found = all().find(one => show.idOf(one) === id || one.text().requestId === id)
+      return found && show.details([found])[0]
     },
     har: filter => toHar(show.details(select(filter)), version),
-    harOf: records => toHar(records, version),
+    harOf: exchanges => toHar(exchanges, version),
     details: show.details,
-    limitOf,
     live,
     captures,
-    names: () => namesOf(routes, fastify.upstreams),
+    names: () => namesOf(routes, fastify.upstreams ?? []),
     counts() {
-      record()
+      store()
       return {
         recorded,
-        held: recent.held + failures.held,
-        bytes: recent.weight + failures.weight,
+        held: recent.count + failures.count,
+        bytes: recent.bytes + failures.bytes,
         dropped: live.dropped
       }
     }
   })
 
-  function tapBody(
+  /** Stores all exchanges of an event loop turn together, as the access log does, and for the same reason. */
+  function store(): void {
+    const records = waiting
+    waiting = []
+    for (const record of records) {
+      const ring = record.isFailed ? failures : recent
+      ring.add(++recorded, record)
+      record.requestBody = record.responseBody = undefined
+      if (live.isFollowed) live.publish(ring.latest)
+    }
+  }
+
+  function watchBody(
     { exchange, raw }: FastifyRequest,
-    _reply: FastifyReply,
+    reply: FastifyReply,
     payload: RequestPayload,
     done: (error: null, payload: RequestPayload) => void
   ): void {
     const { headers } = raw
     if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
-      tap(exchange, raw)
+      keepReceived(exchange, raw, reply.raw as Partial<RecordableResponse>)
     done(null, payload)
   }
 
-  /** Those of one turn of the event loop together, as the log does with its lines, and for the same reason. */
-  function record(): void {
-    const exchanges = waiting
-    waiting = []
-    for (const ended of exchanges) {
-      const ring = ended.isFailed ? failures : recent
-      ring.add(++recorded, ended)
-      ended.received = ended.sent = undefined
-      if (live.isFollowed) live.publish(ring.latest)
-    }
-  }
-
-  /** The stream stays as it was: whoever is to read it starts it. */
-  function tap(exchange: Exchange, stream: Readable): void {
-    let received: Beginning | undefined
-    // Otherwise a listener would set it going.
+  function keepReceived(exchange: Exchange, stream: Readable, response: Partial<RecordableResponse>): void {
+    let prefix: BodyPrefix | undefined
+    // The listener would start the stream; its reader does that.
     stream.pause()
     stream.on('data', (chunk: Buffer) => {
-      // Not before the first: by then it is known who calls.
-      if (received === undefined) exchange.received = received = new Beginning(limitOf(exchange))
-      received.addReceived(chunk)
+      // Not earlier, since captures go by the consumer.
+      if (prefix === undefined) response.receivedBody = prefix = new BodyPrefix(limitOf(exchange))
+      prefix.addReceived(chunk)
     })
   }
 
   function limitOf(exchange: Exchange): number {
-    return captures.isWatching ? captures.limitOf(exchange, body) : body
+    return captures.isActive ? captures.limitOf(exchange, body) : body
   }
 
-  function select(filter: Filter): Recorded[] {
-    return all().filter(createFilter(filter)).slice(0, filter.limit)
+  function select(filter: Partial<Filter> = {}): StoredExchange[] {
+    return all()
+      .filter(createFilter(filter))
+      .slice(0, filter.limit ?? DEFAULT_LIMIT)
   }
 
-  function all(): Recorded[] {
-    record()
+  function all(): StoredExchange[] {
+    store()
     return [...recent, ...failures].sort((a, b) => b.number - a.number)
   }
 }
 
-export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x', dependencies: ['sluice-exchange'] })
+export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x' })
 
-/** Methods of which a body is refused, or in HTTP/2 read by nobody. */
+/** Methods whose request bodies are refused or, over HTTP/2, not read. */
 const BODILESS = new Set(['GET', 'HEAD'])
+const DEFAULT_LIMIT = 100
+
+/** @throws if the server creates responses that do not keep their bodies */
+function assertResponseClass({ server }: FastifyInstance): void {
+  const isRecorded = ({ prototype }: { prototype: unknown }) =>
+    prototype === RecordedResponse.prototype ||
+    prototype === RecordedHttp2Response.prototype ||
+    prototype instanceof RecordedResponse ||
+    prototype instanceof RecordedHttp2Response
+  if (!responseClassesOf(server).every(isRecorded))
+    throw new Error(
+      'recorder: the server does not keep response bodies; create the app with Fastify(serverOptions()) from sluice'
+    )
+}
 
 declare module 'fastify' {
   interface FastifyInstance {

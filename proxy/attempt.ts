@@ -1,17 +1,12 @@
 import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import {
-  type Abortable,
-  DeadlineExceeded,
-  DetachedExchange,
-  type Exchange,
-  IdleTimeout,
-  isBodyLate,
-  Stopping
-} from '../http/exchange.ts'
+import { DetachedExchange } from '../http/detached-exchange.ts'
+import type { Abortable, Exchange } from '../http/exchange.ts'
+import { DeadlineExceeded, IdleTimeout, Stopping } from '../http/exchange-errors.ts'
+import { isBodyLate } from '../http/request-body.ts'
 import type { Outcome } from './breaker.ts'
 import { isOwnWant, UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
-import { readGrpcStatus, toHttpStatus } from './grpc-status.ts'
+import { readGrpcStatus, setGrpcStatus, toHttpStatus } from './grpc-status.ts'
 import { ServiceTime } from './service-time.ts'
 import { passEarlyHints, passTrailers } from './trailers.ts'
 
@@ -155,7 +150,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.abort(new UpstreamNonsense())
       return
     }
-    this.#exchange.answeredAt = performance.now()
+    this.#exchange.respondedAt = performance.now()
     if (this.#owner.onHead(statusCode, headers)) {
       this.#isSettled = true
       // Its connection is worth some bytes and a moment, no more; a rest that is not read would keep it for good.
@@ -251,7 +246,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   /** In the trailers, or in the head if there is nothing else; what has none in either is judged as HTTP. */
   #grpcStatus(trailers: Headers = {}): number {
     const status = readGrpcStatus(trailers) ?? readGrpcStatus(this.#headers)
-    this.#exchange.grpcStatus = status
+    setGrpcStatus(this.#exchange, status)
     return status === undefined ? this.#statusCode : toHttpStatus(status)
   }
 
@@ -309,7 +304,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       isOwnWant(error) ||
       (elapsed === undefined ? this.#serviceTime.isHeldUp : this.#waitsForReader()) ||
       (error.statusCode === 504 && elapsed !== undefined && !this.#isServiceLate(error, elapsed)) ||
-      this.#exchange.clientGone
+      this.#exchange.isClientGone
     // A listener (grpc-response.ts) ends the response with a status.
     if (!this.#stream?.emit('failure', error)) this.#stream?.destroy(error)
     this.#finish(isNeutral ? 'neutral' : 'failure', error)
@@ -320,7 +315,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     if (this.#waitsForBody()) return false
     // A stream of events may be silent for as long as nothing happens.
     if (error instanceof IdleTimeout) return this.#stream === undefined
-    if (error instanceof DeadlineExceeded && this.#exchange.isDeadlineOfClient) return false
+    if (error instanceof DeadlineExceeded && this.#exchange.isClientDeadline) return false
     // The gateway's own limit on connections.
     if (!this.wasSent && this.#waitsFor === 'connection') return false
     return this.#serviceTime.isFairOf(elapsed)

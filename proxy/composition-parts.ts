@@ -61,10 +61,10 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
           if (error !== null) {
             // A client that left, or a deadline, ends the whole exchange; nothing stands in for it.
             // A path that cannot be sent is the request's fault: the part is not missing.
-            if (required || request.exchange.reason !== undefined || error instanceof UnsafePath) {
+            if (required || request.exchange.abortReason !== undefined || error instanceof UnsafePath) {
               failed = true
               for (const cancel of cancels) cancel(new PartCancelled())
-              return reject(request.exchange.clientGone ? (request.exchange.reason ?? error) : error)
+              return reject(request.exchange.isClientGone ? (request.exchange.abortReason ?? error) : error)
             }
             request.log.warn({ err: error, part: name }, 'part is missing')
             ;(fallback === undefined ? missing : replaced).add(name)

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { DetachedExchange } from '../http/exchange.ts'
+import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { FallbackOptions } from '../schemas/options/upstreams.ts'
 import type { UpstreamCallback, UpstreamResponse } from './attempt.ts'
 import type { Breaker } from './breaker.ts'

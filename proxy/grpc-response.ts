@@ -2,7 +2,7 @@ import { constants, type Http2ServerResponse, type OutgoingHttpHeaders } from 'n
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { Headers, UpstreamResponse } from './attempt.ts'
-import { toGrpcStatus } from './grpc-status.ts'
+import { setGrpcStatus, toGrpcStatus } from './grpc-status.ts'
 
 /** Milliseconds for a client to take what is left of a response that failed, and its status. */
 const STATUS_TIMEOUT = 1_000
@@ -21,9 +21,9 @@ export function toGrpcResponse(response: UpstreamResponse, reply: FastifyReply):
   body.once('trailers', add)
   body.once('failure', (error: Error & { statusCode?: number }) => {
     const { exchange } = reply.request
-    if (exchange.clientGone || !raw.headersSent) return void body.destroy(error)
+    if (exchange.isClientGone || !raw.headersSent) return void body.destroy(error)
     const status = toGrpcStatus(error.statusCode ?? 502)
-    exchange.grpcStatus = status
+    setGrpcStatus(exchange, status)
     add({ 'grpc-status': String(status), 'grpc-message': encodeURIComponent(error.message) })
     body.push(null)
     // A client that does not read never gets the status.

@@ -1,3 +1,4 @@
+import type { Exchange } from '../http/exchange.ts'
 import type { Headers } from './attempt.ts'
 
 /** gRPC's statuses and HTTP's, each in the place of the other. */
@@ -33,6 +34,12 @@ export function toGrpcStatus(httpStatus: number): number {
 
 export function toHttpStatus(grpcStatus: number): number {
   return HTTP[grpcStatus] ?? 500
+}
+
+/** Sets the gRPC status of an exchange, and the HTTP status that stands for it in logs and metrics. */
+export function setGrpcStatus(exchange: Exchange, grpcStatus: number | undefined): void {
+  exchange.grpcStatus = grpcStatus
+  exchange.outcomeStatus = grpcStatus === undefined ? undefined : toHttpStatus(grpcStatus)
 }
 
 /** Undefined if there is none. What is no number is UNKNOWN, as it is to clients. */

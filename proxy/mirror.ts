@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import createError from '@fastify/error'
-import { DetachedExchange, type Exchange } from '../http/exchange.ts'
-import { Deadlines } from '../http/timer-queue.ts'
+import { DetachedExchange } from '../http/detached-exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { TimerQueue } from '../http/timer-queue.ts'
 import type { MirrorOptions } from '../schemas/options/upstreams.ts'
 import { Replay } from './replay.ts'
 import type { Upstream } from './upstream.ts'
@@ -26,7 +27,7 @@ export function mirrorUpstream(
   target: Upstream
 ): Upstream {
   const counts: MirrorCounts = { sent: 0, dropped: 0, failed: 0 }
-  const deadlines = new Deadlines(deadline)
+  const deadlines = new TimerQueue(deadline)
   let inFlight = 0
 
   return {
@@ -69,7 +70,7 @@ export function mirrorUpstream(
             // Whoever streams is stopped; small answers are here already.
             if (response?.body instanceof Readable)
               response.body.on('error', () => {}).destroy(new NotWanted())
-            detached.end()
+            detached.stopTimer()
           }
         )
       }
@@ -79,8 +80,11 @@ export function mirrorUpstream(
 }
 
 /** Never sent to the service, or given up: a copy would be of what was not, and for nobody. */
-function isRefused({ code = '' }: Error & { code?: string }, { reason, clientGone }: Exchange): boolean {
-  return REFUSALS.includes(code) || reason !== undefined || clientGone
+function isRefused(
+  { code = '' }: Error & { code?: string },
+  { abortReason, isClientGone }: Exchange
+): boolean {
+  return REFUSALS.includes(code) || abortReason !== undefined || isClientGone
 }
 
 const REFUSALS = ['SLUICE_UPSTREAM_UNAVAILABLE', 'SLUICE_UPSTREAM_OVERLOADED']

@@ -1,6 +1,7 @@
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ClientGone, type Exchange } from '../http/exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { ClientClosedRequest } from '../http/exchange-errors.ts'
 import type { Headers, UpstreamCallback, UpstreamResponse } from './attempt.ts'
 import { toSendable } from './forwarded-response.ts'
 import { dropPassedHeadersOnError, notePassedHeaders } from './passed-headers.ts'
@@ -34,7 +35,7 @@ const client = {
     const { reply } = exchange
     upstream.request({ exchange, method, path, headers: own, body }, (error, response) => {
       // reply-from destroys the body once the client has gone, and a Buffer cannot be destroyed.
-      if (error === null && !exchange.clientGone) {
+      if (error === null && !exchange.isClientGone) {
         try {
           return callback(null, toSendable(response as UpstreamResponse, reply))
         } catch (thrown) {
@@ -44,7 +45,7 @@ const client = {
       }
       // reply-from would wrap the error and log it again. A connection with an unread request body cannot be reused.
       if (reply.request.body !== undefined && !reply.request.raw.complete) reply.header('connection', 'close')
-      reply.send(error ?? new ClientGone())
+      reply.send(error ?? new ClientClosedRequest())
     })
   }
 }

@@ -145,7 +145,7 @@ export class Attempts implements Abortable, CallOwner, Waiting {
 
   onHead(statusCode: number, headers: Headers): boolean {
     // A client that is slow to send, or a queue, does not make the service slow.
-    this.#ms = this.#request.exchange.answeredAt - (this.#call as Call).waitsSince
+    this.#ms = this.#request.exchange.respondedAt - (this.#call as Call).waitsSince
     if (statusCode < 429 || !this.#guards.policy.retries(statusCode as RetryReason)) return false
     const delay = this.#delayOf(statusCode as RetryReason, retryAfterOf(headers))
     if (delay === undefined) return false
@@ -240,7 +240,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
     if (reason !== 'connect' && !policy.repeats(method)) return undefined
     if (isStream(body) && (this.#replay === undefined ? wasSent : !this.#replay.canReplay)) return undefined
     // A trial is one request; and to a service that is known to be down nothing is sent twice.
-    if (breaker.state !== 'closed' || exchange.reason !== undefined || exchange.clientGone) return undefined
+    if (breaker.state !== 'closed' || exchange.abortReason !== undefined || exchange.isClientGone)
+      return undefined
     const delay = policy.delay(this.#retries + 1, retryAfter)
     if (delay === undefined || delay >= exchange.remaining) return undefined
     if (isFree) return delay

@@ -97,7 +97,7 @@ export function createUpstream(
     collect,
     durations,
     request(request, callback) {
-      const { reason } = request.exchange
+      const { abortReason: reason } = request.exchange
       if (reason !== undefined) {
         callback(reason)
         return undefined
@@ -106,7 +106,7 @@ export function createUpstream(
         callback(new UnsafePath())
         return undefined
       }
-      request.exchange.called(name)
+      request.exchange.addUpstream(name)
       const permit = breaker.admit()
       if (permit === undefined) {
         refuse(request, callback)

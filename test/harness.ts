@@ -25,7 +25,7 @@ export function startGateway(
 ): Promise<RunningGateway> {
   return start(t, definition, {
     ...(now && { now }),
-    ...(process.env.LOG_LEVEL && { logger: createLogger(process.env.LOG_LEVEL) })
+    ...(process.env.LOG_LEVEL && { logger: createLogger({ level: process.env.LOG_LEVEL }) })
   })
 }
 

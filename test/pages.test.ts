@@ -83,7 +83,7 @@ t.test('every documented option of the config exists', t => {
 t.test('the page of errors has every error of the gateway, and no other', t => {
   /** Sent to nobody, or with a type that is not the gateway's own. */
   const unlisted = new Set([
-    'CLIENT_GONE',
+    'CLIENT_CLOSED_REQUEST',
     'INVALID_OPTIONS',
     'LIMITS_UNAVAILABLE',
     'MIRRORED',

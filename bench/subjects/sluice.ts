@@ -95,7 +95,10 @@ async function broken(app: FastifyInstance) {
 }
 
 const config = resolveConfig({ default: definition }, {})
-const gateway = await buildGateway(config, createLogger(config.log.level, '/dev/null'))
+const gateway = await buildGateway(
+  config,
+  createLogger({ level: config.log.level, destination: '/dev/null' })
+)
 await gateway.listen({ port: 0, host: '127.0.0.1' })
 process.on('SIGTERM', () => process.exit())
 process.on('message', ({ id, collectGarbage }: { id: number; collectGarbage?: boolean }) => {

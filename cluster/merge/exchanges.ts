@@ -1,13 +1,13 @@
 import type { Summary } from '../../observe/recorder/show.ts'
 
 /** The latest first, by their end, as each of the lists is. */
-export function mergeExchanges<Exchange extends Pick<Summary, 'at' | 'ms'>>(
+export function mergeExchanges<Exchange extends Pick<Summary, 'at' | 'durationMs'>>(
   lists: Exchange[][],
   limit: number
 ): Exchange[] {
   return lists
     .flat()
-    .map(exchange => ({ exchange, endedAt: Date.parse(exchange.at) + exchange.ms }))
+    .map(exchange => ({ exchange, endedAt: Date.parse(exchange.at) + exchange.durationMs }))
     .sort((a, b) => b.endedAt - a.endedAt)
     .slice(0, limit)
     .map(({ exchange }) => exchange)

@@ -1,8 +1,9 @@
-/** The beginning of a body that goes by in chunks, up to a limit. */
-export class Beginning {
+/** The first bytes, up to a limit, of a body that arrives or leaves in chunks. */
+export class BodyPrefix {
   chunks: Uint8Array[] = []
-  /** Bytes that went by, and that are kept. */
+  /** Bytes of the whole body so far. */
   size = 0
+  /** Bytes in `chunks`. */
   kept = 0
   #limit: number
 
@@ -10,14 +11,14 @@ export class Beginning {
     this.#limit = limit
   }
 
-  /** Copied: whoever wrote it may use it again. */
+  /** Adds a copy of a chunk, since its writer may reuse its memory. */
   add(chunk: string | Uint8Array, encoding: BufferEncoding = 'utf8'): void {
     const room = this.#limit - this.kept
     if (room <= 0) this.size += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
     else this.#copy(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk, room)
   }
 
-  /** What has come over the network, which nobody writes to: as it is, unless it holds on to more than there is in it. */
+  /** Adds a chunk from the network, which nobody overwrites. Copies it only if it would keep more memory alive. */
   addReceived(chunk: Buffer): void {
     const room = this.#limit - this.kept
     if (chunk.length > room || chunk.length * 2 < chunk.buffer.byteLength) {
@@ -32,7 +33,7 @@ export class Beginning {
   #copy(bytes: Uint8Array, room: number): void {
     this.size += bytes.length
     if (room <= 0) return
-    // Not of the pool, all of which it would hold on to.
+    // Not from Buffer's pool, which the copy would keep alive.
     const own = Buffer.allocUnsafeSlow(Math.min(bytes.length, room))
     own.set(bytes.subarray(0, own.length))
     this.kept += own.length
@@ -40,37 +41,37 @@ export class Beginning {
   }
 }
 
-/** A body, or the beginning of one. */
-export interface Kept {
+/** A stored body, or its beginning. */
+export interface StoredBody {
   content: Buffer
-  /** Of the whole body. */
+  /** Bytes of the whole body. */
   size: number
-  isCut: boolean
+  isTruncated: boolean
 }
 
-/** Bytes that keeping a payload may take at most. */
-export function mostOf(payload: unknown, limit: number): number {
-  if (typeof payload === 'string') return Math.min(payload.length * 3, limit)
-  if (payload instanceof Beginning) return Math.min(payload.kept, limit)
-  return payload instanceof Uint8Array ? Math.min(payload.length, limit) : 0
+/** Returns an upper bound of the bytes that `storeBody` writes. */
+export function maxStored(body: unknown, limit: number): number {
+  if (typeof body === 'string') return Math.min(body.length * 3, limit)
+  if (body instanceof BodyPrefix) return Math.min(body.kept, limit)
+  return body instanceof Uint8Array ? Math.min(body.length, limit) : 0
 }
 
-/** Writes a payload at `start`, or its first `limit` bytes; of text, whole characters. Returns how many there are. */
-export function keep(payload: unknown, limit: number, bytes: Buffer, start: number): number {
-  if (typeof payload === 'string') return bytes.write(payload, start, Math.min(payload.length * 3, limit))
-  if (payload instanceof Uint8Array) return copy(payload, limit, bytes, start)
-  if (!(payload instanceof Beginning)) return 0
-  let kept = 0
-  for (const chunk of payload.chunks) kept += copy(chunk, limit - kept, bytes, start + kept)
-  return kept
+/** Writes the first `limit` bytes of a body at `start`; of text, whole characters. Returns the number of bytes written. */
+export function storeBody(body: unknown, limit: number, bytes: Buffer, start: number): number {
+  if (typeof body === 'string') return bytes.write(body, start, Math.min(body.length * 3, limit))
+  if (body instanceof Uint8Array) return copy(body, limit, bytes, start)
+  if (!(body instanceof BodyPrefix)) return 0
+  let stored = 0
+  for (const chunk of body.chunks) stored += copy(chunk, limit - stored, bytes, start + stored)
+  return stored
 }
 
-/** Bytes of a payload, of which so many have been kept; -1 for what is none, or cannot be kept. */
-export function sizeOf(payload: unknown, kept: number, limit: number): number {
-  // A character has four at most: one more would have been kept.
-  if (typeof payload === 'string') return kept <= limit - 4 ? kept : Buffer.byteLength(payload)
-  if (payload instanceof Beginning) return payload.size
-  return payload instanceof Uint8Array ? payload.length : -1
+/** Returns the size of a body of which `stored` bytes were written, or -1 without a body that can be stored. */
+export function sizeOfBody(body: unknown, stored: number, limit: number): number {
+  // A character has at most four bytes: with room for one more, all of the text was written.
+  if (typeof body === 'string') return stored <= limit - 4 ? stored : Buffer.byteLength(body)
+  if (body instanceof BodyPrefix) return body.size
+  return body instanceof Uint8Array ? body.length : -1
 }
 
 function copy(from: Uint8Array, limit: number, to: Buffer, start: number): number {

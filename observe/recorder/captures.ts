@@ -3,15 +3,16 @@ import Type, { type Static } from 'typebox'
 import { consumerOf } from '../../auth/consumer.ts'
 import type { Exchange } from '../../http/exchange.ts'
 import { withDefault } from '../../schemas/options/defaults.ts'
-import type { Recorded } from './record.ts'
+import type { ExchangeRecord } from '../exchange-record.ts'
 import { Ring } from './ring.ts'
+import type { StoredExchange } from './stored-exchange.ts'
 
-/** Which exchanges to keep whole, and until when. At least one of what may match must be given, and all that is must. */
+/** Exchanges to keep with their whole bodies. `consumer`, `route` and `header` must all match; at least one is required. */
 export const CaptureOptions = Type.Object(
   {
-    /** As in exchanges: the subject, or `ISSUER/SUBJECT`. */
+    /** The subject, or `ISSUER/SUBJECT` with several issuers. */
     consumer: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
-    /** The pattern: `/api/v1/orders/:id`. */
+    /** Pattern of the route: `/api/v1/orders/:id`. */
     route: Type.Optional(Type.String({ minLength: 1, maxLength: 1_024 })),
     header: Type.Optional(
       Type.Object(
@@ -22,8 +23,9 @@ export const CaptureOptions = Type.Object(
         { additionalProperties: false }
       )
     ),
-    /** Milliseconds. */
+    /** Milliseconds until the capture expires. */
     ttl: withDefault(Type.Integer({ minimum: 1_000, maximum: 3_600_000 }), 300_000),
+    /** Exchanges. */
     count: withDefault(Type.Integer({ minimum: 1, maximum: 1_000 }), 100),
     /** Bytes of each body. */
     body: withDefault(Type.Integer({ minimum: 0, maximum: 8_388_608 }), 1_048_576)
@@ -39,33 +41,34 @@ export interface Capture {
   options: CaptureOptions
   startedAt: number
   endsAt: number
-  /** The end by a monotonic clock; `endsAt` is for people. */
+  /** `endsAt` by a monotonic clock. */
   dueAt: number
   state: CaptureState
-  records: Recorded[]
+  exchanges: StoredExchange[]
   bytes: number
 }
 
 export interface Captures {
-  /** False while there is nothing to do: then an exchange costs this check. */
-  readonly isWatching: boolean
-  /** Undefined if there are too many. */
+  /** False without active captures; an exchange then costs only this check. */
+  readonly isActive: boolean
+  /** Returns undefined if there are too many active captures. */
   start(options: CaptureOptions): Capture | undefined
   list(): Capture[]
   find(id: string): Capture | undefined
   remove(id: string): boolean
-  /** Bytes to keep of a body that begins to stream, at least `least`. */
-  limitOf(exchange: Exchange, least: number): number
-  take(number: number, exchange: Exchange): void
+  /** Returns the bytes to keep of a body that starts to stream, at least `min`. */
+  limitOf(exchange: Exchange, min: number): number
+  /** Keeps an exchange that has ended in all captures that it matches. */
+  take(number: number, exchange: Exchange, record: ExchangeRecord): void
   close(): void
 }
 
-/** Bytes of a record besides its heads and bodies. */
+/** Bytes of an exchange besides its headers and bodies. */
 const OVERHEAD = 512
-/** Kept, whatever their state. */
+/** Active and ended. */
 const MAX_CAPTURES = 16
 
-/** `memory`: bytes that all of them may hold, bodies that are still coming included. */
+/** @param memory bytes of all captures, including bodies that are still arriving */
 export function createCaptures(memory: number, now: () => number): Captures {
   const elapsed = now === Date.now ? () => performance.now() : now
   const all: Capture[] = []
@@ -75,13 +78,13 @@ export function createCaptures(memory: number, now: () => number): Captures {
   const reserved = new Map<Exchange, number>()
 
   return {
-    get isWatching() {
+    get isActive() {
       return active.length > 0 || reserved.size > 0
     },
     start(options) {
       expire()
       if (all.length >= MAX_CAPTURES) {
-        // The oldest that has ended makes room.
+        // Replace the oldest capture that has ended.
         const ended = all.findIndex(({ state }) => state !== 'active')
         if (ended === -1) return undefined
         forget(ended)
@@ -94,7 +97,7 @@ export function createCaptures(memory: number, now: () => number): Captures {
         endsAt: startedAt + options.ttl,
         dueAt: elapsed() + options.ttl,
         state: 'active',
-        records: [],
+        exchanges: [],
         bytes: 0
       }
       all.push(capture)
@@ -117,32 +120,32 @@ export function createCaptures(memory: number, now: () => number): Captures {
       forget(index)
       return true
     },
-    limitOf(exchange, least) {
-      // Of what begins after the end nothing would be given back.
-      if (exchange.endedAt > 0) return least
+    limitOf(exchange, min) {
+      // `take()`, which returns the reserved bytes, was called already.
+      if (exchange.endedAt > 0) return min
       const wanted = Math.max(0, ...matching(exchange).map(({ options }) => options.body))
       const before = reserved.get(exchange) ?? 0
-      if (wanted <= least || held + wanted > memory) return least
+      if (wanted <= min || held + wanted > memory) return min
       held += wanted
       reserved.set(exchange, before + wanted)
       return wanted
     },
-    take(number, exchange) {
+    take(number, exchange, record) {
       held -= reserved.get(exchange) ?? 0
       reserved.delete(exchange)
       for (const capture of matching(exchange)) {
-        const { options, records } = capture
+        const { options, exchanges } = capture
         const ring = new Ring(1, memory, options.body)
-        ring.add(number, exchange.ended)
-        const weight = OVERHEAD + ring.weight
-        if (held + weight > memory) {
+        ring.add(number, record)
+        const bytes = OVERHEAD + ring.bytes
+        if (held + bytes > memory) {
           end(capture, 'full')
           continue
         }
-        held += weight
-        capture.bytes += weight
-        records.push(ring.latest)
-        if (records.length >= options.count) end(capture, 'complete')
+        held += bytes
+        capture.bytes += bytes
+        exchanges.push(ring.latest)
+        if (exchanges.length >= options.count) end(capture, 'complete')
       }
     },
     close() {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Marks at the beginning of a text (Encoding Standard, section 6). */
+/** Byte order marks (Encoding Standard, section 6). */
 const MARKS: [label: string, bytes: number[]][] = [
   ['utf-8', [0xef, 0xbb, 0xbf]],
   ['utf-16le', [0xff, 0xfe]],
@@ -23,7 +23,7 @@ export function decodeText(bytes: Buffer, type: string): string | undefined {
   if (label === undefined) return undefined
   try {
     const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true })
-    // As a stream, so that a last character may be cut.
+    // As a stream, since the last character may be truncated.
     const text = decoder.decode(bytes, { stream: true })
     return text.includes('\0') ? undefined : text
   } catch {

@@ -1,37 +1,37 @@
 import { isUtf8 } from 'node:buffer'
 import * as zlib from 'node:zlib'
 import type { Redactor } from '../redact/redactor.ts'
-import type { Kept } from './bodies.ts'
+import type { StoredBody } from './bodies.ts'
 import { decodeText, markOf } from './charset.ts'
 
-/** A body for people: redacted text, or base64 of media and of bytes without words. */
+/** A body as operators see it: redacted text, or base64 of media and of bytes without words. */
 export interface ShownBody {
   type: string
   /** Bytes of the whole body. */
   size: number
-  /** It is the beginning only. */
-  isCut: boolean
+  /** True if only the beginning was stored. */
+  isTruncated: boolean
   text?: string
   base64?: string
-  /** Why there is neither. */
+  /** Reason for showing neither text nor base64. */
   hidden?: string
 }
 
 const TEXT =
   /^(text\/|[\w.+-]+\/([\w.-]+\+)?(json|xml|ndjson|jsonl|x-ndjson|javascript|graphql|yaml)\b|application\/x-www-form-urlencoded)/i
-/** Types whose bytes hold no names, and so no secrets. */
+/** Types whose bytes contain no names and therefore no secrets that redaction could find. */
 const MEDIA = /^(image|audio|video|font)\//i
 /**
- * Bytes to which a body may grow when it is unpacked: `LEAST_UNPACKED` plus `GROWTH` times its kept bytes. Otherwise a
- * client could have 14 bytes shown as 4 MiB.
+ * Bytes to which a body may be decompressed: `MIN_DECOMPRESSED` plus `MAX_RATIO` times its stored bytes. Otherwise 14 bytes from
+ * a client could be shown as 4 MiB.
  */
-const LEAST_UNPACKED = 65_536
-const MOST_UNPACKED = 4_194_304
-const GROWTH = 16
-/** Bytes of all bodies in one response. */
+const MIN_DECOMPRESSED = 65_536
+const MAX_DECOMPRESSED = 4_194_304
+const MAX_RATIO = 16
+/** Bytes of all bodies in one response of the admin API. */
 export const MAX_SHOWN = 33_554_432
 
-/** Bytes that are left of `MAX_SHOWN` for the bodies of one response. */
+/** Bytes left of `MAX_SHOWN` for the bodies of one response. */
 export interface Budget {
   left: number
 }
@@ -56,41 +56,42 @@ const DECODERS: Record<string, Decoder> = {
 }
 
 export function showBody(
-  body: Kept | undefined,
+  body: StoredBody | undefined,
   type: string,
   encoding: string,
   redactor: Redactor,
   budget: Budget
 ): ShownBody | undefined {
   if (body === undefined) return undefined
-  const { content: kept, size, isCut } = body
-  const shown = { type, size, isCut }
-  const limit = Math.min(MOST_UNPACKED, LEAST_UNPACKED + GROWTH * kept.length)
-  // What is packed, or in parts of its own, could not be redacted.
-  const bytes = budget.left < kept.length ? 'too large' : unpack(kept, encoding, Math.min(limit, budget.left))
+  const { content, size, isTruncated } = body
+  const shown = { type, size, isTruncated }
+  const limit = Math.min(MAX_DECOMPRESSED, MIN_DECOMPRESSED + MAX_RATIO * content.length)
+  // Compressed or multipart content could not be redacted.
+  const bytes =
+    budget.left < content.length ? 'too large' : decompress(content, encoding, Math.min(limit, budget.left))
   if (bytes === 'too large') {
-    const own = `it unpacks to more than ${limit} bytes`
+    const own = `it decompresses to more than ${limit} bytes`
     return {
       ...shown,
       hidden: budget.left < limit ? `all bodies together are larger than ${MAX_SHOWN} bytes` : own
     }
   }
   if (bytes === undefined)
-    return { ...shown, hidden: `its coding, ${encoding.slice(0, 32)}, could not be read` }
+    return { ...shown, hidden: `its content coding ${encoding.slice(0, 32)} cannot be decoded` }
   budget.left -= bytes.length
   if (/^multipart\//i.test(type)) return { ...shown, hidden: 'multipart bodies are not shown' }
   if (TEXT.test(type) || markOf(bytes) !== undefined || (isWhole(bytes) && startsAsText(bytes))) {
     const text = decodeText(bytes, type)
-    if (text === undefined) return { ...shown, hidden: 'its characters could not be read' }
+    if (text === undefined) return { ...shown, hidden: 'its characters cannot be decoded' }
     return { ...shown, text: redactor.body(text, type) }
   }
-  // Protocol buffers and archives hold readable values, but not by which name.
+  // Protocol buffers and archives contain readable values without their names.
   if (!MEDIA.test(type) && isReadable(bytes)) return { ...shown, hidden: 'binary bodies are not shown' }
   return { ...shown, base64: bytes.toString('base64') }
 }
 
-/** What the gateway packs is recorded before that; packed bytes are hardly ever UTF-8. */
-function unpack(bytes: Buffer, encoding: string, limit: number): Buffer | 'too large' | undefined {
+/** Bodies that the gateway compresses are recorded before that. Compressed bytes are hardly ever valid UTF-8. */
+function decompress(bytes: Buffer, encoding: string, limit: number): Buffer | 'too large' | undefined {
   const coding = encoding.trim().toLowerCase()
   if (coding === '' || coding === 'identity' || isWhole(bytes)) return bytes
   try {
@@ -100,10 +101,10 @@ function unpack(bytes: Buffer, encoding: string, limit: number): Buffer | 'too l
   }
 }
 
-/** UTF-8, but for a last character that may be cut in two. */
+/** Returns true for valid UTF-8; its last character may be truncated. */
 function isWhole(bytes: Buffer): boolean {
-  for (let cut = 0; cut <= 3 && cut <= bytes.length; cut++)
-    if (isUtf8(bytes.subarray(0, bytes.length - cut))) return true
+  for (let missing = 0; missing <= 3 && missing <= bytes.length; missing++)
+    if (isUtf8(bytes.subarray(0, bytes.length - missing))) return true
   return false
 }
 

@@ -1,22 +1,22 @@
-import createError from '@fastify/error'
 import Type, { type Static } from 'typebox'
+import { createProblem } from '../../http/problem.ts'
 import { toDayOrUtc } from '../../schemas/options/dates.ts'
 import { withDefault } from '../../schemas/options/defaults.ts'
-import type { Recorded } from './record.ts'
+import type { StoredExchange } from './stored-exchange.ts'
 
-/** What of the recorder is wanted. All that is given must be so. */
+/** Query of the recorder. An exchange must match all members. */
 export const Filter = Type.Object(
   {
     route: Type.Optional(Type.String({ maxLength: 1_024 })),
     scope: Type.Optional(Type.String({ maxLength: 64 })),
-    /** `404`, a class such as `4xx`, or `cut`. */
-    status: Type.Optional(Type.String({ pattern: '^([1-5][0-9]{2}|[1-5]xx|cut)$' })),
+    /** `404`, a class such as `4xx`, or `aborted`. */
+    status: Type.Optional(Type.String({ pattern: '^([1-5][0-9]{2}|[1-5]xx|aborted)$' })),
     consumer: Type.Optional(Type.String({ maxLength: 512 })),
     upstream: Type.Optional(Type.String({ maxLength: 64 })),
     /** Milliseconds. */
     minDuration: Type.Optional(Type.Number({ minimum: 0 })),
     failed: Type.Optional(Type.Boolean()),
-    /** Epoch milliseconds or an ISO date: what ended since then. */
+    /** Earliest end, in epoch milliseconds or as an ISO date. */
     since: Type.Optional(Type.String({ maxLength: 32 })),
     requestId: Type.Optional(Type.String({ maxLength: 128 })),
     trace: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$' })),
@@ -26,37 +26,33 @@ export const Filter = Type.Object(
 )
 export type Filter = Static<typeof Filter>
 
-const BadTime = createError(
-  'SLUICE_BAD_TIME',
-  'since must be an ISO date or milliseconds since 1970',
-  400,
-  Error,
-  false
-)
+const BadTime = createProblem('SLUICE_BAD_TIME', 'since must be an ISO date or milliseconds since 1970', 400)
 
-/** @throws 400 if `since` is not a time. */
-export function createFilter(filter: Partial<Filter>): (record: Recorded) => boolean {
+/**
+ * Returns a predicate for a filter.
+ * @throws SLUICE_BAD_TIME (400) if `since` is not a time
+ */
+export function createFilter(filter: Partial<Filter>): (exchange: StoredExchange) => boolean {
   const { route, scope, status, consumer, upstream, minDuration = 0, failed, requestId, trace } = filter
   const since = filter.since === undefined ? 0 : timeOf(filter.since)
   if (Number.isNaN(since)) throw new BadTime()
-  return record =>
-    record.endedAt >= since &&
-    record.ms >= minDuration &&
-    (route === undefined || record.route === route) &&
-    (scope === undefined || record.scope === scope) &&
-    (status === undefined || hasStatus(record, status)) &&
-    (consumer === undefined || record.consumer === consumer) &&
-    (upstream === undefined || record.upstream?.split(',').includes(upstream) === true) &&
-    (failed === undefined || record.isFailed === failed) &&
-    (requestId === undefined || record.heads().requestId === requestId) &&
-    (trace === undefined || record.heads().traceparent.slice(3, 35) === trace)
+  return exchange =>
+    exchange.endedAt >= since &&
+    exchange.durationMs >= minDuration &&
+    (route === undefined || exchange.route === route) &&
+    (scope === undefined || exchange.scope === scope) &&
+    (status === undefined || hasStatus(exchange, status)) &&
+    (consumer === undefined || exchange.consumer === consumer) &&
+    (upstream === undefined || exchange.upstream?.split(',').includes(upstream) === true) &&
+    (failed === undefined || exchange.isFailed === failed) &&
+    (requestId === undefined || exchange.text().requestId === requestId) &&
+    (trace === undefined || exchange.text().traceparent.slice(3, 35) === trace)
 }
 
-function hasStatus({ status, cut }: Recorded, wanted: string): boolean {
-  if (wanted === 'cut') return cut !== undefined
-  return (
-    cut === undefined && (wanted.endsWith('xx') ? `${Math.floor(status / 100)}xx` : `${status}`) === wanted
-  )
+function hasStatus({ status, abortReason }: StoredExchange, wanted: string): boolean {
+  if (wanted === 'aborted') return abortReason !== undefined
+  const actual = wanted.endsWith('xx') ? `${Math.floor(status / 100)}xx` : `${status}`
+  return abortReason === undefined && actual === wanted
 }
 
 /** Returns epoch milliseconds, or NaN for text that is not a time. */

@@ -3,8 +3,8 @@ import type { ShownBody } from './decode.ts'
 import type { Detail, Header } from './show.ts'
 
 /**
- * Exchanges as HTTP Archive 1.2, the oldest first, for the network panel of a browser. Made of what is redacted. Members
- * that begin with `_` are no part of it: `_resourceType` and `_transferSize` are Chromium's.
+ * Returns redacted exchanges as an HTTP Archive 1.2, the oldest first, for the network panel of a browser. Names that start
+ * with `_` are extensions; `_resourceType` and `_transferSize` are Chromium's.
  */
 export function toHar(exchanges: Detail[], version: string): object {
   return {
@@ -18,14 +18,14 @@ export function toHar(exchanges: Detail[], version: string): object {
 }
 
 function toEntry(exchange: Detail): object {
-  const { at, ms, stages, method, status, httpVersion, request, response, remote } = exchange
+  const { at, durationMs, stages, method, status, httpVersion, request, response, remoteAddress } = exchange
   const protocol = `HTTP/${httpVersion}`
   const url = absolute(exchange)
-  // Who has gone before the answer got none of it.
-  const sent = exchange.out === 0 ? 0 : (response.body?.size ?? 0)
+  // A client that disconnected before the response got nothing of it.
+  const sent = exchange.bytesSent === 0 ? 0 : (response.body?.size ?? 0)
   return {
     startedDateTime: at,
-    time: ms,
+    time: durationMs,
     request: {
       method,
       url,
@@ -47,22 +47,22 @@ function toEntry(exchange: Detail): object {
       redirectURL: headerNamed(response.headers, 'location'),
       headersSize: -1,
       bodySize: sent,
-      // Otherwise the size would be that of the body, less the one byte that unknown headers are given as.
-      _transferSize: exchange.out ?? sent
+      // Without it, Chromium shows the size of the body and subtracts the unknown size of the headers (-1).
+      _transferSize: exchange.bytesSent ?? sent
     },
     cache: {},
     timings: {
-      blocked: stages?.admit ?? -1,
+      blocked: stages?.queueMs ?? -1,
       dns: -1,
       connect: -1,
       ssl: -1,
       send: 0,
-      wait: stages?.wait ?? ms,
-      receive: stages?.send ?? 0
+      wait: stages?.upstreamMs ?? durationMs,
+      receive: stages?.sendMs ?? 0
     },
     ...addressOf(exchange.endpoint),
     _resourceType: resourceType(exchange),
-    comment: [exchange.cut, exchange.route].filter(Boolean).join(' '),
+    comment: [exchange.abortReason, exchange.route].filter(Boolean).join(' '),
     _sluice: {
       id: exchange.id,
       requestId: exchange.requestId,
@@ -77,8 +77,9 @@ function toEntry(exchange: Detail): object {
       endpoint: exchange.endpoint,
       attempts: exchange.attempts,
       cache: exchange.cache,
-      cut: exchange.cut,
-      remote
+      abortReason: exchange.abortReason,
+      clientAddress: exchange.clientAddress,
+      remoteAddress
     }
   }
 }
@@ -87,15 +88,17 @@ function toHeader([name, value]: Header) {
   return { name, value }
 }
 
-function toPostData({ type, text, base64, hidden, isCut }: ShownBody): object {
-  const comment = [base64 !== undefined && 'base64', isCut && 'cut short', hidden].filter(Boolean).join(', ')
+function toPostData({ type, text, base64, hidden, isTruncated }: ShownBody): object {
+  const comment = [base64 !== undefined && 'base64', isTruncated && 'truncated', hidden]
+    .filter(Boolean)
+    .join(', ')
   return { mimeType: type, text: text ?? base64 ?? '', ...(comment !== '' && { comment }) }
 }
 
 function toContent(body: ShownBody | undefined): object {
   if (body === undefined) return { size: 0, mimeType: '' }
-  const { size, type, text, base64, hidden, isCut } = body
-  const comment = hidden ?? (isCut ? 'cut short' : undefined)
+  const { size, type, text, base64, hidden, isTruncated } = body
+  const comment = hidden ?? (isTruncated ? 'truncated' : undefined)
   return {
     size,
     mimeType: type,
@@ -105,7 +108,7 @@ function toContent(body: ShownBody | undefined): object {
   }
 }
 
-/** HAR has absolute URLs only. A host that is none is not made one. */
+/** Returns the absolute URL that HAR demands, with the host `unknown` if the request had no valid one. */
 function absolute({ url, request, status, isSecure }: Detail): string {
   const host = headerNamed(request.headers, 'host') || headerNamed(request.headers, ':authority')
   const path = url.startsWith('/') ? url.replace(/[^\x21-\x7e]|["<>\\^`{|}[\]]/g, encodeURIComponent) : '/'
@@ -113,7 +116,7 @@ function absolute({ url, request, status, isSecure }: Detail): string {
   return `${scheme}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'unknown'}${path}`
 }
 
-/** The endpoint that was called last, as the panel's remote address: by IP only, as HAR has it. */
+/** Returns the endpoint that was called last as the remote address. HAR allows IP addresses only. */
 function addressOf(endpoint: string | undefined): object {
   const { hostname = '', port = '', protocol } = (endpoint && URL.parse(endpoint)) || {}
   const serverIPAddress = hostname.replace(/^\[|\]$/g, '')
@@ -121,7 +124,7 @@ function addressOf(endpoint: string | undefined): object {
   return { serverIPAddress, connection: port || (protocol === 'https:' ? '443' : '80') }
 }
 
-/** By its type Chromium would have all that is not of a page, JSON too, be a script. Undefined where it knows better. */
+/** Returns `fetch` where Chromium would guess `script` from the content type, as it does for JSON. */
 function resourceType({ status, response }: Detail): string | undefined {
   if (status === 101) return 'websocket'
   const type = headerNamed(response.headers, 'content-type')

@@ -1,21 +1,25 @@
 import { Readable } from 'node:stream'
-import type { Recorded } from './record.ts'
 import type { Summary } from './show.ts'
+import type { StoredExchange } from './stored-exchange.ts'
 
+/** Sends exchanges to readers as they end. */
 export interface Live {
-  /** False while nobody follows: then nothing is made of an exchange. */
+  /** False without readers; nothing is published then. */
   readonly isFollowed: boolean
-  /** Since the start: what readers were not sent, since they or the gateway had too much to do. */
+  /** Exchanges that readers were not sent since the start, because they or the gateway were too slow. */
   readonly dropped: number
-  publish(record: Recorded): void
-  /** What the reader gets, until it leaves. Undefined if there are too many. */
-  follow(wants: (record: Recorded) => boolean, frame: (json: string) => string): Readable | undefined
+  publish(exchange: StoredExchange): void
+  /**
+   * Returns a stream for a reader, or undefined if there are too many readers.
+   * @param frame turns a line of JSON into a message of the stream
+   */
+  follow(wants: (exchange: StoredExchange) => boolean, frame: (json: string) => string): Readable | undefined
   close(): void
 }
 
 interface Reader {
   stream: Readable
-  wants: (record: Recorded) => boolean
+  wants: (exchange: StoredExchange) => boolean
   frame: (json: string) => string
   missed: number
 }
@@ -23,14 +27,14 @@ interface Reader {
 const MAX_READERS = 16
 /** Bytes that may wait for one reader. */
 const MAX_WAITING = 262_144
-/** Exchanges in a tenth of a second: following must not cost what it shows. */
+/** Exchanges per `INTERVAL`, so that readers do not slow down the gateway. */
 const MAX_SHOWN = 200
 /** Milliseconds. */
 const INTERVAL = 100
 const PING = 15_000
 
-/** Exchanges as they end, as one line of JSON each, for those who follow. What a reader misses it is told as a number. */
-export function createLive(summary: (record: Recorded) => Summary): Live {
+/** Readers get one line of JSON per exchange, and `{"missed":n}` in place of exchanges that were dropped. */
+export function createLive(summary: (exchange: StoredExchange) => Summary): Live {
   const readers = new Set<Reader>()
   let shown = 0
   let dropped = 0
@@ -44,7 +48,7 @@ export function createLive(summary: (record: Recorded) => Summary): Live {
     get dropped() {
       return dropped
     },
-    publish(record) {
+    publish(exchange) {
       const now = performance.now()
       if (now - since >= INTERVAL) {
         since = now
@@ -52,14 +56,14 @@ export function createLive(summary: (record: Recorded) => Summary): Live {
       }
       let json: string | undefined
       for (const reader of readers) {
-        if (!reader.wants(record)) continue
+        if (!reader.wants(exchange)) continue
         if (shown >= MAX_SHOWN || reader.stream.readableLength > MAX_WAITING) {
           reader.missed++
           dropped++
           continue
         }
         if (json === undefined) {
-          json = JSON.stringify(summary(record))
+          json = JSON.stringify(summary(exchange))
           shown++
         }
         if (reader.missed > 0) reader.stream.push(reader.frame(`{"missed":${reader.missed}}`))
@@ -79,7 +83,7 @@ export function createLive(summary: (record: Recorded) => Summary): Live {
         clearInterval(timer)
         timer = undefined
       })
-      // So that the head goes out.
+      // Has Fastify send the response headers.
       stream.push('\n')
       return stream
     },
@@ -88,7 +92,7 @@ export function createLive(summary: (record: Recorded) => Summary): Live {
     }
   }
 
-  /** A blank line, which in both framings says nothing. */
+  /** Sends an empty line, which readers of both formats ignore. */
   function ping(): void {
     for (const { stream } of readers) if (stream.readableLength === 0) stream.push('\n')
   }

@@ -1,80 +1,95 @@
 import type { Exchange } from '../../http/exchange.ts'
 import { Http1Response } from '../../http/http1-response.ts'
 import { Http2Response } from '../../http/http2-response.ts'
-import { Beginning } from './bodies.ts'
+import { BodyPrefix } from './bodies.ts'
 
 /**
- * Responses that hold on to the body that they send, for the recorder; a server is told to make these. An `onSend` hook
- * would see it too, but costs five closures an answer, and does not see what a route writes by itself.
+ * A response that keeps the beginning of its body for the recorder. Servers are created with these classes, since an `onSend`
+ * hook costs five closures per response and does not see what a route writes itself.
  */
-export interface SendingResponse {
-  /** Set when the exchange begins. */
+export interface RecordableResponse {
+  /** Set by the recorder when the exchange starts; without it, nothing is kept. */
   exchange: Exchange | undefined
-  /** Handed to `end` as a whole, or in chunks. What is given before that stands: an answer that is packed on its way. */
-  sent: string | Uint8Array | Beginning | undefined
+  /** Set with `exchange`. Returns the bytes to keep of a body. */
+  limitOf: ((exchange: Exchange) => number) | undefined
+  /** Beginning of the request body; set by the recorder. */
+  receivedBody: BodyPrefix | undefined
+  /** Body given to `end()` as a whole, or the beginning of one written in chunks. The compress plugin sets it before that. */
+  sentBody: string | Uint8Array | BodyPrefix | undefined
 }
 
-export class RecordedResponse extends Http1Response implements SendingResponse {
-  exchange: Exchange | undefined = undefined
-  sent: SendingResponse['sent'] = undefined
+/** An HTTP/1.1 response; give it to the server as `http: { ServerResponse: RecordedResponse }`. */
+export class RecordedResponse extends Http1Response implements RecordableResponse {
+  exchange: RecordableResponse['exchange'] = undefined
+  limitOf: RecordableResponse['limitOf'] = undefined
+  receivedBody: RecordableResponse['receivedBody'] = undefined
+  sentBody: RecordableResponse['sentBody'] = undefined
 
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-    if (!this.writableEnded && !this.destroyed) see(this, chunk, encoding)
+    if (!this.writableEnded && !this.destroyed) addChunk(this, chunk, encoding)
     return super.write(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    if (!this.writableEnded && !this.destroyed) {
-      if (this.sent === undefined && isWhole(chunk, encoding)) {
-        this.sent = chunk
+    if (this.exchange !== undefined && !this.writableEnded && !this.destroyed) {
+      if (this.sentBody === undefined && isWholeBody(chunk, encoding)) {
+        this.sentBody = chunk
         if (typeof chunk === 'string') flatten(chunk)
         flatten((this as unknown as { _header: string | null })._header ?? '')
-      } else see(this, chunk, encoding)
+      } else addChunk(this, chunk, encoding)
     }
     return super.end(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 }
 
-export class RecordedHttp2Response extends Http2Response implements SendingResponse {
-  exchange: Exchange | undefined = undefined
-  sent: SendingResponse['sent'] = undefined
+export class RecordedHttp2Response extends Http2Response implements RecordableResponse {
+  exchange: RecordableResponse['exchange'] = undefined
+  limitOf: RecordableResponse['limitOf'] = undefined
+  receivedBody: RecordableResponse['receivedBody'] = undefined
+  sentBody: RecordableResponse['sentBody'] = undefined
 
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-    if (!this.writableEnded && !this.stream.destroyed) see(this, chunk, encoding)
+    if (!this.writableEnded && !this.stream.destroyed) addChunk(this, chunk, encoding)
     return super.write(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 
-  /** Writes what it is given. */
+  /** Other bodies are seen by `write`, which Node's `end` calls. */
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    if (!this.writableEnded && !this.stream.destroyed && this.sent === undefined && isWhole(chunk, encoding))
-      this.sent = chunk
+    if (
+      this.exchange !== undefined &&
+      !this.writableEnded &&
+      !this.stream.destroyed &&
+      this.sentBody === undefined &&
+      isWholeBody(chunk, encoding)
+    )
+      this.sentBody = chunk
     return super.end(chunk as string, encoding as BufferEncoding, callback as () => void)
   }
 }
 
-function isWhole(chunk: unknown, encoding: unknown): chunk is string | Uint8Array {
+function isWholeBody(chunk: unknown, encoding: unknown): chunk is string | Uint8Array {
   return (
     (typeof chunk === 'string' || chunk instanceof Uint8Array) &&
     (encoding === null || encoding === undefined)
   )
 }
 
-function see(response: SendingResponse, chunk: unknown, encoding: unknown): void {
-  const { exchange, sent } = response
+function addChunk(response: RecordableResponse, chunk: unknown, encoding: unknown): void {
+  const { exchange, sentBody } = response
   if (exchange === undefined || exchange.endedAt > 0) return
   if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return
-  if (sent !== undefined && !(sent instanceof Beginning)) return
-  const beginning = sent ?? new Beginning(exchange.reply.server.recorder?.limitOf(exchange) ?? 0)
-  beginning.add(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
-  response.sent = beginning
+  if (sentBody !== undefined && !(sentBody instanceof BodyPrefix)) return
+  const prefix = sentBody ?? new BodyPrefix(response.limitOf?.(exchange) ?? 0)
+  prefix.add(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+  response.sentBody = prefix
 }
 
-// biome-ignore lint/correctness/noUnusedVariables: what was last read, so that V8 does not optimise the reading away
+// biome-ignore lint/correctness/noUnusedVariables: keeps V8 from removing the read
 let lastRead = 0
 
 /**
- * Makes one piece of what was added up from many, as a head is by node, and a body by its serializer: its pieces are then
- * walked through once, not by node to send it and by the recorder again.
+ * Makes V8 flatten a string that was concatenated from many, such as Node's header block and serialized JSON. Otherwise both
+ * Node and the recorder would walk through its pieces.
  */
 function flatten(text: string): void {
   lastRead ^= text.charCodeAt(0)

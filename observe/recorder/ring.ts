@@ -1,138 +1,152 @@
-import type { Ended } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange-record.ts'
 import { MASK } from '../redact/redactor.ts'
-import { keep, mostOf, sizeOf } from './bodies.ts'
-import * as at from './record.ts'
+import { maxStored, sizeOfBody, storeBody } from './bodies.ts'
+import * as columns from './stored-exchange.ts'
+
+/** Keeps the latest exchanges. */
+export interface ExchangeStore extends Iterable<columns.StoredExchange> {
+  /** Number of exchanges. */
+  readonly count: number
+  /** Bytes of headers and bodies. */
+  readonly bytes: number
+  /** The exchange added last. */
+  readonly latest: columns.StoredExchange
+  add(number: number, record: ExchangeRecord): void
+  /** Iterates from the latest to the oldest. */
+  [Symbol.iterator](): Iterator<columns.StoredExchange>
+}
 
 /**
- * The last exchanges: `size` of them, or fewer if their bytes are more than `memory`. Of each body there are the first
- * `limit` bytes.
+ * Keeps `size` exchanges, or fewer if their bytes exceed `memory`, with the first `bodyLimit` bytes of each body.
  *
- * They lie one behind the other in memory that is walked through again and again, and nothing that a request has brought
- * with it is held on to: what is kept for as long as a ring is would have every string of a request moved into the old
- * generation, and collected there. But for long credentials, nothing is parsed, unpacked or redacted before somebody reads
- * it (see show.ts).
+ * Copies everything into one block of memory that is used again and again. Keeping the strings of requests instead would have
+ * the garbage collector move all of them to the old generation and collect them there. Nothing is parsed, decompressed or
+ * redacted before somebody reads it (see show.ts), except for long credentials, which are never stored.
  */
-export class Ring {
+export class Ring implements ExchangeStore {
   #size: number
   #memory: number
-  #limit: number
+  #bodyLimit: number
   #numbers: Float64Array
-  #names: unknown[]
-  #bytes = Buffer.alloc(0) as Bytes
-  /** Where the bytes of the latest end. */
+  #references: unknown[]
+  #block = Buffer.alloc(0)
+  /** Offset behind the bytes of the latest exchange. */
   #end = 0
   #next = 0
-  #held = 0
+  #count = 0
 
-  constructor(size: number, memory: number, limit: number) {
+  constructor(size: number, memory: number, bodyLimit: number) {
     this.#size = size
     this.#memory = memory
-    this.#limit = limit
-    this.#numbers = new Float64Array(size * at.NUMBERS)
-    this.#names = new Array(size * at.NAMES).fill(undefined)
+    this.#bodyLimit = bodyLimit
+    this.#numbers = new Float64Array(size * columns.NUMBERS)
+    this.#references = new Array(size * columns.REFERENCES).fill(undefined)
   }
 
-  /** Bytes that heads and bodies take up; a row is 190 more. */
-  get weight(): number {
-    return this.#bytes.length
+  get count(): number {
+    return this.#count
   }
 
-  get held(): number {
-    return this.#held
+  get bytes(): number {
+    return this.#block.length
   }
 
-  add(number: number, ended: Ended): void {
-    const limit = this.#limit
-    const { id, traceparent, url, remote, rawHeaders, head, sent } = ended
-    // None of these has a line break. The last is for one at the end.
+  add(number: number, record: ExchangeRecord): void {
+    const limit = this.#bodyLimit
+    const { id, traceparent, url, remoteAddress, rawHeaders, responseHead, responseBody } = record
+    // None of these contains a line break. The last element is for the line break at the end.
     const lines: string[] = new Array(5 + rawHeaders.length)
     lines[0] = id
     lines[1] = traceparent
     lines[2] = url
-    lines[3] = remote
-    const lead = id.length + traceparent.length + url.length + remote.length + 4
-    let most = lead + rawHeaders.length
+    lines[3] = remoteAddress
+    const lead = id.length + traceparent.length + url.length + remoteAddress.length + 4
+    let text = lead + rawHeaders.length
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
       const given = rawHeaders[i + 1] as string
-      const value = given.length > LONG && isNeverShown(name) ? MASK : given
+      const value = given.length > LONG && isCredential(name) ? MASK : given
       lines[i + 4] = name
       lines[i + 5] = value
-      most += name.length + value.length
+      text += name.length + value.length
     }
     lines[lines.length - 1] = ''
 
-    let end = this.#reserve(most + head.length + mostOf(ended.received, limit) + mostOf(sent, limit))
-    const bytes = this.#bytes
+    const bodies = maxStored(record.requestBody, limit) + maxStored(responseBody, limit)
+    let end = this.#reserve(text + responseHead.length + bodies)
+    const block = this.#block
     const numbers = this.#numbers
-    const row = this.#next * at.NUMBERS
-    numbers[row + at.NUMBER] = number
-    numbers[row + at.ENDED_AT] = ended.time
-    numbers[row + at.MAJOR] = ended.major
-    numbers[row + at.MINOR] = ended.minor
-    numbers[row + at.IS_SECURE] = ended.isSecure ? 1 : 0
-    numbers[row + at.IS_FAILED] = ended.isFailed ? 1 : 0
-    numbers[row + at.BYTES_IN] = ended.bytesIn
-    numbers[row + at.BYTES_OUT] = ended.bytesOut
-    numbers[row + at.ELAPSED] = ended.elapsed
-    numbers[row + at.ADMIT] = ended.admit
-    numbers[row + at.WAIT] = ended.wait
-    numbers[row + at.SEND] = ended.send
-    numbers[row + at.START] = end
-    numbers[row + at.LEAD] = end + lead
-    end += bytes.latin1Write(lines.join('\n'), end)
-    numbers[row + at.HEADERS] = end
-    // Not joined with the others, which would be one more copy of it.
-    end += bytes.latin1Write(head, end)
-    numbers[row + at.HEAD] = end
-    const received = keep(ended.received, limit, bytes, end)
-    numbers[row + at.RECEIVED] = end += received
-    numbers[row + at.RECEIVED_SIZE] = sizeOf(ended.received, received, limit)
-    const kept = keep(sent, limit, bytes, end)
-    numbers[row + at.SENT] = end += kept
-    numbers[row + at.SENT_SIZE] = sizeOf(sent, kept, limit)
+    const row = this.#next * columns.NUMBERS
+    numbers[row + columns.NUMBER] = number
+    numbers[row + columns.ENDED_AT] = record.time
+    numbers[row + columns.HTTP_MAJOR] = record.httpMajor
+    numbers[row + columns.HTTP_MINOR] = record.httpMinor
+    numbers[row + columns.IS_SECURE] = record.isSecure ? 1 : 0
+    numbers[row + columns.IS_FAILED] = record.isFailed ? 1 : 0
+    numbers[row + columns.BYTES_RECEIVED] = record.bytesReceived
+    numbers[row + columns.BYTES_SENT] = record.bytesSent
+    numbers[row + columns.DURATION] = record.durationUs
+    numbers[row + columns.QUEUE] = record.queueUs
+    numbers[row + columns.UPSTREAM] = record.upstreamUs
+    numbers[row + columns.SEND] = record.sendUs
+    numbers[row + columns.START] = end
+    numbers[row + columns.LEAD_END] = end + lead
+    end += block.write(lines.join('\n'), end, 'latin1')
+    numbers[row + columns.REQUEST_HEADERS_END] = end
+    // Written by itself, since joining it with the lines would copy it once more.
+    end += block.write(responseHead, end, 'latin1')
+    numbers[row + columns.RESPONSE_HEAD_END] = end
+    const received = storeBody(record.requestBody, limit, block, end)
+    numbers[row + columns.REQUEST_BODY_END] = end += received
+    numbers[row + columns.REQUEST_BODY_SIZE] = sizeOfBody(record.requestBody, received, limit)
+    const sent = storeBody(responseBody, limit, block, end)
+    numbers[row + columns.RESPONSE_BODY_END] = end += sent
+    numbers[row + columns.RESPONSE_BODY_SIZE] = sizeOfBody(responseBody, sent, limit)
 
-    const names = this.#names
-    let place = this.#next * at.NAMES
-    names[place++] = ended.outcome
-    names[place++] = ended.consumer
-    names[place++] = ended.cut
+    const references = this.#references
+    let place = this.#next * columns.REFERENCES
+    references[place++] = record.shared
+    references[place++] = record.consumer
+    references[place++] = record.abortReason
+    references[place++] = record.clientAddress
 
     this.#end = end
     this.#next = (this.#next + 1) % this.#size
-    this.#held++
+    this.#count++
   }
 
-  /** There must be one. */
-  get latest(): at.Recorded {
+  /** The store must not be empty. */
+  get latest(): columns.StoredExchange {
     return this.#read(1)
   }
 
-  /** The latest first. */
-  *[Symbol.iterator](): Generator<at.Recorded> {
-    for (let age = 1; age <= this.#held; age++) yield this.#read(age)
+  *[Symbol.iterator](): Generator<columns.StoredExchange> {
+    for (let age = 1; age <= this.#count; age++) yield this.#read(age)
   }
 
-  #read(age: number): at.Recorded {
-    const place = this.#placeOf(age)
-    return new at.Recorded(
-      this.#numbers.subarray(place * at.NUMBERS, (place + 1) * at.NUMBERS),
-      this.#names.slice(place * at.NAMES, (place + 1) * at.NAMES) as at.Names,
-      this.#bytes
+  #read(age: number): columns.StoredExchange {
+    const slot = this.#slotOf(age)
+    return new columns.StoredExchange(
+      this.#numbers.subarray(slot * columns.NUMBERS, (slot + 1) * columns.NUMBERS),
+      this.#references.slice(
+        slot * columns.REFERENCES,
+        (slot + 1) * columns.REFERENCES
+      ) as columns.References,
+      this.#block
     )
   }
 
   /**
-   * Where so many bytes can be written: behind the latest, or at the beginning once the end has been reached and there
-   * are as many as there may be. The oldest make room.
+   * Returns the offset at which `room` bytes can be written: behind the latest exchange, or 0 once the block has reached its
+   * maximum and its end. Forgets the oldest exchanges to make room.
    */
   #reserve(room: number): number {
-    const isFull = this.#held === this.#size
-    if (isFull) this.#held--
-    while (this.#held > 0) {
-      const oldest = this.#numbers[this.#placeOf(this.#held) * at.NUMBERS + at.START] as number
+    const isFull = this.#count === this.#size
+    if (isFull) this.#count--
+    while (this.#count > 0) {
+      const oldest = this.#numbers[this.#slotOf(this.#count) * columns.NUMBERS + columns.START] as number
       if (this.#end > oldest) {
-        if (this.#end + room <= this.#bytes.length) return this.#end
+        if (this.#end + room <= this.#block.length) return this.#end
         if (!isFull && this.#end + room <= this.#memory) {
           this.#grow(this.#end + room)
           return this.#end
@@ -140,35 +154,31 @@ export class Ring {
         this.#end = 0
       }
       if (this.#end + room <= oldest) return this.#end
-      this.#held--
+      this.#count--
     }
-    if (room > this.#bytes.length) this.#grow(room)
+    if (room > this.#block.length) this.#grow(room)
     return 0
   }
 
   #grow(needed: number): void {
     const larger = Buffer.allocUnsafeSlow(
-      Math.max(needed, Math.min(this.#memory, Math.ceil(this.#bytes.length * GROWTH)))
-    ) as Bytes
-    larger.set(this.#bytes.subarray(0, this.#end))
-    this.#bytes = larger
+      Math.max(needed, Math.min(this.#memory, Math.ceil(this.#block.length * GROWTH)))
+    )
+    larger.set(this.#block.subarray(0, this.#end))
+    this.#block = larger
   }
 
-  /** `age`: 1 for the latest. */
-  #placeOf(age: number): number {
+  /** Returns the row of an exchange. `age`: 1 for the latest. */
+  #slotOf(age: number): number {
     return (this.#next - age + this.#size) % this.#size
   }
 }
 
 const GROWTH = 1.5
+/** Characters. */
 const LONG = 64
 
-/** If long, most of what a head has in bytes, and masked for whoever reads it: it need not be in memory. */
-function isNeverShown(name: string): boolean {
+/** Returns true for headers that are masked for every reader; long ones would be most of the stored bytes. */
+function isCredential(name: string): boolean {
   return name === 'authorization' || name === 'Authorization' || name === 'cookie' || name === 'Cookie'
-}
-
-/** What `write` comes to with an encoding. */
-interface Bytes extends Buffer {
-  latin1Write(text: string, offset: number): number
 }

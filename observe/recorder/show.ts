@@ -1,109 +1,115 @@
 import type { Redactor } from '../redact/redactor.ts'
 import { type Budget, MAX_SHOWN, type ShownBody, showBody } from './decode.ts'
-import type { Recorded } from './record.ts'
+import type { StoredExchange } from './stored-exchange.ts'
 
-/** An exchange in a list: JSON, of which what is undefined is left out. Times in ms. */
+/** An exchange in a list of the admin API. */
 export interface Summary {
   id: string
   requestId: string
   trace: string
-  /** ISO date of the request's head. */
+  /** ISO date of the request headers. */
   at: string
   method: string
   url: string
   route?: string | undefined
   scope?: string | undefined
   version?: string | undefined
-  /** 0 if no answer was begun. */
+  /** 0 if no response was started. */
   status: number
-  cut?: string | undefined
+  /** Code of the error that aborted the response. */
+  abortReason?: string | undefined
   consumer?: string | undefined
+  /** Address behind trusted proxies, if the access log has it. */
+  clientAddress?: string | undefined
   tier?: string | undefined
   limit?: string | undefined
   upstream?: string | undefined
   endpoint?: string | undefined
   attempts?: number | undefined
   cache?: string | undefined
-  remote?: string | undefined
-  in?: number | undefined
-  out?: number | undefined
-  ms: number
-  stages?: { admit: number; wait: number; send?: number } | undefined
+  /** Address at the other end of the connection. */
+  remoteAddress?: string | undefined
+  bytesReceived?: number | undefined
+  bytesSent?: number | undefined
+  durationMs: number
+  /** Until the first upstream call, the last response headers, the end. */
+  stages?: { queueMs: number; upstreamMs: number; sendMs?: number } | undefined
 }
 
 export type Header = [name: string, value: string]
 
 export interface Detail extends Summary {
   httpVersion: string
-  /** Over TLS that ends here. */
+  /** True if the gateway terminated TLS. */
   isSecure: boolean
   request: { headers: Header[]; body?: ShownBody | undefined }
   response: { statusText: string; headers: Header[]; body?: ShownBody | undefined }
 }
 
-/** `prefix`: of the process, so that ids of several are not mixed up. */
+/** @param prefix of the ids, unique to the process */
 export function createShow(redactor: Redactor, prefix: string) {
   return { idOf, summary, details }
 
-  function idOf({ number }: Recorded): string {
+  function idOf({ number }: StoredExchange): string {
     return `${prefix}-${number.toString(36)}`
   }
 
-  function summary(record: Recorded): Summary {
-    const { requestId, traceparent, url, remote } = record.heads()
-    const { endedAt, method, route, scope, version } = record
-    const { status, cut, consumer, tier, limit, upstream, endpoint, attempts, cache } = record
-    const { ms, admit, wait, send } = record
+  function summary(exchange: StoredExchange): Summary {
+    const { requestId, traceparent, url, remoteAddress } = exchange.text()
+    const { endedAt, method, route, scope, version, status, abortReason, consumer, clientAddress } = exchange
+    const { tier, limit, upstream, endpoint, attempts, cache, bytesReceived, bytesSent } = exchange
+    const { durationMs, queueMs, upstreamMs, sendMs } = exchange
     return {
-      id: idOf(record),
+      id: idOf(exchange),
       requestId,
       trace: traceparent.slice(3, 35),
-      at: new Date(endedAt - ms).toISOString(),
+      at: new Date(endedAt - durationMs).toISOString(),
       method,
       url: redactor.url(url, route),
       route,
       scope,
       version,
       status,
-      cut,
+      abortReason,
       consumer,
+      clientAddress,
       tier,
       limit,
       upstream,
       endpoint: endpoint && redactor.url(endpoint),
       attempts: upstream === undefined ? undefined : attempts,
       cache,
-      remote,
-      in: record.bytesIn,
-      out: record.bytesOut,
-      ms,
+      remoteAddress,
+      bytesReceived,
+      bytesSent,
+      durationMs,
       stages:
-        admit === undefined || wait === undefined
+        queueMs === undefined || upstreamMs === undefined
           ? undefined
-          : { admit, wait, ...(send !== undefined && { send }) }
+          : { queueMs, upstreamMs, ...(sendMs !== undefined && { sendMs }) }
     }
   }
 
   /** Returns the details of exchanges for one response; their bodies share one budget. */
-  function details(records: Recorded[]): Detail[] {
+  function details(exchanges: StoredExchange[]): Detail[] {
     const budget = { left: MAX_SHOWN }
-    return records.map(record => detail(record, budget))
+    return exchanges.map(exchange => detail(exchange, budget))
   }
 
-  function detail(record: Recorded, budget: Budget): Detail {
-    const { requestHeaders, responseHead } = record.heads()
+  function detail(exchange: StoredExchange, budget: Budget): Detail {
+    const { requestHeaders, responseHead } = exchange.text()
     const inbound = pairs(requestHeaders)
     const { statusText, headers: outbound } = readHead(responseHead)
     return {
-      ...summary(record),
-      httpVersion: record.httpVersion,
-      isSecure: record.isSecure,
+      ...summary(exchange),
+      httpVersion: exchange.httpVersion,
+      isSecure: exchange.isSecure,
       request: {
         headers: inbound.map(redacted),
         body: showBody(
-          record.requestBody,
-          of(inbound, 'content-type'),
-          of(inbound, 'content-encoding'),
+          exchange.requestBody,
+          headerOf(inbound, 'content-type'),
+          headerOf(inbound, 'content-encoding'),
           redactor,
           budget
         )
@@ -112,9 +118,9 @@ export function createShow(redactor: Redactor, prefix: string) {
         statusText,
         headers: outbound.map(redacted),
         body: showBody(
-          record.responseBody,
-          of(outbound, 'content-type'),
-          of(outbound, 'content-encoding'),
+          exchange.responseBody,
+          headerOf(outbound, 'content-type'),
+          headerOf(outbound, 'content-encoding'),
           redactor,
           budget
         )
@@ -129,7 +135,7 @@ export function createShow(redactor: Redactor, prefix: string) {
 
 export type Show = ReturnType<typeof createShow>
 
-function of(headers: Header[], name: string): string {
+function headerOf(headers: Header[], name: string): string {
   return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? ''
 }
 

@@ -1,24 +1,24 @@
-import { Deadlines, Due } from '../../http/timer-queue.ts'
+import { TimerEntry, TimerQueue } from '../../http/timer-queue.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** The ends of the tokens that connections were opened with, in their order, on one timer. */
 export class Expiries {
   // What is added has its own end, so the length is none.
-  #deadlines = new Deadlines(0)
+  #deadlines = new TimerQueue(0)
 
   /** `end`: milliseconds since the epoch. What is returned is for `remove`. */
-  add(tunnel: Tunnel, end: number): Due {
+  add(tunnel: Tunnel, end: number): TimerEntry {
     const expiry = new Expiry(tunnel)
     this.#deadlines.add(expiry, performance.now() + end - Date.now())
     return expiry
   }
 
-  remove(expiry: Due): void {
+  remove(expiry: TimerEntry): void {
     this.#deadlines.remove(expiry)
   }
 }
 
-class Expiry extends Due {
+class Expiry extends TimerEntry {
   #tunnel: Tunnel
 
   constructor(tunnel: Tunnel) {

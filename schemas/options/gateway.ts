@@ -4,12 +4,13 @@ import { CompressOptions } from './compress.ts'
 import { CorsOptions } from './cors.ts'
 import { type Input, withDefault } from './defaults.ts'
 import { DrainOptions } from './drain.ts'
+import { Deadline, TraceOptions } from './exchange.ts'
 import { ConfigError, type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 import { HttpOptions } from './http.ts'
 import { IpFilterOptions } from './ip-filter.ts'
 import { IssuerOptions } from './jwt.ts'
 import { ListenOptions, listenFaults } from './listen.ts'
-import { LogOptions, RedactOptions, TraceOptions } from './log.ts'
+import { LogOptions, RedactOptions } from './log.ts'
 import { Named, nameFaults, unknownName } from './named.ts'
 import { OverloadOptions, Priority } from './overload.ts'
 import { PassHeadersOptions } from './pass-headers.ts'
@@ -83,7 +84,7 @@ export const GatewayOptions = Type.Object(
     /** Addresses and ranges of the proxies in front, whose `X-Forwarded-*` are believed. */
     trustProxy: withDefault(Type.Array(TrustedProxy), []),
     /** Milliseconds for an exchange, unless its route says otherwise. */
-    deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000),
+    deadline: Deadline,
     /** What a connection and the requests on it may cost. */
     http: withDefault(HttpOptions, {}),
     /** Bytes of a request's body, read or forwarded, unless its route says otherwise. */

@@ -1,26 +1,6 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 
-export const LogOptions = Type.Object(
-  {
-    level: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info'),
-    /** The share of exchanges that get a line. Failed and slow ones always do. */
-    sample: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1),
-    /** Milliseconds from which an exchange is slow. */
-    slow: withDefault(Type.Number({ minimum: 0 }), 1_000)
-  },
-  { additionalProperties: false }
-)
-export type LogOptions = Type.Static<typeof LogOptions>
-
-export const TraceOptions = Type.Object(
-  {
-    /** The share of the traces that begin here which are marked as sampled. */
-    sample: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1)
-  },
-  { additionalProperties: false }
-)
-
 /** A member of a JSON body, `customer.card.number`, with `*` for any member or item: `items.*.note`. */
 const JsonPath = Type.Refine(
   Type.String(),
@@ -30,10 +10,39 @@ const JsonPath = Type.Refine(
 
 export const RedactOptions = Type.Object(
   {
-    /** Of headers, query parameters, path parameters, form fields and members of JSON bodies, at any depth. Beside the usual. */
+    /**
+     * Names of secrets in headers, query and path parameters, form fields and JSON at any depth, in addition to the
+     * built-in ones.
+     */
     names: withDefault(Type.Array(Type.String({ minLength: 1 })), []),
     paths: withDefault(Type.Array(JsonPath), [])
   },
   { additionalProperties: false }
 )
 export type RedactOptions = Type.Static<typeof RedactOptions>
+
+const entryOptions = {
+  /** Share of the exchanges that are logged. Failed and slow ones always are. */
+  sample: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1),
+  /** Milliseconds from which an exchange is slow. */
+  slowThreshold: withDefault(Type.Number({ minimum: 0 }), 1_000),
+  /** Whether entries have the client's address. */
+  clientAddress: withDefault(Type.Boolean(), true),
+  /** Whether entries have the redacted path and query. Paths may contain secrets that redaction does not recognize. */
+  path: withDefault(Type.Boolean(), false)
+}
+
+/** Options of the config's `log`. */
+export const LogOptions = Type.Object(
+  {
+    level: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info'),
+    ...entryOptions
+  },
+  { additionalProperties: false }
+)
+
+/** Options of the plugin `accessLog`. */
+export const AccessLogOptions = Type.Object(
+  { ...entryOptions, redact: withDefault(RedactOptions, {}) },
+  { additionalProperties: false }
+)

@@ -88,8 +88,8 @@ t.test('control characters are replaced; a stream without exchanges fails', asyn
     method: 'GET',
     url: '/\u001b[2J\u202e\u0085',
     status: 0,
-    cut: 'SLUICE_CLIENT_GONE',
-    ms: 1.25,
+    abortReason: 'SLUICE_CLIENT_CLOSED_REQUEST',
+    durationMs: 1.25,
     consumer: 'ada',
     tier: 'free',
     limit: 'allowed',
@@ -103,7 +103,7 @@ t.test('control characters are replaced; a stream without exchanges fails', asyn
   })
   t.same(await sluice(['tail', '--admin', admin]), {
     code: 1,
-    out: '03:04:05.678 --- SLUICE_CLIENT_GONE 1.3ms GET /\ufffd[2J\ufffd\ufffd -> a,b x3 by ada free: allowed\n(7 exchanges skipped: too many at once)\n',
+    out: '03:04:05.678 --- SLUICE_CLIENT_CLOSED_REQUEST 1.3ms GET /\ufffd[2J\ufffd\ufffd -> a,b x3 by ada free: allowed\n(7 exchanges skipped: too many at once)\n',
     err: `${admin} closed the stream\n`
   })
   t.same(await sluice(['tail', '--admin', admin, '--scope', 'none']), {

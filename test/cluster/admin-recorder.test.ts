@@ -153,7 +153,7 @@ t.test('a capture is of all workers, also of one that comes later', async t => {
   const path = created.headers.get('location') as string
   t.equal(path, `/captures/${created.json.id}`)
   const third = await add('starting')
-  await until(() => third.gateway.recorder?.captures.isWatching)
+  await until(() => third.gateway.recorder?.captures.isActive)
   third.state = 'ready'
   const headers = { 'x-debug': 'me' }
   for (const [i, worker] of workers.entries())

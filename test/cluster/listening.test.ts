@@ -18,7 +18,7 @@ t.test('the log says where the gateway listens, and again when a reload moves it
       .map(line => JSON.parse(line))
   await until(() => lines().length === 1)
   const [first] = lines()
-  t.match(first, { level: 30, gateway: /^https:\/\/127\.0\.0\.1:[1-9]\d*$/, admin })
+  t.match(first, { level: 'info', gateway: /^https:\/\/127\.0\.0\.1:[1-9]\d*$/, admin })
   t.equal(first.msg, `listening on ${first.gateway}, admin API on ${admin}`)
   write(configOf(2).replace('{ port }', "{ port: 0, host: '::1' }"))
   t.match(await reload(), { outcome: 'done' })

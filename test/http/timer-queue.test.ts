@@ -1,8 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import t from 'tap'
-import { Deadlines, Due } from '../../http/timer-queue.ts'
+import { TimerEntry, TimerQueue } from '../../http/timer-queue.ts'
 
-class Noted extends Due {
+class Noted extends TimerEntry {
   #note: () => void
   constructor(note: () => void) {
     super()
@@ -14,7 +14,7 @@ class Noted extends Due {
 }
 
 t.test('what is due expires once, not early, in the order in which it is due', async t => {
-  const deadlines = new Deadlines(40)
+  const deadlines = new TimerQueue(40)
   const expired: string[] = []
   const early: string[] = []
   // Nothing else keeps the process up.
@@ -42,11 +42,11 @@ t.test('what is due expires once, not early, in the order in which it is due', a
 t.test('what was removed does not expire, wherever it stood, and may be removed again', async t => {
   const expired: number[] = []
   for (const removed of [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2], [2, 1, 0, 0]]) {
-    const deadlines = new Deadlines(5)
+    const deadlines = new TimerQueue(5)
     expired.length = 0
     const dues = [0, 1, 2].map(i => new Noted(() => expired.push(i)))
     for (const due of dues) deadlines.add(due, performance.now())
-    for (const i of removed) deadlines.remove(dues[i] as Due)
+    for (const i of removed) deadlines.remove(dues[i] as TimerEntry)
     // Behind all of them, so that they have had their time.
     const last = new Noted(() => done.emit('last'))
     const done = new EventEmitter()
@@ -63,7 +63,7 @@ t.test('what was removed does not expire, wherever it stood, and may be removed 
 })
 
 t.test('one that is added while another expires has its time too', async t => {
-  const deadlines = new Deadlines(1)
+  const deadlines = new TimerQueue(1)
   const up = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(up))
   let left = 5
@@ -80,7 +80,7 @@ t.test('one that is added while another expires has its time too', async t => {
 t.test(
   'one that is further away than a timer reaches is waited for, not asked for again and again',
   async t => {
-    const deadlines = new Deadlines(10_000_000_000)
+    const deadlines = new TimerQueue(10_000_000_000)
     const warned: string[] = []
     process.on('warning', ({ name }) => warned.push(name))
     deadlines.add(new Noted(() => t.fail('expired')), performance.now())

@@ -131,7 +131,7 @@ function createLog(t: Test): Log {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-log-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const file = join(directory, 'log')
-  const logger = createLogger('debug', file) as GatewayLogger
+  const logger = createLogger({ level: 'debug', destination: file }) as GatewayLogger
   return { logger, read: () => readFileSync(file, 'utf8') }
 }
 

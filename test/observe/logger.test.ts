@@ -8,16 +8,16 @@ import { createLogger } from '../../observe/logger.ts'
 import { until } from '../until.ts'
 
 const log = join(import.meta.dirname, '../../observe/logger.ts')
-/** Epoch milliseconds, so that those that follow are of two seconds. */
+/** Epoch milliseconds; later entries fall into the next second. */
 const TIME = 1_795_531_247_800
 
-t.test('a destination that takes nothing any more costs lines, not the process', async t => {
+t.test('a full disk costs entries, not the process', async t => {
   const program = `
     import { createLogger } from ${JSON.stringify(log)}
     import { setTimeout as sleep } from 'node:timers/promises'
-    const logger = createLogger('info', '/dev/full')
+    const logger = createLogger({ level: 'info', destination: '/dev/full' })
     for (let i = 0; i < 20; i++) {
-      logger.line({ time: Date.now() }, (_, line) => line.text('"msg":"lost"'))
+      logger.infoLater(Date.now(), () => '"msg":"lost"')
       await sleep(20)
     }
     logger.fatal('flushed at once')
@@ -36,71 +36,71 @@ t.test('a destination that takes nothing any more costs lines, not the process',
   t.equal(printed, 'still here\n')
 })
 
-t.test('lines of any length arrive whole and in order, whatever is written at once', async t => {
-  for (const atOnce of [undefined, 4_096]) {
-    const file = join(t.testdir(), String(atOnce))
-    const logger = createLogger('info', file, undefined, atOnce)
+t.test('entries of any length arrive whole and in order, whatever the size of a write', async t => {
+  for (const maxWrite of [undefined, 4_096]) {
+    const file = join(t.testdir(), String(maxWrite))
+    const logger = createLogger({ level: 'info', destination: file, maxWrite })
     const sent = Array.from({ length: 400 }, (_, i) => `${i}${'xé€😀'.repeat((i * i) % 1_000)}`)
-    // Longer than a page.
+    // Longer than the writer's buffer.
     sent.splice(200, 0, 'é'.repeat(100_000))
     for (const [i, text] of sent.entries())
       if (i % 7 === 0) logger?.info({ text })
-      else logger?.line?.({ time: TIME + i }, (_, line) => line.text(`"text":"${text}"`))
+      else logger?.infoLater(TIME + i, () => `"text":"${text}"`)
     let written: string[] = []
     await until(async () => {
       written = (await readFile(file, 'utf8')).split('\n')
       return written.length > sent.length
     })
-    const lines = written.slice(0, -1).map(line => JSON.parse(line))
+    const entries = written.slice(0, -1).map(line => JSON.parse(line))
     t.same(
-      lines.map(({ text }) => text),
+      entries.map(({ text }) => text),
       sent
     )
     t.same(
-      lines.map(({ time }, i) => (i % 7 === 0 ? TIME + i : time)),
+      entries.map(({ time }, i) => (i % 7 === 0 ? TIME + i : time)),
       sent.map((_, i) => TIME + i)
     )
-    t.equal(logger?.lost?.(), 0)
+    t.equal(logger?.dropped(), 0)
   }
 })
 
-t.test('lines are at level info, by the level of the moment', async t => {
+t.test('deferred entries have level info, and obey the level at the time they are written', async t => {
   const file = join(t.testdir(), 'log')
-  const logger = createLogger('warn', file)
+  const logger = createLogger({ level: 'warn', destination: file })
   if (logger === undefined) throw new Error('no logger')
   const write = async (text: string) => {
-    logger.line?.({ time: TIME }, (_, line) => line.text(`"msg":"${text}"`))
+    logger.infoLater(TIME, () => `"msg":"${text}"`)
     logger.warn(text)
     await until(async () => (await readFile(file, 'utf8').catch(() => '')).includes(`"${text}"`))
   }
   await write('quiet')
   logger.level = 'info'
   await write('loud')
-  const lines = (await readFile(file, 'utf8')).trimEnd().split('\n')
+  const entries = (await readFile(file, 'utf8')).trimEnd().split('\n')
   t.match(
-    lines.map(line => JSON.parse(line)),
+    entries.map(line => JSON.parse(line)),
     [
-      { level: 40, msg: 'quiet' },
-      { level: 30, msg: 'loud' },
-      { level: 40, msg: 'loud' }
+      { level: 'warn', msg: 'quiet' },
+      { level: 'info', msg: 'loud' },
+      { level: 'warn', msg: 'loud' }
     ]
   )
-  t.equal(lines.length, 3)
+  t.equal(entries.length, 3)
 })
 
-t.test('what is written at once does not wait, and so is not counted as waiting', async t => {
-  const logger = createLogger('info', join(t.testdir(), 'log'))
-  // More than may wait.
+t.test('an entry written synchronously does not count as waiting', async t => {
+  const logger = createLogger({ level: 'info', destination: join(t.testdir(), 'log') })
+  // More than the backlog holds.
   for (let i = 0; i < 100; i++) logger?.fatal('x'.repeat(60_000))
-  t.equal(logger?.lost?.(), 0)
+  t.equal(logger?.dropped(), 0)
 })
 
-t.test('a pipe that is full is tried again, by one timer', async t => {
+t.test('one timer retries a full pipe', async t => {
   const pipe = join(t.testdir(), 'pipe')
   execFileSync('mkfifo', [pipe])
-  // Open at both ends, so that there is a reader, who does not read.
+  // Open at both ends: the pipe has a reader that does not read.
   const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
-  const logger = createLogger('info', fd)
+  const logger = createLogger({ level: 'info', destination: fd })
   const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
   const before = timers()
   for (let i = 0; i < 30; i++) {

@@ -179,7 +179,7 @@ t.test('no header and no URL shows a secret in any place', async t => {
 
 t.test('what a request logs has no path parameter of a secret’s name', async t => {
   const file = `${t.testdir({ log: '' })}/log`
-  const logger = createLogger('info', file, createRedactor({ names: [], paths: [] }))
+  const logger = createLogger({ level: 'info', destination: file })
   const { url } = await startGateway(
     t,
     {
@@ -320,7 +320,7 @@ function utf16(text: string): Buffer {
 
 async function start(t: Test) {
   const file = `${t.testdir({ log: '' })}/log`
-  const logger = createLogger('info', file, createRedactor({ names: [], paths: [] }))
+  const logger = createLogger({ level: 'info', destination: file })
   const { url, admin, gateway } = await startWatched(
     t,
     (request, response) => {

@@ -9,8 +9,7 @@ import { createInterface } from 'node:readline'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
-import { createLogger } from '../../observe/logger.ts'
-import { createRedactor } from '../../observe/redact/redactor.ts'
+import { createLogger, type GatewayLogger } from '../../observe/logger.ts'
 import { products } from '../../routes/products.ts'
 import { call, startService } from '../harness.ts'
 import { until } from '../until.ts'
@@ -27,7 +26,10 @@ t.test('every exchange has one line, whole or cut short, refused or not, and non
     tiers: { twice: { limits: [{ limit: 3, window: 60_000 }] } },
     scopes: { products: { prefix: '/products', routes: products, rateLimit: { address: 'twice' } } }
   }
-  const gateway = await buildGateway(resolveConfig({ default: definition }, {}), createLogger('info', file))
+  const gateway = await buildGateway(
+    resolveConfig({ default: definition }, {}),
+    createLogger({ level: 'info', destination: file })
+  )
   t.teardown(() => gateway.close())
   const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
 
@@ -47,7 +49,7 @@ t.test('every exchange has one line, whole or cut short, refused or not, and non
       .map(line => JSON.parse(line))
   while (lines().length < 5) await new Promise(resolve => setTimeout(resolve, 20))
   t.equal(lines().length, 5)
-  const seen = lines().map(({ route, status, msg, cut }) => [route, status, msg, cut])
+  const seen = lines().map(({ route, status, msg, abortReason }) => [route, status, msg, abortReason])
   const has = (...line: unknown[]) =>
     t.ok(
       seen.some(one => JSON.stringify(one) === JSON.stringify(line)),
@@ -55,10 +57,10 @@ t.test('every exchange has one line, whole or cut short, refused or not, and non
     )
   has('/products/:id', 200, 'exchange', undefined)
   has('/products', 200, 'exchange', undefined)
-  has('/products/:id', 499, 'exchange cut short', 'SLUICE_CLIENT_GONE')
+  has('/products/:id', 499, 'exchange aborted', 'SLUICE_CLIENT_CLOSED_REQUEST')
   has('/products', 429, 'exchange', undefined)
   has(undefined, 404, 'exchange', undefined)
-  t.match(lines()[0], { reqId: 'mine', method: 'GET', ms: Number })
+  t.match(lines()[0], { reqId: 'mine', method: 'GET', durationMs: Number })
   t.notMatch(readFileSync(file, 'utf8'), /secret/)
 })
 
@@ -68,7 +70,7 @@ t.test('a destination that stands still loses lines, counted, and is not waited 
   t.teardown(() => rmSync(pipe))
   // Open at both ends, and not read as yet.
   const reader = await open(pipe, constants.O_RDWR)
-  const logger = createLogger('info', pipe) as FastifyBaseLogger
+  const logger = createLogger({ level: 'info', destination: pipe }) as FastifyBaseLogger
   const before = process.memoryUsage().arrayBuffers
   const text = 'x'.repeat(1_000)
   const total = 40_000
@@ -84,7 +86,7 @@ t.test('a destination that stands still loses lines, counted, and is not waited 
   for await (const line of createInterface(stream)) {
     const { msg, i, dropped } = JSON.parse(line)
     if (i !== undefined) written++
-    if (msg !== 'lines were lost') continue
+    if (msg !== 'entries were dropped') continue
     t.equal(written + dropped, total, 'each line is there or counted')
     break
   }
@@ -101,7 +103,7 @@ t.test('with its log standing still, a gateway answers on, and holds no more mem
     upstreams: { products: { url: service } },
     scopes: { products: { prefix: '/products', routes: products } }
   }
-  const logger = createLogger('info', pipe) as FastifyBaseLogger & { lost(): number }
+  const logger = createLogger({ level: 'info', destination: pipe }) as GatewayLogger
   const gateway = await buildGateway(resolveConfig({ default: definition }, {}), logger)
   t.teardown(() => gateway.close())
   const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
@@ -110,15 +112,15 @@ t.test('with its log standing still, a gateway answers on, and holds no more mem
     logger.info('x'.repeat(1_000))
     if (i % 100 === 0) await new Promise(setImmediate)
   }
-  t.ok(logger.lost() > 0)
+  t.ok(logger.dropped() > 0)
   const before = process.memoryUsage().arrayBuffers
-  const lost = logger.lost()
+  const lost = logger.dropped()
   for (let i = 0; i < 1_000; i++) t.equal((await call(`${url}/products`)).status, 200)
   t.ok(process.memoryUsage().arrayBuffers - before < 8 * 2 ** 20)
-  for (let i = 0; logger.lost() === lost && i < 100; i++)
+  for (let i = 0; logger.dropped() === lost && i < 100; i++)
     await new Promise(resolve => setTimeout(resolve, 50))
-  t.ok(logger.lost() > lost, 'what they would have said is counted')
-  t.equal(gateway.lostLines?.(), logger.lost())
+  t.ok(logger.dropped() > lost, 'what they would have said is counted')
+  t.equal(gateway.droppedLogEntries?.(), logger.dropped())
 })
 
 t.test('a route’s own level and serializers are those of its logger', async t => {
@@ -148,7 +150,10 @@ t.test('a route’s own level and serializers are those of its logger', async t 
     }
   }
   const config = resolveConfig({ default: definition }, {})
-  const gateway = await buildGateway(config, createLogger('info', file, createRedactor(config.redact)))
+  const gateway = await buildGateway(
+    config,
+    createLogger({ level: 'info', destination: file, redact: config.redact })
+  )
   const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
   for (const path of ['own', 'plain', 'silent', 'inherited'])
     t.equal((await call(`${url}/words/${path}`)).status, 200)
@@ -172,19 +177,19 @@ t.test('of many exchanges a share has a line; failed and slow ones all do', asyn
   })
   const file = join(tmpdir(), `sluice-sample-${process.pid}.log`)
   t.teardown(() => rmSync(file))
-  const lines = async (sample: number, slow: number, paths: string[]) => {
+  const lines = async (sample: number, slowThreshold: number, paths: string[]) => {
     const gateway = await buildGateway(
       resolveConfig(
         {
           default: {
-            log: { sample, slow },
+            log: { sample, slowThreshold },
             upstreams: { products: { url: service, breaker: { failures: 1_000 } } },
             scopes: { products: { prefix: '/products', routes: products } }
           }
         },
         {}
       ),
-      createLogger('info', file)
+      createLogger({ level: 'info', destination: file })
     )
     const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
     for (const path of paths) await call(`${url}/products/${path}`)
@@ -226,7 +231,10 @@ t.test('a line says its own exchange, however many ways those of its route have 
     tiers: { few: { limits: [{ limit: 30, window: 60_000 }] } },
     scopes: { products: { prefix: '/products', routes: products, rateLimit: { address: 'few' } } }
   }
-  const gateway = await buildGateway(resolveConfig({ default: definition }, {}), createLogger('info', file))
+  const gateway = await buildGateway(
+    resolveConfig({ default: definition }, {}),
+    createLogger({ level: 'info', destination: file })
+  )
   t.teardown(() => gateway.close())
   const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
   // More than are kept as text, each of them again once it has been forgotten.
@@ -246,8 +254,9 @@ t.test('a line says its own exchange, however many ways those of its route have 
   )
   const slow = exchanges.filter(({ status }) => status === SLOW)
   t.equal(slow.length, 2)
-  for (const { ms, admit, wait, send } of slow) {
-    t.ok(ms >= 290 && ms < 5_000, `${ms} ms`)
-    t.ok(Math.abs(admit + wait + send - ms) < 0.01, `${admit} + ${wait} + ${send}`)
+  for (const { durationMs, queueMs, upstreamMs, sendMs } of slow) {
+    t.ok(durationMs >= 290 && durationMs < 5_000, `${durationMs} ms`)
+    const sum = queueMs + upstreamMs + sendMs
+    t.ok(Math.abs(sum - durationMs) < 0.01, `${queueMs} + ${upstreamMs} + ${sendMs}`)
   }
 })

@@ -37,7 +37,7 @@ t.test('a client that leaves before its request is forwarded is no error of the 
   await until(() => errors.length > 0)
   t.same(
     errors.map(({ code }) => code),
-    ['SLUICE_CLIENT_GONE']
+    ['SLUICE_CLIENT_CLOSED_REQUEST']
   )
   t.equal(calls, 0)
 })

@@ -163,14 +163,16 @@ t.test('a client that resets its stream cancels what it caused', async t => {
   })
   const { url, gateway } = await start(t, service)
   const ends: unknown[] = []
-  gateway.onExchangeEnd(({ isWhole, reason }) => ends.push([isWhole, (reason as { code?: string })?.code]))
+  gateway.onExchangeEnd(({ isComplete, abortReason }) =>
+    ends.push([isComplete, (abortReason as { code?: string })?.code])
+  )
   const session = await startSession(t, url)
   const stream = session.request({ ':path': '/echo/' })
   stream.on('error', () => {})
   await until(() => started === 1)
   stream.close(8)
   await until(() => closed === 1 && ends.length === 1)
-  t.same(ends, [[false, 'SLUICE_CLIENT_GONE']])
+  t.same(ends, [[false, 'SLUICE_CLIENT_CLOSED_REQUEST']])
   t.match(gateway.upstream('products').state().breaker, { state: 'closed', failures: 0 })
 })
 

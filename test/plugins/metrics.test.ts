@@ -65,7 +65,7 @@ t.test('attempts at an upstream have their durations, by what they come to', asy
   t.equal((await call(`${without.url}/products/1`)).status, 200)
 })
 
-t.test('an exchange that is refused or cut short is counted under its route', async t => {
+t.test('an exchange that is refused or aborted is counted under its route', async t => {
   const service = await startService(t, (request, response) => {
     response.writeHead(200).write('beginning')
     request.on('close', () => {})
@@ -82,7 +82,7 @@ t.test('an exchange that is refused or cut short is counted under its route', as
   const text = await gateway.metrics?.metrics()
   t.match(
     text,
-    'sluice_exchange_duration_seconds_count{route="/products",scope="products",version="",method="GET",status="cut"} 1'
+    'sluice_exchange_duration_seconds_count{route="/products",scope="products",version="",method="GET",status="aborted"} 1'
   )
   t.match(
     text,
@@ -94,5 +94,5 @@ t.test('an exchange that is refused or cut short is counted under its route', as
   t.match(text, /^sluice_connections [0-9]+$/m)
   t.match(text, /^sluice_recorder_bytes [1-9][0-9]*$/m)
   t.match(text, /^sluice_recorder_missed_total 0$/m)
-  t.match(text, /^sluice_log_lost_total 0$/m)
+  t.match(text, /^sluice_log_dropped_total 0$/m)
 })

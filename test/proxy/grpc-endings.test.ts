@@ -164,8 +164,8 @@ for (const [what, metadata, config] of [
         resets.map(({ payload }) => payload.readUInt32BE()),
         [constants.NGHTTP2_CANCEL]
       )
-      await until(() => logged.some(line => line.includes('"grpc":4')))
-      t.notOk(logged.some(line => /ERR_|HEADERS_SENT|"level":50/.test(line)))
+      await until(() => logged.some(line => line.includes('"grpcStatus":4')))
+      t.notOk(logged.some(line => /ERR_|HEADERS_SENT|"level":"error"/.test(line)))
     }
   )
 

@@ -99,7 +99,9 @@ for (const isHttp2 of [false, true]) {
   t.test(`a stream on which nothing moves is ended (${over})`, async t => {
     const { url, calls, gateway } = await start(t, { answer: events, listen, idleTimeout: 300 })
     const ends: unknown[] = []
-    gateway.onExchangeEnd(({ isWhole, reason }) => ends.push([isWhole, (reason as { code?: string })?.code]))
+    gateway.onExchangeEnd(({ isComplete, abortReason }) =>
+      ends.push([isComplete, (abortReason as { code?: string })?.code])
+    )
     const { stream } = await open(t, url)
     stream.resume()
     await new Promise(resolve => stream.on('close', resolve))

@@ -59,7 +59,7 @@ t.test('the bodies of one response share a budget', async t => {
   const redactor = createRedactor({ names: [], paths: [] })
   const budget = { left: 150_000 }
   const shown = [1, 2, 3, 4].map(() =>
-    showBody({ content, size: content.length, isCut: false }, 'text/plain', 'gzip', redactor, budget)
+    showBody({ content, size: content.length, isTruncated: false }, 'text/plain', 'gzip', redactor, budget)
   )
   t.same(
     shown.map(body => body?.text?.length),

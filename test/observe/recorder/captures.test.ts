@@ -49,7 +49,7 @@ t.test('a capture ends by its time', async t => {
   )
   await call(`${url}/things/2`)
   t.equal((await call(`${admin}/captures/${capture.id}`)).json.taken, 1)
-  t.equal(gateway.recorder?.captures.isWatching, false, 'and costs nothing from then on')
+  t.equal(gateway.recorder?.captures.isActive, false, 'and costs nothing from then on')
 })
 
 t.test('all captures together hold no more than they may', async t => {

@@ -6,7 +6,7 @@ import { call, startGateway } from '../../../testing.ts'
 
 t.test('what has ended is there for who asks, and nothing of it is held', async t => {
   const size = 4_194_304
-  const logger = createLogger('info', '/dev/null')
+  const logger = createLogger({ level: 'info', destination: '/dev/null' })
   const { url, gateway } = await startGateway(
     t,
     {
@@ -44,7 +44,7 @@ t.test('nor a body that has come in and is captured', async t => {
         }
       }
     },
-    { logger: createLogger('info', '/dev/null') }
+    { logger: createLogger({ level: 'info', destination: '/dev/null' }) }
   )
   const headers = { 'content-type': 'application/octet-stream' }
   const body = Buffer.alloc(1_000_000)
@@ -52,9 +52,9 @@ t.test('nor a body that has come in and is captured', async t => {
   const capture = gateway.recorder?.captures.start(options)
   for (let i = 0; i < 24; i++)
     t.equal((await call(`${url}/large/in`, { method: 'POST', headers, body })).status, 200)
-  t.equal(capture?.records[23]?.requestBody?.content.length, body.length)
+  t.equal(capture?.exchanges[23]?.requestBody?.content.length, body.length)
   gateway.recorder?.captures.remove(capture?.id as string)
-  if (capture) capture.records = []
+  if (capture) capture.exchanges = []
   t.ok(await fallsBelow(12 * body.length))
 })
 

@@ -45,14 +45,14 @@ t.test('an exchange is there with its stages, headers and bodies, and no secret 
     status: 200,
     upstream: 'things',
     attempts: 1,
-    in: Number,
-    out: Number,
-    ms: Number,
-    stages: { admit: Number, wait: Number, send: Number }
+    bytesReceived: Number,
+    bytesSent: Number,
+    durationMs: Number,
+    stages: { queueMs: Number, upstreamMs: Number, sendMs: Number }
   })
-  t.ok(posted.in > 300 && posted.out > 200, 'bytes on the wire, heads included')
-  const { admit, wait, send } = posted.stages
-  t.ok(Math.abs(admit + wait + send - posted.ms) < 0.01, 'the stages are the whole')
+  t.ok(posted.bytesReceived > 300 && posted.bytesSent > 200, 'bytes on the connection include headers')
+  const { queueMs, upstreamMs, sendMs } = posted.stages
+  t.ok(Math.abs(queueMs + upstreamMs + sendMs - posted.durationMs) < 0.01, 'the stages add up')
 
   const detail = await call(`${admin}/exchanges/${posted.id}`)
   t.equal(detail.headers.get('cache-control'), 'no-store')
@@ -107,8 +107,8 @@ t.test(
     const detailOf = async (path: string) =>
       (await call(`${admin}/exchanges/${list.find((one: { url: string }) => one.url === path).id}`)).json
     const { request, response } = await detailOf('/things/large')
-    t.match(request.body, { size: 300_000, isCut: true })
-    t.match(response.body, { size: 300_000, isCut: true })
+    t.match(request.body, { size: 300_000, isTruncated: true })
+    t.match(response.body, { size: 300_000, isTruncated: true })
     t.match((await detailOf('/things/echo')).request.body.text, '{"a":[1],"token":"[redacted]"}')
     t.equal((await detailOf('/things/packed')).response.body.text, '{"token":"[redacted]","page":1}')
     t.equal(
@@ -136,14 +136,14 @@ t.test('failed exchanges outlive the others, and are found by what they are', as
   socket.destroy()
   const ask = async (query: string) => (await call(`${admin}/exchanges?${query}`)).json
   await until(
-    () => ask('status=cut'),
+    () => ask('status=aborted'),
     found => found.length === 1
   )
   const failed = await ask('failed=true')
   t.same(
-    failed.map(({ url, status, cut }: Record<string, unknown>) => [url, status, cut]),
+    failed.map(({ url, status, abortReason }: Record<string, unknown>) => [url, status, abortReason]),
     [
-      ['/things/hang', 499, 'SLUICE_CLIENT_GONE'],
+      ['/things/hang', 499, 'SLUICE_CLIENT_CLOSED_REQUEST'],
       ['/things/bad', 500, undefined]
     ]
   )
@@ -204,7 +204,10 @@ t.test('a place that is used again shows nothing of what it held before', async 
     t.equal(path, `/things/${body.length}`)
     const kept = Buffer.from(body).subarray(0, 4_096)
     for (const part of [request, response])
-      t.match(part.body, { size: Buffer.byteLength(body), isCut: kept.length < Buffer.byteLength(body) })
+      t.match(part.body, {
+        size: Buffer.byteLength(body),
+        isTruncated: kept.length < Buffer.byteLength(body)
+      })
     t.ok(kept.toString().startsWith(request.body.text) && request.body.text.length >= kept.length / 2 - 1)
   }
   await call(`${url}/things/empty`)

@@ -92,7 +92,7 @@ for (const [over, listen] of [
         if (!isPacked) t.equal(body?.text ?? '', sent.toString(), `${prefix}/${path}`)
         else if (path === 'json') t.equal(body?.text, '{"in":"one piece"}', 'what is packed as it was before')
         t.equal(body?.size ?? 0, isPacked ? body?.text?.length : sent.length)
-        t.equal(body?.isCut ?? false, false)
+        t.equal(body?.isTruncated ?? false, false)
       }
 
     async function latest(path: string) {

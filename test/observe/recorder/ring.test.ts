@@ -1,17 +1,19 @@
 import Fastify from 'fastify'
 import t from 'tap'
+import { recordsOf } from '../../../observe/exchange-record.ts'
 import { Ring } from '../../../observe/recorder/ring.ts'
 import exchanges from '../../../plugins/exchange.ts'
 import { call } from '../../harness.ts'
 
-t.test('heads are kept to the octet, but for long credentials, which are not in memory at all', async t => {
+t.test('headers are stored byte by byte, except long credentials, which are not stored', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(exchanges, { deadline: 10_000 })
+  const recordOf = recordsOf(app)
   const ring = new Ring(10, 1_048_576, 4_096)
   const ended = new Promise<void>(resolve =>
     app.onExchangeEnd(exchange => {
-      ring.add(1, exchange.ended)
+      ring.add(1, recordOf(exchange))
       resolve()
     })
   )
@@ -26,9 +28,9 @@ t.test('heads are kept to the octet, but for long credentials, which are not in 
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   await call(`${url}/things?a=1`, { headers })
   await ended
-  const heads = ring.latest.heads()
+  const text = ring.latest.text()
   const kept = Object.fromEntries(
-    heads.requestHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [[name.toLowerCase(), all[i + 1]]] : []))
+    text.requestHeaders.flatMap((name, i, all) => (i % 2 === 0 ? [[name.toLowerCase(), all[i + 1]]] : []))
   )
   t.match(kept, {
     authorization: '[redacted]',
@@ -37,7 +39,7 @@ t.test('heads are kept to the octet, but for long credentials, which are not in 
     'x-empty': '',
     'x-api-key': headers['x-api-key']
   })
-  t.equal(heads.url, '/things?a=1')
-  t.equal(heads.remote, '127.0.0.1')
-  t.match(heads.responseHead, /^HTTP\/1\.1 200 OK\r\n[\s\S]+\r\n\r\n$/)
+  t.equal(text.url, '/things?a=1')
+  t.equal(text.remoteAddress, '127.0.0.1')
+  t.match(text.responseHead, /^HTTP\/1\.1 200 OK\r\n[\s\S]+\r\n\r\n$/)
 })
