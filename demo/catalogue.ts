@@ -1,4 +1,4 @@
-// What the shop sells: the product service serves it, the order service names products from it.
+// The shop's products, used by the product service and the order service.
 export interface Product {
   id: string
   name: string

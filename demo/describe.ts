@@ -1,4 +1,4 @@
-/** What the demo prints once everything runs. */
+/** Properties of the running demo. */
 export interface Demo {
   /** Base URLs. */
   gateway: string
@@ -10,13 +10,13 @@ export interface Demo {
   demoPid: number
 }
 
-/** Returns where everything listens, and the variables that docs/tour.md uses. */
+/** Returns the text to print: URLs, and the variables that docs/tour.md uses. */
 export function describeDemo({ gateway, admin, running, tokens, ordersPid, demoPid }: Demo): string {
   const rows = running.map(({ name, url, pid }) => `  ${name.padEnd(10)}${url.padEnd(26)}pid ${pid}`)
   const variables = Object.entries(tokens).map(([tier, token]) => `${tier.toUpperCase()}=${token}`)
 
   return `
-Everything is up. Ctrl-C stops all of it.
+Everything is running. Ctrl-C stops it.
 
 ${rows.join('\n')}
   ${'admin'.padEnd(10)}${admin}

@@ -1,18 +1,18 @@
-// The identity provider of the demo and the tests: a real OpenID provider that gives its clients JWT access
-// tokens (RFC 9068) for the gateway, and rotates its keys when told to.
+// The identity provider of the demo and the tests: an OpenID provider that issues JWT access tokens (RFC 9068) for the
+// gateway, and rotates its keys on request.
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { InvalidTarget } from 'oidc-provider/lib/helpers/errors.js'
-// Not from 'oidc-provider' itself: that module adds nothing but a warning on every Node that is not marked LTS.
+// Not from 'oidc-provider': its main module warns on every Node version that is not LTS.
 import { Provider } from 'oidc-provider/lib/provider.js'
-import { closeWithParent, exitUnlistened } from './service.ts'
+import { closeWithParent, exitOnListenError } from './service.ts'
 
 export interface IdentityClient {
   id: string
   secret: string
-  /** The scopes it may ask for, separated by spaces; also its `permissions`. */
+  /** Scopes that it may request, separated by spaces; also its `permissions`. */
   scope: string
   email?: string
   roles?: string[]
@@ -22,15 +22,15 @@ export interface IdentityClient {
 export interface IdentityOptions {
   port?: number
   host?: string
-  /** The only resource that tokens are given for: their `aud`. */
+  /** The `aud` of tokens; other resources are rejected. Default: `api://gateway`. */
   audience?: string
   clients?: readonly IdentityClient[]
   alg?: 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
-  /** Lifetime of a token, in seconds. */
+  /** Lifetime of a token in seconds. Default: 3600. */
   ttl?: number
 }
 
-// Secrets in source are for a demo only.
+// Secrets in source code are acceptable in a demo only.
 export const demoClients: readonly IdentityClient[] = [
   { id: 'ada', tier: 'free', roles: [] },
   { id: 'grace', tier: 'standard', roles: [] },
@@ -46,15 +46,15 @@ export async function startIdentityProvider(options: IdentityOptions = {}) {
   const { port = 0, host = '127.0.0.1', audience = 'api://gateway', clients = demoClients } = options
   const { alg = 'RS256', ttl = 3600 } = options
   const cookieKeys = [randomBytes(32).toString('base64url')]
-  // Newest first: oidc-provider signs with the first key that fits.
+  // Newest first: oidc-provider signs with the first suitable key.
   let keys: [Key, ...Key[]] = [await generateKey(alg)]
 
-  // oidc-provider cannot change its keys, so a change of keys is a new provider behind the same server.
-  let answer: (request: IncomingMessage, response: ServerResponse) => unknown
+  // oidc-provider cannot change its keys, so a change creates a new provider behind the same server.
+  let handle: (request: IncomingMessage, response: ServerResponse) => unknown
   const server = createServer((request, response) => {
     if (request.method === 'POST' && request.url === '/rotate') return change(rotate, response)
     if (request.method === 'POST' && request.url === '/retire') return change(retire, response)
-    return answer(request, response)
+    return handle(request, response)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve)
@@ -65,26 +65,26 @@ export async function startIdentityProvider(options: IdentityOptions = {}) {
   function useKeys(next: typeof keys) {
     keys = next
     const jwks = { keys: keys.map(({ jwk }) => jwk) }
-    answer = new Provider(issuer, configure({ audience, clients, alg, ttl, jwks, cookieKeys })).callback()
+    handle = new Provider(issuer, configure({ audience, clients, alg, ttl, jwks, cookieKeys })).callback()
   }
 
-  /** A new key signs from now on; the ones before it stay published. */
+  /** Signs with a new key from now on. Earlier keys stay published. */
   async function rotate() {
     useKeys([await generateKey(alg), ...keys])
   }
 
-  /** Only the newest key stays published. */
+  /** Stops publishing all keys but the newest. */
   async function retire() {
     useKeys([keys[0]])
   }
 
   /**
-   * A token for the client, from the token endpoint. With `overrides` it is a token as no provider would give
-   * it: those claims are replaced (left out where undefined) and it is signed again with the current key.
+   * Requests a token from the token endpoint. `overrides` replaces claims (undefined removes one) and signs the token again
+   * with the current key, for tokens that no provider would issue.
    */
   async function token(clientId: string, overrides?: Record<string, unknown>) {
     const client = clients.find(({ id }) => id === clientId)
-    if (!client) throw new Error(`no such client: ${clientId}`)
+    if (!client) throw new Error(`unknown client: ${clientId}`)
     const issued = await requestToken(issuer, client, audience)
     if (!overrides) return issued
     const { privateKey, jwk } = keys[0]
@@ -165,7 +165,7 @@ function configure({ audience, clients, alg, ttl, jwks, cookieKeys }: Configured
   }
 }
 
-// Client credentials and JWTs are all that is given here, and neither needs anything to be kept.
+// The client credentials grant and JWTs need no storage.
 class NoStorage {
   async find() {}
   async findByUid() {}
@@ -176,14 +176,15 @@ class NoStorage {
   async revokeByGrantId() {}
 }
 
-/** An access token for the client from the provider's token endpoint. */
+/** Requests an access token from the provider's token endpoint. */
 export async function requestToken(issuer: string, { id, secret, scope }: IdentityClient, resource: string) {
   const response = await fetch(`${issuer}/token`, {
     method: 'POST',
     headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` },
     body: new URLSearchParams({ grant_type: 'client_credentials', scope, resource })
   })
-  if (!response.ok) throw new Error(`no token for ${id}: ${response.status} ${await response.text()}`)
+  if (!response.ok)
+    throw new Error(`the token request of ${id} failed: ${response.status} ${await response.text()}`)
   return ((await response.json()) as { access_token: string }).access_token
 }
 
@@ -193,6 +194,6 @@ if (import.meta.main) {
     const identity = await startIdentityProvider({ port, audience: process.env.JWT_AUDIENCE })
     closeWithParent(identity.close)
   } catch (error) {
-    exitUnlistened(error, 'identity', port)
+    exitOnListenError(error, 'identity', port)
   }
 }

@@ -1,4 +1,4 @@
-// The little of oidc-provider that the demo uses; the package has no types of its own.
+// Types for the parts of oidc-provider that the demo uses; the package has none.
 declare module 'oidc-provider/lib/provider.js' {
   import type { IncomingMessage, ServerResponse } from 'node:http'
 

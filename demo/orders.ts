@@ -1,5 +1,5 @@
-// The order service: takes orders and tells of them, kept in SQLite. Amounts are numbers in its JSON, as the
-// gateway finds them in the field, but integer cents inside.
+// The order service: places and returns orders in SQLite. Amounts are numbers in its JSON, as in many real services, and
+// integer cents inside.
 import { DatabaseSync } from 'node:sqlite'
 import Type from 'typebox'
 import { catalogue } from './catalogue.ts'
@@ -31,7 +31,7 @@ const NewOrder = Type.Object(
 )
 const IdParams = Type.Object({ id: Text })
 const ListQuery = Type.Object({ limit: Type.Optional(Type.String({ pattern: '^[1-9][0-9]?$' })) }, strict)
-// Set by the gateway for the user it has verified.
+// The gateway sets it for the authenticated user.
 const UserHeader = Type.Object({ 'x-user-id': Type.Optional(Type.String()) })
 
 interface OrderRow {
@@ -42,7 +42,7 @@ interface OrderRow {
   created_at: number
 }
 
-/** `database`: path of the SQLite file, or ':memory:' (the default). `clock`: now, in epoch ms. */
+/** `database`: path of a SQLite file. Default: ':memory:'. `clock`: returns epoch milliseconds. */
 export function buildOrders({ database = ':memory:', clock = Date.now } = {}) {
   const app = buildService()
   const db = openDatabase(database)
@@ -56,7 +56,7 @@ export function buildOrders({ database = ':memory:', clock = Date.now } = {}) {
   app.post('/orders', { schema: { body: NewOrder, headers: UserHeader } }, (request, reply) => {
     const order = request.body
     if (request.headers['x-user-id'] !== order.userId) {
-      return reply.code(403).send({ error: 'X-User-Id is not the user who orders' })
+      return reply.code(403).send({ error: 'X-User-Id is not the user of the order' })
     }
     const fault = findFault(order)
     if (fault) return reply.code(422).send({ error: fault })
@@ -69,7 +69,7 @@ export function buildOrders({ database = ':memory:', clock = Date.now } = {}) {
   app.get('/orders/:id', { schema: { params: IdParams, headers: UserHeader } }, (request, reply) => {
     const row = findOrder.get(request.params.id) as OrderRow | undefined
     const user = request.headers['x-user-id']
-    // Another user's order is answered as if there were none, so that ids tell nothing.
+    // 404 also for orders of other users, so that ids cannot be probed.
     if (!row || (user !== undefined && user !== row.user_id)) {
       return reply.code(404).send({ error: 'no such order' })
     }
@@ -84,10 +84,10 @@ export function buildOrders({ database = ':memory:', clock = Date.now } = {}) {
   return app
 }
 
-// What a schema cannot say: `multipleOf: 0.01` is wrong on binary floats (0.07 is refused by it).
+// Checks that a schema cannot do: `multipleOf: 0.01` rejects 0.07, since it works on binary floats.
 function findFault({ items }: Type.Static<typeof NewOrder>) {
   for (const { productId, price } of items) {
-    if (!nameOf(productId)) return `no such product: ${productId}`
+    if (!nameOf(productId)) return `unknown product: ${productId}`
     if (toCents(price) / 100 !== price) return `a price has at most two decimal places: ${price}`
   }
 }
@@ -100,7 +100,7 @@ function nameOf(productId: string) {
   return catalogue.find(({ id }) => id === productId)?.name
 }
 
-// internalNotes and warehouse are the service's own business: what a gateway must not let out.
+// internalNotes and warehouse are internal: the gateway must not pass them on.
 function toOrder(row: OrderRow) {
   const { items, shippingAddress, metadata } = JSON.parse(row.content) as Type.Static<typeof NewOrder>
   return {
@@ -113,7 +113,7 @@ function toOrder(row: OrderRow) {
     shippingAddress,
     estimatedDelivery: new Date(row.created_at + 3 * 86_400_000).toISOString().slice(0, 10),
     createdAt: row.created_at,
-    internalNotes: `from ${metadata.source ?? 'a client unnamed'}, correlation ${metadata.correlationId}`,
+    internalNotes: `from ${metadata.source ?? 'an unnamed client'}, correlation ${metadata.correlationId}`,
     warehouse: 'wh-7'
   }
 }
@@ -124,7 +124,7 @@ function openDatabase(database: string) {
     CREATE TABLE IF NOT EXISTS orders (
       id INTEGER PRIMARY KEY AUTOINCREMENT,
       user_id TEXT NOT NULL,
-      content TEXT NOT NULL, -- the order as it was placed, JSON
+      content TEXT NOT NULL, -- JSON of the order as it was placed
       total_cents INTEGER NOT NULL,
       created_at INTEGER NOT NULL -- epoch ms
     ) STRICT;

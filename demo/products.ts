@@ -1,4 +1,4 @@
-// The product service: the catalogue, and what to recommend from it, kept in memory.
+// The product service: products and recommendations, in memory.
 import Type from 'typebox'
 import { catalogue } from './catalogue.ts'
 import { buildService, serve } from './service.ts'
@@ -9,7 +9,7 @@ const RecommendationsQuery = Type.Object(
   { additionalProperties: false }
 )
 
-/** `products`: what is sold, by default the demo's catalogue. */
+/** `products`: default is the demo's catalogue. */
 export function buildProducts({ products = catalogue } = {}) {
   const app = buildService()
 
@@ -31,7 +31,7 @@ export function buildProducts({ products = catalogue } = {}) {
   return app
 }
 
-// A stand-in for a recommender: different for each user, the same for one user every time.
+// Replaces a recommender: scores differ between users, and are stable for one user.
 function score(userId: string, productId: string) {
   let hash = 0
   for (const char of `${userId}/${productId}`) hash = (hash * 31 + char.charCodeAt(0)) % 9973

@@ -1,11 +1,11 @@
-// What the three demo services have in common: how they are set up, and how each runs as a process.
+// Shared by the three demo services: Fastify setup and process handling.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 
 export function buildService() {
   const app = Fastify({
-    // Input is refused as it is, neither converted nor trimmed into shape: '3' is not 3.
+    // Reject invalid input instead of converting it: '3' is not 3.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
     forceCloseConnections: true
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -19,29 +19,29 @@ export function buildService() {
   return app
 }
 
-/** Listens until a signal comes, or the process that forked this one is gone. */
+/** Listens until a signal arrives or the parent process ends. */
 export async function serve(app: FastifyInstance, name: string, port: number) {
   closeWithParent(() => app.close())
   try {
     await app.listen({ host: '127.0.0.1', port })
   } catch (error) {
-    exitUnlistened(error, name, port)
+    exitOnListenError(error, name, port)
   }
 }
 
-/** Closes on a signal, and when the channel to the parent breaks: even one killed hard leaves nothing behind. */
+/** Closes on a signal and when the IPC channel to the parent breaks, so that SIGKILL of the parent leaves no process. */
 export function closeWithParent(close: () => Promise<unknown>) {
   const grace = closeWithGrace({ delay: 3000 }, async ({ err }) => {
     if (err) console.error(err)
     await close()
   })
   process.once('disconnect', grace.close)
-  // False, not undefined: there was a parent, and it went while this process was still loading.
+  // False instead of undefined: the parent ended while this process was loading.
   if (process.connected === false) grace.close()
 }
 
-export function exitUnlistened(error: unknown, name: string, port: number): never {
+export function exitOnListenError(error: unknown, name: string, port: number): never {
   const { code, message } = error as NodeJS.ErrnoException
-  console.error(code === 'EADDRINUSE' ? `${name}: port ${port} is taken` : `${name}: ${message}`)
+  console.error(code === 'EADDRINUSE' ? `${name}: port ${port} is in use` : `${name}: ${message}`)
   process.exit(1)
 }

@@ -1,12 +1,11 @@
-// npm run demo: three services, an identity provider and the gateway in front of them, each its own process.
-// Ctrl-C ends all of it. SIGUSR2 starts again what has ended (not SIGHUP: a terminal that closes sends that,
-// and then everything must end).
+// npm run demo: three services, an identity provider and the gateway, each in its own process. Ctrl-C stops all of them.
+// SIGUSR2 restarts processes that have exited (not SIGHUP: a closing terminal sends it, and must stop everything).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describeDemo } from './describe.ts'
 import { demoClients, requestToken } from './identity.ts'
-import { checkPort, createSupervisor, type Program } from './supervise.ts'
+import { checkPort, createProcessGroup, type Program } from './process-group.ts'
 
 const audience = 'api://gateway'
 const ports = {
@@ -28,12 +27,12 @@ const products = define('products', '/products', {})
 const gateway: Program = {
   name: 'gateway',
   file: join(import.meta.dirname, '../server.ts'),
-  preload: [import.meta.resolve('./end-with-parent.ts')],
+  preload: [import.meta.resolve('./exit-with-parent.ts')],
   url: urlOf('gateway'),
   probe: `${urlOf('admin')}/readyz`,
   env: {
     HOST: '127.0.0.1',
-    // Each worker counts the failures that open a breaker by itself, and the tour counts with one.
+    // The tour's rate limits and breaker responses are easier to follow with one worker.
     WORKERS: '1',
     PORT: `${ports.gateway.port}`,
     ADMIN_PORT: `${ports.admin.port}`,
@@ -47,29 +46,29 @@ const gateway: Program = {
 }
 const programs = [gateway, identity, users, orders, products]
 
-const supervisor = createSupervisor({
+const processes = createProcessGroup({
   startTimeout: 20_000,
   stopTimeout: 5_000,
-  onEnd({ name }, pid) {
-    console.error(`${name} (pid ${pid}) has ended; kill -USR2 ${process.pid} starts it again`)
+  onExit({ name }, pid) {
+    console.error(`${name} (pid ${pid}) has exited; restart it with kill -USR2 ${process.pid}`)
   }
 })
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(0))
-process.on('SIGUSR2', startEnded)
-// npm runs this in a shell, and a SIGTERM to npm ends that shell but never comes here.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(0))
+process.on('SIGUSR2', restartExited)
+// npm runs this in a shell. A SIGTERM to npm stops the shell and does not reach this process.
 const parent = process.ppid
-if (process.env.npm_lifecycle_event) setInterval(() => process.ppid === parent || end(0), 200).unref()
+if (process.env.npm_lifecycle_event) setInterval(() => process.ppid === parent || stop(0), 200).unref()
 
 try {
-  // Asked first, so that nothing starts in vain, and no stranger at a port is taken for the program.
+  // Before anything starts, so that another program on a port is not taken for ours.
   for (const [name, { port, variable }] of Object.entries(ports)) await checkPort(name, port, variable)
-  // The gateway last, so that it finds its issuer at once.
-  await Promise.all([identity, users, orders, products].map(supervisor.start))
-  await supervisor.start(gateway)
+  // The gateway last, so that its issuer is available.
+  await Promise.all([identity, users, orders, products].map(processes.start))
+  await processes.start(gateway)
   console.log(await describe())
 } catch (error) {
   report(error)
-  await end(1)
+  await stop(1)
 }
 
 function define(
@@ -100,32 +99,32 @@ async function describe() {
   return describeDemo({
     gateway: gateway.url,
     admin: urlOf('admin'),
-    running: programs.map(program => ({ ...program, pid: supervisor.pidOf(program) })),
+    running: programs.map(program => ({ ...program, pid: processes.pidOf(program) })),
     tokens: Object.fromEntries(tokens.map(({ tier, token }) => [tier, token])),
-    ordersPid: supervisor.pidOf(orders),
+    ordersPid: processes.pidOf(orders),
     demoPid: process.pid
   })
 }
 
-async function startEnded() {
+async function restartExited() {
   for (const program of programs) {
-    if (supervisor.isRunning(program)) continue
+    if (processes.isRunning(program)) continue
     try {
-      await supervisor.start(program)
-      console.log(`${program.name} is up again (pid ${supervisor.pidOf(program)})`)
+      await processes.start(program)
+      console.log(`${program.name} is running again (pid ${processes.pidOf(program)})`)
     } catch (error) {
       report(error)
     }
   }
 }
 
-// What fails because everything is being stopped is no news.
+// Errors while everything is stopping are expected.
 function report(error: unknown) {
-  if (!supervisor.isStopping()) console.error((error as Error).message)
+  if (!processes.isStopping()) console.error((error as Error).message)
 }
 
-async function end(code: number) {
-  if (supervisor.isStopping()) return
-  await supervisor.stopAll()
+async function stop(code: number) {
+  if (processes.isStopping()) return
+  await processes.stopAll()
   process.exit(code)
 }

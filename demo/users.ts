@@ -1,4 +1,4 @@
-// The user service: who the shop's customers are, kept in SQLite.
+// The user service: the shop's customers, in SQLite.
 import { DatabaseSync } from 'node:sqlite'
 import Type from 'typebox'
 import { buildService, serve } from './service.ts'
@@ -11,7 +11,7 @@ const seed = [
 
 const UserParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) })
 
-/** `database`: path of the SQLite file, or ':memory:' (the default). */
+/** `database`: path of a SQLite file. Default: ':memory:'. */
 export function buildUsers({ database = ':memory:' }: { database?: string } = {}) {
   const app = buildService()
   const db = openDatabase(database)

@@ -2,7 +2,7 @@ import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 
 import t, { type Test } from 'tap'
 import { startIdentityProvider } from '../../demo/identity.ts'
 
-t.test('discovery names the issuer, and where its keys and tokens are', async t => {
+t.test('discovery names the issuer, its key set and its token endpoint', async t => {
   const identity = await startProvider(t)
   const metadata = await getJson(`${identity.issuer}/.well-known/openid-configuration`)
   t.equal(metadata.issuer, identity.issuer)
@@ -10,7 +10,7 @@ t.test('discovery names the issuer, and where its keys and tokens are', async t 
   t.equal(metadata.token_endpoint, `${identity.issuer}/token`)
 })
 
-t.test('the key set has one public RS256 key and no private member', async t => {
+t.test('the key set has one RS256 key without private members', async t => {
   const identity = await startProvider(t)
   const { keys } = await getJson(`${identity.issuer}/jwks`)
   t.equal(keys.length, 1)
@@ -39,7 +39,7 @@ t.test('a token is an RS256 at+jwt that verifies against the published keys', as
   t.equal(Number(payload.exp) - Number(payload.iat), 3600)
 })
 
-t.test('each of the three clients has its tier, and only alan is an admin', async t => {
+t.test('the three clients have their tiers, and only alan is an admin', async t => {
   const identity = await startProvider(t)
   const claims = await Promise.all(
     ['ada', 'grace', 'alan'].map(async id => decodeJwt(await identity.token(id)))
@@ -54,7 +54,7 @@ t.test('each of the three clients has its tier, and only alan is an admin', asyn
   )
 })
 
-t.test('audience, lifetime, algorithm and clients can be chosen', async t => {
+t.test('audience, lifetime, algorithm and clients are options', async t => {
   const identity = await startProvider(t, {
     audience: 'https://api.example.com',
     ttl: 5,
@@ -67,10 +67,10 @@ t.test('audience, lifetime, algorithm and clients can be chosen', async t => {
     algorithms: ['ES256']
   })
   t.equal(Number(payload.exp) - Number(payload.iat), 5)
-  t.notOk('tier' in payload, 'a claim that the client has not is left out')
+  t.notOk('tier' in payload, 'a claim that the client does not have is left out')
 })
 
-t.test('overrides replace claims, or leave them out, under a good signature', async t => {
+t.test('overrides replace or remove claims, with a valid signature', async t => {
   const identity = await startProvider(t)
   const token = await identity.token('ada', {
     iss: 'https://elsewhere.example',
@@ -94,7 +94,7 @@ t.test('a wrong secret or an unknown audience gets no token', async t => {
   t.equal((await ask({ client_secret: 'ada-secret' })).status, 200)
 })
 
-t.test('after a rotation the new key signs, and tokens of the old one still verify', async t => {
+t.test('after a rotation the new key signs, and tokens of the old key still verify', async t => {
   const identity = await startProvider(t)
   const before = await identity.token('ada')
   await identity.rotate()
@@ -105,7 +105,7 @@ t.test('after a rotation the new key signs, and tokens of the old one still veri
   await jwtVerify(after, keySetOf(identity))
 })
 
-t.test('retiring drops every key but the newest', async t => {
+t.test('retiring removes all keys but the newest', async t => {
   const identity = await startProvider(t)
   const before = await identity.token('ada')
   await identity.rotate()
@@ -127,7 +127,7 @@ t.test('keys can be rotated and retired over HTTP', async t => {
   t.strictSame(await publishedKids(identity), [kids[0]])
 })
 
-t.test('a provider that starts or answers prints nothing', async t => {
+t.test('the provider prints nothing', async t => {
   const printed = [t.capture(console, 'info'), t.capture(console, 'warn'), t.capture(console, 'error')]
   const identity = await startProvider(t)
   await identity.token('ada')

@@ -22,7 +22,7 @@ const order = {
   metadata: { source: 'web', correlationId: 'c-1' }
 }
 
-t.test('a user is found by id, and an unknown one is a 404', async t => {
+t.test('users are found by id; an unknown id gets 404', async t => {
   const call = await listen(t, buildUsers())
   const { status, body } = await call('/users/ada')
   t.equal(status, 200)
@@ -31,7 +31,7 @@ t.test('a user is found by id, and an unknown one is a 404', async t => {
   t.strictSame(await call('/users/nobody'), { status: 404, body: { error: 'no such user' } })
 })
 
-t.test('an order that is placed is answered whole, read back and listed', async t => {
+t.test('a placed order is returned, read and listed', async t => {
   const call = await listen(t, buildOrders({ clock: () => noon }))
   const placed = await place(call, order)
   t.equal(placed.status, 201)
@@ -54,13 +54,13 @@ t.test('an order that is placed is answered whole, read back and listed', async 
   t.strictSame(await call('/users/grace/orders'), { status: 200, body: [] })
 })
 
-t.test('an order may come from a client without a name', async t => {
+t.test('an order without a source is accepted', async t => {
   const call = await listen(t, buildOrders())
   const placed = await place(call, { ...order, metadata: { ...order.metadata, source: null } })
   t.equal(placed.status, 201)
 })
 
-t.test('orders are listed newest first, as many as asked for, ten by default', async t => {
+t.test('orders are listed newest first, ten by default', async t => {
   const call = await listen(t, buildOrders())
   for (let n = 0; n < 12; n++) await place(call, order)
   const ids = async (path: string) => (await call(path)).body.map(({ id }: { id: string }) => id)
@@ -87,14 +87,14 @@ t.test('money is exact: 3 times 0.1 is 0.3', async t => {
   t.equal(await total([[10_000, 999_999.99]]), 9_999_999_900)
 })
 
-t.test('an order is only taken from the user that the gateway names', async t => {
+t.test('an order is accepted only from the user in X-User-Id', async t => {
   const call = await listen(t, buildOrders())
   t.equal((await place(call, order, { 'x-user-id': 'grace' })).status, 403)
   t.equal((await place(call, order, {})).status, 403)
   t.strictSame((await call('/users/ada/orders')).body, [])
 })
 
-t.test("another user's order is a 404, like one that is not there", async t => {
+t.test("another user's order gets 404, like a missing one", async t => {
   const call = await listen(t, buildOrders())
   await place(call, order)
   const missing = { status: 404, body: { error: 'no such order' } }
@@ -104,26 +104,26 @@ t.test("another user's order is a 404, like one that is not there", async t => {
   t.strictSame(await call('/orders/x'), missing)
 })
 
-t.test('bad orders are refused and none is kept', async t => {
+t.test('invalid orders are rejected and not stored', async t => {
   const call = await listen(t, buildOrders())
   const item = { productId: 'p-100', quantity: 3, price: 0.1 }
-  const bad: [what: string, status: number, body: object][] = [
+  const invalid: [what: string, status: number, body: object][] = [
     ['no items', 400, { ...order, items: [] }],
     ['items missing', 400, { ...order, items: undefined }],
     ['an unknown member', 400, { ...order, discount: 1 }],
     ['quantity zero', 400, { ...order, items: [{ ...item, quantity: 0 }] }],
-    ['a broken quantity', 400, { ...order, items: [{ ...item, quantity: 1.5 }] }],
+    ['a fractional quantity', 400, { ...order, items: [{ ...item, quantity: 1.5 }] }],
     ['a quantity in a string', 400, { ...order, items: [{ ...item, quantity: '3' }] }],
     ['a price in a string', 400, { ...order, items: [{ ...item, price: '0.10' }] }],
     ['a negative price', 400, { ...order, items: [{ ...item, price: -1 }] }],
     ['a price in fractions of a cent', 422, { ...order, items: [{ ...item, price: 0.105 }] }],
     ['an unknown product', 422, { ...order, items: [{ ...item, productId: 'p-999' }] }],
-    ['half an address', 400, { ...order, shippingAddress: { street: 'x' } }]
+    ['an incomplete address', 400, { ...order, shippingAddress: { street: 'x' } }]
   ]
-  for (const [what, status, body] of bad) {
-    const answer = await place(call, body)
-    t.equal(answer.status, status, what)
-    t.type(answer.body.error, 'string', what)
+  for (const [what, status, body] of invalid) {
+    const response = await place(call, body)
+    t.equal(response.status, status, what)
+    t.type(response.body.error, 'string', what)
   }
   t.equal(
     (await call('/orders', { method: 'POST', body: 'a,b', headers: { 'content-type': 'text/csv' } })).status,
@@ -135,7 +135,7 @@ t.test('bad orders are refused and none is kept', async t => {
   t.strictSame((await call('/users/ada/orders')).body, [])
 })
 
-t.test('an order outlives the service: it is in the SQLite file', async t => {
+t.test('orders survive a restart in the SQLite file', async t => {
   const database = join(t.testdir(), 'orders.sqlite')
   const first = buildOrders({ database })
   const placed = await place(await listen(t, first), order)
@@ -156,7 +156,7 @@ t.test('products are listed, found by id, and recommended', async t => {
   const { body: recommended } = await call('/recommendations?userId=ada')
   t.equal(recommended.length, 6)
   for (const one of recommended) t.strictSame(Object.keys(one), ['id', 'name', 'price', 'score'])
-  t.strictSame((await call('/recommendations?userId=ada')).body, recommended, 'the same for the same user')
+  t.strictSame((await call('/recommendations?userId=ada')).body, recommended, 'stable for one user')
   t.equal((await call('/recommendations')).status, 400)
 })
 

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 
-t.test('the demo comes up whole, starts a service again, and ends leaving nothing', async t => {
+t.test('the demo starts, restarts a service, and stops without leftovers', async t => {
   const demo = await startDemo(t)
   const printed = await demo.printed(/^ADMIN=.*\n\n$/m)
   const token = printed.match(/^FREE=(.+)$/m)?.[1]
@@ -24,31 +24,31 @@ t.test('the demo comes up whole, starts a service again, and ends leaving nothin
   t.match(await dashboard.json(), { user: { id: 'ada' } })
 
   process.kill(Number(pids.find(([name]) => name === 'orders')?.[1]))
-  await demo.printed(/^orders \(pid \d+\) has ended/m)
+  await demo.printed(/^orders \(pid \d+\) has exited/m)
   demo.child.kill('SIGUSR2')
-  await demo.printed(/^orders is up again/m)
+  await demo.printed(/^orders is running again/m)
 
   demo.child.kill('SIGTERM')
   t.strictSame(await demo.ended, [0, null])
   t.strictSame(readdirSync(demo.tmp), [])
 })
 
-t.test('nothing outlives a demo that is killed hard', async t => {
+t.test('SIGKILL of the demo leaves no process', async t => {
   const demo = await startDemo(t)
   await demo.printed(/^PREMIUM=/m)
   demo.child.kill('SIGKILL')
-  // Comes only once every process that wrote to the demo's output has gone.
+  // Resolves when all processes that share the demo's output have exited.
   t.strictSame(await demo.ended, [null, 'SIGKILL'])
 })
 
-t.test('a port that is taken is told in one line, and nothing is started', async t => {
+t.test('a port in use is reported in one line, and nothing starts', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const demo = await startDemo(t, { ORDERS_PORT: `${port}` })
   t.strictSame(await demo.ended, [1, null])
-  t.equal(await demo.printed(/\n/), `orders: port ${port} is taken; ORDERS_PORT sets another\n`)
+  t.equal(await demo.printed(/\n/), `orders: port ${port} is in use; set ORDERS_PORT to use another one\n`)
   t.strictSame(readdirSync(demo.tmp), [])
 })
 
@@ -67,7 +67,7 @@ async function startDemo(t: Test, env: Record<string, string> = {}) {
     stdio: ['ignore', 'pipe', 'pipe']
   })
   t.teardown(() => child.kill('SIGKILL'))
-  // 'close' and not 'exit': it waits for the output, which the programs of the demo hold open too.
+  // 'close' instead of 'exit' waits for the output, which the demo's processes hold open.
   return {
     child,
     tmp,
@@ -77,7 +77,7 @@ async function startDemo(t: Test, env: Record<string, string> = {}) {
   }
 }
 
-/** A function that resolves with all that was printed as soon as that matches. */
+/** Returns a function that resolves with the output when it matches. */
 function collect({ stdout, stderr }: ChildProcess) {
   let printed = ''
   const waiting = new Set<() => void>()

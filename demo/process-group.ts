@@ -1,4 +1,4 @@
-// Child processes that come up, are watched, and go again together.
+// Starts, watches and stops child processes together.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -8,38 +8,41 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Program {
   name: string
   file: string
-  /** Modules that are loaded before it. */
+  /** Modules to import first. */
   preload?: string[]
-  /** Where it is when it is up, for people to read. */
+  /** Printed for users. */
   url: string
   env: { [variable: string]: string }
-  /** A URL that answers 2xx once the program is up. */
+  /** A URL that responds with 2xx when the program is ready. */
   probe: string
 }
 
-export interface SupervisorOptions {
-  /** How long a program may take to come up, in ms. */
+export interface ProcessGroupOptions {
+  /** Milliseconds for a program to become ready. */
   startTimeout: number
-  /** How long one may take to end before it is killed, in ms. */
+  /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number
-  /** Told when a program ends that nobody stopped. */
-  onEnd(program: Program, pid: number | undefined): void
+  /** Called when a program exits that was not stopped. */
+  onExit(program: Program, pid: number | undefined): void
 }
 
-export function createSupervisor({ startTimeout, stopTimeout, onEnd }: SupervisorOptions) {
+export function createProcessGroup({ startTimeout, stopTimeout, onExit }: ProcessGroupOptions) {
   const running = new Map<Program, ChildProcess>()
   let stopping = false
 
   return { start, stopAll, isRunning, pidOf, isStopping: () => stopping }
 
-  /** Resolves once the program answers; throws, naming it, if it ends before that or takes too long. */
+  /**
+   * Resolves when the program is ready.
+   * @throws if it exits first or takes longer than `startTimeout`
+   */
   async function start(program: Program) {
-    if (stopping) throw new Error(`${program.name} is not started any more`)
+    if (stopping) throw new Error(`${program.name} was not started: everything is stopping`)
     const child = fork(program.file, {
       cwd: join(import.meta.dirname, '..'),
       env: { ...process.env, ...program.env },
       execArgv: program.preload?.map(module => `--import=${module}`) ?? [],
-      // A process group of its own: Ctrl-C in the terminal comes to the parent alone, which ends the rest.
+      // Its own process group, so that Ctrl-C reaches only the parent, which stops the others.
       detached: true
     })
     running.set(program, child)
@@ -47,15 +50,15 @@ export function createSupervisor({ startTimeout, stopTimeout, onEnd }: Superviso
 
     const deadline = performance.now() + startTimeout
     while (performance.now() < deadline) {
-      const up = await answers(program.probe)
-      if (!isRunning(program)) throw new Error(`${program.name} did not come up`)
-      if (up) {
-        child.once('exit', () => stopping || onEnd(program, child.pid))
+      const isReady = await respondsOk(program.probe)
+      if (!isRunning(program)) throw new Error(`${program.name} exited before it was ready`)
+      if (isReady) {
+        child.once('exit', () => stopping || onExit(program, child.pid))
         return
       }
       await sleep(50)
     }
-    throw new Error(`${program.name} did not answer within ${startTimeout / 1000} s at ${program.probe}`)
+    throw new Error(`${program.name} was not ready within ${startTimeout / 1000} s (${program.probe})`)
   }
 
   async function stopAll() {
@@ -64,10 +67,10 @@ export function createSupervisor({ startTimeout, stopTimeout, onEnd }: Superviso
   }
 
   async function stop(child: ChildProcess) {
-    const gone = once(child, 'exit')
+    const exit = once(child, 'exit')
     child.kill('SIGTERM')
     const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeout)
-    await gone
+    await exit
     clearTimeout(timer)
   }
 
@@ -80,7 +83,7 @@ export function createSupervisor({ startTimeout, stopTimeout, onEnd }: Superviso
   }
 }
 
-/** Throws in one line if the port cannot be had; `variable` is the environment variable that sets another. */
+/** @throws a one-line error if the port is not available; `variable` is the environment variable that changes it */
 export async function checkPort(name: string, port: number, variable: string) {
   const server = createServer()
   try {
@@ -89,7 +92,7 @@ export async function checkPort(name: string, port: number, variable: string) {
     const { code, message } = error as NodeJS.ErrnoException
     throw new Error(
       code === 'EADDRINUSE'
-        ? `${name}: port ${port} is taken; ${variable} sets another`
+        ? `${name}: port ${port} is in use; set ${variable} to use another one`
         : `${name}: ${message}`
     )
   }
@@ -97,7 +100,7 @@ export async function checkPort(name: string, port: number, variable: string) {
   await once(server, 'close')
 }
 
-async function answers(url: string) {
+async function respondsOk(url: string) {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
     await response.arrayBuffer()
