@@ -39,7 +39,7 @@ export {
 export { default as upstreams, type Register, type UpstreamName } from './plugins/upstreams.ts'
 export { default as versions } from './plugins/versions.ts'
 export { default as websocket, type WebSocketRoute } from './plugins/websocket.ts'
-export { UpstreamNonsense } from './proxy/errors.ts'
+export { UpstreamInvalidResponse } from './proxy/errors.ts'
 export { path } from './proxy/response-reader.ts'
 export { toDayOrUtc, toUtc } from './schemas/options/dates.ts'
 export { type Input, withDefault } from './schemas/options/defaults.ts'

@@ -114,7 +114,7 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
     return {
       name,
       bases: basesOf(options),
-      collect: options.collect,
+      bufferLimit: options.bufferLimit,
       request({ exchange, method, path, headers, body }, callback) {
         // A mirrored request follows the response, which a dry run does not have.
         if (exchange instanceof DetachedExchange) return void callback(new NotSent())

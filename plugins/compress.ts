@@ -82,7 +82,7 @@ function sizeOf(request: FastifyRequest, reply: FastifyReply, payload: unknown):
   const length = reply.getHeader('content-length')
   const [call] = request.routeOptions.config.calls ?? []
   if (length === undefined || call === undefined) return undefined
-  const limit = request.server.upstream(call.upstream as never).collect
+  const limit = request.server.upstream(call.upstream as never).bufferLimit
   return Number(length) <= limit ? Number(length) : undefined
 }
 

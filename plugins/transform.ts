@@ -4,7 +4,7 @@ import type { Static, TSchema } from 'typebox'
 import { sendJson } from '../http/json/send.ts'
 import type { ProblemError } from '../http/problem.ts'
 import type { Headers, UpstreamResponse } from '../proxy/attempt.ts'
-import { refusalOf } from '../proxy/errors.ts'
+import { replaceUnauthorized } from '../proxy/errors.ts'
 import { toComposedHeaders } from '../proxy/headers.ts'
 import { answerReader } from '../proxy/response-reader.ts'
 import type { UpstreamName } from './upstreams.ts'
@@ -117,7 +117,7 @@ async function transform(fastify: FastifyInstance) {
             path: internal.path,
             headers: outbound,
             body: payload,
-            collect: true
+            buffer: true
           },
           (error, result) => {
             if (error !== null) return fail(error, toError, reply)
@@ -125,7 +125,7 @@ async function transform(fastify: FastifyInstance) {
             try {
               value = read(result as UpstreamResponse)
             } catch (error) {
-              return fail(refusalOf(error as ProblemError, passUnauthorized), toError, reply)
+              return fail(replaceUnauthorized(error as ProblemError, passUnauthorized), toError, reply)
             }
             try {
               sendJson(reply.code((result as UpstreamResponse).statusCode), toClient(value as never, request))

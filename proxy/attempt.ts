@@ -5,7 +5,13 @@ import type { Abortable, Exchange } from '../http/exchange.ts'
 import { DeadlineExceeded, IdleTimeout, Stopping } from '../http/exchange-errors.ts'
 import { isBodyLate } from '../http/request-body.ts'
 import type { Outcome } from './breaker.ts'
-import { isOwnWant, UpstreamFailed, UpstreamNonsense, UpstreamTimeout, upstreamError } from './errors.ts'
+import {
+  isLocalResourceExhaustion,
+  toUpstreamError,
+  UpstreamFailed,
+  UpstreamInvalidResponse,
+  UpstreamTimeout
+} from './errors.ts'
 import { readGrpcStatus, setGrpcStatus, toHttpStatus } from './grpc-status.ts'
 import { ServiceTime } from './service-time.ts'
 import { passEarlyHints, passTrailers } from './trailers.ts'
@@ -147,7 +153,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
     const coding = headers['transfer-encoding']
     if (statusCode > 599 || (coding !== undefined && String(coding).trim().toLowerCase() !== 'chunked')) {
-      this.abort(new UpstreamNonsense())
+      this.abort(new UpstreamInvalidResponse())
       return
     }
     this.#exchange.respondedAt = performance.now()
@@ -219,7 +225,9 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
       if (this.#size > this.#limit)
-        this.abort(new UpstreamNonsense({ cause: new Error(`it answered more than ${this.#limit} bytes`) }))
+        this.abort(
+          new UpstreamInvalidResponse({ cause: new Error(`it answered more than ${this.#limit} bytes`) })
+        )
       else this.#chunks.push(chunk)
     }
   }
@@ -255,13 +263,15 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       clearTimeout(this.#discarding)
       return
     }
-    this.#fail(upstreamError(error))
+    this.#fail(toUpstreamError(error))
   }
 
   /** RFC 9110, 15.2: any number may come before the answer; a service that never comes to it is not waited for. */
   #inform(statusCode: number, headers: Headers): void {
     if (++this.#informed > MAX_INFORMATION)
-      this.abort(new UpstreamNonsense({ cause: new Error(`it gave ${MAX_INFORMATION} interim answers`) }))
+      this.abort(
+        new UpstreamInvalidResponse({ cause: new Error(`it gave ${MAX_INFORMATION} interim answers`) })
+      )
     else if (statusCode === 103 && this.#hasClient()) passEarlyHints(headers, this.#exchange.reply)
   }
 
@@ -301,7 +311,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     const isNeutral =
       (error.statusCode ?? 500) < 500 ||
       error instanceof Stopping ||
-      isOwnWant(error) ||
+      isLocalResourceExhaustion(error) ||
       (elapsed === undefined ? this.#serviceTime.isHeldUp : this.#waitsForReader()) ||
       (error.statusCode === 504 && elapsed !== undefined && !this.#isServiceLate(error, elapsed)) ||
       this.#exchange.isClientGone

@@ -6,7 +6,7 @@ import { consumerOf } from '../auth/consumer.ts'
 import type { ProblemError } from '../http/problem.ts'
 import type { Part } from '../plugins/compose.ts'
 import type { Headers, UpstreamResponse } from './attempt.ts'
-import { refusalOf, UnsafePath, UpstreamTimeout } from './errors.ts'
+import { replaceUnauthorized, UnsafePath, UpstreamTimeout } from './errors.ts'
 import { toComposedHeaders } from './headers.ts'
 import { answerReader } from './response-reader.ts'
 import type { Upstream } from './upstream.ts'
@@ -108,7 +108,7 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
       }
       let timer: NodeJS.Timeout | undefined
       const call = upstream.request(
-        { exchange: request.exchange, method: 'GET', path: target, headers, collect: true },
+        { exchange: request.exchange, method: 'GET', path: target, headers, buffer: true },
         (error, response) => {
           clearTimeout(timer)
           if (error !== null) return callback(error)
@@ -116,7 +116,7 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
           try {
             value = read(response as UpstreamResponse)
           } catch (error) {
-            return callback(refusalOf(error as ProblemError, passUnauthorized))
+            return callback(replaceUnauthorized(error as ProblemError, passUnauthorized))
           }
           if (caching !== undefined && key !== undefined && response?.isFallback !== true)
             cache?.set(key, {

@@ -1,69 +1,50 @@
-import createError from '@fastify/error'
 import { STATUS_CODES } from '../http/node-internals.ts'
-import type { ProblemError } from '../http/problem.ts'
+import { createProblem, type ProblemError } from '../http/problem.ts'
 import type { Headers } from './attempt.ts'
 
-/** The service could not be reached, broke the connection, or answered what is not HTTP. The cause is for the log. */
-export const UpstreamFailed = createError(
-  'SLUICE_UPSTREAM_FAILED',
-  'The service failed to answer',
-  502,
-  Error,
-  false
-)
-/** The service answered, but not what it must: no JSON, another shape, too much of it. */
-export const UpstreamNonsense = createError(
-  'SLUICE_UPSTREAM_NONSENSE',
-  'The service gave an unusable answer',
-  502,
-  Error,
-  false
-)
-export const UpstreamTimeout = createError(
-  'SLUICE_UPSTREAM_TIMEOUT',
-  'The service took too long to answer',
-  504,
-  Error,
-  false
-)
-/** What the client sent cannot be put into a request to the service. */
-export const Unforwardable = createError(
-  'SLUICE_UNFORWARDABLE',
-  'The request cannot be forwarded',
-  400,
-  Error,
-  false
-)
-export const UnsafePath = createError('SLUICE_UNSAFE_PATH', 'The path is ambiguous', 400, Error, false)
+/** The service could not be reached, broke the connection, or sent something that is not HTTP. The cause is logged only. */
+export const UpstreamFailed = createProblem('SLUICE_UPSTREAM_FAILED', 'The service failed to respond', 502)
 
-const Unavailable = createError(
+/** The response is not what it must be: not JSON, of another shape, too large. */
+export const UpstreamInvalidResponse = createProblem(
+  'SLUICE_UPSTREAM_INVALID_RESPONSE',
+  'The service sent an invalid response',
+  502
+)
+
+export const UpstreamTimeout = createProblem(
+  'SLUICE_UPSTREAM_TIMEOUT',
+  'The service took too long to respond',
+  504
+)
+
+/** The client sent something that cannot be put into a request to the service. */
+export const Unforwardable = createProblem('SLUICE_UNFORWARDABLE', 'The request cannot be forwarded', 400)
+export const UnsafePath = createProblem('SLUICE_UNSAFE_PATH', 'The path is ambiguous', 400)
+
+const UpstreamUnavailable = createProblem(
   'SLUICE_UPSTREAM_UNAVAILABLE',
   'Service temporarily unavailable',
-  503,
-  Error,
-  false
+  503
 )
+const UpstreamOverloaded = createProblem('SLUICE_UPSTREAM_OVERLOADED', 'Service overloaded', 503)
 
-const Overloaded = createError('SLUICE_UPSTREAM_OVERLOADED', 'Service overloaded', 503, Error, false)
-
-/** An open breaker's refusal. Seconds. */
-export function unavailable(retryAfter: number): ProblemError {
-  return later(new Unavailable(), 'urn:sluice:upstream-unavailable', retryAfter)
+/** Returns the error for calls that an open breaker rejects. `retryAfter`: seconds. */
+export function createUnavailable(retryAfter: number): ProblemError {
+  return new UpstreamUnavailable(retryIn(retryAfter))
 }
 
-/** As many calls are under way and wait as may. */
-export function overloaded(): ProblemError {
-  return later(new Overloaded(), 'urn:sluice:upstream-overloaded', 1)
+/** Returns the error for calls that find the bulkhead and its queue full. */
+export function createOverloaded(): ProblemError {
+  return new UpstreamOverloaded(retryIn(1))
 }
 
-function later(error: ProblemError, type: string, retryAfter: number): ProblemError {
-  error.problem = { type, retryAfter }
-  error.headers = { 'retry-after': String(retryAfter) }
-  return error
+function retryIn(seconds: number) {
+  return { members: { retryAfter: seconds }, headers: { 'retry-after': String(seconds) } }
 }
 
-/** undici's errors as ours. What is already ours (a deadline, a client that left) stays as it is. */
-export function upstreamError(error: Error & { code?: string }): Error {
+/** Converts an error of undici. Errors of Sluice, such as a deadline, stay as they are. */
+export function toUpstreamError(error: Error & { code?: string }): Error {
   if (error.code?.startsWith('SLUICE_')) return error
   switch (error.code) {
     case 'UND_ERR_CONNECT_TIMEOUT':
@@ -80,49 +61,56 @@ export function upstreamError(error: Error & { code?: string }): Error {
 }
 
 /**
- * True if a service of HTTP/2 does not take HTTP/1.1, which a WebSocket's handshake is sent over: it sends frames, closes the
- * connection without a response, or refuses the protocol in TLS (ALPN).
+ * True if an HTTP/2 service does not speak HTTP/1.1, over which a WebSocket handshake is sent: it sends frames, closes the
+ * connection without a response, or rejects the protocol in TLS (ALPN).
  */
 export function speaksNoHttp1(error: Error | undefined): boolean {
-  if (error instanceof UpstreamNonsense) return true
+  if (error instanceof UpstreamInvalidResponse) return true
   const { code } = (error?.cause ?? {}) as NodeJS.ErrnoException
   return NO_HTTP1.has(String(code))
 }
 
 const NO_HTTP1 = new Set(['ECONNABORTED', 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL', 'UND_ERR_SOCKET'])
 
-/** This process, or its machine, has nothing left to make a connection with: nothing was learned of the service. */
-export function isOwnWant(error: Error): boolean {
-  return WANTS.has(String((error.cause as { code?: unknown } | undefined)?.code))
+/** True if this process or machine has no descriptor, memory or port left: nothing was learned about the service. */
+export function isLocalResourceExhaustion(error: Error): boolean {
+  return LOCAL_EXHAUSTION.has(String((error.cause as { code?: unknown } | undefined)?.code))
 }
 
-const WANTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'])
+const LOCAL_EXHAUSTION = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'])
 
-const Answered = createError('SLUICE_UPSTREAM_STATUS', '%s', 500, Error, false)
-
-/** An upstream's status as the exchange's own: passed on, with nothing of the body, which is the service's to word. */
-export function upstreamStatus(statusCode: number, headers: Headers): ProblemError {
-  if (statusCode < 400) return new UpstreamNonsense({ cause: new Error(`it answered ${statusCode}`) })
-  const error: ProblemError = new Answered(STATUS_CODES[statusCode] ?? 'Error')
-  error.statusCode = statusCode
-  error.problem = { type: 'about:blank' }
+/**
+ * Returns an error with the status of a service's response: passed to the client without the body, which is for the
+ * service to word, but with `Retry-After` and, for a 401, its challenge (RFC 9110, 15.5.2).
+ */
+export function createStatusError(statusCode: number, headers: Headers): ProblemError {
+  if (statusCode < 400) return invalidStatus(statusCode)
   const { 'retry-after': retryAfter, 'www-authenticate': challenge } = headers
-  error.headers = {
-    ...(typeof retryAfter === 'string' && { 'retry-after': retryAfter }),
-    // RFC 9110, section 15.5.2: a 401 without it tells the client nothing.
-    ...(statusCode === 401 &&
-      challenge !== undefined && { 'www-authenticate': [challenge].flat().join(', ') })
-  }
+  const error = new UpstreamStatus({
+    headers: {
+      ...(typeof retryAfter === 'string' && { 'retry-after': retryAfter }),
+      ...(statusCode === 401 &&
+        challenge !== undefined && { 'www-authenticate': [challenge].flat().join(', ') })
+    }
+  })
+  error.statusCode = statusCode
+  error.message = STATUS_CODES[statusCode] ?? 'Error'
   return error
 }
 
+const UpstreamStatus = createProblem('SLUICE_UPSTREAM_STATUS', 'Error', 500, { type: 'about:blank' })
+
 /**
- * Returns the error for a status that a service answered to a request of the gateway's own. 401 and 407 then ask the
- * gateway for credentials, not the client: 502. With `passUnauthorized` a 401 is passed on if it has a challenge.
+ * Replaces a 401 or 407 that a service answered to a request of the gateway's own by 502: it asks the gateway for
+ * credentials, not the client. With `passUnauthorized`, a 401 with a challenge is passed on.
  */
-export function refusalOf(error: ProblemError, passUnauthorized = false): Error {
-  const { code, statusCode, headers } = error
-  if (code !== 'SLUICE_UPSTREAM_STATUS' || (statusCode !== 401 && statusCode !== 407)) return error
+export function replaceUnauthorized(error: ProblemError, passUnauthorized = false): Error {
+  const { statusCode, headers } = error
+  if (!(error instanceof UpstreamStatus) || (statusCode !== 401 && statusCode !== 407)) return error
   if (statusCode === 401 && passUnauthorized && headers?.['www-authenticate'] !== undefined) return error
-  return new UpstreamNonsense({ cause: new Error(`it answered ${statusCode}`) })
+  return invalidStatus(statusCode)
+}
+
+function invalidStatus(statusCode: number): ProblemError {
+  return new UpstreamInvalidResponse({ cause: new Error(`the service answered ${statusCode}`) })
 }

@@ -3,7 +3,7 @@ import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { FallbackOptions } from '../schemas/options/upstreams.ts'
 import type { UpstreamCallback, UpstreamResponse } from './attempt.ts'
 import type { Breaker } from './breaker.ts'
-import { unavailable } from './errors.ts'
+import { createUnavailable } from './errors.ts'
 import type { UpstreamRequest } from './upstream-call.ts'
 
 /**
@@ -15,7 +15,7 @@ export function createRefusal(
   breaker: Breaker,
   fallback: FallbackOptions | undefined
 ): (request: UpstreamRequest, callback: UpstreamCallback) => void {
-  if (fallback === undefined) return (_request, callback) => callback(unavailable(breaker.retryAfter()))
+  if (fallback === undefined) return (_request, callback) => callback(createUnavailable(breaker.retryAfter()))
 
   const { status: statusCode } = fallback
   const hasBody = statusCode !== 204 && statusCode !== 304
@@ -27,7 +27,7 @@ export function createRefusal(
   }
   return ({ exchange, method, upgrade }, callback) => {
     // Nothing stands in for another protocol.
-    if (upgrade !== undefined || exchange.isGrpc) return callback(unavailable(breaker.retryAfter()))
+    if (upgrade !== undefined || exchange.isGrpc) return callback(createUnavailable(breaker.retryAfter()))
     // What a copy gets the client does not.
     if (!(exchange instanceof DetachedExchange)) markFallback(exchange.reply, name)
     const response: UpstreamResponse = {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type buildConnector, Client, type Dispatcher } from 'undici'
-import { UpstreamNonsense } from './errors.ts'
+import { UpstreamInvalidResponse } from './errors.ts'
 
 /**
  * Connections to HTTP/1.1 services. undici 8.13 completes a close-delimited response whose connection was reset, reads
@@ -111,7 +111,7 @@ class ResponseHeads {
   }
 
   #refuse(why: string): boolean {
-    this.#socket.destroy(new UpstreamNonsense({ cause: new Error(why) }))
+    this.#socket.destroy(new UpstreamInvalidResponse({ cause: new Error(why) }))
     return false
   }
 }

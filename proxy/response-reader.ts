@@ -6,7 +6,7 @@ import { isSmall } from '../http/json/small.ts'
 import { isSafeTarget } from '../http/path.ts'
 import type { Headers, UpstreamResponse } from './attempt.ts'
 import { decodeContent, decodeText } from './content.ts'
-import { UnsafePath, UpstreamNonsense, upstreamStatus } from './errors.ts'
+import { createStatusError, UnsafePath, UpstreamInvalidResponse } from './errors.ts'
 
 /** Bytes of decoded content, as the default of the upstreams' `maxBody`. */
 const MAX_BODY = 8_388_608
@@ -14,7 +14,7 @@ const MAX_BODY = 8_388_608
 /**
  * Reads a collected response: its status as an error unless it is 2xx, its content as what `schema` says. `maxBody`:
  * bytes of the content once it is decompressed.
- * @throws UpstreamNonsense if it is not that.
+ * @throws UpstreamInvalidResponse if it is not that.
  */
 export function answerReader<Answer extends TSchema>(
   schema: Answer,
@@ -22,12 +22,12 @@ export function answerReader<Answer extends TSchema>(
 ): (response: UpstreamResponse) => Static<Answer> {
   const validate = Compile(schema)
   return ({ statusCode, headers, body }) => {
-    if (statusCode < 200 || statusCode > 299) throw upstreamStatus(statusCode, headers)
+    if (statusCode < 200 || statusCode > 299) throw createStatusError(statusCode, headers)
     const value = parseText(textOf((body as Buffer | undefined) ?? EMPTY, headers, maxBody))
     if (validate.Check(value)) return value as Static<Answer>
     // Errors() walks through all of the value, however many it returns: 10 s for 8 MB.
     const fault = isSmall(value) ? JSON.stringify(validate.Errors(value)[0]) : 'it is not as its schema says'
-    throw new UpstreamNonsense({ cause: new Error(fault) })
+    throw new UpstreamInvalidResponse({ cause: new Error(fault) })
   }
 }
 
@@ -37,13 +37,13 @@ function textOf(body: Buffer, headers: Headers, maxBody: number): string {
   try {
     return decodeText(decodeContent(body, headers, maxBody), headers['content-type'])
   } catch (cause) {
-    throw new UpstreamNonsense({ cause })
+    throw new UpstreamInvalidResponse({ cause })
   }
 }
 
 /**
  * Parses a response so that no digit is lost: a number that a double would change is given as the string it was
- * written as. Members named `__proto__` are dropped. @throws UpstreamNonsense if it is not JSON in UTF-8.
+ * written as. Members named `__proto__` are dropped. @throws UpstreamInvalidResponse if it is not JSON in UTF-8.
  */
 export function parseJson(body: Buffer): unknown {
   return parseText(textOf(body, {}, MAX_BODY))
@@ -61,7 +61,7 @@ function parseText(text: string): unknown {
       scan(value, { protoAction: 'remove', constructorAction: 'ignore' })
     return value
   } catch (cause) {
-    throw new UpstreamNonsense({ cause })
+    throw new UpstreamInvalidResponse({ cause })
   }
 }
 

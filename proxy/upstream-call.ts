@@ -14,7 +14,7 @@ import type { Breaker, Outcome, Permit } from './breaker.ts'
 import type { Bulkhead, Waiting } from './bulkhead.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import type { Endpoints } from './endpoints/endpoints.ts'
-import { speaksNoHttp1, UpstreamTimeout, unavailable } from './errors.ts'
+import { createUnavailable, speaksNoHttp1, UpstreamTimeout } from './errors.ts'
 import { Replay } from './replay.ts'
 import { isGoneAway, isUnprocessed, type RetryPolicy, retryAfterOf, retryReason } from './retry.ts'
 
@@ -25,8 +25,8 @@ export interface UpstreamRequest {
   path: string
   headers: Headers
   body?: string | Buffer | Readable | null
-  /** Collect the answer whatever its size; beyond the upstream's `maxBody` the call fails with 502. */
-  collect?: boolean
+  /** Buffers the response whatever its size. Beyond the upstream's `maxBody` the call fails with 502. */
+  buffer?: boolean
   /** The protocol to change to. If the service agrees, the answer has a `socket`. */
   upgrade?: string
 }
@@ -45,7 +45,7 @@ export interface Guards {
   readonly timeout: number
   readonly idleTimeout: number
   /** Bytes. */
-  readonly collect: number
+  readonly bufferLimit: number
   readonly maxBody: number
   readonly counts: RetryCounts
   readonly durations: AttemptDurations
@@ -184,20 +184,12 @@ export class Attempts implements Abortable, CallOwner, Waiting {
   }
 
   #attempt(): void {
-    const { endpoints, connections, timeout, idleTimeout, collect, maxBody } = this.#guards
-    const {
-      exchange,
-      method,
-      path,
-      headers,
-      body = null,
-      collect: collectAll = false,
-      upgrade
-    } = this.#request
+    const { endpoints, connections, timeout, idleTimeout, bufferLimit, maxBody } = this.#guards
+    const { exchange, method, path, headers, body = null, buffer = false, upgrade } = this.#request
     const endpoint = endpoints.pick(this.#request, this.#tried)
     // Its name has not been resolved yet.
     if (endpoint === undefined) {
-      this.#end('neutral', unavailable(1))
+      this.#end('neutral', createUnavailable(1))
       return
     }
     const isQueued = endpoint.inFlight >= (connections ?? Number.POSITIVE_INFINITY)
@@ -205,8 +197,8 @@ export class Attempts implements Abortable, CallOwner, Waiting {
       this,
       exchange,
       method === 'HEAD',
-      collectAll ? maxBody : collect,
-      collectAll,
+      buffer ? maxBody : bufferLimit,
+      buffer,
       this.#startedAt,
       isQueued ? 'connection' : isStream(body) ? 'body' : undefined
     )

@@ -7,7 +7,7 @@ import { AttemptDurations } from './attempt-durations.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints/endpoints.ts'
-import { overloaded, UnsafePath } from './errors.ts'
+import { createOverloaded, UnsafePath } from './errors.ts'
 import { createRefusal } from './fallback.ts'
 import type { MirrorCounts } from './mirror.ts'
 import { createRetryPolicy } from './retry.ts'
@@ -36,7 +36,7 @@ export interface Upstream {
   /** Bytes of a response that the gateway has to read, compressed or not. */
   readonly maxBody?: number
   /** Bytes up to which a response of known length is sent as one piece. */
-  readonly collect: number
+  readonly bufferLimit: number
   /** Undefined for one that calls nothing. */
   readonly durations?: AttemptDurations
   /** Which of several upstreams takes a call of this exchange, if that is not always the same. */
@@ -59,7 +59,7 @@ export function createUpstream(
   options: UpstreamOptions,
   { log, sharing }: UpstreamSurroundings
 ): Upstream {
-  const { concurrency, connections, timeout, idleTimeout, collect, maxBody } = options
+  const { concurrency, connections, timeout, idleTimeout, bufferLimit, maxBody } = options
   const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
     log.warn({ upstream: name, breaker: state, ...(isFollowing && { isFollowing }) }, 'breaker changed')
   })
@@ -83,7 +83,7 @@ export function createUpstream(
     isHttp2: options.http2,
     timeout,
     idleTimeout,
-    collect,
+    bufferLimit,
     maxBody,
     counts,
     durations,
@@ -94,7 +94,7 @@ export function createUpstream(
     name,
     bases: basesOf(options),
     maxBody,
-    collect,
+    bufferLimit,
     durations,
     request(request, callback) {
       const { abortReason: reason } = request.exchange
@@ -114,7 +114,7 @@ export function createUpstream(
       }
       if (bulkhead.turnsAway()) {
         breaker.report(permit, 'neutral')
-        callback(overloaded())
+        callback(createOverloaded())
         return undefined
       }
       const attempts = new Attempts(guards, request, permit, callback)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { defineTransform, path, toDayOrUtc, toUtc, transform, UpstreamNonsense } from 'sluice'
+import { defineTransform, path, toDayOrUtc, toUtc, transform, UpstreamInvalidResponse } from 'sluice'
 import { amount, type InternalAmount, jsonNumber, product } from 'sluice/money'
 import { InternalOrder, NewOrderHeaders, OrderParams } from '../schemas/orders.ts'
 import { CURRENCY, type Money, NewOrder, Order } from '../schemas/orders.v2.ts'
@@ -82,7 +82,7 @@ function money(value: InternalAmount): Money {
 function dated(read: (value: string | number) => string | undefined, value: string | number): string {
   const date = read(value)
   if (date === undefined)
-    throw new UpstreamNonsense({ cause: new Error(`${JSON.stringify(value)} is not a date`) })
+    throw new UpstreamInvalidResponse({ cause: new Error(`${JSON.stringify(value)} is not a date`) })
   return date
 }
 

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 
-/** Why a request over HTTP/2 has no complete response. For the log: clients get what `upstreamError` makes of it. */
+/** Why a request over HTTP/2 has no complete response. For the log: clients get what `toUpstreamError` makes of it. */
 
 /**
  * The service has not processed the request, which may be sent again whatever its method (RFC 9113, 8.7): its stream

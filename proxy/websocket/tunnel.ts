@@ -18,9 +18,10 @@ export interface Tunnel {
 /** How it ended. `code`: of the first close frame, whoever sent it; 1006 if there was none. */
 export interface TunnelEnd {
   code: number
-  /** Bytes that passed, from the client and to it. */
-  received: number
-  sent: number
+  /** Bytes from the client, frames included. */
+  bytesReceived: number
+  /** Bytes to the client. */
+  bytesSent: number
 }
 
 /** Milliseconds for both sides to end, once either has, or has been told to. */
@@ -84,7 +85,7 @@ export function createTunnel(
     if (--open > 0) return
     clearTimeout(idle)
     clearTimeout(ending)
-    onEnd({ code: code ?? 1006, received: client.passed, sent: service.passed })
+    onEnd({ code: code ?? 1006, bytesReceived: client.passed, bytesSent: service.passed })
   }
 
   function leave(): void {

@@ -182,8 +182,8 @@ export const UpstreamOptions = Type.Object(
     idleTimeout: withDefault(Type.Integer({ minimum: 0 }), 0),
     split: Type.Optional(SplitOptions),
     mirror: Type.Optional(MirrorOptions),
-    /** Bytes up to which an answer of known length is collected, not streamed. */
-    collect: withDefault(Type.Integer({ minimum: 0 }), 65_536),
+    /** Bytes up to which a response of known length is buffered instead of streamed. */
+    bufferLimit: withDefault(Type.Integer({ minimum: 0 }), 65_536),
     /** Bytes up to which an answer may grow that the gateway has to read: transformed or composed. */
     maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608)
   },

@@ -13,7 +13,7 @@ t.test("a service's own 401 behind a transformation or composition is 502", asyn
     const { status, headers, json } = await ask(route)
     t.equal(status, 502)
     t.equal(headers.get('www-authenticate'), null)
-    t.equal(json.type, 'urn:sluice:upstream-nonsense')
+    t.equal(json.type, 'urn:sluice:upstream-invalid-response')
   }
   const { status, json } = await ask('/optional')
   t.strictSame([status, json], [200, { missing: ['part'] }])

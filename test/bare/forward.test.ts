@@ -79,7 +79,7 @@ t.test('errors of failed calls go to the error handler of the app', async t => {
       statusCode: 502,
       code: 'SLUICE_UPSTREAM_FAILED',
       error: 'Bad Gateway',
-      message: 'The service failed to answer'
+      message: 'The service failed to respond'
     })
     const rejected = await call(`${url}/api/orders`)
     t.match(rejected.json, { statusCode: 503, code: 'SLUICE_UPSTREAM_UNAVAILABLE' })

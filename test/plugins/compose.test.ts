@@ -66,7 +66,7 @@ t.test("a required part's timeout is 504", async t => {
   const { url } = await start(t, { timeout: 50, required: true }, () => {})
   const answer = await call(url)
   t.equal(answer.status, 504)
-  t.match(answer.json, { title: 'The service took too long to answer' })
+  t.match(answer.json, { title: 'The service took too long to respond' })
 })
 
 t.test('the deadline ends the exchange, also when only an optional part is late', async t => {

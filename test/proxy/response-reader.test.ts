@@ -23,7 +23,11 @@ t.test('JSON keeps every digit: what a double would change comes as it was writt
 
 t.test('what is not JSON is the service failing', async t => {
   for (const text of ['', '<html>', '{"a":1', '{"a":1}x', '12345678901234567890x']) {
-    t.throws(() => parseJson(Buffer.from(text)), { code: 'SLUICE_UPSTREAM_NONSENSE', statusCode: 502 }, text)
+    t.throws(
+      () => parseJson(Buffer.from(text)),
+      { code: 'SLUICE_UPSTREAM_INVALID_RESPONSE', statusCode: 502 },
+      text
+    )
   }
 })
 

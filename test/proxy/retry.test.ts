@@ -1,5 +1,5 @@
 import t from 'tap'
-import { UpstreamFailed, UpstreamNonsense, UpstreamTimeout } from '../../proxy/errors.ts'
+import { UpstreamFailed, UpstreamInvalidResponse, UpstreamTimeout } from '../../proxy/errors.ts'
 import { millisecondsOf, retryReason } from '../../proxy/retry.ts'
 import { call, closedPort, startGateway, startService, startTcpService } from '../harness.ts'
 import { forwarding, until } from './service.ts'
@@ -276,7 +276,7 @@ t.test('Retry-After is seconds or a date, and anything else is nothing', async t
 t.test('what another attempt cannot mend is no reason for one', async t => {
   const cause = Object.assign(new Error(), { code: 'HPE_INVALID_CONSTANT' })
   t.equal(retryReason(new UpstreamFailed({ cause }), true), undefined)
-  t.equal(retryReason(new UpstreamNonsense(), true), undefined)
+  t.equal(retryReason(new UpstreamInvalidResponse(), true), undefined)
   t.equal(retryReason(new UpstreamFailed(), true), undefined)
   const lost = Object.assign(new Error(), { code: 'ECONNRESET' })
   t.equal(retryReason(new UpstreamFailed({ cause: lost }), true), 'reset')

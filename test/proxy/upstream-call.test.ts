@@ -34,7 +34,7 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
     policy: createRetryPolicy(),
     timeout: 0,
     idleTimeout: 0,
-    collect: 65_536,
+    bufferLimit: 65_536,
     maxBody: 65_536,
     counts: { retries: 0, exhausted: 0 },
     durations: new AttemptDurations(),

@@ -33,7 +33,7 @@ t.test('every way in which a service breaks is 502, and says nothing of it', asy
     t.equal(answer.status, 502, way)
     t.match(answer.headers.get('content-type'), 'application/problem+json')
     t.match(answer.json, {
-      title: /^The service (failed to answer|gave an unusable answer)$/,
+      title: /^The service (failed to respond|sent an invalid response)$/,
       status: 502,
       requestId: String
     })
@@ -137,7 +137,7 @@ t.test(
       const started = Date.now()
       const answer = await call(`${url}/products`)
       t.equal(answer.status, 504)
-      t.match(answer.json, { title: 'The service took too long to answer' })
+      t.match(answer.json, { title: 'The service took too long to respond' })
       t.ok(Date.now() - started < 3_000, 'long before the service would have been done')
     }
   }

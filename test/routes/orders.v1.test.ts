@@ -205,7 +205,7 @@ t.test('an answer that is not what it must be is 502, and its content stays insi
   for (const [i, [what]] of answers.entries()) {
     const answer = await call(`${url}/api/v1/orders/${i}`, { headers: token })
     t.equal(answer.status, 502, what)
-    t.match(answer.json, { title: 'The service gave an unusable answer' })
+    t.match(answer.json, { title: 'The service sent an invalid response' })
     t.notMatch(answer.text, /stack|internal\/|secret/)
   }
 })

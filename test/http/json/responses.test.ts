@@ -130,7 +130,7 @@ t.test('content that cannot be decoded, or that grows beyond maxBody, is 502', a
   for (const [coding, body] of cases) {
     Object.assign(said, { body, headers: { 'content-encoding': coding } })
     const { json } = await call(`${url}/t`)
-    t.match(json, { status: 502, type: 'urn:sluice:upstream-nonsense' }, `${coding} ${body.length}`)
+    t.match(json, { status: 502, type: 'urn:sluice:upstream-invalid-response' }, `${coding} ${body.length}`)
     t.same((await call(`${url}/c`)).json, { p: null, missing: ['p'] })
   }
 })

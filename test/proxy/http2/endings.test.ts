@@ -48,7 +48,7 @@ for (const [ending, cut] of Object.entries(cuts)) {
       const { url, gateway } = await startGateway(t, {
         listen: { tls, http2: true },
         // Streamed, not collected.
-        upstreams: { orders: { url: (await service(t)).url, http2: true, collect: 0 } },
+        upstreams: { orders: { url: (await service(t)).url, http2: true, bufferLimit: 0 } },
         scopes: { orders: { prefix: '/orders', routes: forwarding } }
       })
       const isWhole = await (client === 'HTTP/2' ? wholeOverHttp2(url) : wholeOverHttp1(url))
