@@ -34,6 +34,15 @@ t.test('every link leads to a file, and to one of its headings', t => {
   t.end()
 })
 
+t.test('the code of every page is run by a test', t => {
+  /** Commands of this repository that take minutes: tests and benchmarks. */
+  const unrun = ['CONTRIBUTING.md', 'docs/cost.md']
+  const tests = globSync('test/docs/*.test.ts', { cwd: root }).map(read).join('\n')
+  for (const [file, page] of pages)
+    if (/^```sh/m.test(page) && !unrun.includes(file)) t.ok(tests.includes(`'${file}'`), file)
+  t.end()
+})
+
 t.test('every option of the config is in a table, with its default', t => {
   const options = [...optionsOf(GatewayOptions as unknown as Schema, '')]
   t.ok(options.length > 100, `${options.length} options`)

@@ -41,8 +41,8 @@ const VARYING: [RegExp, string][] = [
 ]
 const ANY_VARYING = new RegExp(VARYING.map(([shown]) => `(${shown.source})`).join('|'), 'g')
 
-/** Returns a pattern for the output that a page shows. */
-export function toPattern(expected: string): RegExp {
+/** Returns a pattern for the output that a page shows. `isPart`: of output that may have more. */
+export function toPattern(expected: string, isPart = false): RegExp {
   let pattern = ''
   let end = 0
   for (const match of expected.matchAll(ANY_VARYING)) {
@@ -50,5 +50,6 @@ export function toPattern(expected: string): RegExp {
     pattern += RegExp.escape(expected.slice(end, match.index)) + VARYING[kind]?.[1]
     end = match.index + match[0].length
   }
-  return new RegExp(`^${pattern}${RegExp.escape(expected.slice(end))}$`)
+  pattern += RegExp.escape(expected.slice(end))
+  return new RegExp(isPart ? pattern : `^${pattern}$`)
 }

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { environmentOf } from '../harness.ts'
 
@@ -16,6 +18,8 @@ export interface Shell {
   run(commands: string): Promise<{ output: string; code: number }>
   /** Starts a server, and resolves with its output once it listens and has printed what the page shows. */
   start(command: string, shows?: RegExp): Promise<string>
+  /** Resolves once a server has printed what the page shows. */
+  prints(pattern: RegExp): Promise<void>
 }
 
 /** What the commands of a page find on the PATH: this repository in the place of the published package. */
@@ -48,6 +52,7 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
     })
   }
   const servers = new Map<string, ChildProcess>()
+  const outputs = new Map<string, Output>()
   const bash = spawn('bash', { ...options, stdio: ['pipe', 'pipe', 'inherit'] })
   const printed = collect(bash)
   t.teardown(async () => {
@@ -72,14 +77,39 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
       })
       servers.set(programOf(command), server)
       const output = collect(server)
-      await output.until(text => (shows ? shows.test(text.trim()) : /listen|Ctrl-C/i.test(text)), START)
+      outputs.set(programOf(command), output)
+      const ports = shows ? [] : await portsOf(command, folder)
+      if (ports.length > 0) await Promise.all(ports.map(untilOpen))
+      else await output.until(text => (shows ? shows.test(text.trim()) : /listen|Ctrl-C/i.test(text)), START)
       // A reader pastes the variables that a server prints.
       const variables = output.text().match(/^[A-Z_]+=\S+$/gm) ?? []
       if (variables.length > 0) await shell.run(variables.join('\n'))
       return output.text()
+    },
+    async prints(pattern) {
+      await Promise.any([...outputs.values()].map(output => output.until(text => pattern.test(text), START)))
     }
   }
   return shell
+}
+
+/** Returns the ports of a service of the page, `node FILE.ts`, which need not print that it listens. */
+async function portsOf(command: string, folder: string): Promise<number[]> {
+  const [, file = ''] = /^node ([\w./-]+\.ts)/.exec(command) ?? []
+  const code = file === '' ? '' : await readFile(join(folder, file), 'utf8')
+  return [...code.matchAll(/(?:\blisten\(|\bport: |127\.0\.0\.1:)(\d+)/g)].map(([, port]) => Number(port))
+}
+
+async function untilOpen(port: number): Promise<void> {
+  for (const end = Date.now() + START; Date.now() < end; await sleep(50)) {
+    const socket = connect(port, '127.0.0.1')
+    const isOpen = await new Promise<boolean>(resolve => {
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    })
+    socket.destroy()
+    if (isOpen) return
+  }
+  throw new Error(`nothing listens on port ${port}`)
 }
 
 function programOf(command: string): string {
@@ -99,7 +129,12 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 /** What a process has printed, and a way to wait for more. */
-function collect(child: ChildProcess) {
+interface Output {
+  text(): string
+  until(isDone: (text: string) => boolean, timeout: number): Promise<void>
+}
+
+function collect(child: ChildProcess): Output {
   let text = ''
   const waiting = new Set<() => void>()
   const changed = () => {

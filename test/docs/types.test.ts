@@ -12,12 +12,13 @@ t.test('the TypeScript of all pages compiles', async t => {
   const folder = t.testdir({})
   let count = 0
   for (const page of ['README.md', ...globSync('docs/**/*.md', { cwd: root })]) {
-    for (const { lang, file, code } of parseBlocks(await readFile(join(root, page), 'utf8'))) {
-      if (lang !== 'ts' || file === undefined) continue
-      count++
-      const path = join(folder, page.replace(/\.md$/, ''), file)
-      await mkdir(dirname(path), { recursive: true })
-      await writeFile(path, code)
+    for (const [index, files] of editionsOf(await readFile(join(root, page), 'utf8')).entries()) {
+      for (const [file, code] of files) {
+        count++
+        const path = join(folder, page.replace(/\.md$/, ''), `${index}`, file)
+        await mkdir(dirname(path), { recursive: true })
+        await writeFile(path, code)
+      }
     }
   }
   t.ok(count > 15, `${count} files`)
@@ -30,3 +31,14 @@ t.test('the TypeScript of all pages compiles', async t => {
   t.equal(stdout + stderr, '')
   t.equal(status, 0)
 })
+
+/** Returns the TypeScript files of a page, once more whenever the page shows another version of one of them. */
+function editionsOf(page: string): Map<string, string>[] {
+  const editions = [new Map<string, string>()]
+  for (const { lang, file, code } of parseBlocks(page)) {
+    if (lang !== 'ts' || file === undefined) continue
+    if (editions.at(-1)?.has(file)) editions.push(new Map(editions.at(-1)))
+    editions.at(-1)?.set(file, code)
+  }
+  return editions
+}
