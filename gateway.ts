@@ -12,12 +12,12 @@ import lastCounts from './plugins/final-counters.ts'
 import http2 from './plugins/http2.ts'
 import ipFilter from './plugins/ip-filter.ts'
 import jsonBody from './plugins/json-body.ts'
-import jwt, { issuers } from './plugins/jwt.ts'
+import jwt from './plugins/jwt.ts'
 import metrics from './plugins/metrics.ts'
 import overload from './plugins/overload.ts'
 import overrides, { type Overrides } from './plugins/overrides.ts'
 import problem from './plugins/problem.ts'
-import rateLimit, { tiers } from './plugins/rate-limit.ts'
+import rateLimit from './plugins/rate-limit.ts'
 import recorder from './plugins/recorder.ts'
 import redis from './plugins/redis.ts'
 import scopeName from './plugins/scope.ts'
@@ -29,6 +29,7 @@ import upstreams from './plugins/upstreams.ts'
 import versions from './plugins/versions.ts'
 import websocket from './plugins/websocket.ts'
 import { ConfigError, type GatewayConfig } from './schemas/options/gateway.ts'
+import type { IssuerOptions } from './schemas/options/jwt.ts'
 import type { Routes } from './schemas/options/routes.ts'
 import { serverOptions } from './server-options.ts'
 
@@ -106,10 +107,9 @@ export async function buildGateway(
     maxHeaderSize: config.http.maxHeaderSize
   })
   await gateway.register(websocket)
-  await gateway.register(issuers, { issuers: config.issuers })
   if (config.redis) await gateway.register(redis, config.redis)
-  await gateway.register(tiers, { tiers: config.tiers, ...config.rateLimit })
 
+  await gateway.register(rateLimit, { tiers: config.tiers, ...config.rateLimit })
   if (supervisor) await gateway.register(lastCounts)
 
   // Hook order in a scope: CORS, load shedding, IP filter, 404 and 405, address limit, version, JWT, end of the version,
@@ -128,7 +128,7 @@ export async function buildGateway(
       if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
     }
     const authenticate = async (scope: FastifyInstance) => {
-      if (issuer) await scope.register(jwt, { issuer })
+      if (issuer) await scope.register(jwt, { name: issuer, ...(config.issuers[issuer] as IssuerOptions) })
     }
     const limited = (routes: Routes) => async (scope: FastifyInstance) => {
       if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })

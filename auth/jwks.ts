@@ -1,11 +1,9 @@
-import createError from '@fastify/error'
 import type { FastifyBaseLogger } from 'fastify'
-import { Agent, fetch } from 'undici'
-import { lookup } from '../http/lookup.ts'
-import type { ProblemError } from '../http/problem.ts'
+import { type Dispatcher, fetch } from 'undici'
 import type { IssuerOptions } from '../schemas/options/jwt.ts'
 import { isTrustedUrl } from '../schemas/options/url.ts'
 import { ALGORITHMS, isSame, type Key, toKey } from './jwk.ts'
+import { keysUnavailable } from './token-errors.ts'
 
 export { ALGORITHMS, type Key } from './jwk.ts'
 
@@ -39,16 +37,12 @@ export interface Asker {
   since?: number | undefined
 }
 
-const Unavailable = createError(
-  'SLUICE_KEYS_UNAVAILABLE',
-  'Tokens cannot be verified at the moment',
-  503,
-  Error,
-  false
-)
-
-/** Like undici's global dispatcher, but with the gateway's DNS look-ups. */
-const dispatcher = new Agent({ connect: { lookup } })
+export interface JwksSurroundings {
+  /** Default: undici's global one. */
+  dispatcher?: Dispatcher
+  /** Milliseconds of a monotonic clock: ages are intervals, and the wall clock may be set back. */
+  now?: () => number
+}
 
 const MAX_BYTES = 1_048_576
 const MAX_KEYS = 100
@@ -63,8 +57,7 @@ const MAX_EXTRA = 12
 export function createJwks(
   options: IssuerOptions,
   log: FastifyBaseLogger,
-  // Monotonic: ages are intervals, and the wall clock may be set back.
-  now: () => number = () => performance.now()
+  { dispatcher, now = () => performance.now() }: JwksSurroundings = {}
 ): Jwks {
   const { issuer, jwks: timing } = options
   let keys: Key[] = []
@@ -82,7 +75,7 @@ export function createJwks(
       const { tried = [] } = asker
       const isFirst = fetchedAt === Number.NEGATIVE_INFINITY
       await freshen()
-      if (now() - fetchedAt > timing.maxStale) throw unavailable()
+      if (now() - fetchedAt > timing.maxStale) throw keysUnavailable()
       const key = pick(kid, algorithm, tried)
       if (key !== undefined) return key
       // The key that the token names is known, and has not signed it.
@@ -125,8 +118,8 @@ export function createJwks(
       if (key !== undefined) giveBack(from)
     }
     if (key !== undefined) return key
-    if (failedAt > fetchedAt) throw unavailable()
-    if (since !== undefined && startedAt < since) throw unavailable(missedAt + timing.cooldown - now())
+    if (failedAt > fetchedAt) throw keysUnavailable()
+    if (since !== undefined && startedAt < since) throw keysUnavailable(missedAt + timing.cooldown - now())
     return undefined
   }
 
@@ -161,7 +154,7 @@ export function createJwks(
   function refresh(): Promise<void> {
     if (pending === undefined && now() - failedAt < BACKOFF) return Promise.resolve()
     const began = now()
-    pending ??= fetchKeys(options)
+    pending ??= fetchKeys(options, dispatcher)
       .then(fetched => {
         replace(fetched)
         startedAt = began
@@ -190,17 +183,14 @@ export function createJwks(
   }
 }
 
-/** `retryAfter`: milliseconds. */
-export function unavailable(retryAfter = 1_000): ProblemError {
-  const error: ProblemError = new Unavailable()
-  error.headers = { 'retry-after': String(Math.max(1, Math.ceil(retryAfter / 1_000))) }
-  return error
-}
-
-async function fetchKeys({ issuer, jwksUri, jwks: { timeout } }: IssuerOptions): Promise<Key[]> {
+async function fetchKeys(
+  { issuer, jwksUri, jwks: { timeout } }: IssuerOptions,
+  dispatcher: Dispatcher | undefined
+): Promise<Key[]> {
   const signal = AbortSignal.timeout(timeout)
-  const uri = jwksUri ?? (await discover(issuer, signal))
-  const { keys } = (await fetchJson(uri, signal)) as { keys?: unknown }
+  const fetchJson = (uri: string) => fetchObject(uri, signal, dispatcher)
+  const uri = jwksUri ?? (await discover(issuer, fetchJson))
+  const { keys } = (await fetchJson(uri)) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new Error(`${uri} is no JWK Set`)
   const usable = keys.slice(0, MAX_MEMBERS).flatMap(jwk => toKey(jwk) ?? [])
   const distinct = usable.filter((key, i) => usable.findIndex(other => isSame(other, key)) === i)
@@ -210,18 +200,27 @@ async function fetchKeys({ issuer, jwksUri, jwks: { timeout } }: IssuerOptions):
 }
 
 /** OpenID Connect Discovery 1.0, 4.3: the document must be about the issuer that was asked for. */
-async function discover(issuer: string, signal: AbortSignal): Promise<string> {
+async function discover(issuer: string, fetchJson: (uri: string) => Promise<object>): Promise<string> {
   const uri = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const document = (await fetchJson(uri, signal)) as { issuer?: unknown; jwks_uri?: unknown }
+  const document = (await fetchJson(uri)) as { issuer?: unknown; jwks_uri?: unknown }
   if (document.issuer !== issuer) throw new Error(`${uri} speaks for another issuer`)
   if (typeof document.jwks_uri !== 'string' || !isTrustedUrl(document.jwks_uri))
     throw new Error(`${uri} names no https jwks_uri`)
   return document.jwks_uri
 }
 
-async function fetchJson(uri: string, signal: AbortSignal): Promise<object> {
+async function fetchObject(
+  uri: string,
+  signal: AbortSignal,
+  dispatcher: Dispatcher | undefined
+): Promise<object> {
   const headers = { accept: 'application/json' }
-  const response = await fetch(uri, { signal, dispatcher, redirect: 'error', headers })
+  const response = await fetch(uri, {
+    signal,
+    ...(dispatcher && { dispatcher }),
+    redirect: 'error',
+    headers
+  })
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of response.body ?? []) {

@@ -10,7 +10,7 @@ export interface Limit extends LimitOptions {
 export interface Tier {
   name: string
   limits: Limit[]
-  redisAway: TierOptions['redisAway']
+  onRedisDown: TierOptions['onRedisDown']
   counting: TierOptions['counting']
   /** As `RateLimit-Policy` says it. */
   policy: string
@@ -45,7 +45,7 @@ export interface Limiter {
   ): void
 }
 
-export function createTier(name: string, { limits: options, redisAway, counting }: TierOptions): Tier {
+export function createTier(name: string, { limits: options, onRedisDown, counting }: TierOptions): Tier {
   const limits = options.map(limit => ({
     ...limit,
     name: options.length === 1 ? name : `${name}-${limit.window / 1000}s`
@@ -54,7 +54,7 @@ export function createTier(name: string, { limits: options, redisAway, counting 
   // A lease would be let through in another window than the log says.
   const isExact = counting === 'exact' || limits.some(({ algorithm }) => algorithm === 'sliding-log')
   const decisions = { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
-  return { name, limits, redisAway, counting: isExact ? 'exact' : 'leased', policy, decisions }
+  return { name, limits, onRedisDown, counting: isExact ? 'exact' : 'leased', policy, decisions }
 }
 
 /** Each limit divided among `gateways`, so that together they let through no more, and each of them at least one. */

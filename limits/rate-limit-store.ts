@@ -1,7 +1,10 @@
+import fastifyRateLimit from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { AppLimits } from './app-limits.ts'
 import { type Decision, isAllowed, type Limiter, type Tier } from './limiter.ts'
 import type { Standby } from './standby.ts'
 
-/** Goes through @fastify/rate-limit as its key, so that its store can answer for several limits, not just one number. */
+/** The key of a request in @fastify/rate-limit. An object, so that its store can return the decisions of several limits. */
 export interface Admission {
   key: string
   tier: Tier
@@ -10,32 +13,61 @@ export interface Admission {
   without?: 'open' | 'closed' | 'local' | undefined
 }
 
+export type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
+
 /**
- * Returns the store class for @fastify/rate-limit, which constructs it and makes a child for each set of options. All
- * children are the same store.
+ * Registers @fastify/rate-limit in a context of its own, so that its hooks and decorators stay out of the app. Returns its
+ * check of a request.
+ *
+ * Relies on: `createRateLimit` passes what `keyGenerator` returns on to the store's `incr` and to its result as it is;
+ * `isExceeded` is `current > max`; the store is constructed once and `child` is called for each set of options.
+ * @throws if the app has another @fastify/rate-limit: a second one in the same scope would use the first one's store
  */
-export function createStore(limiter: Limiter, standby: Standby) {
+export async function createAdmit(
+  fastify: FastifyInstance,
+  limits: AppLimits,
+  keyGenerator: (request: FastifyRequest) => Admission
+): Promise<Admit> {
+  if (fastify.hasDecorator('createRateLimit'))
+    throw new Error(
+      'rateLimit: @fastify/rate-limit is registered in this scope too; register it in a scope of its own'
+    )
+  let admit: Admit | undefined
+  await fastify.register(async context => {
+    await context.register(fastifyRateLimit, { global: false, store: storeOf(limits) as never })
+    const options = { keyGenerator: keyGenerator as never, max: ADMITTED + 1, timeWindow: 1 }
+    admit = context.createRateLimit(options) as unknown as Admit
+  })
+  return admit as Admit
+}
+
+/** Values of `current`: below and above `max`. */
+const ADMITTED = 0
+const REJECTED = 2
+
+function storeOf(limits: AppLimits) {
   return class Store {
-    child({ routeInfo }: { routeInfo: { url?: string } }): this {
-      if (routeInfo.url === undefined) return this
-      throw new Error(`${routeInfo.url} has a rateLimit in its config: limits are tiers here, set by scope`)
+    child(): this {
+      return this
     }
 
     incr(
       admission: Admission,
       callback: (error: Error | null, result: { current: number; ttl: number }) => void
     ): void {
-      const answer = (decision: Decision | undefined, isAdmitted: boolean) => {
+      const settle = (decision: Decision | undefined, isAdmitted: boolean) => {
         admission.decision = decision
-        callback(null, { current: isAdmitted ? 0 : 2, ttl: 0 })
+        callback(null, { current: isAdmitted ? ADMITTED : REJECTED, ttl: 0 })
       }
+      const limiter = limits.limiter as Limiter
       limiter.check(admission.key, admission.tier, 1, (error, decision) => {
-        if (error === null) return answer(decision, isAllowed(decision as Decision))
+        if (error === null) return settle(decision, isAllowed(decision as Decision))
         const { key, tier } = admission
-        admission.without = tier.redisAway
-        if (tier.redisAway !== 'local') return answer(undefined, tier.redisAway === 'open')
+        admission.without = tier.onRedisDown
+        if (tier.onRedisDown !== 'local') return settle(undefined, tier.onRedisDown === 'open')
+        const standby = limits.standby as Standby
         admission.tier = standby.shareOf(tier)
-        standby.check(key, tier, 1, (_error, decision) => answer(decision, isAllowed(decision as Decision)))
+        standby.check(key, tier, 1, (_error, decision) => settle(decision, isAllowed(decision as Decision)))
       })
     }
   }

@@ -16,7 +16,7 @@ export function createRemoteLimiter(
   log: FastifyBaseLogger,
   local?: Local
 ): RemoteLimiter {
-  let isAway = false
+  let isDown = false
   let isClosed = false
   let reason: string | undefined
   let since = Date.now()
@@ -26,7 +26,7 @@ export function createRemoteLimiter(
 
   return {
     check(key, tier, cost, callback) {
-      if (isAway) return callback(away)
+      if (isDown) return callback(away)
       const settle: Answer = (error, decision) => {
         if (error !== null) leave(error)
         else local?.standby.remember(key, tier, cost, decision as Decision)
@@ -38,7 +38,7 @@ export function createRemoteLimiter(
       }
       inTime(done => ask(key, tier, cost, done), settle, settleLate)
     },
-    state: () => ({ isAway, since, reason }),
+    state: () => ({ isDown, since, reason }),
     close() {
       isClosed = true
       clearTimeout(probe)
@@ -58,14 +58,14 @@ export function createRemoteLimiter(
   }
 
   function leave(error: Error): void {
-    if (isAway || isClosed) return
+    if (isDown || isClosed) return
     turn(true, redisReason(error))
     log.warn({ reason }, `limits are not counted in ${place}`)
     scheduleProbe()
   }
 
   function turn(toAway: boolean, why?: string): void {
-    isAway = toAway
+    isDown = toAway
     reason = why
     since = Date.now()
   }
@@ -126,7 +126,7 @@ export interface RemoteLimiter extends Limiter {
 }
 
 export interface RemoteState {
-  isAway: boolean
+  isDown: boolean
   /** Epoch ms of the last change. */
   since: number
   /** Why it is away. */
@@ -149,7 +149,7 @@ const ROUNDS = 100
 const PROBE: Tier = {
   name: 'probe',
   limits: [{ name: 'probe', limit: 1_000_000_000, window: 1_000, algorithm: 'sliding-window' }],
-  redisAway: 'closed',
+  onRedisDown: 'closed',
   counting: 'exact',
   policy: '',
   decisions: { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }

@@ -57,7 +57,7 @@ export function createStandby({
       })
     },
     remember(key, tier, cost, decision) {
-      if (tier.redisAway !== 'local') return
+      if (tier.onRedisDown !== 'local') return
       // A refused batch does not tell how much is left.
       if (cost > 1 && !isAllowed(decision)) return
       const share = shareOf(tier)

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { overloadMonitor } from '../http/overload-monitor.ts'
+import { limitsOf } from '../limits/app-limits.ts'
 import { limitStatus } from '../limits/limit-status.ts'
 import { servedVersions } from '../versions/registry.ts'
 import { addOverloadMetrics } from './overload-metrics.ts'
@@ -32,11 +33,11 @@ export function addStateMetrics(registry: Registry, fastify: FastifyInstance): v
     registers,
     collect() {
       this.reset()
-      for (const { name, decisions } of fastify.tiers ?? [])
+      for (const { name, decisions } of limitsOf(fastify).tiers)
         for (const [decision, count] of Object.entries(decisions)) this.inc({ tier: name, decision }, count)
     }
   })
-  if (fastify.redis !== undefined && fastify.limitStore !== undefined)
+  if (fastify.redisTimeout !== undefined)
     new Gauge({
       name: 'sluice_redis_up',
       help: '1 while limits are counted in Redis, 0 while it is unavailable',

@@ -1,232 +1,128 @@
-import createError from '@fastify/error'
-import fastifyRateLimit, { normalizeIP } from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { LruMap } from 'toad-cache'
-import { consumerOf } from '../auth/consumer.ts'
 import { hasDefaultTier, type User, withTier } from '../auth/user.ts'
-import { clientAddress, NO_ADDRESS } from '../http/client-address.ts'
 import type { ProblemError } from '../http/problem.ts'
-import { createLeasedLimiter } from '../limits/lease.ts'
-import { createTier, type Decision, isAllowed, type Limiter, shareOf, type Tier } from '../limits/limiter.ts'
-import { createMemoryLimiter } from '../limits/memory-limiter.ts'
-import { type Admission, createStore } from '../limits/rate-limit-store.ts'
-import { createRedisLimiter } from '../limits/redis-limiter.ts'
-import type { RemoteState } from '../limits/remote-limiter.ts'
-import { createStandby } from '../limits/standby.ts'
-import { createSharedLimiter } from '../limits/supervisor-limiter.ts'
+import { limitsOf } from '../limits/app-limits.ts'
+import { createKeys } from '../limits/limit-key.ts'
+import { addLimitHeaders, limitsUnavailable, quotaExceeded } from '../limits/limit-response.ts'
+import { isAllowed, type Limiter, type Tier } from '../limits/limiter.ts'
+import { type Admission, createAdmit } from '../limits/rate-limit-store.ts'
+import { defineTiers, isDefinition, tiersOf } from '../limits/scope-tiers.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
-import type { RateLimitOptions, TierOptions } from '../schemas/options/rate-limit.ts'
+import type { ScopeLimitOptions, TiersOptions } from '../schemas/options/rate-limit.ts'
+
+export type RateLimitOptions = TiersOptions | ScopeLimitOptions
 
 /**
- * Rate limits by tier. `tiers` makes the tiers of the config known, and registers @fastify/rate-limit, once, with a
- * store that slides its windows and checks all limits of a request in one step; `rateLimit` limits a scope.
+ * Limits how often a consumer or an address may call: by limits of the scope's own, or by tiers with names. Without `by`
+ * it defines tiers for the scopes that follow, and limits nothing.
  *
  * ```ts
- * await app.register(rateLimit, { by: 'consumer', tier: 'free' })
+ * await scope.register(rateLimit, { by: 'consumer', limits: [{ limit: 100, window: 60_000 }] })
+ *
+ * await app.register(rateLimit, { tiers: { free: { limits: [ … ] }, pro: { limits: [ … ] } } })
+ * await scope.register(rateLimit, { by: 'consumer', tier: 'free' })
  * ```
  *
- * A consumer is the verified subject of an issuer, counted over all scopes in the tier of its token, or in `tier` if
- * the token names none or an unknown one. An address is counted in `tier` (IPv6 by /64). Responses carry
- * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10). Errors: 429 with `Retry-After`; 503 if
- * Redis (or the supervisor of several workers) is unavailable and the tier `closed`.
+ * A consumer is `request.user`, in the tier of its token if one has that name, else in `tier`. A request without a user counts by
+ * its address. Scopes that use the same tier share its counters, which are in Redis if the redis plugin is registered.
+ * With the exchange plugin the request's deadline ends the wait for Redis.
+ *
+ * Errors: 429 with `Retry-After`; 503 while Redis is down and the tier is `closed`.
  */
-export interface RateLimitPatternOptions {
-  by: 'consumer' | 'address'
-  /** A name from the config's `tiers`. */
-  tier: string
-}
+async function rateLimit(fastify: FastifyInstance, input: RateLimitOptions) {
+  const limits = limitsOf(fastify)
+  fastify.addHook('onReady', async () => limits.start(fastify))
+  fastify.addHook('onClose', async () => limits.close())
+  fastify.addHook('onRoute', rejectRouteLimit)
+  if (isDefinition(input)) return defineTiers(fastify, input)
 
-export interface TiersOptions extends RateLimitOptions {
-  tiers: Record<string, TierOptions>
-}
+  const { by } = input
+  const { own, byName } = tiersOf(fastify, input)
+  if (by === 'consumer' && !fastify.hasRequestDecorator('user'))
+    throw new Error(
+      "rateLimit: by 'consumer' needs request.user: register jwt before it, or a plugin that calls decorateRequest('user')"
+    )
+  describeRoutes(fastify, { limit: { by, tier: own.name } })
+  const keyOf = createKeys(by)
+  const admit = await createAdmit(fastify, limits, admissionOf)
+  let limiter: Limiter
+  fastify.addHook('onReady', async () => {
+    limiter = limits.limiter as Limiter
+  })
 
-const QuotaExceeded = createError('SLUICE_QUOTA_EXCEEDED', 'Too many requests', 429, Error, false)
-const LimitsUnavailable = createError(
-  'SLUICE_LIMITS_UNAVAILABLE',
-  'Limits cannot be checked at the moment',
-  503,
-  Error,
-  false
-)
-
-/** Where limits are counted, for operators. */
-export interface LimitStore {
-  kind: 'redis' | 'supervisor' | 'memory'
-  state(): RemoteState
-}
-
-type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
-
-export const tiers = fp(
-  async function tiers(fastify: FastifyInstance, { tiers: options, gateways, keys }: TiersOptions) {
-    const { redis, log, supervisor, overrides } = fastify
-    const now = overrides?.now
-    const sharers = (redis ? gateways : 1) * (supervisor?.workers ?? 1)
-    const byName = new Map<string, Tier>()
-    const shares = new Map<Tier, Tier>()
-    for (const [name, tierOptions] of Object.entries(options)) {
-      const tier = createTier(name, tierOptions)
-      byName.set(name, tier)
-      shares.set(tier, { ...createTier(name, shareOf(tierOptions, sharers)), decisions: tier.decisions })
-    }
-    const widest = Math.max(1, ...[...byName.values()].map(({ limits }) => limits.length))
-    const memory = createMemoryLimiter(keys, now, widest)
-    const standby = createStandby({ memory, shares, sharers, keys, ...(now && { now }) })
-    const remote = redis
-      ? createRedisLimiter(redis, fastify.redisTimeout, log, standby, fastify.redisError)
-      : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout, standby)
-    fastify.addHook('onClose', async () => remote?.close())
-
-    const limiter = overrides?.createLimiter?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
-
-    fastify.decorate('tier', name => byName.get(name))
-    fastify.decorate('tiers', [...byName.values()])
-    fastify.decorate('limiter', limiter)
-    const startedAt = Date.now()
-    fastify.decorate('limitStore', {
-      kind: redis ? 'redis' : supervisor ? 'supervisor' : 'memory',
-      state: () => remote?.state() ?? { isAway: false, since: startedAt, reason: undefined }
-    })
-    await fastify.register(fastifyRateLimit, {
-      global: false,
-      store: createStore(limiter, standby) as never
-    })
-  },
-  { name: 'sluice-tiers', fastify: '5.x' }
-)
-
-async function rateLimit(fastify: FastifyInstance, { by, tier: name }: RateLimitPatternOptions) {
-  const own = fastify.tier(name)
-  if (own === undefined) throw new Error(`no tier is named '${name}'`)
-
-  describeRoutes(fastify, { limit: { by, tier: name } })
-  const addresses = new LruMap<string>(10_000)
   // A user is shared by all requests with its token, in other scopes too.
   const placed = new WeakMap<User, User>()
-  const inOwnTier = (user: User): User => {
-    let own = placed.get(user)
-    if (own === undefined) {
-      own = withTier(user, name)
-      placed.set(user, own)
-    }
-    return own
-  }
-  const tierOf = ({ user }: FastifyRequest): Tier =>
-    by === 'address' || user[hasDefaultTier] ? own : (fastify.tier(user.tier) ?? own)
-  const keyGenerator = (request: FastifyRequest): Admission => ({
-    key: by === 'address' ? addressKey(request, addresses) : `consumer:${consumerOf(request)}`,
-    tier: tierOf(request),
-    decision: undefined
-  })
-  // The numbers are for @fastify/rate-limit alone: the store answers 0 for admitted and 2 for refused.
-  const admit = fastify.createRateLimit({
-    keyGenerator: keyGenerator as never,
-    max: 1,
-    timeWindow: 1
-  }) as unknown as Admit
 
-  const { limiter } = fastify
-  // Not async, and past @fastify/rate-limit where there is nothing to wait for: its promises cost more than the answer.
+  // Not async, and without @fastify/rate-limit if there is nothing to wait for: its promises cost more than the decision.
   fastify.addHook('onRequest', (request, reply, done) => {
-    if (by === 'consumer' && request.user[hasDefaultTier]) request.user = inOwnTier(request.user)
+    if (byName !== undefined && by === 'consumer' && request.user?.[hasDefaultTier])
+      request.user = inOwnTier(request.user)
     if (limiter.checkNow !== undefined) {
-      const admission = keyGenerator(request)
+      const admission = admissionOf(request)
       admission.decision = limiter.checkNow(admission.key, admission.tier, 1)
       if (admission.decision !== undefined)
         return done(settle(admission, !isAllowed(admission.decision), request, reply))
     }
     const { exchange } = request
+    if (exchange === undefined) {
+      admit(request).then(({ key, isExceeded }) => done(settle(key, isExceeded, request, reply)), done)
+      return
+    }
     const end = exchange.hold(done, () => {
       const tier = tierOf(request)
       exchange.tier = tier.name
       exchange.decision = 'unavailable'
       tier.decisions.unavailable++
-      return unavailable()
+      return limitsUnavailable()
     })
     admit(request).then(({ key, isExceeded }) => {
       if (exchange.abortReason === undefined) end(settle(key, isExceeded, request, reply))
     }, end)
   })
+
+  function admissionOf(request: FastifyRequest): Admission {
+    return { key: keyOf(request), tier: tierOf(request), decision: undefined }
+  }
+
+  function tierOf({ user }: FastifyRequest): Tier {
+    if (by === 'address' || byName === undefined || !user || user[hasDefaultTier]) return own
+    return byName.get(user.tier) ?? own
+  }
+
+  /** Returns the user with the scope's tier, for a token that names none. */
+  function inOwnTier(user: User): User {
+    let moved = placed.get(user)
+    if (moved === undefined) {
+      moved = withTier(user, own.name)
+      placed.set(user, moved)
+    }
+    return moved
+  }
+}
+
+/** @throws for a limit in a route's config, unless an app's own @fastify/rate-limit applies it */
+function rejectRouteLimit(this: FastifyInstance, { url, config }: RouteOptions): void {
+  if (config?.rateLimit !== undefined && !this.hasDecorator('createRateLimit'))
+    throw new Error(`${url} has a rateLimit in its config; register the rateLimit plugin in a scope instead`)
 }
 
 function settle(
   admission: Admission,
   isExceeded: boolean,
-  request: FastifyRequest,
+  { exchange }: FastifyRequest,
   reply: FastifyReply
 ): ProblemError | undefined {
-  describe(admission, reply)
-  const { tier, decision } = admission
-  const { exchange } = request
-  exchange.tier = tier.name
-  const { without } = admission
-  exchange.decision = decision !== undefined && isExceeded ? 'refused' : (without ?? 'allowed')
-  tier.decisions[exchange.decision]++
+  const { tier, decision, without } = admission
+  addLimitHeaders(reply, tier, decision)
+  const outcome = decision !== undefined && isExceeded ? 'refused' : (without ?? 'allowed')
+  tier.decisions[outcome]++
+  if (exchange !== undefined) {
+    exchange.tier = tier.name
+    exchange.decision = outcome
+  }
   if (!isExceeded) return undefined
-  return admission.decision === undefined ? unavailable() : quotaExceeded(admission.tier, admission.decision)
+  return decision === undefined ? limitsUnavailable() : quotaExceeded(tier, decision)
 }
 
-/** IPv6 by /64, which costs some 10 us, so it is remembered. Clients without an address are counted as one. */
-function addressKey(request: FastifyRequest, known: LruMap<string>): string {
-  const address = clientAddress(request) ?? NO_ADDRESS
-  if (!address.includes(':')) return `address:${address}`
-  let key = known.get(address)
-  if (key === undefined) {
-    key = `address:${normalizeIP(address, 64)}`
-    known.set(address, key)
-  }
-  return key
-}
-
-export default fp(rateLimit, { name: 'sluice-rate-limit', fastify: '5.x', dependencies: ['sluice-tiers'] })
-
-/** What the limits are and how much of them is left, beside what another pattern of the scope has said of its own. */
-function describe({ tier, decision }: Admission, reply: FastifyReply): void {
-  append(reply, 'ratelimit-policy', tier.policy)
-  if (decision === undefined) return
-  const states = decision.map(
-    ({ remaining, reset }, i) => `"${tier.limits[i]?.name}";r=${remaining};t=${seconds(reset)}`
-  )
-  append(reply, 'ratelimit', states.join(', '))
-}
-
-function append(reply: FastifyReply, header: string, value: string): void {
-  const before = reply.getHeader(header)
-  reply.header(header, before === undefined ? value : `${before}, ${value}`)
-}
-
-function quotaExceeded(tier: Tier, decision: Decision): ProblemError {
-  const violated = decision.flatMap((state, i) =>
-    state.allowed ? [] : [{ name: tier.limits[i]?.name, reset: state.reset }]
-  )
-  const retryAfter = Math.max(...violated.map(({ reset }) => seconds(reset)))
-  const error: ProblemError = new QuotaExceeded()
-  error.headers = { 'retry-after': String(retryAfter) }
-  error.problem = {
-    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
-    'violated-policies': violated.map(({ name }) => name),
-    retryAfter
-  }
-  return error
-}
-
-function unavailable(): ProblemError {
-  const error: ProblemError = new LimitsUnavailable()
-  error.headers = { 'retry-after': '1' }
-  error.problem = { type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity' }
-  return error
-}
-
-function seconds(milliseconds: number): number {
-  return Math.max(1, Math.ceil(milliseconds / 1000))
-}
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    tier(name: string): Tier | undefined
-    tiers: Tier[]
-    limiter: Limiter
-    limitStore: LimitStore
-  }
-}
+export default fp(rateLimit, { name: 'sluice-rate-limit', fastify: '5.x' })

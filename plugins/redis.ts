@@ -6,14 +6,17 @@ import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
 import { RedisConnector } from '../limits/redis-connector.ts'
 import { hasCode, redisReason } from '../limits/redis-reason.ts'
-import type { RedisOptions } from '../schemas/options/rate-limit.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { RedisOptions } from '../schemas/options/redis.ts'
 
 /**
  * `fastify.redis` by @fastify/redis, such that nothing waits for a Redis that is away: a command fails at once, or
  * within `SILENCE` ms if the connection is dead without saying so; the gateway starts and ends all the same.
  * `fastify.redisTimeout` (ms) is how long a request may wait.
  */
-async function redis(fastify: FastifyInstance, { url, timeout }: RedisOptions) {
+async function redis(fastify: FastifyInstance, input: Input<typeof RedisOptions>) {
+  const { url, timeout } = completeOptions(RedisOptions, input, 'redis')
   const client = new Redis(url, {
     Connector: RedisConnector,
     lazyConnect: true,
@@ -92,7 +95,8 @@ export default fp(redis, { name: 'sluice-redis', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
-    redisTimeout: number
+    /** Milliseconds that a request waits for Redis. Undefined unless the redis plugin is registered. */
+    redisTimeout?: number
     /** Why there is no connection to Redis; undefined while there is one. */
     redisError(): Error | undefined
   }

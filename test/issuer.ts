@@ -196,7 +196,7 @@ export async function openJwks(
       jwks: { refreshAfter: 300_000, maxStale: 3_600_000, cooldown: 5_000, timeout: 5_000, ...timing }
     },
     pino({ level: 'silent' }),
-    () => clock
+    { now: () => clock }
   )
   return {
     issuer,

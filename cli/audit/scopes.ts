@@ -16,18 +16,10 @@ export function auditScopes(input: AuditInput): Finding[] {
 }
 
 function auditRoute(route: ServedRoute): Finding[] {
-  const { limits, issuer, deadline, calls, bodyLimit, methods } = route
+  const { deadline, calls, bodyLimit, methods } = route
   const findings: Finding[] = []
   const path = routePath(route)
 
-  if (issuer === undefined && limits.some(({ by }) => by === 'consumer'))
-    findings.push({
-      code: 'consumer-limit-public',
-      severity: 'error',
-      path,
-      why: 'The route has a consumer limit, but no authentication that tells the consumer: all requests fail.',
-      fix: 'Set jwt for the scope, or limit by address.'
-    })
   if (deadline === 0 && calls?.some(({ pattern }) => pattern === 'transform' || pattern === 'compose'))
     findings.push({
       code: 'no-deadline',

@@ -14,8 +14,9 @@ import { LogOptions, RedactOptions } from './log.ts'
 import { Named, nameFaults, unknownName } from './named.ts'
 import { OverloadOptions, Priority } from './overload.ts'
 import { PassHeadersOptions } from './pass-headers.ts'
-import { RateLimitOptions, RedisOptions, TierOptions } from './rate-limit.ts'
+import { CountingOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
+import { RedisOptions } from './redis.ts'
 import { Prefix, type Routes, RoutesPlugin } from './routes.ts'
 import { SecurityHeadersOptions } from './security-headers.ts'
 import { TrustedProxy } from './trusted-proxy.ts'
@@ -96,7 +97,7 @@ export const GatewayOptions = Type.Object(
     upstreams: withDefault(Named(UpstreamOptions), {}),
     issuers: withDefault(Named(IssuerOptions), {}),
     tiers: withDefault(Named(TierOptions), {}),
-    rateLimit: withDefault(RateLimitOptions, {}),
+    rateLimit: withDefault(CountingOptions, {}),
     /** Where limits are counted; without it, in the memory of this process. */
     redis: Type.Optional(RedisOptions),
     scopes: withDefault(Named(ScopeOptions), {})

@@ -9,8 +9,8 @@ const ClaimNames = Type.Union([
 ])
 
 /**
- * The claims that a user's members are read from. Lists may also be strings with spaces between. Defaults: the claim of
- * that name; for `permissions`: `permissions`, `scope`, `scp`.
+ * Claims that the members of `request.user` are read from. Lists may also be strings separated by spaces. Defaults: the
+ * claim of the same name; for `permissions`: `permissions`, `scope`, `scp`.
  */
 export const ClaimOptions = Type.Object(
   {
@@ -23,36 +23,47 @@ export const ClaimOptions = Type.Object(
 )
 export type ClaimOptions = Type.Static<typeof ClaimOptions>
 
-export const IssuerOptions = Type.Object(
+const members = {
+  /** `iss` of the tokens. */
+  issuer: TrustedUrl(),
+  /** URL of the key set. Default: found by OpenID Connect discovery. */
+  jwksUri: Type.Optional(TrustedUrl()),
+  /** `aud` of the tokens, alone or among others. */
+  audience: Type.String({ minLength: 1 }),
+  /** Milliseconds by which clocks may differ. */
+  clockTolerance: withDefault(Type.Integer({ minimum: 0 }), 1_000),
+  /** Verified tokens that are kept at most; 0 verifies a token on each request. */
+  cache: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+  claims: Type.Optional(ClaimOptions),
+  jwks: withDefault(
+    Type.Object(
+      {
+        /** Milliseconds after which the keys are fetched again in the background. */
+        refreshAfter: withDefault(Type.Integer({ minimum: 1 }), 300_000),
+        /** Milliseconds for which keys are used while the issuer is unavailable. */
+        maxStale: withDefault(Type.Integer({ minimum: 1 }), 3_600_000),
+        /** Milliseconds between fetches for unknown keys. Each address may cause three more, all addresses twelve. */
+        cooldown: withDefault(Type.Integer({ minimum: 1 }), 5_000),
+        /** Milliseconds for one fetch. */
+        timeout: withDefault(Type.Integer({ minimum: 1 }), 5_000)
+      },
+      { additionalProperties: false }
+    ),
+    {}
+  )
+}
+
+/** An issuer in a config. */
+export const IssuerOptions = Type.Object(members, { additionalProperties: false })
+export type IssuerOptions = Type.Static<typeof IssuerOptions>
+
+/** Options of the jwt plugin. */
+export const JwtOptions = Type.Object(
   {
-    /** The `iss` that tokens must carry. */
-    issuer: TrustedUrl(),
-    /** Where the keys are; if not given, it is found by OpenID discovery. */
-    jwksUri: Type.Optional(TrustedUrl()),
-    /** The `aud` that tokens must carry, alone or among others. */
-    audience: Type.String({ minLength: 1 }),
-    /** Milliseconds by which clocks may differ. */
-    clockTolerance: withDefault(Type.Integer({ minimum: 0 }), 1_000),
-    /** Verified tokens remembered at most; 0: none, each is verified every time. */
-    cache: withDefault(Type.Integer({ minimum: 0 }), 10_000),
-    claims: Type.Optional(ClaimOptions),
-    jwks: withDefault(
-      Type.Object(
-        {
-          /** Milliseconds after which the keys are fetched again, in the background. */
-          refreshAfter: withDefault(Type.Integer({ minimum: 1 }), 300_000),
-          /** Milliseconds for which keys are used while the issuer cannot be reached. */
-          maxStale: withDefault(Type.Integer({ minimum: 1 }), 3_600_000),
-          /** Milliseconds between fetches for unknown keys. Each address may cause three more, all addresses twelve. */
-          cooldown: withDefault(Type.Integer({ minimum: 1 }), 5_000),
-          /** Milliseconds for one fetch. */
-          timeout: withDefault(Type.Integer({ minimum: 1 }), 5_000)
-        },
-        { additionalProperties: false }
-      ),
-      {}
-    )
+    /** Name of the issuer in logs and consumer names. Default: host and path of its URL, such as `auth.example.com`. */
+    name: Type.Optional(Type.String({ pattern: '^[a-z0-9][a-z0-9.-]{0,127}$' })),
+    ...members
   },
   { additionalProperties: false }
 )
-export type IssuerOptions = Type.Static<typeof IssuerOptions>
+export type JwtOptions = Type.Static<typeof JwtOptions>

@@ -1,16 +1,15 @@
 import Type from 'typebox'
-import { withDefault } from './defaults.ts'
-import { RedisUrl } from './url.ts'
+import { type Input, withDefault } from './defaults.ts'
 
 export const LimitOptions = Type.Object(
   {
-    /** Requests let through within any `window`. */
+    /** Requests that pass within any `window`. */
     limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
-    /** Milliseconds, in whole seconds: `RateLimit-Policy` cannot say anything else. */
+    /** Milliseconds, in whole seconds, because `RateLimit-Policy` has no smaller unit. */
     window: Type.Integer({ minimum: 1_000, maximum: 2_678_400_000, multipleOf: 1_000 }),
     /**
-     * `sliding-window`: two counters a key, for high limits; under steady load it lets through one less than the limit a
-     * window. `sliding-log`: exact always, for an entry a request.
+     * `sliding-window` keeps two counters for each key; under steady load, one request less than the limit passes in a
+     * window. `sliding-log` keeps an entry for each request and is exact.
      */
     algorithm: withDefault(Type.Enum(['sliding-window', 'sliding-log']), 'sliding-window')
   },
@@ -18,47 +17,72 @@ export const LimitOptions = Type.Object(
 )
 export type LimitOptions = Type.Static<typeof LimitOptions>
 
-export const TierOptions = Type.Object(
-  {
-    /** All of them apply; a request that one of them refuses uses up none of the others. One a window at most. */
-    limits: Type.Refine(
-      Type.Array(withDefault(LimitOptions, {}), { minItems: 1, maxItems: 8 }),
-      limits => new Set(limits.map(({ window }) => window)).size === limits.length,
-      () => 'must not have two limits of the same window'
-    ),
-    /**
-     * In Redis, a request at a time (`exact`), or by leases of at most a hundredth of what is left (`leased`, but for
-     * a sliding log): see rate-limit/lease.ts.
-     */
-    counting: withDefault(Type.Enum(['leased', 'exact']), 'leased'),
-    /**
-     * While Redis is away (or, of workers without it, their supervisor): `open` lets everything through, `closed` nothing
-     * (503), `local` counts in memory, with each limit divided by the number of gateways and workers.
-     */
-    redisAway: withDefault(Type.Enum(['open', 'closed', 'local']), 'local')
-  },
-  { additionalProperties: false }
-)
+const tier = {
+  /** All apply. A request that one limit rejects does not count against the others. */
+  limits: Type.Refine(
+    Type.Array(withDefault(LimitOptions, {}), { minItems: 1, maxItems: 8 }),
+    limits => new Set(limits.map(({ window }) => window)).size === limits.length,
+    () => 'must not have two limits of the same window'
+  ),
+  /** `leased`: permits are taken from Redis in advance, see limits/lease.ts. `exact`: one call for each request. */
+  counting: withDefault(Type.Enum(['leased', 'exact']), 'leased'),
+  /**
+   * While Redis or the supervisor is down: `open` lets all requests pass, `closed` rejects them (503), `local` counts in
+   * memory with each limit divided by the number of gateways and workers.
+   */
+  onRedisDown: withDefault(Type.Enum(['open', 'closed', 'local']), 'local')
+}
+
+export const TierOptions = Type.Object(tier, { additionalProperties: false })
 export type TierOptions = Type.Static<typeof TierOptions>
 
-export const RateLimitOptions = Type.Object(
+/** Options that all limits of an app have in common. */
+export const CountingOptions = Type.Object(
   {
-    /** Gateways that share the Redis, for tiers that count locally while it is away. */
+    /** Gateways that share the Redis, for tiers that count locally while it is down. */
     gateways: withDefault(Type.Integer({ minimum: 1 }), 1),
-    /** Keys kept in memory at most, where limits are counted there. Beyond it the least recently seen is forgotten. */
+    /** Keys that are kept in memory at most. Beyond, the least recently used key is forgotten. */
     keys: withDefault(Type.Integer({ minimum: 1 }), 100_000)
   },
   { additionalProperties: false }
 )
-export type RateLimitOptions = Type.Static<typeof RateLimitOptions>
+export type CountingOptions = Type.Static<typeof CountingOptions>
 
-export const RedisOptions = Type.Object(
+const Tiers = Type.Record(Type.String(), withDefault(TierOptions, {}))
+const by = Type.Enum(['consumer', 'address'])
+/** Without defaults: a registration that does not name them takes those of the others. */
+const counting = {
+  gateways: Type.Optional(Type.Integer({ minimum: 1 })),
+  keys: Type.Optional(Type.Integer({ minimum: 1 }))
+}
+
+/** Defines the tiers of an app. Limits nothing. */
+export const TiersOptions = Type.Object({ tiers: Tiers, ...counting }, { additionalProperties: false })
+
+/** Limits a scope by a tier. */
+export const TierLimitOptions = Type.Object(
   {
-    /** `redis://user:password@host:port/database`; `rediss://` for TLS. */
-    url: RedisUrl(),
-    /** Milliseconds that a request waits for Redis. */
-    timeout: withDefault(Type.Integer({ minimum: 1, maximum: 60_000 }), 50)
+    by,
+    /** Tier of addresses, and of consumers whose token names no other of the tiers. */
+    tier: Type.String(),
+    /** Tiers by name. Default: those of the app. */
+    tiers: Type.Optional(Tiers),
+    ...counting
   },
   { additionalProperties: false }
 )
-export type RedisOptions = Type.Static<typeof RedisOptions>
+
+/** Limits a scope by limits of its own. */
+export const OwnLimitOptions = Type.Object(
+  {
+    by,
+    /** Name of the limits in headers, metrics and logs. Default: the scope's prefix and `by`. */
+    name: Type.Optional(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' })),
+    ...tier,
+    ...counting
+  },
+  { additionalProperties: false }
+)
+
+export type TiersOptions = Input<typeof TiersOptions>
+export type ScopeLimitOptions = Input<typeof TierLimitOptions> | Input<typeof OwnLimitOptions>

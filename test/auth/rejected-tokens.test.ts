@@ -358,7 +358,7 @@ t.test('a request that is refused has no user, whatever its token says', async t
   })
   for (const claims of [{ sub: 'ada\n', roles: ['admin'] }, { aud: 'api://other' }])
     await call(`${url}/me`, { headers: { authorization: `Bearer ${await issuer.sign(claims)}` } })
-  t.strictSame(users, [null, null])
+  t.strictSame(users, [undefined, undefined])
 })
 
 t.test('of two Authorization headers neither counts', async t => {

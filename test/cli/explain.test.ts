@@ -72,7 +72,7 @@ const cases: Record<string, [args: string[], code: number]> = {
   'body-large': [['POST', '/private', '--as', 'ada', '-d', JSON.stringify({ id: 'x'.repeat(100) })], 1],
   forbidden: [['GET', '/private/own', '--as', 'ada'], 1],
   'absolute-url': [['GET', 'http://api.example/open/1'], 0],
-  'consumer-limit-public': [['GET', '/twice/1'], 1]
+  'consumer-limit-anonymous': [['GET', '/twice/1'], 0]
 }
 
 for (const [name, [args, expected]] of Object.entries(cases))

@@ -13,9 +13,9 @@ const WAYS = {
 for (const [way, leave] of Object.entries(WAYS)) {
   t.test(`while the supervisor ${way}, each tier does what it was told`, async t => {
     const tiers = {
-      open: perHour(6, { redisAway: 'open', counting: 'exact' }),
-      closed: perHour(6, { redisAway: 'closed', counting: 'exact' }),
-      local: perHour(6, { redisAway: 'local', counting: 'exact' })
+      open: perHour(6, { onRedisDown: 'open', counting: 'exact' }),
+      closed: perHour(6, { onRedisDown: 'closed', counting: 'exact' }),
+      local: perHour(6, { onRedisDown: 'local', counting: 'exact' })
     }
     const counters = createCounters(1_000)
     const worker = await startLimited(t, counters, tiers, 2_000)

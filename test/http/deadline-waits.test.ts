@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { limitStatus } from '../../limits/limit-status.ts'
 import { startRedis } from '../../testing/redis-server.ts'
 import { type Answer, call, startGateway, startService } from '../harness.ts'
 import { startIssuer, until } from '../issuer.ts'
@@ -74,10 +75,10 @@ t.test('a route without deadline waits for its handler', async t => {
 t.test('a Redis that does not answer is waited for until the deadline, and no service is blamed', async t => {
   const redis = await startRedis(t)
   const service = await startService(t, (_request, response) => response.end('{}'))
-  const tierOf = (redisAway: 'closed' | 'open' | 'local') => ({
+  const tierOf = (onRedisDown: 'closed' | 'open' | 'local') => ({
     limits: [{ limit: 5, window: 60_000 }],
     counting: 'exact' as const,
-    redisAway
+    onRedisDown
   })
   const { gateway, url } = await startGateway(t, {
     deadline: 300,
@@ -131,8 +132,10 @@ t.test('a limit that is not answered in time is counted in the tier of the token
   )
   redis.pause()
   t.equal((await call(`${url}/things`, { headers })).status, 503)
-  t.equal(gateway.tier('gold')?.decisions.unavailable, 1)
-  t.equal(gateway.tier('free')?.decisions.unavailable, 0)
+  const decisionsOf = (tier: string) =>
+    limitStatus(gateway).tiers.find(({ name }) => name === tier)?.decisions
+  t.equal(decisionsOf('gold')?.unavailable, 1)
+  t.equal(decisionsOf('free')?.unavailable, 0)
 })
 
 t.test('a call that waits for its turn ends with the deadline', async t => {

@@ -33,7 +33,11 @@ function start(gateways: number) {
 
 /** Leased although it is a log, so that what passes beyond the limit is the leases' doing alone. */
 const tierOf = (limit: number, window: number, counting: 'leased' | 'exact' = 'leased'): Tier => ({
-  ...createTier('t', { counting, redisAway: 'local', limits: [{ limit, window, algorithm: 'sliding-log' }] }),
+  ...createTier('t', {
+    counting,
+    onRedisDown: 'local',
+    limits: [{ limit, window, algorithm: 'sliding-log' }]
+  }),
   counting
 })
 
@@ -208,5 +212,5 @@ t.test(
 
 t.test('a sliding log is counted exactly, whatever its tier says', async t => {
   const limits = [{ limit: 10_000, window: 60_000, algorithm: 'sliding-log' as const }]
-  t.equal(createTier('t', { counting: 'leased', redisAway: 'local', limits }).counting, 'exact')
+  t.equal(createTier('t', { counting: 'leased', onRedisDown: 'local', limits }).counting, 'exact')
 })

@@ -7,7 +7,7 @@ import { seeded } from '../random.ts'
 const tierOf = (name: string, ...algorithms: ('sliding-window' | 'sliding-log')[]) =>
   createTier(name, {
     counting: 'exact',
-    redisAway: 'local',
+    onRedisDown: 'local',
     limits: algorithms.map((algorithm, i) => ({ limit: 2, window: 1_000 * (i + 1), algorithm }))
   })
 

@@ -210,7 +210,7 @@ async function startLimiter(t: Test, url: string) {
   })
   await redis.ping()
   const limits = [{ limit: 6, window: 60_000, algorithm: 'sliding-window' as const }]
-  const tier = createTier('free', { redisAway: 'closed', counting: 'exact', limits })
+  const tier = createTier('free', { onRedisDown: 'closed', counting: 'exact', limits })
   const address = newAddress()
   const check = () =>
     new Promise<Decision | undefined>((resolve, reject) =>
@@ -226,8 +226,8 @@ async function startTiers(t: Test, url: string, timeout = 500) {
   }
   const scope = (tier: 'open' | 'closed' | 'local') =>
     [tier, { prefix: `/${tier}`, routes, rateLimit: { address: tier } }] as const
-  const tier = (redisAway: 'open' | 'closed' | 'local') => ({
-    redisAway,
+  const tier = (onRedisDown: 'open' | 'closed' | 'local') => ({
+    onRedisDown,
     limits: [{ limit: 6, window: 60_000 }]
   })
   return startGateway(t, {

@@ -164,7 +164,7 @@ function start(t: Test, url: string) {
   return startGateway(t, {
     redis: { url, timeout: 300 },
     tiers: Object.fromEntries(
-      names.map(redisAway => [redisAway, { redisAway, limits: [{ limit: 2, window: 60_000 }] }])
+      names.map(onRedisDown => [onRedisDown, { onRedisDown, limits: [{ limit: 2, window: 60_000 }] }])
     ),
     scopes: Object.fromEntries(
       names.map(name => [name, { prefix: `/${name}`, routes, rateLimit: { address: name } }])

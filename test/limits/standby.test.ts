@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { buildAdmin } from '../../admin/admin.ts'
+import { limitStatus } from '../../limits/limit-status.ts'
 import { createTier, type Decision, type Limiter, shareOf, type Tier } from '../../limits/limiter.ts'
 import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 import { createStandby } from '../../limits/standby.ts'
@@ -175,7 +176,7 @@ async function start(t: Test, url: string, { limit, algorithm }: Kind) {
   const names = ['open', 'closed', 'local'] as const
   const started = await startGateway(t, {
     redis: { url, timeout: 250 },
-    tiers: Object.fromEntries(names.map(redisAway => [redisAway, { redisAway, limits }])),
+    tiers: Object.fromEntries(names.map(onRedisDown => [onRedisDown, { onRedisDown, limits }])),
     scopes: Object.fromEntries(
       names.map(name => [name, { prefix: `/${name}`, routes, rateLimit: { address: name } }])
     )
@@ -190,7 +191,7 @@ async function start(t: Test, url: string, { limit, algorithm }: Kind) {
       return statuses
     },
     retryAfter: async () => Number((await local()).headers.get('retry-after')),
-    isBack: () => !gateway.limitStore.state().isAway
+    isBack: () => limitStatus(gateway).state === 'up'
   }
 }
 
@@ -207,7 +208,7 @@ function createTestClock() {
 /** Something in the place of Redis, and what stands by for it, on one clock. */
 function createPair({ limit, algorithm }: Kind, sharers: number, now: () => number, keys = 1_000) {
   const options = {
-    redisAway: 'local' as const,
+    onRedisDown: 'local' as const,
     counting: 'exact' as const,
     limits: [{ limit, window: 60_000, algorithm }]
   }

@@ -297,7 +297,7 @@ const NOON = Date.UTC(2026, 10, 24, 12)
 
 function tierOf(...limits: (readonly [limit: number, window: number, algorithm: Algorithm])[]): Tier {
   return createTier('free', {
-    redisAway: 'closed',
+    onRedisDown: 'closed',
     counting: 'exact',
     limits: limits.map(([limit, window, algorithm]) => ({ limit, window, algorithm }))
   })

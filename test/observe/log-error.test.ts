@@ -142,7 +142,7 @@ async function attempt({ logger, read }: Log, redisUrl: string, expected: RegExp
       default: {
         trustProxy: ['127.0.0.1'],
         redis: { url: redisUrl },
-        tiers: { free: { redisAway: 'closed', limits: [{ limit: 5, window: 60_000 }] } },
+        tiers: { free: { onRedisDown: 'closed', limits: [{ limit: 5, window: 60_000 }] } },
         scopes: {
           a: {
             prefix: '/a',

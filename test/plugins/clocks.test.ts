@@ -39,7 +39,7 @@ t.test('a failed fetch of keys is repeated although the wall clock was set back'
 t.test('a refused consumer is let through again although the wall clock was set back', async t => {
   const setClock = startWallClock(t)
   const limits = [{ limit: 1, window: 50, algorithm: 'sliding-log' as const }]
-  const tier = createTier('free', { redisAway: 'closed', counting: 'exact', limits })
+  const tier = createTier('free', { onRedisDown: 'closed', counting: 'exact', limits })
   const limiter = createLeasedLimiter(createMemoryLimiter(10))
   const isAllowed = () => {
     let decision: Decision = []

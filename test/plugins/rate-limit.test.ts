@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import type { User } from '../../auth/user.ts'
 import { ConfigError, resolveConfig } from '../../gateway.ts'
 import exchange from '../../plugins/exchange.ts'
-import type { User } from '../../plugins/jwt.ts'
 import problem from '../../plugins/problem.ts'
-import rateLimit, { tiers } from '../../plugins/rate-limit.ts'
+import rateLimit from '../../plugins/rate-limit.ts'
 import redis from '../../plugins/redis.ts'
 import { startRedis } from '../../testing/redis-server.ts'
 import { createClock } from '../../testing.ts'
@@ -285,7 +285,7 @@ for (const algorithm of ['sliding-window', 'sliding-log'] as const) {
     const redis = await startRedis(t)
     const definition: Definition = {
       redis: { url: redis.url, timeout: 5_000 },
-      tiers: { free: { redisAway: 'closed', limits: [{ limit: 40, window: 60_000, algorithm }] } }
+      tiers: { free: { onRedisDown: 'closed', limits: [{ limit: 40, window: 60_000, algorithm }] } }
     }
     const gateways = [await startApp(t, definition), await startApp(t, definition)]
     const ada = as(unique('ada'))
@@ -309,7 +309,7 @@ t.test('seen from outside, a log in Redis lets no more than its limit through in
   const limit = 20
   const { url } = await startApp(t, {
     redis: { url: redis.url, timeout: 5_000 },
-    tiers: { free: { redisAway: 'closed', limits: [{ limit, window: 1_000, algorithm: 'sliding-log' }] } }
+    tiers: { free: { onRedisDown: 'closed', limits: [{ limit, window: 1_000, algorithm: 'sliding-log' }] } }
   })
   const ada = as(unique('ada'))
   const admitted: { sent: number; received: number }[] = []
@@ -371,7 +371,7 @@ t.test('a limit that means nothing is refused with the path to it', async t => {
     t.match(faults(limit(members)), [new RegExp(`^/tiers/free/limits/0/${path} `)], JSON.stringify(members))
   t.match(faults({ limits: [] }), [/^\/tiers\/free\/limits /])
   t.match(faults({ limits: 'ten' }), [/^\/tiers\/free\/limits /])
-  t.match(faults({ ...limit({}), redisAway: 'maybe' }), [/^\/tiers\/free\/redisAway /])
+  t.match(faults({ ...limit({}), onRedisDown: 'maybe' }), [/^\/tiers\/free\/onRedisDown /])
   t.match(faults({ limits: [...limit({}).limits, ...limit({ limit: 3 }).limits] }), [
     '/tiers/free/limits must not have two limits of the same window'
   ])
@@ -382,21 +382,21 @@ t.test('a tier that there is not, and a limit that would not be counted, stop th
   const app = Fastify()
   t.teardown(() => app.close())
   const { tiers: options, rateLimit: counting } = resolveConfig({ default: {} }, {})
-  await app.register(tiers, { tiers: options, ...counting })
+  await app.register(rateLimit, { tiers: options, ...counting })
   await t.rejects(
     async () => {
       await app.register(async scope => {
         await scope.register(rateLimit, { by: 'address', tier: 'free' })
       })
     },
-    { message: "no tier is named 'free'" }
+    { message: "rateLimit: no tier is named 'free'; there are none" }
   )
 
   const other = Fastify()
   t.teardown(() => other.close())
-  await other.register(tiers, { tiers: options, ...counting })
+  await other.register(rateLimit, { tiers: options, ...counting })
   t.throws(() => other.get('/orders', { config: { rateLimit: { max: 5 } } }, async () => 'ok'), {
-    message: '/orders has a rateLimit in its config: limits are tiers here, set by scope'
+    message: '/orders has a rateLimit in its config; register the rateLimit plugin in a scope instead'
   })
 })
 
@@ -425,7 +425,7 @@ async function startApp(t: Test, definition: Definition, log?: (line: string) =>
   await app.register(problem)
   await app.register(exchange, { deadline: config.deadline })
   if (config.redis) await app.register(redis, config.redis)
-  await app.register(tiers, { tiers: config.tiers, ...config.rateLimit })
+  await app.register(rateLimit, { tiers: config.tiers, ...config.rateLimit })
   app.decorateRequest('user')
   for (const prefix of ['/a', '/b', '/both']) {
     await app.register(

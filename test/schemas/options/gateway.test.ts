@@ -28,7 +28,7 @@ t.test('the reference gateway needs nothing from its environment', async t => {
     tiers: {
       premium: {
         limits: [{ limit: 10_000, window: 60_000, algorithm: 'sliding-window' }],
-        redisAway: 'local'
+        onRedisDown: 'local'
       }
     }
   })
@@ -90,7 +90,7 @@ t.test('every fault of environment and config is reported at once, each with its
       none: {}
     },
     issuers: { shop: { issuer: 'http://id.example', audience: '' } },
-    tiers: { free: { limits: [] }, odd: { limits: [{ limit: 'ten', window: 10 }], redisAway: 'maybe' } },
+    tiers: { free: { limits: [] }, odd: { limits: [{ limit: 'ten', window: 10 }], onRedisDown: 'maybe' } },
     scopes: {
       a: { prefix: 'api', routes, jwt: 'shpo', rateLimit: { consumer: 'fre', adress: 'free' } },
       b: { prefix: '/b', routes: 'routes/b.ts', rateLimit: { consumer: 'free' } }
@@ -116,7 +116,7 @@ t.test('every fault of environment and config is reported at once, each with its
       '/tiers/free/limits',
       '/tiers/odd/limits/0/limit',
       '/tiers/odd/limits/0/window',
-      '/tiers/odd/redisAway',
+      '/tiers/odd/onRedisDown',
       '/typo',
       '/upstreams/Bad_Name',
       '/upstreams/none/url',
