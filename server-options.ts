@@ -2,12 +2,13 @@ import { type FastifyServerOptions, LogController } from 'fastify'
 import { createClientErrorHandler } from './http/client-error.ts'
 import { toOriginForm } from './http/host.ts'
 import { Http1Response } from './http/http1-response.ts'
+import { Http2Response } from './http/http2-response.ts'
 import { buildSerializer } from './http/json/serializer.ts'
 import { buildValidator } from './http/json/validator.ts'
 import { listenerOptions } from './http/listener.ts'
 import { sendProblem } from './http/problem.ts'
 import { createRequestIds } from './http/request-ids.ts'
-import { RecordedResponse } from './observe/recorder/response.ts'
+import { RecordedHttp2Response, RecordedResponse } from './observe/recorder/response.ts'
 import { completeOptions } from './schemas/options/complete.ts'
 import type { Input } from './schemas/options/defaults.ts'
 import { ServerOptions } from './schemas/options/server.ts'
@@ -60,6 +61,6 @@ export function serverOptions(options: Input<typeof ServerOptions> = {}): Fastif
       sendProblem(error, request, reply.header('connection', 'close')) as never,
     clientErrorHandler: createClientErrorHandler(),
     schemaController: { compilersFactory: { buildValidator, buildSerializer } as never },
-    ...listenerOptions({ tls, http2 }, http, recorder)
+    ...listenerOptions({ tls, http2 }, http, recorder ? RecordedHttp2Response : Http2Response)
   } as FastifyServerOptions
 }

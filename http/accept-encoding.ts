@@ -1,4 +1,4 @@
-import { parseAccept } from '../versions/accept.ts'
+import { parseAccept } from './accept.ts'
 
 /** The content coding to use for a client. `isRequired`: the client does not accept the plain response. */
 export interface ChosenEncoding<Encoding extends string> {

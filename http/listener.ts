@@ -2,22 +2,20 @@ import type { Server, ServerOptions } from 'node:http'
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:https'
 import type { FastifyServerFactory, FastifyServerOptions } from 'fastify'
-import { RecordedHttp2Response } from '../observe/recorder/response.ts'
 import type { HttpOptions } from '../schemas/options/http.ts'
 import type { Http2Options, ListenOptions } from '../schemas/options/listen.ts'
 import { readCertificates } from './certificates.ts'
 import { rejectUnknownMethods } from './http2-methods.ts'
-import { Http2Response } from './http2-response.ts'
 
 /**
- * The server under the gateway: nothing of its own without `tls` (Fastify's is right), else https, with HTTP/2 beside
- * HTTP/1.1 if asked for. HTTP/1.1 is configured as Fastify would have.
- * @throws if the certificate's files cannot be read.
+ * Returns Fastify's options for the listener: none without `tls`, else an HTTPS server, with HTTP/2 if configured.
+ * Configures HTTP/1.1 as Fastify does.
+ * @throws if the certificate's files cannot be read
  */
 export function listenerOptions(
   { tls, http2 }: Pick<ListenOptions, 'tls' | 'http2'>,
   { maxHeaderSize, maxHeadersCount }: HttpOptions,
-  isRecorded: boolean
+  Http2ServerResponse: unknown
 ): FastifyServerOptions {
   if (tls === undefined) return {}
   const certificates = { ...readCertificates(tls), handshakeTimeout: HANDSHAKE_TIMEOUT }
@@ -33,7 +31,7 @@ export function listenerOptions(
         : createHttp2Server(
             { ...certificates, maxHeaderListPairs: maxHeadersCount },
             http1,
-            isRecorded ? RecordedHttp2Response : Http2Response,
+            Http2ServerResponse,
             { maxHeaderListSize: maxHeaderSize, ...(http2 === true ? HTTP2_DEFAULTS : http2) },
             rejectUnknownMethods(handler as never) as never
           )
@@ -42,17 +40,17 @@ export function listenerOptions(
       server.maxRequestsPerSocket = options.maxRequestsPerSocket as number
     return server as never
   }
-  // `https` is how Fastify knows which scheme it says that it listens on.
+  // Fastify logs the scheme by the presence of `https`.
   return { serverFactory, https: {} } as never
 }
 
-/** Milliseconds to get through TLS. */
+/** ms for the TLS handshake. */
 const HANDSHAKE_TIMEOUT = 10_000
 const HTTP2_DEFAULTS: Http2Options = { streams: 128, idleTimeout: 72_000 }
 
 /**
- * Floods: nghttp2 ends a connection that resets streams faster than 33 a second for long (after 1,000), or that has a
- * thousand frames unacknowledged; the rest of what one connection may cost is bounded here.
+ * Bounds what one connection may cost. nghttp2 itself closes a connection that resets more than 33 streams a second (after
+ * a burst of 1,000) or leaves 1,000 frames unacknowledged.
  */
 function createHttp2Server(
   options: object,
@@ -81,7 +79,7 @@ function createHttp2Server(
   return server as never
 }
 
-/** Ends a connection that has no stream for `ms`. Node's own timeout starts again with each PING. */
+/** Closes a connection that has no stream for `ms`. Node's own timeout restarts with each PING. */
 function endIdle(session: ServerHttp2Session, ms: number): void {
   let open = 0
   let timer = setTimeout(end, ms)
@@ -96,10 +94,10 @@ function endIdle(session: ServerHttp2Session, ms: number): void {
 
   function end(): void {
     session.close()
-    // A client that reads nothing would keep the connection open.
+    // A client that does not read would keep the connection open.
     timer = setTimeout(() => session.destroy(), END_TIMEOUT)
   }
 }
 
-/** Milliseconds for the client to read the GOAWAY. */
+/** ms for the client to read the GOAWAY. */
 const END_TIMEOUT = 1_000

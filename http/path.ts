@@ -1,3 +1,5 @@
+import { createProblem } from './problem.ts'
+
 /**
  * Decides whether a path means the same to the gateway and to every server behind it, for forwarded, WebSocket and gRPC
  * routes, the `path` template and each call of an upstream.
@@ -6,7 +8,9 @@
  * drop. nginx, for one, decodes `..%2f` and resolves it before it forwards the path.
  */
 
-/** Levels of encoding. A path that has more is refused. */
+export const UnsafePath = createProblem('SLUICE_UNSAFE_PATH', 'The path is ambiguous', 400)
+
+/** Levels of percent-encoding. A path with more is rejected. */
 const MAX_DECODINGS = 8
 /** `%2e`, and the same encoded again as `%252e`, at any depth. */
 const ESCAPE = /%(?:25)*([\da-f]{2})/gi
@@ -21,8 +25,8 @@ const BACKSLASH_LIKE = /[\u2216\u29f5]/g
 
 const CONTROL = /[\0-\x1f\x7f]/g
 /**
- * A segment ends at a slash of either kind, or where a decoded `?` or `#` ends the path. Parameters (`..;a`), spaces and
- * controls at its end do not make it another one.
+ * A segment ends at a slash or backslash, or where a decoded `?` or `#` ends the path. Parameters (`..;a`), spaces and
+ * control characters at its end do not change its meaning.
  */
 const DOT_SEGMENT = /(?:^|[/\\?#])[\0-\x20]*\.{1,2}(?:[\0-\x20;\x7f][^/\\?#]*)?(?:[/\\?#]|$)/
 
@@ -32,15 +36,15 @@ const CAN_HIDE_DOTS = /[.%\x80-\uffff]/
 /** True if some server reads a segment of `path` as `.` or `..` (RFC 3986, 5.2.4). `path`: without its query. */
 export function hasDotSegment(path: string): boolean {
   if (!CAN_HIDE_DOTS.test(path)) return false
-  // Paths that code makes as text have whole characters.
+  // Paths made by code are text, not bytes.
   const plain = decodeFully(WIDE.test(path) ? utf8(path) : path)
   if (plain === undefined) return true
   return isDotted(plain) || (hasHighBytes(plain) && isDotted(normalize(plain)))
 }
 
 /**
- * True if `target`, a path with or without a query, can be sent as it is: no dot segments, nothing that some servers take
- * for a slash or for the end of the path.
+ * True if `target`, a path with or without a query, can be sent unchanged: it has no dot segment and no character that
+ * some servers read as a slash or as the end of the path.
  */
 export function isSafeTarget(target: string): boolean {
   const query = target.indexOf('?')
@@ -53,8 +57,8 @@ function isDotted(plain: string): boolean {
 }
 
 /**
- * Returns the paths that servers may make of the one in `target`, where that can be another: decoded, with slashes merged,
- * without parameters, cut at NUL, `?` or `#`.
+ * Returns the paths that servers may read from `target`, if they can differ: decoded, with merged slashes, without
+ * parameters, truncated at NUL, `?` or `#`.
  */
 export function readingsOf(target: string): string[] {
   const query = target.indexOf('?')
@@ -79,7 +83,7 @@ function toText(plain: string): string {
 
 const AMBIGUOUS = /%|\/\/|;/
 
-/** Bytes as latin1. Undefined for a path that is encoded more often than anybody decodes. */
+/** Returns the bytes as latin1. Undefined for a path with more levels of encoding than any server decodes. */
 function decodeFully(path: string): string | undefined {
   let plain = path
   for (let i = 0; i < MAX_DECODINGS; i++) {
@@ -106,7 +110,7 @@ function hasHighBytes(plain: string): boolean {
   return /[\x80-\xff]/.test(plain)
 }
 
-/** Full-width dots, dot leaders and characters that look like slashes become ASCII. */
+/** Maps full-width dots, dot leaders and characters that look like slashes to ASCII. */
 function normalize(plain: string): string {
   return Buffer.from(plain, 'latin1')
     .toString('utf8')

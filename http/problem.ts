@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { faultsOf, faultsOfRequest } from './json/faults.ts'
+import { type Fault, faultsOf, faultsOfRequest } from './json/faults.ts'
 import { STATUS_CODES } from './node-internals.ts'
 
 /** An error that is sent as a problem (RFC 9457). Make them with `createProblem`. */
@@ -20,12 +20,6 @@ export interface Problem {
   requestId: string
   errors?: Fault[]
   [member: string]: unknown
-}
-
-export interface Fault {
-  /** JSON pointer into the part of the request that it names first: `/body/orderItems/0/qty`. */
-  path: string
-  message: string
 }
 
 export interface ProblemOptions {

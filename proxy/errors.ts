@@ -20,7 +20,6 @@ export const UpstreamTimeout = createProblem(
 
 /** The client sent something that cannot be put into a request to the service. */
 export const Unforwardable = createProblem('SLUICE_UNFORWARDABLE', 'The request cannot be forwarded', 400)
-export const UnsafePath = createProblem('SLUICE_UNSAFE_PATH', 'The path is ambiguous', 400)
 
 const UpstreamUnavailable = createProblem(
   'SLUICE_UPSTREAM_UNAVAILABLE',

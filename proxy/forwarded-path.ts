@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { hasDotSegment, isSafeTarget } from '../http/path.ts'
+import { hasDotSegment, isSafeTarget, UnsafePath } from '../http/path.ts'
 import { ConfigError } from '../schemas/options/faults.ts'
-import { UnsafePath } from './errors.ts'
 
 /**
  * Checks the prefixes of a route whose path is forwarded.

@@ -3,10 +3,11 @@ import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { isTooDeep, MAX_DEPTH, quoteInexact } from '../http/json/exact.ts'
 import { isSmall } from '../http/json/small.ts'
-import { isSafeTarget } from '../http/path.ts'
+import { isSafeTarget, UnsafePath } from '../http/path.ts'
 import type { Headers, UpstreamResponse } from './attempt.ts'
 import { decodeContent, decodeText } from './content.ts'
-import { createStatusError, UnsafePath, UpstreamInvalidResponse } from './errors.ts'
+
+import { createStatusError, UpstreamInvalidResponse } from './errors.ts'
 
 /** Bytes of decoded content, as the default of the upstreams' `maxBody`. */
 const MAX_BODY = 8_388_608

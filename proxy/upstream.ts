@@ -1,13 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Abortable, Exchange } from '../http/exchange.ts'
-import { isSafeTarget } from '../http/path.ts'
+import { isSafeTarget, UnsafePath } from '../http/path.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
 import type { UpstreamCallback } from './attempt.ts'
 import { AttemptDurations } from './attempt-durations.ts'
 import { type BreakerCounts, type BreakerState, createBreaker } from './breaker.ts'
 import { type BulkheadCounts, createBulkhead } from './bulkhead.ts'
 import { basesOf, createEndpoints, type EndpointState } from './endpoints/endpoints.ts'
-import { createOverloaded, UnsafePath } from './errors.ts'
+
+import { createOverloaded } from './errors.ts'
+
 import { createRefusal } from './fallback.ts'
 import type { MirrorCounts } from './mirror.ts'
 import { createRetryPolicy } from './retry.ts'

@@ -1,4 +1,4 @@
-import type { Fault } from '../http/problem.ts'
+import type { Fault } from '../http/json/faults.ts'
 
 /** The JSON pointers into a value of a type. `*` stands for the index of a list. */
 export type Pointers<Value, At extends string> = 0 extends 1 & Value

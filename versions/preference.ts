@@ -1,4 +1,4 @@
-import { type MediaRange, parseAccept } from './accept.ts'
+import { type MediaRange, parseAccept } from '../http/accept.ts'
 
 /** Versions in an `Accept` with at least one range that names one. */
 export interface Preference {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
-import { faultsOf } from '../http/json/faults.ts'
-import { type Fault, type Problem, type ProblemError, problemOf } from '../http/problem.ts'
+import { type Fault, faultsOf } from '../http/json/faults.ts'
+import { type Problem, type ProblemError, problemOf } from '../http/problem.ts'
 import type { AnyRoute, TransformRequest, TransformRoute } from '../plugins/transform.ts'
 import { type Pointers, renamePointers } from './pointers.ts'
 

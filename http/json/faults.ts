@@ -1,11 +1,16 @@
-import type { FastifyRequest } from 'fastify'
-import type { Fault, ProblemError } from '../problem.ts'
+import type { FastifyError, FastifyRequest } from 'fastify'
 import { escapePointer } from './pointer.ts'
 
 /**
  * Collects the faults of a request that failed its schemas. Fastify stops at the first part that fails. The others are
  * validated afterwards, so that a client learns all faults from one response.
  */
+
+export interface Fault {
+  /** JSON pointer into the part of the request that it names first: `/body/orderItems/0/qty`. */
+  path: string
+  message: string
+}
 
 /** Faults reported for each part. A body can be wrong in as many places as it has bytes. */
 const MAX_FAULTS = 50
@@ -15,14 +20,17 @@ const MAX_PATH = 1_000
 /** In the order in which Fastify validates them. */
 const PARTS = ['params', 'body', 'querystring', 'headers'] as const
 
-type Validation = NonNullable<ProblemError['validation']>
+type Validation = NonNullable<FastifyError['validation']>
 interface Validator {
   (value: unknown): unknown
   errors?: Validation | null
 }
 
 /** Returns the faults of all parts of the request: those of `error`, and those that Fastify did not look for. */
-export function faultsOfRequest(error: ProblemError, request: FastifyRequest): Fault[] {
+export function faultsOfRequest(
+  error: Pick<FastifyError, 'validation' | 'validationContext'>,
+  request: FastifyRequest
+): Fault[] {
   const { validation = [], validationContext } = error
   return PARTS.flatMap(part => {
     if (part === validationContext) return faultsOf(validation, part)
