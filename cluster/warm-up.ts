@@ -55,7 +55,7 @@ function get(socketPath: string, path: string): Promise<unknown> {
 function configOf(socketPath: string) {
   const upstream = 'warm' as never
   const Answer = Type.Object({ id: Type.String() })
-  const part = { upstream, required: true, answer: Answer, path: () => '/' }
+  const part = { upstream, required: true, upstreamResponse: Answer, path: () => '/' }
   const routes = async (app: FastifyInstance) => {
     await app.register(forward)
     await app.register(compose)

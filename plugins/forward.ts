@@ -7,7 +7,7 @@ import { checkPrefixes, remainderOf } from '../proxy/forwarded-path.ts'
 import { compileEdit, type EditDefinition } from '../proxy/header-modifier.ts'
 import { dropPlainHsts, toClientHeaders, toUpstreamHeaders } from '../proxy/headers.ts'
 import { createSendFrom, registerReplyFrom } from '../proxy/reply-from-client.ts'
-import type { UpstreamName } from './upstreams.ts'
+import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 
 /**
  * Forwards requests to an upstream, with the headers that may pass a gateway. Bodies stream in both directions and are

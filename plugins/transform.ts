@@ -1,184 +1,137 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Static, TSchema } from 'typebox'
+import type { TSchema } from 'typebox'
+import { jsonCompilers } from '../http/json/compilers.ts'
 import { sendJson } from '../http/json/send.ts'
 import type { ProblemError } from '../http/problem.ts'
-import type { Headers, UpstreamResponse } from '../proxy/attempt.ts'
+import { requirePlugin } from '../http/require-plugin.ts'
+import type { UpstreamResponse } from '../proxy/attempt.ts'
 import { replaceUnauthorized } from '../proxy/errors.ts'
 import { toComposedHeaders } from '../proxy/headers.ts'
 import { answerReader } from '../proxy/response-reader.ts'
-import type { UpstreamName } from './upstreams.ts'
+import type { AnyTransformRoute, TransformRoute } from '../proxy/transform-route.ts'
+import { checkRoute } from '../schemas/options/complete.ts'
+import { TransformOptions } from '../schemas/options/transform.ts'
+import jsonBody from './json-body.ts'
 
 /**
- * Transformation: an external API shape in front of an internal one, mapped by two typed functions.
+ * Puts an external JSON API in front of an internal one, mapped by two typed functions.
  *
  * ```ts
  * await app.register(transform)
  * app.transform({
  *   method: 'POST', url: '/', upstream: 'orders',
- *   body: NewOrder, answer: InternalOrder, response: Order,
+ *   body: NewOrder, upstreamResponse: InternalOrder, response: Order,
  *   toUpstream: request => ({ method: 'POST', path: '/orders', body: { userId: request.user.sub, … } }),
  *   toClient: order => ({ id: order.id, … })
  * })
  * ```
  *
- * The request is validated first: one that is wrong never reaches the service. The service's answer is validated too
- * (502 if it is not what `answer` says), mapped, and serialized by `response`: what that does not name does not leave.
- * The service's status is passed on; of an answer that is an error nothing else is.
+ * The request is validated before the service is called. The service's response is validated too (502 if it does not
+ * match), mapped, and serialized by `response`. The service's status is the client's; of an error nothing else is passed.
+ *
+ * Needs `upstreams`. Registers `json-body` in its scope unless the scope has it. Its routes have compilers of their own,
+ * since Fastify's would coerce bodies and round numbers; set `validatorCompiler` or `serializerCompiler` in a route to
+ * use others.
  */
-export interface TransformRoute<
-  Body extends TSchema,
-  Params extends TSchema,
-  Query extends TSchema,
-  Inbound extends TSchema,
-  Answer extends TSchema,
-  Response extends TSchema
-> extends Omit<RouteShorthandOptions, 'schema'> {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  url: string
-  upstream: UpstreamName
-  body?: Body
-  params?: Params
-  querystring?: Query
-  headers?: Inbound
-  /** What the service must answer with a 2xx status; further members are let pass, and ignored. */
-  answer: Answer
-  /** What the client gets, and nothing besides. */
-  response: Response
-  toUpstream(request: TransformRequest<Body, Params, Query, Inbound>): InternalRequest
-  toClient(answer: Static<Answer>, request: FastifyRequest): Static<Response>
-  /** True: a 401 of the service reaches the client with its `WWW-Authenticate`. Otherwise it is 502. */
-  passUnauthorized?: boolean
-  /** What a call that failed is to the client; an error says its problem by itself (see problem.ts). */
-  toError?(error: Error, request: FastifyRequest): Error
-}
-
-export type AnyRoute = TransformRoute<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
-
-export type TransformRequest<
-  Body extends TSchema,
-  Params extends TSchema,
-  Query extends TSchema,
-  Inbound extends TSchema
-> = FastifyRequest<{
-  Body: Static<Body>
-  Params: Static<Params>
-  Querystring: Static<Query>
-  Headers: Static<Inbound>
-}>
-
-export interface InternalRequest {
-  method: string
-  /** See the `path` template of upstream/wire.ts. */
-  path: string
-  /** Sent as JSON. */
-  body?: unknown
-  /** Over the gateway's own. */
-  headers?: Headers
-}
-
 async function transform(fastify: FastifyInstance) {
-  fastify.decorate('transform', function (this: FastifyInstance, route: AnyRoute) {
-    const {
-      upstream: name,
-      answer,
-      response,
-      toUpstream,
-      toClient,
-      toError,
-      body,
-      params,
-      querystring,
-      headers,
-      passUnauthorized,
-      ...options
-    } = route
-    const upstream = this.upstream(name)
-    const read = answerReader(answer, upstream.maxBody)
-    const schema = definedOnly({ body, params, querystring, headers, response: { '2xx': response } })
-
-    this.route({
-      ...options,
-      config: { ...options.config, calls: [{ pattern: 'transform', upstream: name }] },
-      schema,
-      handler(request, reply) {
-        const internal = toUpstream(request as never)
-        const outbound = toComposedHeaders(request)
-        let payload: string | undefined
-        if (internal.body !== undefined) {
-          payload = JSON.stringify(internal.body)
-          outbound['content-type'] = 'application/json'
-        }
-        Object.assign(outbound, internal.headers)
-        upstream.request(
-          {
-            exchange: request.exchange,
-            method: internal.method,
-            path: internal.path,
-            headers: outbound,
-            body: payload,
-            buffer: true
-          },
-          (error, result) => {
-            if (error !== null) return fail(error, toError, reply)
-            let value: unknown
-            try {
-              value = read(result as UpstreamResponse)
-            } catch (error) {
-              return fail(replaceUnauthorized(error as ProblemError, passUnauthorized), toError, reply)
-            }
-            try {
-              sendJson(reply.code((result as UpstreamResponse).statusCode), toClient(value as never, request))
-            } catch (error) {
-              reply.send(error)
-            }
-          }
-        )
-      }
-    })
+  requirePlugin(fastify, 'upstreams', 'transform')
+  if (!fastify.hasPlugin('sluice-json-body')) await fastify.register(jsonBody)
+  if (fastify.hasDecorator('transform')) return
+  fastify.decorate('transform', function (this: FastifyInstance, route: AnyTransformRoute) {
+    this.route(toRoute(this, route))
     return this
   } as never)
 }
 
-function fail(error: Error, toError: AnyRoute['toError'], reply: FastifyReply): void {
-  let told = error
-  try {
-    if (toError !== undefined) told = toError(error, reply.request)
-  } catch (thrown) {
-    told = thrown as Error
+/** @throws ConfigError for wrong options */
+function toRoute(scope: FastifyInstance, route: AnyTransformRoute): RouteOptions {
+  const routeName = `${route.method} ${scope.prefix}${route.url}`
+  checkRoute(TransformOptions, route, routeName)
+  const {
+    upstream: name,
+    upstreamResponse,
+    response,
+    toUpstream,
+    toClient,
+    toError,
+    body,
+    params,
+    querystring,
+    headers,
+    passUnauthorized,
+    ...options
+  } = route
+  const upstream = scope.upstream(name, routeName)
+  const read = answerReader(upstreamResponse, upstream.maxBody)
+
+  return {
+    ...jsonCompilers(scope),
+    ...options,
+    config: { ...options.config, calls: [{ pattern: 'transform', upstream: name }] },
+    schema: {
+      ...(body && { body }),
+      ...(params && { params }),
+      ...(querystring && { querystring }),
+      ...(headers && { headers }),
+      response: { '2xx': response }
+    },
+    handler(request, reply) {
+      const internal = toUpstream(request as never)
+      const outbound = toComposedHeaders(request)
+      let payload: string | undefined
+      if (internal.body !== undefined) {
+        payload = JSON.stringify(internal.body)
+        outbound['content-type'] = 'application/json'
+      }
+      Object.assign(outbound, internal.headers)
+      const { method, path } = internal
+      upstream.request(
+        { exchange: request.exchange, method, path, headers: outbound, body: payload, buffer: true },
+        (error, received) => {
+          if (error !== null) return sendError(error, toError, reply)
+          let value: unknown
+          try {
+            value = read(received as UpstreamResponse)
+          } catch (error) {
+            return sendError(replaceUnauthorized(error as ProblemError, passUnauthorized), toError, reply)
+          }
+          try {
+            sendJson(reply.code((received as UpstreamResponse).statusCode), toClient(value as never, request))
+          } catch (error) {
+            reply.send(error)
+          }
+        }
+      )
+    }
   }
-  reply.send(told)
 }
 
-/** Has the compiler check a route that is not given to `app.transform` at once, as one that others are steps from. */
-export function defineTransform<
-  Answer extends TSchema,
-  Response extends TSchema,
-  Body extends TSchema = TSchema,
-  Params extends TSchema = TSchema,
-  Query extends TSchema = TSchema,
-  Inbound extends TSchema = TSchema
->(
-  route: TransformRoute<Body, Params, Query, Inbound, Answer, Response>
-): TransformRoute<Body, Params, Query, Inbound, Answer, Response> {
-  return route
+function sendError(error: Error, toError: AnyTransformRoute['toError'], reply: FastifyReply): void {
+  let mapped = error
+  try {
+    if (toError !== undefined) mapped = toError(error, reply.request)
+  } catch (thrown) {
+    mapped = thrown as Error
+  }
+  reply.send(mapped)
 }
 
-export default fp(transform, { name: 'sluice-transform', fastify: '5.x', dependencies: ['sluice-upstreams'] })
-
-function definedOnly<T extends object>(object: T): T {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
-}
+export default fp(transform, { name: 'sluice-transform', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /**
+     * Adds a route that maps requests and responses of an upstream.
+     * @throws ConfigError for wrong options, and an error if there is no such upstream
+     */
     transform<
-      Answer extends TSchema,
+      UpstreamResponse extends TSchema,
       Response extends TSchema,
       Body extends TSchema = TSchema,
       Params extends TSchema = TSchema,
       Query extends TSchema = TSchema,
-      Inbound extends TSchema = TSchema
-    >(route: TransformRoute<Body, Params, Query, Inbound, Answer, Response>): FastifyInstance
+      RequestHeaders extends TSchema = TSchema
+    >(route: TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response>): FastifyInstance
   }
 }

@@ -6,6 +6,7 @@ import { createUpstream, type Upstream } from '../proxy/upstream.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
 import { unknownName } from '../schemas/options/named.ts'
+import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import { UpstreamsOptions, upstreamsFaults } from '../schemas/options/upstreams.ts'
 import exchange from './exchange.ts'
 
@@ -49,11 +50,6 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
 }
 
 export default fp(upstreams, { name: 'sluice-upstreams', fastify: '5.x' })
-
-/** Names that `fastify.upstream` accepts: those of a config that registers its type here, else any string. */
-// biome-ignore lint/suspicious/noEmptyInterface: projects add to it by declaration merging
-export interface Register {}
-export type UpstreamName = Register extends { upstreams: infer Names extends string } ? Names : string
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -18,9 +18,9 @@ import {
 import { createTunnel, type Tunnel } from '../proxy/websocket/tunnel.ts'
 import { createUpgradeServer, type Handover, switchProtocols } from '../proxy/websocket/upgrade-server.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
+import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import { WebSocketOptions } from '../schemas/options/websocket.ts'
 import drain from './drain.ts'
-import type { UpstreamName } from './upstreams.ts'
 
 /**
  * Connects WebSocket clients (RFC 6455) to an upstream. A handshake passes all hooks of its route, such as token and

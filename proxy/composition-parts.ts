@@ -1,25 +1,18 @@
-import createError from '@fastify/error'
 import type { FastifyRequest } from 'fastify'
-import { LruMap } from 'toad-cache'
 import { Value } from 'typebox/value'
 import { consumerOf } from '../auth/consumer.ts'
 import { UnsafePath } from '../http/path.ts'
-import type { ProblemError } from '../http/problem.ts'
-import type { Part } from '../plugins/compose.ts'
+import { createProblem, type ProblemError } from '../http/problem.ts'
 import type { Headers, UpstreamResponse } from './attempt.ts'
+import type { Part } from './compose-route.ts'
 import { replaceUnauthorized, UpstreamTimeout } from './errors.ts'
 import { toComposedHeaders } from './headers.ts'
+import { createPartCache } from './part-cache.ts'
 import { answerReader } from './response-reader.ts'
 import type { Upstream } from './upstream.ts'
 
-/** Below 500, so that no breaker counts it. */
-const PartCancelled = createError('SLUICE_PART_CANCELLED', 'Another part has failed', 499, Error, false)
-
-interface CachedResponse {
-  response: UpstreamResponse
-  /** By `performance.now()`. */
-  staleAt: number
-}
+/** A status below 500, so that no breaker counts it. */
+const PartCancelled = createProblem('SLUICE_PART_CANCELLED', 'Another part failed', 499)
 
 export interface PartsFetched {
   values: Record<string, unknown>
@@ -60,8 +53,8 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
         fetch(request, headers, (error, value) => {
           if (failed) return
           if (error !== null) {
-            // A client that left, or a deadline, ends the whole exchange; nothing stands in for it.
-            // A path that cannot be sent is the request's fault: the part is not missing.
+            // An exchange that has ended needs no other parts. A path that cannot be sent is the request's fault, so the
+            // part is not missing.
             if (required || request.exchange.abortReason !== undefined || error instanceof UnsafePath) {
               failed = true
               for (const cancel of cancels) cancel(new PartCancelled())
@@ -79,15 +72,22 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
   })
 }
 
-/** @throws if the part's fallback does not match its `answer`. */
+/** @throws if the part's fallback does not match its `upstreamResponse` */
 export function createFetcher(name: string, part: Part, upstream: Upstream): Fetcher {
-  const { path, answer, fallback, timeout, required = false, cache: caching, passUnauthorized } = part
-  if (fallback !== undefined && !Value.Check(answer, fallback))
-    throw new Error(`part '${name}' has a fallback that does not match its answer`)
-  const read = answerReader(answer, upstream.maxBody)
-  // Keeps responses, since toClient may change the values that are read from them, and times of its own, since LruMap's
-  // are by the wall clock, which may be set back.
-  const cache = caching && new LruMap<CachedResponse>(caching.max ?? 1_000)
+  const {
+    path,
+    upstreamResponse,
+    fallback,
+    timeout,
+    required = false,
+    cache: caching,
+    passUnauthorized
+  } = part
+  if (fallback !== undefined && !Value.Check(upstreamResponse, fallback))
+    throw new Error(`part '${name}' has a fallback that does not match its upstreamResponse`)
+  const read = answerReader(upstreamResponse, upstream.maxBody)
+  // Keeps responses, not the values that are read from them: toClient may change those.
+  const cache = caching && createPartCache(caching)
 
   return {
     name,
@@ -103,8 +103,8 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
       }
       const key = keyOf(request, target)
       const cached = key === undefined ? undefined : cache?.get(key)
-      if (cached !== undefined && performance.now() < cached.staleAt) {
-        callback(null, read(cached.response))
+      if (cached !== undefined) {
+        callback(null, read(cached))
         return noop
       }
       let timer: NodeJS.Timeout | undefined
@@ -119,11 +119,8 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
           } catch (error) {
             return callback(replaceUnauthorized(error as ProblemError, passUnauthorized))
           }
-          if (caching !== undefined && key !== undefined && response?.isFallback !== true)
-            cache?.set(key, {
-              response: response as UpstreamResponse,
-              staleAt: caching.ttl > 0 ? performance.now() + caching.ttl : Number.POSITIVE_INFINITY
-            })
+          if (key !== undefined && response?.isFallback !== true)
+            cache?.set(key, response as UpstreamResponse)
           callback(null, value)
         }
       )
@@ -136,10 +133,10 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
   /** Undefined for responses that are not cached: without a consumer, unless the cache is shared. */
   function keyOf(request: FastifyRequest, target: string): string | undefined {
     if (caching === undefined) return undefined
-    const answer = upstream.sideOf ? `${upstream.sideOf(request.exchange)} ${target}` : target
-    if (caching.shared) return answer
+    const shared = upstream.sideOf ? `${upstream.sideOf(request.exchange)} ${target}` : target
+    if (caching.shared) return shared
     const consumer = consumerOf(request)
-    return consumer === undefined ? undefined : `${consumer} ${answer}`
+    return consumer === undefined ? undefined : `${consumer} ${shared}`
   }
 }
 

@@ -16,19 +16,19 @@ export async function dashboard(app: FastifyInstance) {
       user: {
         upstream: 'users',
         required: true,
-        answer: InternalUser,
+        upstreamResponse: InternalUser,
         path: ({ user }) => path`/users/${user.sub}`
       },
       recentOrders: {
         upstream: 'orders',
         timeout: 2_000,
-        answer: OrderSummaries,
+        upstreamResponse: OrderSummaries,
         path: ({ user }) => path`/users/${user.sub}/orders?limit=${10}`
       },
       recommendations: {
         upstream: 'products',
         timeout: 2_000,
-        answer: Recommendations,
+        upstreamResponse: Recommendations,
         path: ({ user }) => path`/recommendations?userId=${user.sub}`
       }
     },

@@ -12,7 +12,7 @@ export async function ordersV1(app: FastifyInstance) {
     step(placeOrder, {
       request: {
         body: NewOrder,
-        up: ({ body: { orderItems, shipping } }) => ({
+        toNext: ({ body: { orderItems, shipping } }) => ({
           body: {
             lines: orderItems.map(({ id, qty, unitPrice }) => ({
               productId: id,
@@ -23,7 +23,7 @@ export async function ordersV1(app: FastifyInstance) {
           }
         })
       },
-      response: { schema: Order, down: toOrder },
+      response: { schema: Order, fromNext: toOrder },
       faults: {
         '/body/lines': '/body/orderItems',
         '/body/lines/*/productId': '/body/orderItems/*/id',
@@ -32,7 +32,7 @@ export async function ordersV1(app: FastifyInstance) {
       }
     })
   )
-  app.transform(step(readOrder, { response: { schema: Order, down: toOrder } }))
+  app.transform(step(readOrder, { response: { schema: Order, fromNext: toOrder } }))
 }
 
 function toOrder({ lines, total, ...order }: OrderV2): Order {

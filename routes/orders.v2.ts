@@ -18,7 +18,7 @@ export const placeOrder = defineTransform({
   upstream: 'orders',
   body: NewOrder,
   headers: NewOrderHeaders,
-  answer: InternalOrder,
+  upstreamResponse: InternalOrder,
   response: Order,
   toUpstream({ body, headers, user }) {
     const correlationId = correlationIdOf(headers['x-correlation-id'])
@@ -47,7 +47,7 @@ export const readOrder = defineTransform({
   url: '/:id',
   upstream: 'orders',
   params: OrderParams,
-  answer: InternalOrder,
+  upstreamResponse: InternalOrder,
   response: Order,
   toUpstream: ({ params }) => ({ method: 'GET', path: path`/orders/${params.id}` }),
   toClient: toOrder

@@ -2,122 +2,142 @@ import type { FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { type Fault, faultsOf } from '../http/json/faults.ts'
 import { type Problem, type ProblemError, problemOf } from '../http/problem.ts'
-import type { AnyRoute, TransformRequest, TransformRoute } from '../plugins/transform.ts'
+import type { AnyTransformRoute, TransformRequest, TransformRoute } from '../proxy/transform-route.ts'
 import { type Pointers, renamePointers } from './pointers.ts'
 
 /**
- * An older version of a transformation's route, as a step from the next one.
+ * The difference between a route of one version and the same route of the next version.
  *
  * ```ts
- * export const placeOrderV1 = step(placeOrderV2, {
- *   request: { body: NewOrderV1, up: ({ body }) => ({ body: { lines: body.orderItems.map(toLine) } }) },
- *   response: { schema: OrderV1, down: order => ({ …, total: order.total.amount }) },
+ * const placeOrderV1 = step(placeOrderV2, {
+ *   request: { body: NewOrderV1, toNext: ({ body }) => ({ body: { lines: body.orderItems.map(toLine) } }) },
+ *   response: { schema: OrderV1, fromNext: order => ({ …, total: order.total.amount }) },
  *   faults: { '/body/lines': '/body/orderItems' }
  * })
+ * app.transform(placeOrderV1)
  * ```
  *
- * The result is a route like any other: for `app.transform`, or for the step before it. A request is validated by the
- * older schemas, mapped up, validated by the next ones, and goes the way of the next version, whose functions are called
- * and not its URL; the answer is mapped down, and serialized by the older schema. What a step leaves out is as it is in
- * the next version, and where the shapes differ the compiler asks for it.
+ * Omitted members are those of the next version. The compiler requires them where the shapes differ.
  */
 export interface Step<
   NextBody extends TSchema,
   NextParams extends TSchema,
   NextQuery extends TSchema,
-  NextInbound extends TSchema,
+  NextHeaders extends TSchema,
   NextResponse extends TSchema,
   Body extends TSchema,
   Params extends TSchema,
   Query extends TSchema,
-  Inbound extends TSchema,
+  RequestHeaders extends TSchema,
   Response extends TSchema
 > {
-  /** Where the older version has it, if elsewhere. */
+  /** Path in the older version. */
   url?: string
   request?: {
     body?: Body
     params?: Params
     querystring?: Query
-    headers?: Inbound
-    /** The parts that differ, as the next version takes them. */
-    up(
-      request: TransformRequest<Body, Params, Query, Inbound>
-    ): Mapped<NextBody, NextParams, NextQuery, NextInbound> &
-      Must<'body', Body, NextBody> &
-      Must<'params', Params, NextParams> &
-      Must<'query', Query, NextQuery> &
-      Must<'headers', Inbound, NextInbound>
+    headers?: RequestHeaders
+    /** Returns the parts of the request that differ, as the next version takes them. */
+    toNext(
+      request: TransformRequest<Body, Params, Query, RequestHeaders>
+    ): NextParts<NextBody, NextParams, NextQuery, NextHeaders> &
+      RequireIfDifferent<'body', Body, NextBody> &
+      RequireIfDifferent<'params', Params, NextParams> &
+      RequireIfDifferent<'query', Query, NextQuery> &
+      RequireIfDifferent<'headers', RequestHeaders, NextHeaders>
   }
   response?: {
     schema: Response
-    down(response: Static<NextResponse>, request: FastifyRequest): Static<Response>
+    /** Returns the older version's response. */
+    fromNext(response: Static<NextResponse>, request: FastifyRequest): Static<Response>
   }
   /**
-   * Where what the next version calls wrong is in the older one: JSON pointers, with `*` for any index. The longest that
-   * fits counts, and what follows it stays.
+   * JSON pointers of the next version's faults, mapped to the older version; `*` stands for any index. The longest pointer
+   * that fits counts. What follows it stays: `/body/lines/0/sku` becomes `/body/orderItems/0/sku`.
    */
   faults?: {
-    [Path in Paths<NextBody, NextParams, NextQuery, NextInbound>]?: Paths<Body, Params, Query, Inbound>
+    [Path in FaultPaths<NextBody, NextParams, NextQuery, NextHeaders>]?: FaultPaths<
+      Body,
+      Params,
+      Query,
+      RequestHeaders
+    >
   }
-  /** Everything else about an error of the next version, after `faults`. */
+  /** Maps the other members of an error, after `faults`. */
   problem?(problem: Problem): Problem
 }
 
-interface Mapped<
+interface NextParts<
   Body extends TSchema,
   Params extends TSchema,
   Query extends TSchema,
-  Inbound extends TSchema
+  RequestHeaders extends TSchema
 > {
   body?: Static<Body>
   params?: Static<Params>
   query?: Static<Query>
-  headers?: Static<Inbound>
+  headers?: Static<RequestHeaders>
 }
 
-/** What the older version takes has to be mapped if it will not do for the next. */
-type Must<Name extends string, Older extends TSchema, Next extends TSchema> =
-  Static<Older> extends Static<Next> ? unknown : { [Key in Name]: unknown }
+/** Makes a part mandatory unless the next version takes the older version's as it is. */
+type RequireIfDifferent<Part extends string, Older extends TSchema, Next extends TSchema> =
+  Static<Older> extends Static<Next> ? unknown : { [Name in Part]: unknown }
 
-type Paths<Body extends TSchema, Params extends TSchema, Query extends TSchema, Inbound extends TSchema> =
+type FaultPaths<
+  Body extends TSchema,
+  Params extends TSchema,
+  Query extends TSchema,
+  RequestHeaders extends TSchema
+> =
   | Pointers<Static<Body>, '/body'>
   | Pointers<Static<Params>, '/params'>
   | Pointers<Static<Query>, '/querystring'>
-  | Pointers<Static<Inbound>, '/headers'>
+  | Pointers<Static<RequestHeaders>, '/headers'>
 
+/**
+ * Returns a route of an older version, made from the same route of the next version, for `app.transform` or for another
+ * step.
+ *
+ * A request is validated by the older schemas, mapped by `toNext`, and validated by the next version's schemas. Then the
+ * next version's functions run, so the service is called once. The response is mapped by `fromNext` and serialized by the
+ * older schema.
+ */
 export function step<
   NextBody extends TSchema,
   NextParams extends TSchema,
   NextQuery extends TSchema,
-  NextInbound extends TSchema,
-  Answer extends TSchema,
+  NextHeaders extends TSchema,
+  UpstreamResponse extends TSchema,
   NextResponse extends TSchema,
   Body extends TSchema = NextBody,
   Params extends TSchema = NextParams,
   Query extends TSchema = NextQuery,
-  Inbound extends TSchema = NextInbound,
+  RequestHeaders extends TSchema = NextHeaders,
   Response extends TSchema = NextResponse
 >(
-  next: TransformRoute<NextBody, NextParams, NextQuery, NextInbound, Answer, NextResponse>,
+  next: TransformRoute<NextBody, NextParams, NextQuery, NextHeaders, UpstreamResponse, NextResponse>,
   older: Step<
     NextBody,
     NextParams,
     NextQuery,
-    NextInbound,
+    NextHeaders,
     NextResponse,
     Body,
     Params,
     Query,
-    Inbound,
+    RequestHeaders,
     Response
   >
-): TransformRoute<Body, Params, Query, Inbound, Answer, Response>
+): TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response>
 
-export function step(next: AnyRoute, { url, request, response, faults, problem }: AnyStep): AnyRoute {
-  /** What the next version sees of a request. */
+export function step(
+  next: AnyTransformRoute,
+  { url, request, response, faults, problem }: AnyStep
+): AnyTransformRoute {
+  /** Each request as the next version sees it. */
   const views = new WeakMap<FastifyRequest, FastifyRequest>()
-  const { up, ...schemas } = request ?? {}
+  const { toNext, ...schemas } = request ?? {}
   const rename = faults && renamePointers(faults as Record<string, string>)
 
   return {
@@ -125,61 +145,61 @@ export function step(next: AnyRoute, { url, request, response, faults, problem }
     ...schemas,
     ...(url !== undefined && { url }),
     ...(response && { response: response.schema }),
-    toUpstream(seen) {
-      const parts = up?.(seen)
+    toUpstream(original) {
+      const parts = toNext?.(original)
       try {
-        if (parts === undefined) return next.toUpstream(seen)
-        const view = viewOf(seen, parts, next)
-        views.set(seen, view)
+        if (parts === undefined) return next.toUpstream(original)
+        const view = viewOf(original, parts, next)
+        views.set(original, view)
         return next.toUpstream(view)
       } catch (error) {
-        throw toOlder(error as Error, seen)
+        throw toOlder(error as Error, original)
       }
     },
-    toClient(answer, seen) {
-      let answered: unknown
+    toClient(received, original) {
+      let nextResponse: unknown
       try {
-        answered = next.toClient(answer, views.get(seen) ?? seen)
+        nextResponse = next.toClient(received, views.get(original) ?? original)
       } catch (error) {
-        throw toOlder(error as Error, seen)
+        throw toOlder(error as Error, original)
       }
-      return response ? response.down(answered, seen) : answered
+      return response ? response.fromNext(nextResponse, original) : nextResponse
     },
-    toError(error, seen) {
-      const nexts = next.toError ? next.toError(error, views.get(seen) ?? seen) : error
-      return toOlder(nexts, seen)
+    toError(error, original) {
+      const nextError = next.toError ? next.toError(error, views.get(original) ?? original) : error
+      return toOlder(nextError, original)
     }
   }
 
-  /** The error with the problem that the next version makes of it, in the words of the older one. */
+  /** Returns the error with the next version's problem, mapped to the older version. */
   function toOlder(error: Error, { id }: FastifyRequest): Error {
     if (rename === undefined && problem === undefined) return error
-    let told = problemOf(error as ProblemError, id)
-    if (rename !== undefined && told.errors) told = { ...told, errors: told.errors.map(rename) }
-    if (problem !== undefined) told = problem(told)
+    let mapped = problemOf(error as ProblemError, id)
+    if (rename !== undefined && mapped.errors) mapped = { ...mapped, errors: mapped.errors.map(rename) }
+    if (problem !== undefined) mapped = problem(mapped)
     const { code, headers } = error as ProblemError
-    return Object.assign(new Error(told.title, { cause: error }), {
-      statusCode: told.status,
+    return Object.assign(new Error(mapped.title, { cause: error }), {
+      statusCode: mapped.status,
       code,
       headers,
-      problem: told
+      problem: mapped
     })
   }
 }
 
-// biome-ignore format: one line says as much
+// biome-ignore format: one line is easier to read
 type AnyStep = Step<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
 
 const SCHEMA_OF = { body: 'body', params: 'params', query: 'querystring', headers: 'headers' } as const
 
 /**
- * Returns the same request with other parts, which are valid for `route`.
- * @throws what Fastify throws for a request that is not, with the faults of all parts.
+ * Returns the request with other parts, which are valid for `route`.
+ * @throws FST_ERR_VALIDATION with the faults of all parts
  */
 function viewOf(
   request: FastifyRequest,
   parts: { [Part in keyof typeof SCHEMA_OF]?: unknown },
-  route: AnyRoute
+  route: AnyTransformRoute
 ): FastifyRequest {
   const view = Object.create(request) as FastifyRequest
   const faults: Fault[] = []

@@ -52,8 +52,8 @@ function routesTo(name: string) {
       app.compose({
         url: required ? '/required' : '/optional',
         parts: {
-          healthy: { upstream: 'healthy' as never, answer, path: () => '/small' },
-          part: { upstream, answer, path: () => '/small', required, timeout: 1_500 }
+          healthy: { upstream: 'healthy' as never, upstreamResponse: answer, path: () => '/small' },
+          part: { upstream, upstreamResponse: answer, path: () => '/small', required, timeout: 1_500 }
         },
         response: Type.Object({ healthy: Type.Unknown(), part: Type.Unknown() }),
         toClient: parts => parts

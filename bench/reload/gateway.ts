@@ -37,8 +37,8 @@ export function createConfig(version: number) {
     app.compose({
       url: '/composed',
       parts: {
-        one: { upstream: SERVICE, required: true, answer: Answer, path: () => '/plain' },
-        other: { upstream: SERVICE, required: true, answer: Answer, path: () => '/plain' }
+        one: { upstream: SERVICE, required: true, upstreamResponse: Answer, path: () => '/plain' },
+        other: { upstream: SERVICE, required: true, upstreamResponse: Answer, path: () => '/plain' }
       },
       response: Type.Object({ one: Answer, other: Answer }),
       toClient: parts => parts

@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { Static, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import { type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
+import { ConfigError, type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 
 const InvalidOptions = createError('SLUICE_INVALID_OPTIONS', '%s', 500)
 
@@ -33,4 +33,15 @@ export function completeOptions<Schema extends TSchema>(
       `${plugin}: ${faults.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ')}`
     )
   return completed as Static<Schema>
+}
+
+/**
+ * Checks the options of a route. It is not copied, because TypeBox schemas have hidden members.
+ * @param name method and URL of the route, for the message
+ * @throws ConfigError with every fault
+ */
+export function checkRoute(schema: TSchema, route: object, name: string): void {
+  const faults = faultsOf(schema, route)
+  if (faults.length > 0)
+    throw new ConfigError(faults.map(({ path, message }) => ({ path: `${name} ${path}`, message })))
 }

@@ -6,13 +6,13 @@ export type Routes = {
   plugin(app: FastifyInstance, options: object, done: (error?: Error) => void): void | Promise<void>
 }['plugin']
 
-export const RoutesPlugin = Type.Unsafe<Routes>(FunctionSchema('must be a Fastify plugin'))
+export const RoutesPlugin = Type.Unsafe<Routes>(FunctionOption('must be a Fastify plugin'))
 
 /** Registers plugins and hooks on a scope. */
 export type ScopeHooks = (scope: FastifyInstance) => unknown
 
 export const ScopeHooks = Type.Unsafe<ScopeHooks>(
-  FunctionSchema('must be a function that registers plugins on a scope')
+  FunctionOption('must be a function that registers plugins on a scope')
 )
 
 /** `{version}`, as a segment, stands for the name of a version. */
@@ -22,7 +22,14 @@ export const Prefix = Type.Refine(
   () => 'must be a path such as /api/v1/orders, without a slash at its end'
 )
 
-function FunctionSchema(message: string) {
+/** A JSON schema, such as one of TypeBox. */
+export const SchemaOption = Type.Refine(
+  Type.Unknown(),
+  value => typeof value === 'object' && value !== null,
+  () => 'must be a schema'
+)
+
+export function FunctionOption(message = 'must be a function') {
   return Type.Refine(
     Type.Unknown(),
     value => typeof value === 'function',

@@ -137,7 +137,7 @@ async function startBoth(t: Test) {
         part: {
           upstream: 'things' as never,
           required: true,
-          answer: Type.Any(),
+          upstreamResponse: Type.Any(),
           path: () => path`/${'part'}`,
           cache: { ttl: 60_000 }
         }

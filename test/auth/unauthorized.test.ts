@@ -62,12 +62,17 @@ async function start(t: Test) {
             ['/passed', true]
           ] as const) {
             const isPassed = passUnauthorized !== undefined && { passUnauthorized }
-            const part = { upstream: 'things' as never, answer: Thing, path: () => '/', ...isPassed }
+            const part = {
+              upstream: 'things' as never,
+              upstreamResponse: Thing,
+              path: () => '/',
+              ...isPassed
+            }
             app.transform({
               method: 'GET',
               url: `/transformed${suffix}`,
               upstream: 'things' as never,
-              answer: Thing,
+              upstreamResponse: Thing,
               response: Thing,
               toUpstream: () => ({ method: 'GET', path: '/' }),
               toClient: thing => thing,

@@ -53,7 +53,7 @@ async function shaped(app: FastifyInstance) {
     url: '/',
     upstream: 'products',
     body: Text,
-    answer: Type.Object({}),
+    upstreamResponse: Type.Object({}),
     response: Type.Object({ ok: Type.Boolean() }),
     toUpstream: request => ({ method: 'POST', path: '/shaped', body: request.body }),
     toClient: () => ({ ok: true })

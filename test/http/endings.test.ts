@@ -270,7 +270,7 @@ async function routes(app: FastifyInstance) {
     method: 'GET',
     url: '/transform',
     upstream: 'plain' as never,
-    answer,
+    upstreamResponse: answer,
     response: answer,
     toUpstream: () => ({ method: 'GET', path: '/' }),
     toClient: value => value
@@ -278,7 +278,9 @@ async function routes(app: FastifyInstance) {
   app.compose({
     url: '/compose',
     response: answer,
-    parts: { part: { upstream: 'plain' as never, required: true, answer, path: () => '/' } },
+    parts: {
+      part: { upstream: 'plain' as never, required: true, upstreamResponse: answer, path: () => '/' }
+    },
     toClient: ({ part }) => part
   })
 }

@@ -78,7 +78,7 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
       url: '/shaped/:id',
       upstream: 'shop' as 'products',
       params,
-      answer: Any,
+      upstreamResponse: Any,
       response: Any,
       toUpstream: ({ params }) => ({ method: 'GET', path: template`/things/shaped/${params.id}` }),
       toClient: () => ({})
@@ -91,7 +91,7 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
         one: {
           upstream: 'shop' as 'products',
           required: true,
-          answer: Any,
+          upstreamResponse: Any,
           path: request => template`/things/composed/${(request.params as { id: string }).id}`
         }
       },
@@ -104,7 +104,7 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
       parts: {
         one: {
           upstream: 'shop' as 'products',
-          answer: Any,
+          upstreamResponse: Any,
           fallback: {},
           path: request => template`/things/composed/${(request.params as { id: string }).id}`
         }

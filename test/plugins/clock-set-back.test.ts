@@ -31,7 +31,12 @@ t.test('a cached part is not kept for longer', async t => {
       url: '/',
       response: Any,
       parts: {
-        part: { upstream: 'things' as never, answer: Any, path: () => '/', cache: { ttl: 100, shared: true } }
+        part: {
+          upstream: 'things' as never,
+          upstreamResponse: Any,
+          path: () => '/',
+          cache: { ttl: 100, shared: true }
+        }
       },
       toClient: () => ({})
     })

@@ -2,7 +2,8 @@ import type { RequestListener } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
-import compose, { type Part } from '../../plugins/compose.ts'
+import compose from '../../plugins/compose.ts'
+import type { Part } from '../../proxy/compose-route.ts'
 import { call, type Ending, startGateway, startService } from '../harness.ts'
 
 const Text = Type.Object({ text: Type.String() })
@@ -34,7 +35,7 @@ async function start(
     app.compose({
       url: '/',
       response: Type.Object({ part: Type.Union([Type.String(), Type.Null()]) }),
-      parts: { part: { upstream: 'products', answer: Text, path: () => '/part', ...part } },
+      parts: { part: { upstream: 'products', upstreamResponse: Text, path: () => '/part', ...part } },
       toClient: ({ part }) => ({ part: part === null ? null : part.text })
     })
   }
@@ -136,7 +137,7 @@ t.test('what one side of a split says is not kept for callers of another', async
         parts: {
           part: {
             upstream: 'products',
-            answer: Text,
+            upstreamResponse: Text,
             path: () => '/',
             required: true,
             cache: { ttl: 60_000, shared }
@@ -183,8 +184,8 @@ t.test('the compiler asks for the case of an optional part', async t => {
       url: '/',
       response: Type.Object({ text: Type.String() }),
       parts: {
-        needed: { upstream: 'products', answer: Text, path: () => '/', required: true },
-        optional: { upstream: 'products', answer: Text, path: () => '/' }
+        needed: { upstream: 'products', upstreamResponse: Text, path: () => '/', required: true },
+        optional: { upstream: 'products', upstreamResponse: Text, path: () => '/' }
       },
       // @ts-expect-error optional may be null
       toClient: ({ needed, optional }) => ({ text: needed.text + optional.text })
@@ -215,7 +216,7 @@ t.test('a response may be of any kind; parts that are missing are named if it is
     text: [Type.String(), '{"x"', '"{\\"x\\""'],
     nothing: [Type.Null(), null, 'null']
   }
-  const part = { upstream: 'things' as never, answer: Text }
+  const part = { upstream: 'things' as never, upstreamResponse: Text }
   const routes = async (app: FastifyInstance) => {
     await app.register(compose)
     for (const [kind, [response, value]] of Object.entries(kinds))
@@ -255,7 +256,7 @@ t.test('toClient may change what it is given: the next caller gets it as it was'
   })
   const routes = async (app: FastifyInstance) => {
     await app.register(compose)
-    const part = { upstream: 'things' as never, answer: List, path: () => '/' }
+    const part = { upstream: 'things' as never, upstreamResponse: List, path: () => '/' }
     for (const [url, options] of [
       ['/cached', { cache: { ttl: 60_000, shared: true } }],
       ['/fallback', { fallback: { items: [3, 1, 2] } }]

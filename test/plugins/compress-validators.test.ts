@@ -27,7 +27,7 @@ async function routes(app: FastifyInstance) {
     method: 'GET',
     url: '/transformed',
     upstream,
-    answer: Text,
+    upstreamResponse: Text,
     response: Text,
     toUpstream,
     toClient: text => text
@@ -35,7 +35,7 @@ async function routes(app: FastifyInstance) {
   app.compose({
     url: '/composed',
     response: Text,
-    parts: { text: { upstream, required: true, answer: Text, path: () => '/large' } },
+    parts: { text: { upstream, required: true, upstreamResponse: Text, path: () => '/large' } },
     toClient: ({ text }) => text
   })
 }

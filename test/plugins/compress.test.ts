@@ -55,7 +55,7 @@ t.test('JSON that is whole is compressed, and nothing else is', async t => {
       method: 'GET',
       url: '/transformed',
       upstream: 'products',
-      answer: Text,
+      upstreamResponse: Text,
       response: Text,
       toUpstream: () => ({ method: 'GET', path: '/large' }),
       toClient: answer => answer

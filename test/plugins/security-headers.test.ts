@@ -25,7 +25,7 @@ async function routes(app: FastifyInstance) {
     method: 'GET',
     url: '/transformed',
     upstream: 'products',
-    answer: Any,
+    upstreamResponse: Any,
     response: Any,
     toUpstream: () => ({ method: 'GET', path: '/' }),
     toClient: () => ({})

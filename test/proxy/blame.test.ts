@@ -42,7 +42,7 @@ async function routes(app: FastifyInstance): Promise<void> {
     url: '/transformed',
     upstream,
     body: Any,
-    answer: Any,
+    upstreamResponse: Any,
     response: Any,
     toUpstream: ({ body }) => ({ method: 'POST', path: '/things', body }),
     toClient: () => ({})
@@ -51,7 +51,7 @@ async function routes(app: FastifyInstance): Promise<void> {
     things: {
       upstream,
       required: true as const,
-      answer: Any,
+      upstreamResponse: Any,
       path: () => '/things',
       ...(timeout && { timeout })
     }

@@ -67,7 +67,7 @@ t.test(
                   upstream: 'orders',
                   required: true,
                   path: () => '/',
-                  answer: Count,
+                  upstreamResponse: Count,
                   cache: { ttl: 60_000, shared: true }
                 }
               },
@@ -120,7 +120,7 @@ t.test('a fallback is never stored, whatever config and edits say of what the se
       method: 'GET',
       url: '/transformed',
       upstream: 'orders',
-      answer: Count,
+      upstreamResponse: Count,
       response: Count,
       toUpstream: () => ({ method: 'GET', path: '/' }),
       toClient: orders => orders

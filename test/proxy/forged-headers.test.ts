@@ -83,7 +83,7 @@ async function routes(app: FastifyInstance) {
     method: 'GET',
     url: '/transform',
     upstream,
-    answer: Any,
+    upstreamResponse: Any,
     response: Any,
     toUpstream: () => ({ method: 'GET', path: '/transform' }),
     toClient: () => ({})
@@ -91,7 +91,7 @@ async function routes(app: FastifyInstance) {
   app.compose({
     url: '/compose',
     response: Any,
-    parts: { one: { upstream, required: true, answer: Any, path: () => '/compose' } },
+    parts: { one: { upstream, required: true, upstreamResponse: Any, path: () => '/compose' } },
     toClient: () => ({})
   })
   app.websocket({ url: '/websocket', upstream, prefix: '' })

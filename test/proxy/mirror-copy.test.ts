@@ -75,8 +75,13 @@ t.test('nothing that a copy gets is told to the client', async t => {
         url: `/${upstream}`,
         response: Type.Object({ one: Answer, other: Answer }),
         parts: {
-          one: { upstream: upstream as never, required: true, answer: Answer, path: () => '/' },
-          other: { upstream: upstream as never, required: true, answer: Answer, path: () => '/slow' }
+          one: { upstream: upstream as never, required: true, upstreamResponse: Answer, path: () => '/' },
+          other: {
+            upstream: upstream as never,
+            required: true,
+            upstreamResponse: Answer,
+            path: () => '/slow'
+          }
         },
         toClient: parts => parts
       })

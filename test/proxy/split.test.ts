@@ -32,7 +32,7 @@ async function start(t: Tap, split: object) {
                 upstream: 'orders' as never,
                 required: true,
                 path: () => '/',
-                answer: Type.Object({ side: Type.String() })
+                upstreamResponse: Type.Object({ side: Type.String() })
               }
             },
             toClient: ({ order }) => order

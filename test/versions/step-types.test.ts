@@ -1,6 +1,6 @@
 import t from 'tap'
 import Type from 'typebox'
-import { defineTransform } from '../../plugins/transform.ts'
+import { defineTransform } from '../../proxy/transform-route.ts'
 import { step } from '../../versions/step.ts'
 
 const next = defineTransform({
@@ -9,7 +9,7 @@ const next = defineTransform({
   upstream: 'orders',
   params: Type.Object({ id: Type.String() }),
   body: Type.Object({ lines: Type.Array(Type.Object({ sku: Type.String(), count: Type.Integer() })) }),
-  answer: Type.Object({ n: Type.Integer() }),
+  upstreamResponse: Type.Object({ n: Type.Integer() }),
   response: Type.Object({ total: Type.Object({ amount: Type.String() }), note: Type.String() }),
   toUpstream: ({ body }) => ({ method: 'POST', path: '/', body }),
   toClient: ({ n }) => ({ total: { amount: String(n) }, note: '' })
@@ -22,12 +22,12 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
   const middle = step(next, {
     request: {
       body: Body,
-      up: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
+      toNext: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
     },
-    response: { schema: Response, down: ({ total }) => ({ total: total.amount }) },
+    response: { schema: Response, fromNext: ({ total }) => ({ total: total.amount }) },
     faults: { '/body/lines': '/body/skus', '/body/lines/*/sku': '/body/skus/*', '/params/id': '/params/id' }
   })
-  step(middle, { response: { schema: Response, down: ({ total }) => ({ total: `${total}!` }) } })
+  step(middle, { response: { schema: Response, fromNext: ({ total }) => ({ total: `${total}!` }) } })
   step(next, { url: '/old' })
 
   step(next, {
@@ -38,28 +38,28 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
     request: {
       body: Body,
       // @ts-expect-error nothing that the next version takes
-      up: () => ({})
+      toNext: () => ({})
     }
   })
   step(next, {
     request: {
       body: Body,
       // @ts-expect-error not the body of the next version
-      up: ({ body }) => ({ body: { lines: body.skus } })
+      toNext: ({ body }) => ({ body: { lines: body.skus } })
     }
   })
   step(next, {
     request: {
       body: Body,
       // @ts-expect-error the older version has no such member
-      up: ({ body }) => ({ body: { lines: body.lines } })
+      toNext: ({ body }) => ({ body: { lines: body.lines } })
     }
   })
   step(next, {
     request: {
       params: Type.Object({ number: Type.Integer() }),
       // @ts-expect-error the parameter is left out
-      up: ({ body }) => ({ body })
+      toNext: ({ body }) => ({ body })
     }
   })
   step(next, {
@@ -70,27 +70,27 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
     response: {
       schema: Response,
       // @ts-expect-error not what the older version answers
-      down: ({ total }) => ({ total })
+      fromNext: ({ total }) => ({ total })
     }
   })
   step(next, {
     response: {
       schema: Response,
       // @ts-expect-error the next version answers no such member
-      down: ({ sum }) => ({ total: sum })
+      fromNext: ({ sum }) => ({ total: sum })
     }
   })
   step(middle, {
     response: {
       schema: Response,
       // @ts-expect-error the next version of this one is the middle one, whose total is a string
-      down: ({ total }) => ({ total: total.amount })
+      fromNext: ({ total }) => ({ total: total.amount })
     }
   })
   step(next, {
     request: {
       body: Body,
-      up: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
+      toNext: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
     },
     // @ts-expect-error the next version has no such path
     faults: { '/body/line': '/body/skus' }
@@ -98,7 +98,7 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
   step(next, {
     request: {
       body: Body,
-      up: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
+      toNext: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
     },
     // @ts-expect-error the older version has no such path
     faults: { '/body/lines': '/body/sku' }

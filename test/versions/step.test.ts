@@ -3,8 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import Type from 'typebox'
 import type { ProblemError } from '../../http/problem.ts'
-import transform, { defineTransform } from '../../plugins/transform.ts'
+import transform from '../../plugins/transform.ts'
 import { path } from '../../proxy/response-reader.ts'
+import { defineTransform } from '../../proxy/transform-route.ts'
 import { renamePointers } from '../../versions/pointers.ts'
 import { step } from '../../versions/step.ts'
 import { call, startGateway, startService } from '../harness.ts'
@@ -28,7 +29,7 @@ const v3 = defineTransform({
     },
     strict
   ),
-  answer: Type.Object({ n: Type.Integer() }),
+  upstreamResponse: Type.Object({ n: Type.Integer() }),
   response: Type.Object({ count: Type.Integer(), note: Type.String() }),
   toUpstream({ body, params, query, headers }) {
     const index = body.lines.findIndex(({ sku }) => sku === 'none')
@@ -65,7 +66,7 @@ const v2 = step(v3, {
       },
       strict
     ),
-    up: ({ body, headers }) => ({
+    toNext: ({ body, headers }) => ({
       body: { lines: body.items },
       params: { shop: 'main' },
       query: { dryRun: headers['x-dry-run'] === 'yes' },
@@ -74,7 +75,7 @@ const v2 = step(v3, {
   },
   response: {
     schema: Type.Object({ total: Type.Integer(), note: Type.String() }),
-    down: ({ count, note }, { body }) => ({
+    fromNext: ({ count, note }, { body }) => ({
       total: count,
       note: `${note} of ${(body as { items: unknown[] }).items.length}`
     })
@@ -87,11 +88,11 @@ const v2 = step(v3, {
 const v1 = step(v2, {
   request: {
     body: Type.Object({ names: Type.Array(Type.String()), qty: Type.Optional(Type.Integer()) }, strict),
-    up: ({ body }) => ({ body: { items: body.names.map(sku => ({ sku, count: body.qty ?? 1 })) } })
+    toNext: ({ body }) => ({ body: { items: body.names.map(sku => ({ sku, count: body.qty ?? 1 })) } })
   },
   response: {
     schema: Type.Object({ sum: Type.String() }),
-    down: ({ note }, { body }) => ({ sum: `${note} (${(body as { names: string[] }).names})` })
+    fromNext: ({ note }, { body }) => ({ sum: `${note} (${(body as { names: string[] }).names})` })
   },
   faults: {
     '/body/items/*/count': '/body/qty',
@@ -241,7 +242,7 @@ t.test('faults that the next version finds in several parts are reported togethe
     request: {
       body: Type.Object({ sku: Type.String(), count: Type.Integer() }),
       params: Type.Object({ shop: Type.String() }),
-      up: ({ body }) => ({
+      toNext: ({ body }) => ({
         body: { lines: [body] },
         params: { shop: 'NONE' },
         query: { dryRun: true },

@@ -4,8 +4,8 @@ import compose from '../../../plugins/compose.ts'
 import forward, { type ForwardRoute } from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import type { UpstreamName } from '../../../plugins/upstreams.ts'
 import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
+import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 
 /** Configs for each finding of the audit: one that has it, and a fixed one without findings. */
 export const environment = Type.Object({ CASE: Type.String(), FIXED: Type.Optional(Type.String()) })
@@ -42,7 +42,7 @@ const transformed =
       url: '/',
       upstream: things,
       body: Anything,
-      answer: Anything,
+      upstreamResponse: Anything,
       response: Anything,
       toUpstream: request => ({
         method: 'POST',
@@ -60,7 +60,7 @@ const composed =
     app.compose({
       url: '/',
       response: Anything,
-      parts: { other: { upstream: others, answer: Anything, path: () => '/', ...part } },
+      parts: { other: { upstream: others, upstreamResponse: Anything, path: () => '/', ...part } },
       toClient: () => ({})
     })
   }

@@ -5,9 +5,9 @@ import compose from '../../../plugins/compose.ts'
 import forward from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import type { UpstreamName } from '../../../plugins/upstreams.ts'
 import { path } from '../../../proxy/response-reader.ts'
 import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
+import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 
 /** Every pattern once. The services do not exist: connecting to them would fail or hang. */
 const things = 'things' as UpstreamName
@@ -39,7 +39,7 @@ async function private_(app: FastifyInstance) {
     url: '/',
     upstream: others,
     body: Thing,
-    answer: Thing,
+    upstreamResponse: Thing,
     response: Thing,
     bodyLimit: 64,
     config: { deadline: 2_500 },
@@ -54,8 +54,13 @@ async function private_(app: FastifyInstance) {
     url: '/page',
     response: Type.Object({}),
     parts: {
-      one: { upstream: things, required: true, answer: Thing, path: ({ user }) => path`/one/${user.sub}` },
-      two: { upstream: others, answer: Thing, path: () => '/two?token=abc', timeout: 500 }
+      one: {
+        upstream: things,
+        required: true,
+        upstreamResponse: Thing,
+        path: ({ user }) => path`/one/${user.sub}`
+      },
+      two: { upstream: others, upstreamResponse: Thing, path: () => '/two?token=abc', timeout: 500 }
     },
     toClient: () => ({})
   })

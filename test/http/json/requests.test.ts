@@ -22,7 +22,12 @@ async function start(t: Ending, listen = {}) {
     seen.push({ line: `${request.method} ${request.url}`, body })
     response.setHeader('content-type', 'application/json').end('{"ok":true}')
   })
-  const shared = { upstream: 'things' as never, answer: ok, response: ok, toClient: () => ({ ok: true }) }
+  const shared = {
+    upstream: 'things' as never,
+    upstreamResponse: ok,
+    response: ok,
+    toClient: () => ({ ok: true })
+  }
   const routes = async (app: FastifyInstance) => {
     await app.register(transform)
     for (const method of METHODS) {

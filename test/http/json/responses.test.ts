@@ -29,7 +29,7 @@ async function start(t: Ending, said: Said, schema: typeof A | typeof N = A) {
       method: 'GET',
       url: '/t',
       upstream: 'things' as never,
-      answer: schema,
+      upstreamResponse: schema,
       response: schema,
       toUpstream: () => ({ method: 'GET', path: '/' }),
       toClient: answer => answer as never
@@ -37,7 +37,7 @@ async function start(t: Ending, said: Said, schema: typeof A | typeof N = A) {
     app.compose({
       url: '/c',
       response: Type.Object({ p: Type.Union([schema, Type.Null()]) }),
-      parts: { p: { upstream: 'things' as never, answer: schema, path: () => '/' } },
+      parts: { p: { upstream: 'things' as never, upstreamResponse: schema, path: () => '/' } },
       toClient: parts => parts as never
     })
   }
@@ -236,7 +236,7 @@ t.test('toClient may answer with anything that JSON has, raw numbers too', async
     await app.register(transform)
     await app.register(compose)
     for (const [i, { response, value }] of answers.entries()) {
-      const shared = { upstream: 'things' as never, answer: Type.Unknown() }
+      const shared = { upstream: 'things' as never, upstreamResponse: Type.Unknown() }
       const toUpstream = () => ({ method: 'GET', path: '/' })
       app.transform({ ...shared, method: 'GET', url: `/t${i}`, response, toUpstream, toClient: () => value })
       const parts = { p: { ...shared, path: () => '/' } }
@@ -246,7 +246,7 @@ t.test('toClient may answer with anything that JSON has, raw numbers too', async
       method: 'GET',
       url: '/nothing',
       upstream: 'things' as never,
-      answer: Type.Unknown(),
+      upstreamResponse: Type.Unknown(),
       response: Type.Object({}),
       toUpstream: () => ({ method: 'GET', path: '/' }),
       toClient: () => undefined as never

@@ -1,0 +1,107 @@
+import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { Static, TSchema } from 'typebox'
+import type { UpstreamName } from '../schemas/options/upstream-name.ts'
+import type { Headers } from './attempt.ts'
+
+/**
+ * A route of `app.transform`, with the options of Fastify's shorthand routes except `schema`.
+ *
+ * ```ts
+ * app.transform({
+ *   method: 'GET',
+ *   url: '/:id',
+ *   upstream: 'orders',
+ *   params: Type.Object({ id: Type.String() }),
+ *   upstreamResponse: Type.Object({ orderId: Type.String(), state: Type.String() }),
+ *   response: Type.Object({ id: Type.String(), status: Type.String() }),
+ *   toUpstream: ({ params }) => ({ method: 'GET', path: path`/orders/${params.id}` }),
+ *   toClient: ({ orderId, state }) => ({ id: orderId, status: state })
+ * })
+ * ```
+ */
+export interface TransformRoute<
+  Body extends TSchema,
+  Params extends TSchema,
+  Query extends TSchema,
+  RequestHeaders extends TSchema,
+  UpstreamResponse extends TSchema,
+  Response extends TSchema
+> extends Omit<RouteShorthandOptions, 'schema'> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  url: string
+  upstream: UpstreamName
+  /** Schema of the request's JSON body. Without one the body is not validated. */
+  body?: Body
+  params?: Params
+  querystring?: Query
+  /** Schema of the request's headers, with names in lower case. */
+  headers?: RequestHeaders
+  /** Schema of the service's 2xx response. It may have more members, which are ignored. */
+  upstreamResponse: UpstreamResponse
+  /** Schema of the response to the client, which gets these members only. */
+  response: Response
+  /** Returns the request to the service. */
+  toUpstream(request: TransformRequest<Body, Params, Query, RequestHeaders>): InternalRequest
+  /** Returns the response to the client. */
+  toClient(response: Static<UpstreamResponse>, request: FastifyRequest): Static<Response>
+  /**
+   * Passes a 401 of the service to the client with its `WWW-Authenticate`. Otherwise the client gets 502, because the
+   * service rejected the gateway's request. Default: false.
+   */
+  passUnauthorized?: boolean
+  /** Returns the error to send when the call to the service failed. */
+  toError?(error: Error, request: FastifyRequest): Error
+}
+
+export type AnyTransformRoute = TransformRoute<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
+
+/** The request that `toUpstream` gets, typed by the route's schemas: `request.body.items[0].quantity`. */
+export type TransformRequest<
+  Body extends TSchema,
+  Params extends TSchema,
+  Query extends TSchema,
+  RequestHeaders extends TSchema
+> = FastifyRequest<{
+  Body: Static<Body>
+  Params: Static<Params>
+  Querystring: Static<Query>
+  Headers: Static<RequestHeaders>
+}>
+
+/**
+ * A request to the service.
+ *
+ * ```ts
+ * { method: 'POST', path: path`/users/${user.sub}/orders`, body: { items }, headers: { 'x-source': 'web' } }
+ * ```
+ */
+export interface InternalRequest {
+  method: string
+  /** Path and query. Write it with the template `path`, which encodes values. */
+  path: string
+  /** Sent as JSON. */
+  body?: unknown
+  /** Added to the headers that the gateway sends, or replacing them. */
+  headers?: Headers
+}
+
+/**
+ * Type-checks a route without registering it, so that an older version can be a `step` from it.
+ *
+ * ```ts
+ * const readOrder = defineTransform({ method: 'GET', url: '/:id', upstream: 'orders', … })
+ * app.transform(readOrder)
+ * ```
+ */
+export function defineTransform<
+  UpstreamResponse extends TSchema,
+  Response extends TSchema,
+  Body extends TSchema = TSchema,
+  Params extends TSchema = TSchema,
+  Query extends TSchema = TSchema,
+  RequestHeaders extends TSchema = TSchema
+>(
+  route: TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response>
+): TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response> {
+  return route
+}
