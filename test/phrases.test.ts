@@ -9,7 +9,17 @@ import t from 'tap'
  */
 
 /** Folders without such phrases; the others are still to be cleaned. */
-const CLEAN = ['bench/', 'cli/', 'demo/', 'docs/decisions/', 'test/bench/', 'test/cli/', 'test/demo/']
+const CLEAN = [
+  'README.md',
+  'bench/',
+  'cli/',
+  'demo/',
+  'docs/',
+  'test/bench/',
+  'test/cli/',
+  'test/demo/',
+  'test/docs/'
+]
 
 const root = join(import.meta.dirname, '..')
 const linesOf = (file: string) => readFileSync(join(root, file), 'utf8').split('\n')
