@@ -27,7 +27,7 @@ export function portsOf(blocks: readonly Block[]): string[] {
   return [...new Set(blocks.flatMap(({ code }) => [...code.matchAll(PORT)].map(([, port = '']) => port)))]
 }
 
-/** What differs from run to run, by what the page shows in its place. `…` stands for anything. */
+/** Output that differs from run to run, and the pattern for it. `…` stands for anything. */
 const VARYING: [RegExp, string][] = [
   [/…/, '[\\s\\S]*?'],
   [/ {2,}/, ' +'],

@@ -22,7 +22,7 @@ export interface Shell {
   prints(pattern: RegExp): Promise<void>
 }
 
-/** What the commands of a page find on the PATH: this repository in the place of the published package. */
+/** Programs on the PATH of a page's commands: this repository replaces the published package. */
 const PROGRAMS = {
   npx: `exec "$@"`,
   sluice: `exec node ${root}/cli/sluice.js "$@"`,
@@ -128,7 +128,7 @@ async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
-/** What a process has printed, and a way to wait for more. */
+/** Output of a process. */
 interface Output {
   text(): string
   until(isDone: (text: string) => boolean, timeout: number): Promise<void>
