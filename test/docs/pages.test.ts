@@ -8,6 +8,7 @@ const PAGES = [
   'docs/deploy-without-downtime.md',
   'docs/deploy.md',
   'docs/extend.md',
+  'docs/fastify-app.md',
   'docs/log-without-slowing-down.md',
   'docs/see.md',
   'docs/start.md',
