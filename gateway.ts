@@ -8,7 +8,7 @@ import connectionLimits from './plugins/connection-limits.ts'
 import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import exchange from './plugins/exchange.ts'
-import lastCounts from './plugins/final-counters.ts'
+import finalCounters from './plugins/final-counters.ts'
 import http2 from './plugins/http2.ts'
 import ipFilter from './plugins/ip-filter.ts'
 import jsonBody from './plugins/json-body.ts'
@@ -110,7 +110,7 @@ export async function buildGateway(
   if (config.redis) await gateway.register(redis, config.redis)
 
   await gateway.register(rateLimit, { tiers: config.tiers, ...config.rateLimit })
-  if (supervisor) await gateway.register(lastCounts)
+  if (supervisor) await gateway.register(finalCounters)
 
   // Hook order in a scope: CORS, load shedding, IP filter, 404 and 405, address limit, version, JWT, end of the version,
   // consumer limit, routes.

@@ -9,30 +9,32 @@ import {
 } from '../proxy/shared-breakers.ts'
 
 /**
- * The supervisor's end of plugins/upstream/shared.ts. Passes messages of the workers' breakers on to the others, and
- * keeps what a worker has to know when it starts.
+ * Relays messages of the workers' breakers to the other workers, and keeps their state for workers that start. The workers'
+ * end is proxy/shared-breakers.ts.
  */
-export interface Breakers {
+export interface BreakerRelay {
   /** Handles a message of the worker `from`, to which `reply` sends. Returns false for other messages. */
-  take(message: unknown, reply: (message: BreakerMessage) => void, from?: number): boolean
+  handle(message: unknown, reply: (message: BreakerMessage) => void, from?: number): boolean
 }
 
 interface KnownBreaker {
-  /** 0: closed. */
+  /** 0 if closed. */
   openedAt: number
   changedAt: number
   run: FailureRun
 }
 
-/** Breakers that are kept; of more, the oldest is forgotten. */
+/** Breakers whose state is kept; beyond, the oldest is dropped. */
 const MAX_KNOWN = 1_024
 
-/** `tell`: all workers but `except`. */
-export function createBreakers(tell: (message: BreakerMessage, except?: number) => void): Breakers {
+/** @param broadcast sends a message to all workers but `except` */
+export function createBreakerRelay(
+  broadcast: (message: BreakerMessage, except?: number) => void
+): BreakerRelay {
   const known = new Map<string, KnownBreaker>()
 
   return {
-    take(message, reply, from) {
+    handle(message, reply, from) {
       const { type } = (message ?? {}) as Partial<BreakerMessage | BreakersAsked>
       if (type === 'breakers') {
         for (const [key, breaker] of known) describe(key, breaker).forEach(reply)
@@ -40,17 +42,17 @@ export function createBreakers(tell: (message: BreakerMessage, except?: number) 
       }
       if (type === 'breaker' && changes.Check(message)) {
         learn(message.key, message.openedAt, message.at)
-        tell(message, from)
+        broadcast(message, from)
         if (from !== undefined) reply({ ...message, isOwn: true })
         return true
       }
       if (type === 'outcomes' && outcomes.Check(message)) {
         count(message)
-        tell(message, from)
+        broadcast(message, from)
         return true
       }
       if (type !== 'trials' || !trials.Check(message)) return false
-      tell(message, from)
+      broadcast(message, from)
       return true
     }
   }

@@ -5,25 +5,25 @@ import type { Cluster, ClusterWorker } from './cluster-types.ts'
 import { watchWorkers } from './watch-workers.ts'
 import { type Answer, ask, read } from './worker-requests.ts'
 
-/** A capture in all workers, also in those that come while it is active. */
+/** A capture in all workers, including those that start while it is active. */
 export interface ClusterCapture {
   id: string
   options: CaptureOptions
   startedAt: number
   endsAt: number
-  /** By `performance.now()`, as a wall clock may be set back. */
+  /** `performance.now()`, since the wall clock may be set back. */
   dueAt: number
   state: CaptureState
-  /** Its ids in the workers; undefined while one is asked, or if it has refused. */
+  /** The capture's id in each worker; undefined while the worker is asked, or if it rejected the capture. */
   parts: Map<number, string | undefined>
 }
 
 export interface ClusterCaptures {
-  /** Resolves once the workers have been asked; undefined if there are too many. */
+  /** Resolves when all workers have been asked; undefined if there are too many captures. */
   start(options: CaptureOptions): Promise<StartedCapture | undefined>
   list(): ClusterCapture[]
   find(id: string): ClusterCapture | undefined
-  /** As its workers describe it, summed up. */
+  /** Returns the sum of the workers' descriptions. */
   describe(capture: ClusterCapture, parts: CaptureDescription[]): CaptureDescription
   remove(capture: ClusterCapture): void
 }
@@ -31,13 +31,13 @@ export interface ClusterCaptures {
 export interface StartedCapture {
   capture: ClusterCapture
   answers: Answer[]
-  /** Those that have not answered; they are asked again. */
+  /** Workers that have not answered; they are asked again. */
   missing: ClusterWorker[]
 }
 
-/** As many as a worker has. */
+/** Limit of captures, the same as in a worker. */
 const MAX_CAPTURES = 16
-/** Milliseconds: a worker takes no shorter ones. */
+/** ms. Workers reject shorter captures. */
 const SHORTEST = 1_000
 
 export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): ClusterCaptures {
@@ -48,7 +48,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
     async start(options) {
       expire()
       if (all.length >= MAX_CAPTURES) {
-        // The oldest that has ended makes room.
+        // Replace the oldest capture that has ended.
         const ended = all.find(({ state }) => state !== 'active')
         if (ended === undefined) return undefined
         captures.remove(ended)
@@ -109,7 +109,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
     for (const capture of all) if (capture.state === 'active') join(capture, worker)
   }
 
-  /** Undefined if the worker does not answer (it is tried again), or is not asked. */
+  /** Starts the capture in a worker. Resolves to undefined if the worker does not answer, or need not be asked. */
   async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<Answer | undefined> {
     const { options, dueAt, parts } = capture
     const ttl = Math.min(options.ttl, Math.ceil(dueAt - performance.now()))
@@ -124,7 +124,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
       if (answer.status !== 201) return answer
       const { id } = read<CaptureDescription>(answer)
       parts.set(worker.id, id)
-      // Removed while the worker was asked.
+      // The capture was removed while the worker was asked.
       if (!all.includes(capture)) await ask(worker, `/captures/${id}`, { method: 'DELETE' })
       return answer
     } catch {

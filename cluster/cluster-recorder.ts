@@ -12,9 +12,9 @@ import { Filter } from '../observe/recorder/filter.ts'
 import type { Summary } from '../observe/recorder/show.ts'
 import type { ClusterCapture } from './cluster-captures.ts'
 import type { Cluster } from './cluster-types.ts'
-import type { Kept } from './ended-workers.ts'
 import { followAll } from './follow-workers.ts'
 import { joinItems, mergeExchanges, splitLast } from './merge/exchanges.ts'
+import type { RetainedState } from './retained-state.ts'
 import {
   type Answer,
   ask,
@@ -28,17 +28,17 @@ import {
 
 type Id = { Params: { id: string } }
 
-/** Bodies: it takes a worker more than a moment to say all of them. Milliseconds. */
+/** Timeout for responses with bodies, in ms. */
 const WHOLE = { timeout: 10_000 }
 const MAX_READERS = 16
 const JSON_TYPE = 'application/json; charset=utf-8'
-/** Up to the entries, of which there are none. */
+/** Head of a HAR without entries. */
 const EMPTY = '{"log":{"version":"1.2","creator":{"name":"Sluice","version":""},"pages":[],"entries":['
 
-/** As plugins/recorder/admin.ts, of all workers. */
+/** The routes of admin/recorder-routes.ts for all workers together. */
 export async function recorderRoutes(
   admin: FastifyInstance,
-  { cluster, kept: { captures } }: { cluster: Cluster; kept: Kept }
+  { cluster, retained: { captures } }: { cluster: Cluster; retained: RetainedState }
 ) {
   admin.addHook('onRoute', route => {
     route.config = { ...route.config, isPrivate: true }
@@ -72,7 +72,7 @@ export async function recorderRoutes(
   admin.get<Id>('/exchanges/:id', async ({ params: { id } }, reply) => {
     const isHar = id.endsWith('.har')
     const name = isHar ? id.slice(0, -4) : id
-    // A stream without an end, to a worker.
+    // For a worker `live` is an endless stream.
     if (name === 'live') throw new NoSuchExchange()
     const answers = await askAll(cluster, reply, `/exchanges/${encodeURIComponent(name)}`)
     const found = answers

@@ -1,43 +1,44 @@
-/** What the operators' side may know of the processes, and ask of them. Times are epoch ms, durations ms. */
+/** The processes, as the admin API sees them. Times are epoch ms, durations ms. */
 export interface Cluster {
-  /** All that run, draining ones too; the oldest first. */
+  /** Running workers, draining ones included; the oldest first. */
   workers(): ClusterWorker[]
   status(): ClusterStatus
   /**
-   * Replaces every worker by one that has read everything anew. Calls that come while it goes on share the one that
-   * follows it. Never rejects: what went wrong is in the outcome, and the old workers have stayed.
+   * Replaces all workers by new ones that load the config again. Calls during a reload share the next one. Never rejects:
+   * a failure is in the outcome, and the old workers stay.
    */
   reload(): Promise<ReloadOutcome>
 }
 
 export interface ClusterWorker {
-  /** 1, 2, …: never used again. */
+  /** 1, 2, …; never reused. */
   id: number
   pid: number
-  /** Which reload it is of: 1 at the start. */
+  /** 1 at the start, one more after each reload. */
   generation: number
   state: WorkerState
-  /** Path of the Unix socket on which its own admin side listens, once it is ready. */
+  /** Path of the Unix socket of its own admin API. */
   socket: string
 }
 
 /**
- * starting: takes no connections yet. unresponsive: its event loop has stood still for a while, and it gets no
- * connections. draining: takes no more.
+ * - `starting`: gets no connections yet.
+ * - `unresponsive`: its event loop is blocked, so it gets no connections.
+ * - `draining`: gets no more connections.
  */
 export type WorkerState = 'starting' | 'ready' | 'unresponsive' | 'draining'
 
 export interface ClusterStatus {
   pid: number
   /**
-   * ready: a worker takes connections. In all other states `/readyz` is 503. starting: no worker is ready yet.
-   * unresponsive: the event loops of all ready workers stand still. draining: told to stop.
+   * `ready`: at least one worker gets connections; in all other states `/readyz` is 503. `starting`: no worker is ready
+   * yet. `unresponsive`: the event loops of all ready workers are blocked. `draining`: the gateway stops.
    */
   state: WorkerState
   startedAt: number
   generation: number
   isReloading: boolean
-  /** Undefined if there was none. */
+  /** Undefined before the first reload. */
   lastReload: ReloadOutcome | undefined
   crashes: CrashStatus
   workers: (ClusterWorker & { startedAt: number; connections: number })[]
@@ -45,18 +46,18 @@ export interface ClusterStatus {
 
 export interface ReloadOutcome {
   outcome: 'done' | 'failed'
-  /** Why it failed, as it would be printed at the start. */
+  /** Reason of a failure, as it would be printed at the start. */
   reason: string | undefined
   at: number
   duration: number
-  /** Which generation runs now. */
+  /** The generation that runs now. */
   generation: number
 }
 
-/** Workers that ended by themselves. */
+/** Unexpected exits of workers. */
 export interface CrashStatus {
   count: number
   last: { at: number; pid: number; reason: string } | undefined
-  /** Of workers that are yet to be replaced: when the next one will be. */
+  /** When the next worker will be restarted; undefined if none is missing. */
   nextStartAt: number | undefined
 }

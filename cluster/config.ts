@@ -65,7 +65,7 @@ export function explainFailure(error: unknown): string {
     return `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${message}`
   }
   const { code, address, port } = (error ?? {}) as NodeJS.ErrnoException & { port?: number; address?: string }
-  if (code === 'EADDRINUSE') return `${address}:${port} is taken by another process`
-  if (code === 'EACCES') return `${address}:${port} may not be listened on by this user`
+  if (code === 'EADDRINUSE') return `${address}:${port} is in use by another process`
+  if (code === 'EACCES') return `${address}:${port} needs a privilege that this user lacks`
   return error instanceof Error ? error.message : String(error)
 }

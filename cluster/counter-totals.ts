@@ -1,33 +1,36 @@
 import type { Cluster } from './cluster-types.ts'
 
 /**
- * What each worker has counted by the last that was heard of it, so that sums go on when one ends or does not answer.
- * Of those that ended, the last few are kept apart (something of one may still be under way), the others as one.
+ * The latest counters of each worker, so that sums do not drop when a worker ends or does not answer. Those of the last
+ * ended workers are stored separately, since a late message may still replace them; older ones are added up.
  */
-export interface Tally<Counts> {
-  /** `isLast`: there is no more to come; what was asked for before, and arrives later, does not count. */
-  heard(worker: number, counts: Counts, isLast?: boolean): void
-  /** Of all of them, in parts that do not overlap. */
+export interface CounterTotals<Counts> {
+  /**
+   * Replaces the counters of a worker.
+   * @param isLast ignores later updates, such as late responses to earlier requests
+   */
+  update(worker: number, counts: Counts, isLast?: boolean): void
+  /** Returns all counters, in parts that do not overlap. */
   parts(): Counts[]
 }
 
-const MAX_APART = 16
+const MAX_SEPARATE = 16
 
-/** `add`: to a total, or to nothing yet; must bound what it returns. */
-export function createTally<Counts>(
+/** @param add adds counters to a total, or starts one; must bound the size of its result */
+export function createCounterTotals<Counts>(
   cluster: Pick<Cluster, 'workers'>,
   add: (total: Counts | undefined, one: Counts) => Counts
-): Tally<Counts> {
+): CounterTotals<Counts> {
   const latest = new Map<number, { counts: Counts; isLast: boolean }>()
   let total: Counts | undefined
 
   return {
-    heard(worker, counts, isLast = false) {
+    update(worker, counts, isLast = false) {
       if (latest.get(worker)?.isLast) return
       latest.set(worker, { counts, isLast })
       const running = new Set(cluster.workers().map(({ id }) => id))
       const ended = [...latest].filter(([id]) => !running.has(id))
-      for (const [id, { counts }] of ended.slice(0, Math.max(0, ended.length - MAX_APART))) {
+      for (const [id, { counts }] of ended.slice(0, Math.max(0, ended.length - MAX_SEPARATE))) {
         total = add(total, counts)
         latest.delete(id)
       }

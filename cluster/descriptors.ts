@@ -1,8 +1,8 @@
-/** How many files and sockets this process may have open at a time (getrlimit(2)); node has made it the hard limit. */
+/** Returns the limit of open files and sockets (getrlimit(2)). Node raises it to the hard limit at its start. */
 export function maxDescriptors(): number {
   const { report } = process as unknown as { report: NodeReport }
   const { excludeNetwork } = report
-  // It would look up the names of who is connected.
+  // Otherwise the report resolves the host names of all peers.
   report.excludeNetwork = true
   const { soft } = report.getReport().userLimits.open_files
   report.excludeNetwork = excludeNetwork

@@ -1,43 +1,44 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { rarely } from './throttle.ts'
+import { throttle } from './throttle.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /**
- * Gives connections to workers: each to the one that has the fewest, of those that have taken what they were given. Until
- * a worker has said that a connection is its own it stays ours too, so that one whose worker ends in between goes to
- * another. node:cluster would lose it, and hands out what is new by turns, so that a worker that is new itself, and has
- * nothing yet, would get no more than the others.
+ * Assigns connections to workers: each to the ready worker with the fewest connections. A connection stays open here until
+ * its worker has acknowledged it, so that it can be assigned to another one if the worker ends in between.
+ *
+ * node:cluster would lose such connections. It also assigns by turns, so that a new worker without connections would get
+ * no more than the others.
  */
 export interface Distributor {
   accept(connection: Socket): void
-  /** The worker to which it was given has taken it. */
-  taken(id: number): void
-  /** It has not, and cannot at the moment. */
-  missed(id: number): void
-  /** A worker is there to be given to, or is no longer. */
-  changed(): void
-  /** Resolves once nothing waits, or nothing has been taken for `patience` ms, or after `limit` ms. */
-  flushed(patience: number, limit: number): Promise<void>
+  /** The worker owns the connection. */
+  ack(id: number): void
+  /** The worker could not receive the connection. */
+  nack(id: number): void
+  /** Assigns again after workers have started, ended or changed their state. */
+  workersChanged(): void
+  /** Resolves when nothing is waiting, when nothing was acknowledged for `patience` ms, or after `limit` ms. */
+  flush(patience: number, limit: number): Promise<void>
 }
 
-/** Milliseconds that a worker without descriptors is given nothing. */
-const REST = 1_000
+/** ms for which a worker without file descriptors gets no connections. */
+const PAUSE = 1_000
 
-/** `maxWaiting`: connections that wait for a worker; more are refused. */
+/** @param maxWaiting connections that may wait for a worker; further ones are rejected */
 export function createDistributor(
   workers: () => Iterable<WorkerProcess>,
   maxWaiting: number,
   log: () => FastifyBaseLogger
 ): Distributor {
-  const given = new Map<number, { connection: Socket; worker: WorkerProcess }>()
+  const assigned = new Map<number, { connection: Socket; worker: WorkerProcess }>()
   let waiting: Socket[] = []
   let flushes: (() => void)[] = []
   let lastId = 0
-  let taken = 0
-  const sayRefused = rarely(1_000, refused =>
-    log().error({ refused, waiting: waiting.length }, 'connections refused: no worker takes them')
+  let acknowledged = 0
+  const logRejected = throttle(1_000, rejected =>
+    log().error({ rejected, waiting: waiting.length }, 'connections rejected: no worker accepts them')
   )
 
   return {
@@ -45,71 +46,71 @@ export function createDistributor(
       connection.on('error', () => {})
       if (waiting.length >= maxWaiting) {
         connection.destroy()
-        return sayRefused()
+        return logRejected()
       }
       waiting.push(connection)
-      give()
+      assign()
     },
-    taken(id) {
-      const gift = given.get(id)
-      if (gift === undefined) return
-      taken++
-      given.delete(id)
-      gift.worker.pending = undefined
-      // Closes this process' hold on it, and nothing else.
-      gift.connection.destroy()
-      give()
+    ack(id) {
+      const assignment = assigned.get(id)
+      if (assignment === undefined) return
+      acknowledged++
+      assigned.delete(id)
+      assignment.worker.pending = undefined
+      // Closes only this process's descriptor; the worker has its own.
+      assignment.connection.destroy()
+      assign()
     },
-    missed(id) {
-      const gift = given.get(id)
-      if (gift === undefined) return
-      given.delete(id)
-      const { connection, worker } = gift
+    nack(id) {
+      const assignment = assigned.get(id)
+      if (assignment === undefined) return
+      assigned.delete(id)
+      const { connection, worker } = assignment
       worker.pending = undefined
-      worker.isResting = true
+      worker.isPaused = true
       setTimeout(() => {
-        worker.isResting = false
-        give()
-      }, REST).unref()
+        worker.isPaused = false
+        assign()
+      }, PAUSE).unref()
       const { id: number, pid, connections } = worker
       log().error(
         { worker: number, workerPid: pid, connections },
-        'a worker has no descriptor left: others get the connections'
+        'worker has no file descriptor left; other workers get its connections'
       )
       waiting.unshift(connection)
-      give()
+      assign()
     },
-    changed() {
-      for (const [id, { connection, worker }] of given) {
+    workersChanged() {
+      for (const [id, { connection, worker }] of assigned) {
         if (!worker.hasEnded) continue
-        given.delete(id)
+        assigned.delete(id)
         waiting.unshift(connection)
       }
-      give()
+      assign()
     },
-    async flushed(patience, limit) {
+    async flush(patience, limit) {
       const end = performance.now() + limit
       let before: number
       do {
-        before = taken
+        before = acknowledged
         const flushed = new Promise<void>(resolve => flushes.push(resolve))
-        give()
+        assign()
         await Promise.race([flushed, sleep(patience)])
-      } while (taken > before && isBusy() && performance.now() < end)
+      } while (acknowledged > before && isBusy() && performance.now() < end)
     }
   }
 
-  function give(): void {
+  function assign(): void {
     let count = 0
     for (const connection of waiting) {
       const worker = choose()
       if (worker === undefined) break
       count++
       const id = ++lastId
-      given.set(id, { connection, worker })
+      assigned.set(id, { connection, worker })
       worker.pending = id
       worker.connections++
-      worker.give(id, connection)
+      worker.assign(id, connection)
     }
     if (count > 0) waiting = waiting.slice(count)
     if (isBusy()) return
@@ -118,7 +119,7 @@ export function createDistributor(
   }
 
   function isBusy(): boolean {
-    return waiting.length > 0 || given.size > 0
+    return waiting.length > 0 || assigned.size > 0
   }
 
   function choose(): WorkerProcess | undefined {
@@ -128,7 +129,7 @@ export function createDistributor(
         worker.state === 'ready' &&
         worker.isResponsive &&
         worker.pending === undefined &&
-        !worker.isResting &&
+        !worker.isPaused &&
         !worker.hasEnded &&
         (best === undefined || worker.connections < best.connections)
       )

@@ -4,14 +4,16 @@ import { Client } from 'undici'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 import { watchWorkers } from './watch-workers.ts'
 
-/** Characters that may wait for the reader; a worker that is not read from drops, and says how many. */
+/** Characters that may wait for the reader. Beyond, workers are not read, and drop and count exchanges themselves. */
 const MAX_WAITING = 262_144
-/** Characters of a line that has not ended. */
+/** Characters of an incomplete line. */
 const MAX_LINE = 1_048_576
 
 /**
- * What all workers say of exchanges as they end, those too that come later: whole lines of JSON as `frame` has them, until
- * the reader leaves. `path`: of a worker's own stream.
+ * Returns a stream of the exchanges of all workers as they end, including workers that start later, until the reader closes
+ * it.
+ * @param path of the stream of a single worker
+ * @param frame turns a line of JSON into text of the stream
  */
 export function followAll(cluster: Cluster, path: string, frame: (json: string) => string): Readable {
   const followed = new Map<number, AbortController>()
@@ -23,21 +25,21 @@ export function followAll(cluster: Cluster, path: string, frame: (json: string) 
     stop()
     for (const leave of followed.values()) leave.abort()
   })
-  // So that the head goes out.
+  // Causes the response headers to be sent.
   stream.push('\n')
   return stream
 
-  /** One that fails, or has only begun, is followed anew. */
+  /** Follows a worker until it ends or fails; watchWorkers then follows it again. */
   async function follow({ id, socket }: ClusterWorker): Promise<void> {
     const leave = new AbortController()
     followed.set(id, leave)
-    let isRefused = false
+    let isRejected = false
     const client = new Client('http://localhost', { socketPath: socket, bodyTimeout: 0 })
     try {
       const { statusCode, body } = await client.request({ method: 'GET', path, signal: leave.signal })
-      // It has too many readers of its own, and is not asked again.
-      isRefused = statusCode !== 200
-      if (isRefused) return
+      // The worker has too many readers; do not ask it again.
+      isRejected = statusCode !== 200
+      if (isRejected) return
       let rest = ''
       for await (const chunk of body.setEncoding('utf8')) {
         const lines = (rest + chunk).split('\n')
@@ -47,10 +49,10 @@ export function followAll(cluster: Cluster, path: string, frame: (json: string) 
         if (stream.readableLength > MAX_WAITING) await once(stream, 'wanted', { signal: leave.signal })
       }
     } catch {
-      // It has ended, or the reader has left.
+      // The worker has ended, or the reader has closed the stream.
     } finally {
       client.destroy().catch(() => {})
-      if (!isRefused) followed.delete(id)
+      if (!isRejected) followed.delete(id)
     }
   }
 }

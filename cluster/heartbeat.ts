@@ -1,28 +1,31 @@
 /**
- * Notices a worker whose event loop no longer turns: one that loops, in JavaScript or in native code, or that waits for
- * something in its only thread. The supervisor sends a ping a tick, one at a time, and the worker answers it.
+ * Detects a worker whose event loop is blocked, by an endless loop or by a synchronous call. The supervisor sends one ping
+ * per tick, unless one is unanswered.
  */
 export interface Heartbeat {
-  /** False after two ticks without an answer. */
+  /** False after two ticks without a pong. */
   readonly isResponsive: boolean
-  /** The worker has answered. `isDebugged`: its inspector is open, so that it may stand still for as long as it likes. */
-  answered(isDebugged: boolean): void
+  /**
+   * Handles a pong.
+   * @param isDebugged the worker's inspector is open, so it may be paused for any time
+   */
+  pong(isDebugged: boolean): void
   stop(): void
 }
 
 export interface HeartbeatOptions {
-  /** Milliseconds without an answer after which a worker counts as hung; 0: it never does. */
+  /** ms without a pong after which a worker counts as hung; 0: never. */
   timeout: number
   ping(): void
-  /** Called when `isResponsive` has changed. */
+  /** Called when `isResponsive` changes. */
   onChange(): void
   /** Called once. */
   onHung(): void
-  /** Milliseconds, monotonic. */
+  /** Monotonic clock, in ms. */
   now?(): number
 }
 
-/** Ticks within a timeout: one is a tenth of it, and a worker counts as unresponsive after two. */
+/** Ticks per timeout. */
 const TICKS = 10
 
 export function startHeartbeat({
@@ -37,14 +40,14 @@ export function startHeartbeat({
   let isDebugged = false
   let isAsked = false
   let silence = 0
-  let lookedAt = now()
-  const timer = timeout > 0 ? setInterval(look, tick).unref() : undefined
+  let checkedAt = now()
+  const timer = timeout > 0 ? setInterval(check, tick).unref() : undefined
 
   return {
     get isResponsive() {
       return isResponsive
     },
-    answered(debugged) {
+    pong(debugged) {
       isAsked = false
       isDebugged = debugged
       silence = 0
@@ -54,13 +57,13 @@ export function startHeartbeat({
   }
 
   /**
-   * A look that comes late counts as one in time: a supervisor that stood still itself (SIGSTOP, a suspended machine, no
-   * processor to run on) has not read the answers that came meanwhile, and its workers may have stood still with it.
+   * Counts at most one tick per check: if the supervisor itself was stopped (SIGSTOP, a suspended machine), it has not read
+   * the pongs, and its workers may have been stopped too.
    */
-  function look(): void {
+  function check(): void {
     const time = now()
-    if (isAsked && !isDebugged) silence += Math.min(time - lookedAt, tick)
-    lookedAt = time
+    if (isAsked && !isDebugged) silence += Math.min(time - checkedAt, tick)
+    checkedAt = time
     if (silence >= timeout) {
       clearInterval(timer)
       onHung()
@@ -79,5 +82,5 @@ export function startHeartbeat({
   }
 }
 
-/** Milliseconds. */
+/** ms. */
 const MIN_TICK = 10

@@ -5,7 +5,7 @@ import { Checks, type Decisions } from '../limits/supervisor-limiter.ts'
 
 /**
  * The supervisor's end of plugins/rate-limit/shared.ts: the counters of all limits, for as long as the supervisor lives,
- * whatever becomes of its workers. `keys`: as many are kept at most.
+ * whatever becomes of its workers. `keys`: as many are retained at most.
  *
  * ```ts
  * cluster.on('message', (worker, message) => counters.answer(message, reply => worker.send(reply)))

@@ -3,31 +3,28 @@ import { registerHooks } from 'node:module'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/**
- * What a process runs: a digest of each file that it has loaded as code, by its path. Packages are not looked at, nor
- * what is read and not loaded.
- */
-export type Edition = Record<string, string>
+/** A digest of each file that a process has loaded as code, by its path. Without packages. */
+export type LoadedFiles = Record<string, string>
 
-/** From here on, what is loaded is noted. Returns all of it so far. */
-export function noteEdition(): () => Edition {
-  const edition: Edition = {}
+/** Starts to record loaded files. Returns a function that returns the files so far. */
+export function trackLoadedFiles(): () => LoadedFiles {
+  const files: LoadedFiles = {}
   registerHooks({
     load(url, context, next) {
       const loaded = next(url, context)
       if (url.startsWith('file:') && !url.includes('/node_modules/') && loaded.source)
-        edition[relative('', fileURLToPath(url))] = digest(loaded.source)
+        files[relative('', fileURLToPath(url))] = digest(loaded.source)
       return loaded
     }
   })
-  return () => edition
+  return () => files
 }
 
 /**
- * A file that is not the same in both. One that only one of them has loaded is none: it may not have had need of it yet,
- * and an import that is new is in a file that is not the same.
+ * Returns the first file that both processes loaded with different contents. Ignores files that only one has loaded: the
+ * other may load them later, and a new import shows in the importing file.
  */
-export function differingFile(one: Edition, other: Edition): string | undefined {
+export function differingFile(one: LoadedFiles, other: LoadedFiles): string | undefined {
   return Object.keys(one).find(file => other[file] !== undefined && other[file] !== one[file])
 }
 

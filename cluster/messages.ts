@@ -1,34 +1,34 @@
-import type { Edition } from './loaded-files.ts'
+import type { LoadedFiles } from './loaded-files.ts'
 
-/** What passes between the supervisor and a worker, in order, connections included. */
+/** Messages between the supervisor and a worker. They arrive in order, connections included. */
 export type ToWorker =
-  /** With a socket that nobody has read from. */
+  /** Comes with a socket that nobody has read from. */
   | { type: 'connection'; id: number }
-  /** That connection has been sent: it was not received if it has not come by now. */
-  | { type: 'given'; id: number }
-  /** No connection comes after it. */
+  /** Follows a connection. If the connection has not arrived by now, it was lost. */
+  | { type: 'sent'; id: number }
+  /** No connection follows. */
   | { type: 'drain' }
-  /** Answered at once by a worker whose event loop turns. */
+  /** A worker whose event loop runs answers with `pong` at once. */
   | { type: 'ping' }
 
 export type FromWorker =
-  | { type: 'ready'; settings: Settings; edition: Edition }
-  /** It cannot start, or goes on no longer: why, for people. It ends by itself. */
+  | { type: 'ready'; settings: Settings; loadedFiles: LoadedFiles }
+  /** The worker cannot start or continue, and exits. `reason` is shown to operators. */
   | { type: 'failed'; reason: string }
-  /** From here on a connection is the worker's. `connections`: how many it has. */
-  | { type: 'taken'; id: number; connections: number }
-  /** A connection did not come: there was no descriptor left for it (MSG_CTRUNC, recvmsg(2)). */
-  | { type: 'missed'; id: number; connections: number }
+  /** The worker owns the connection now. `connections`: its open connections. */
+  | { type: 'ack'; id: number; connections: number }
+  /** The connection was lost, since the worker had no file descriptor left (MSG_CTRUNC, recvmsg(2)). */
+  | { type: 'nack'; id: number; connections: number }
   | { type: 'connections'; connections: number }
-  /** `isDebugged`: its inspector is open. */
+  /** `isDebugged`: the worker's inspector is open. */
   | { type: 'pong'; isDebugged: boolean }
 
-/** What the supervisor has to know of a config that only workers read. */
+/** The part of the config that the supervisor needs. Only workers load config files. */
 export interface Settings {
   listen: { host: string; port: number; tls?: boolean }
   admin: { host: string; port: number; token?: string | undefined }
   drain: { delay: number; timeout: number }
   logLevel: string
-  /** Of limits: `rateLimit.keys`. */
+  /** `rateLimit.keys` of the config. */
   keys: number
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 
-/** Milliseconds. */
+/** ms between two checks. */
 const INTERVAL = 200
 
 /**
- * Calls `onEnded` once the process that has started this one has ended, or the one that has started the shell in between:
- * npx starts commands in a shell, which passes no signal on and stays when npx is killed.
+ * Calls `onEnded` when the parent process ends, or the parent of a shell in between: npx starts commands in a shell that
+ * forwards no signals and survives npx.
  */
 export function watchParents(onEnded: () => void): void {
   const parent = process.ppid
@@ -17,10 +17,10 @@ export function watchParents(onEnded: () => void): void {
   }, INTERVAL).unref()
 }
 
-/** Undefined where the system does not say. */
+/** Returns undefined on systems without /proc. */
 function parentOf(pid: number): number | undefined {
   const stat = read(`/proc/${pid}/stat`)
-  // proc_pid_stat(5): the name, in parentheses, may have any characters; state and parent come after it.
+  // The name, in parentheses, may contain any character; state and parent follow it (proc_pid_stat(5)).
   const [, , parent] = stat.slice(stat.lastIndexOf(')')).split(' ')
   return parent === undefined ? undefined : Number(parent)
 }

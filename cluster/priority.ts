@@ -1,12 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
 
-/** The lowest there is. */
 const { PRIORITY_LOW } = constants.priority
 
 /**
- * Has a process yield to the others until `restore` is called; undefined where the system would not let us take that
- * back (on Linux that takes CAP_SYS_NICE), and then nothing has changed.
+ * Gives a process the lowest CPU priority until `restore` is called. Returns undefined, and changes nothing, if the system
+ * would not let us restore it (Linux: without CAP_SYS_NICE).
  */
 export function lowerPriority(pid: number): { restore(): void } | undefined {
   const own = getPriority()
@@ -18,12 +17,12 @@ export function lowerPriority(pid: number): { restore(): void } | undefined {
   }
   return {
     restore() {
-      // On Linux each thread has its own, and those that were started meanwhile have it from the one that started them.
+      // On Linux each thread has its own priority, inherited from the thread that started it.
       for (const thread of threadsOf(pid))
         try {
           setPriority(thread, own)
         } catch {
-          // It has ended.
+          // The thread has ended.
         }
     }
   }

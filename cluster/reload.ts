@@ -9,13 +9,13 @@ export interface Reload {
 }
 
 export interface ReloadOptions {
-  /** @throws why nothing has changed. */
+  /** @throws if the old workers stay */
   replace(): Promise<void>
   generation(): number
   log(): FastifyBaseLogger
 }
 
-/** One at a time; those that are asked for meanwhile become one more, since what it reads is what there is by then. */
+/** Runs one reload at a time. Requests during a reload share one further reload, which reads the files as they are then. */
 export function createReload({ replace, generation, log }: ReloadOptions): Reload {
   let running: Promise<ReloadOutcome> | undefined
   let next: Promise<ReloadOutcome> | undefined
@@ -52,7 +52,7 @@ export function createReload({ replace, generation, log }: ReloadOptions): Reloa
       generation: generation()
     }
     if (reason === undefined) log().info(last, 'reloaded')
-    else log().error(last, 'not reloaded: the old workers stay')
+    else log().error(last, 'reload failed; the old workers stay')
     return last
   }
 }

@@ -7,32 +7,32 @@ import { buildAdmin } from '../admin/admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../observe/logger.ts'
 import { explainFailure, loadConfig } from './config.ts'
-import type { Edition } from './loaded-files.ts'
+import type { LoadedFiles } from './loaded-files.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface ServeOptions {
-  /** Of the config. */
+  /** Path of the config. */
   file: string
-  /** Path of the Unix socket for the admin side. */
+  /** Path of the Unix socket for the worker's admin API. */
   socket: string
-  /** How many there are at a time. */
+  /** Number of workers in a generation. */
   workers: number
-  /** Milliseconds that the warm-up may take; 0 skips it. */
+  /** ms for the warm-up; 0 skips it. */
   warmUp: number
-  edition(): Edition
+  loadedFiles(): LoadedFiles
 }
 
-/** Milliseconds. */
-const TELL_AFTER = 50
-/** Bytes that a pipe takes in one piece, whoever else writes to it (pipe(7)): lines of several workers stay lines. */
+/** ms between two reports of the number of connections. */
+const REPORT_INTERVAL = 50
+/** Bytes that a pipe takes atomically (pipe(7)), so that log entries of several workers do not mix. */
 const PIPE_BUF = 4_096
 
-/** What worker.ts is about. Resolves once it has told the supervisor that it is ready; what fails ends the process. */
+/** Runs the worker. Resolves when it has reported `ready`; exits the process if that fails. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const leave = () => alone(options.socket)
+  const leave = () => exitOrphaned(options.socket)
   process.once('disconnect', leave)
-  // They come to the whole group of processes, and are the supervisor's to act on.
+  // Terminals send signals to the whole process group. Only the supervisor acts on them.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
   try {
     await start(options, leave)
@@ -43,7 +43,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 async function start(
-  { file, socket, workers, warmUp: warmUpTime, edition }: ServeOptions,
+  { file, socket, workers, warmUp: warmUpTime, loadedFiles }: ServeOptions,
   leave: () => void
 ) {
   const config = await loadConfig(file, process.env)
@@ -57,36 +57,36 @@ async function start(
   let isLeaving = false
   let connections = 0
   let lastId = 0
-  let told: NodeJS.Timeout | undefined
+  let reporting: NodeJS.Timeout | undefined
   const admin = await buildAdmin(gateway, () => isDraining, { host: '127.0.0.1' })
   if (warmUpTime > 0) await warmUp(socket, warmUpTime)
   await admin.listen({ path: socket, listenTextResolver: () => `worker ${process.pid} is up` })
 
-  // What starts node's watch over slow heads and bodies.
+  // Starts Node's timeouts for slow requests.
   server.emit('listening')
 
   process.on('message', (message: ToWorker, connection?: Socket) => {
     if (message.type === 'connection') take(message.id, connection)
-    else if (message.type === 'given' && message.id !== lastId)
-      tell({ type: 'missed', id: message.id, connections })
-    else if (message.type === 'ping') tell({ type: 'pong', isDebugged: inspectorUrl() !== undefined })
+    else if (message.type === 'sent' && message.id !== lastId)
+      send({ type: 'nack', id: message.id, connections })
+    else if (message.type === 'ping') send({ type: 'pong', isDebugged: inspectorUrl() !== undefined })
     else if (message.type === 'drain') drain(0)
   })
   process.off('disconnect', leave).on('disconnect', () => {
-    process.once('exit', () => tidy(socket))
+    process.once('exit', () => removeDirectory(socket))
     drain(0)
   })
   for (const event of ['uncaughtException', 'unhandledRejection'])
     process.on(event, (error: Error) => {
-      gateway.log.fatal({ err: error }, 'the worker fails')
+      gateway.log.fatal({ err: error }, 'worker failed')
       if (isDraining) process.exit(1)
       fail(String(error?.message ?? error))
       drain(1)
     })
 
-  // For those that start later. It takes up to a second if there is nothing there yet, in which nobody is served.
+  // Write the compile cache for later workers now, while nobody is served: the first time takes up to a second.
   flushCompileCache()
-  tell({
+  send({
     type: 'ready',
     settings: {
       listen: { host: listen.host, port: listen.port, tls: listen.tls !== undefined },
@@ -95,26 +95,26 @@ async function start(
       logLevel: log.level,
       keys: rateLimit.keys
     },
-    edition: edition()
+    loadedFiles: loadedFiles()
   })
 
-  /** Told first: of what is not told, the supervisor knows that nothing was read. */
+  /** Acknowledges before reading: an unacknowledged connection is untouched and can be given to another worker. */
   function take(id: number, connection: Socket | undefined): void {
     lastId = id
-    // Not said to be taken, it goes to another.
+    // Without an ack, another worker gets it.
     if (isLeaving) return void connection?.destroy()
     if (connection !== undefined) connections++
-    tell({ type: 'taken', id, connections })
+    send({ type: 'ack', id, connections })
     if (connection === undefined) return
     connection.once('close', () => {
       connections--
-      if (told !== undefined) return
-      told = setTimeout(() => {
-        told = undefined
-        tell({ type: 'connections', connections })
-      }, TELL_AFTER)
+      if (reporting !== undefined) return
+      reporting = setTimeout(() => {
+        reporting = undefined
+        send({ type: 'connections', connections })
+      }, REPORT_INTERVAL)
     })
-    // As sockets are that a server of node's has accepted.
+    // As for sockets that Node's server accepts itself.
     connection.allowHalfOpen = true
     if (connections > server.maxConnections) return void connection.destroy()
     server.emit('connection', connection)
@@ -125,29 +125,29 @@ async function start(
     isDraining = true
     const cut = await gateway.drain()
     isLeaving = true
-    if (cut > 0) gateway.log.warn({ cut }, 'connections were cut at the end of the drain')
+    if (cut > 0) gateway.log.warn({ cut }, 'connections cut at the end of the drain')
     await gateway.close()
     await admin.close()
     process.exit(code)
   }
 }
 
-function alone(socket: string): never {
-  tidy(socket)
+function exitOrphaned(socket: string): never {
+  removeDirectory(socket)
   process.exit(1)
 }
 
-/** What a supervisor would have done that was not killed. */
-function tidy(socket: string): void {
+/** Removes the directory of the sockets, which a killed supervisor leaves behind. */
+function removeDirectory(socket: string): void {
   rmSync(dirname(socket), { recursive: true, force: true })
 }
 
-function tell(message: FromWorker, done?: () => void): void {
-  // A supervisor that has gone is heard of by that alone.
+function send(message: FromWorker, done?: () => void): void {
+  // The disconnect event handles a supervisor that has ended.
   if (process.connected) process.send?.(message, undefined, undefined, () => done?.())
   else done?.()
 }
 
 function fail(reason: string): Promise<void> {
-  return new Promise(resolve => tell({ type: 'failed', reason }, resolve))
+  return new Promise(resolve => send({ type: 'failed', reason }, resolve))
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Server } from 'node:net'
 
-/** Sockets that somebody else has opened to listen on, by file descriptor. */
+/** File descriptors of listening sockets that another process has opened. */
 export interface Inherited {
   gateway?: number
   admin?: number
@@ -11,8 +11,8 @@ export interface Inherited {
 const FIRST = 3
 
 /**
- * As systemd hands them over (sd_listen_fds(3)), and so does a gateway to its successor: the first is the gateway's and
- * the second the operators', unless they have names.
+ * Returns inherited sockets, from systemd (sd_listen_fds(3)) or from a gateway that hands over. Without names, the first
+ * is the gateway's and the second the admin API's.
  */
 export function inheritedSockets(env: NodeJS.ProcessEnv): Inherited {
   const { LISTEN_FDS = '0', LISTEN_PID = String(process.pid), LISTEN_FDNAMES = '' } = env
@@ -28,8 +28,9 @@ export function inheritedSockets(env: NodeJS.ProcessEnv): Inherited {
 }
 
 /**
- * The same program again, of what is on disk by now, on the same sockets: no connection is lost between the two. Resolves
- * once it is ready. @throws if it ends before that.
+ * Starts this program again, as it is on disk now, on the same sockets, so that no connection is lost. Resolves with its
+ * pid when it is ready.
+ * @throws if it ends before
  */
 export async function startSuccessor(gateway: Server, admin: Server): Promise<number> {
   const { LISTEN_PID, ...env } = process.env
@@ -38,16 +39,16 @@ export async function startSuccessor(gateway: Server, admin: Server): Promise<nu
     stdio: ['inherit', 'inherit', 'inherit', fdOf(gateway), fdOf(admin), 'ipc']
   })
   const [how] = await Promise.race([once(child, 'message'), once(child, 'exit')])
-  if (how !== READY) throw new Error(`the successor did not start: it ended with ${how}`)
+  if (how !== READY) throw new Error(`the new process did not start: exit code ${how}`)
   child.disconnect()
   child.unref()
   return child.pid as number
 }
 
-/** What a successor, or whatever else was started with a channel, tells whoever has started it. */
+/** Message of a process to its parent, if that opened a channel. */
 export const READY = 'ready'
 
-/** There is no public way to it. */
+/** Node has no public API for a server's file descriptor. */
 function fdOf(server: Server): number {
   return (server as Server & { _handle: { fd: number } })._handle.fd
 }

@@ -6,44 +6,44 @@ import type { FastifyBaseLogger } from 'fastify'
 import pino from 'pino'
 import { createLogger } from '../observe/logger.ts'
 import type { BackoffOptions } from './backoff.ts'
-import { createBreakers } from './breaker-relay.ts'
+import { createBreakerRelay } from './breaker-relay.ts'
+import { createClusterListeners } from './cluster-listeners.ts'
 import type { Cluster, ClusterStatus, WorkerState } from './cluster-types.ts'
 import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
-import { createKept } from './ended-workers.ts'
-import { createFront } from './gateway-listener.ts'
 import { type Counters, createCounters } from './limit-counters.ts'
 import type { Settings } from './messages.ts'
 import { createReload } from './reload.ts'
+import { createRetainedState } from './retained-state.ts'
 import type { Inherited } from './sockets.ts'
 import { knownFlags, WORKER_ENV, WORKER_FLAGS } from './v8-flags.ts'
 import { createPool } from './worker-pool.ts'
 import { startWorker } from './worker-process.ts'
 
 export interface SupervisorOptions {
-  /** Of the config, which only workers read. */
+  /** Path of the config, which only workers load. */
   file: string
   workers: number
-  /** Milliseconds for a worker to get ready. */
+  /** ms for a worker to get ready. */
   startTimeout: number
-  /** Milliseconds that the warm-up of a worker may take that starts beside others; 0 skips it. */
+  /** ms for the warm-up of a worker that starts while others serve; 0 skips it. */
   warmUp: number
-  /** Milliseconds that a worker's event loop may stand still before it is replaced; 0: for ever. */
+  /** ms that a worker's event loop may be blocked before it is replaced; 0: no limit. */
   hangTimeout?: number
   inherited?: Inherited
   backoff?: BackoffOptions
-  /** Milliseconds that a worker has to run for its crash to be the first in a row. */
+  /** ms after which a crash no longer counts as one in a row. */
   stableAfter?: number
-  /** Milliseconds that new workers take connections beside those whose place they take. */
+  /** ms for which new workers get connections together with those that they replace. */
   joinFor?: number
 }
 
 export interface Supervisor extends Cluster {
-  /** Drains and ends everything. True if nothing had to be cut off. */
+  /** Drains and ends everything. Resolves to true if no connection had to be cut. */
   stop(): Promise<boolean>
   /**
-   * Starts the program anew on the same sockets, then stops as by `stop`, without a delay. False if the other did not
-   * start, and this one goes on.
+   * Starts a new process of this program on the same sockets, then stops like `stop`, without a delay. Resolves to false
+   * if the new process did not start; this one continues then.
    */
   handOver(): Promise<boolean>
   /** Ends everything at once. */
@@ -51,22 +51,22 @@ export interface Supervisor extends Cluster {
   log(): FastifyBaseLogger
 }
 
-/** Characters. */
+/** Characters of the directory for sockets. A Unix socket's path is limited to 107 bytes (unix(7)). */
 const MAX_DIRECTORY = 60
-/** Milliseconds in which no worker has taken a connection that waits, when the gateway stops. */
+/** ms without an acknowledged connection after which a stopping gateway drops those that wait. */
 const PATIENCE = 1_000
-/** Connections that wait for a worker, at most. */
+/** Connections that may wait for a worker. */
 const MAX_WAITING = 4_096
 
 /**
- * Starts the workers, then listens for them. Of the config it only knows what they tell it.
- * @throws what keeps it from starting, for people; nothing is left running then.
+ * Starts the workers, then listens. Learns the listening addresses from the workers, since only they load the config.
+ * @throws if the gateway cannot start; the message is for operators, and no process is left running
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { file, workers: size, startTimeout, warmUp, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
   const { hangTimeout = 10_000 } = options
-  // For its owner alone; a socket's path has to be short (unix(7)).
+  // mkdtemp makes it accessible to its owner only.
   const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   const execArgv = await knownFlags(WORKER_FLAGS)
@@ -97,21 +97,23 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         workers: size,
         warmUp,
         isYielding: status().state === 'ready' || (settings === undefined && inherited.gateway !== undefined),
-        onTaken: id => distributor.taken(id),
-        onMissed: id => distributor.missed(id),
+        onAck: id => distributor.ack(id),
+        onNack: id => distributor.nack(id),
         onMessage: (message, reply) =>
-          counters?.answer(message, reply) || breakers.take(message, reply, id) || kept.take(id, message),
+          counters?.answer(message, reply) ||
+          breakers.handle(message, reply, id) ||
+          retained.take(id, message),
         onFailing,
-        onResponsive: () => distributor.changed()
+        onResponsive: () => distributor.workersChanged()
       })
     },
-    onChange: () => distributor.changed(),
+    onChange: () => distributor.workersChanged(),
     log: () => log
   })
-  const breakers = createBreakers((message, except) => {
-    for (const worker of pool.workers()) if (worker.id !== except) worker.tell(message)
+  const breakers = createBreakerRelay((message, except) => {
+    for (const worker of pool.workers()) if (worker.id !== except) worker.send(message)
   })
-  const distributor = createDistributor(pool.workers, waitingPlaces(), () => log)
+  const distributor = createDistributor(pool.workers, maxWaiting(), () => log)
   const reload = createReload({
     replace: async () => {
       await pool.settled()
@@ -121,24 +123,24 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log: () => log
   })
   const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run }
-  const kept = createKept(cluster)
-  const front = createFront(cluster, kept, () => log, inherited, distributor.accept)
+  const retained = createRetainedState(cluster)
+  const listeners = createClusterListeners(cluster, retained, () => log, inherited, distributor.accept)
 
   try {
     await pool.replace(accept, inherited.gateway === undefined)
   } catch (error) {
-    front.close()
+    listeners.close()
     throw error
   }
   return { ...cluster, stop: () => stop(settings?.drain.delay), handOver, kill, log: () => log }
 
-  /** Before anything has changed: what it throws leaves all as it was. */
+  /** Applies the settings of new workers. If it throws, nothing has changed. */
   async function accept(next: Settings): Promise<void> {
     const logBefore = log
     if (next.logLevel !== settings?.logLevel)
       log = createLogger({ level: next.logLevel }) ?? pino({ level: 'silent' })
     try {
-      await front.accept(next)
+      await listeners.accept(next)
     } catch (error) {
       log = logBefore
       throw error
@@ -151,17 +153,17 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     if (isHandingOver || isStopping) return false
     isHandingOver = true
     try {
-      const successor = await front.handOver()
-      log.info({ successor }, 'the gateway is handed over')
+      const successor = await listeners.handOver()
+      log.info({ successor }, 'handed over to a new process')
     } catch (error) {
-      log.error({ err: error }, 'not handed over: the gateway goes on')
+      log.error({ err: error }, 'not handed over; this process continues')
       isHandingOver = false
       return false
     }
-    // See the pool: both take connections for a while.
+    // As in a reload, both serve for a while.
     await sleep(joinFor)
-    // Operators are to hear of the successor, not of what ends.
-    front.closeAdmin()
+    // Leave the admin API to the successor.
+    listeners.closeAdmin()
     await stop(0)
     return true
   }
@@ -169,16 +171,16 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   async function stop(delay = 0): Promise<boolean> {
     isStopping = true
     await sleep(delay)
-    await front.closeGateway()
-    await distributor.flushed(PATIENCE, settings?.drain.timeout ?? 0)
+    await listeners.closeGateway()
+    await distributor.flush(PATIENCE, settings?.drain.timeout ?? 0)
     const isGentle = await pool.drain()
-    front.close()
+    listeners.close()
     return isGentle
   }
 
   function kill(): void {
     isStopping = true
-    front.close()
+    listeners.close()
     pool.kill()
   }
 
@@ -203,7 +205,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
 }
 
-/** Half of the descriptors stay for others: without any, no worker could be started that takes what waits. */
-function waitingPlaces(): number {
+/** Leaves half of the file descriptors for other uses: without any, no worker could be started. */
+function maxWaiting(): number {
   return Math.min(MAX_WAITING, Math.floor(maxDescriptors() / 2))
 }

@@ -1,20 +1,20 @@
 /**
- * `write` with how often it was called, at once and then at most once in `ms`: for what may come a thousand times a second
- * and is to be one line.
+ * Returns a function that calls `write` at once, then at most every `ms` milliseconds, with the number of calls since.
+ * For events that may occur a thousand times a second and should become one log entry.
  */
-export function rarely<Arguments extends unknown[]>(
+export function throttle<Arguments extends unknown[]>(
   ms: number,
-  write: (count: number, ...of: Arguments) => void
-): (...of: Arguments) => void {
+  write: (count: number, ...last: Arguments) => void
+): (...last: Arguments) => void {
   let count = 0
   let writesAt = 0
 
-  return (...of) => {
+  return (...last) => {
     count++
     const now = performance.now()
     if (now < writesAt) return
     writesAt = now + ms
-    write(count, ...of)
+    write(count, ...last)
     count = 0
   }
 }

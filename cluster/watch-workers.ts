@@ -1,15 +1,15 @@
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 
-/** Milliseconds. */
+/** ms between two visits. */
 const INTERVAL = 100
 
-/** Shows `visit` each worker, now and then again and again, so that it finds those that have come. Returns what ends it. */
+/** Calls `visit` with each worker, now and every 100 ms, so that it also sees new ones. Returns a function that stops it. */
 export function watchWorkers(
   cluster: Pick<Cluster, 'workers'>,
   visit: (worker: ClusterWorker) => void
 ): () => void {
-  const look = () => cluster.workers().forEach(visit)
-  look()
-  const timer = setInterval(look, INTERVAL).unref()
+  const visitAll = () => cluster.workers().forEach(visit)
+  visitAll()
+  const timer = setInterval(visitAll, INTERVAL).unref()
   return () => clearInterval(timer)
 }

@@ -6,20 +6,20 @@ import { differingFile } from './loaded-files.ts'
 import type { Settings } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-/** The workers of one generation that serve, each in its place; and those of earlier ones, until they have drained. */
+/** The slots of the current generation, each with a worker, and workers of earlier generations until they have drained. */
 export interface Pool {
   readonly generation: number
-  /** All that run, the oldest first. */
+  /** Running workers, the oldest first. */
   workers(): WorkerProcess[]
   crashes(): CrashStatus
   /**
-   * A next generation, which takes the place of the one before as soon as all of it is ready and `accept` has not thrown.
-   * @throws why not; the one before has stayed.
+   * Starts the next generation, which replaces the current one when all its workers are ready and `accept` has resolved.
+   * @throws if the current generation stays; the message is for operators
    */
   replace(accept: (settings: Settings) => Promise<void>, atOnce: boolean): Promise<void>
-  /** Resolves once no worker of an earlier generation is left. */
+  /** Resolves when no worker of an earlier generation is left. */
   settled(): Promise<unknown>
-  /** Drains all of them. True if none had to be killed. */
+  /** Drains all workers. Resolves to true if none had to be killed. */
   drain(): Promise<boolean>
   kill(): void
 }
@@ -27,26 +27,26 @@ export interface Pool {
 export interface PoolOptions {
   size: number
   backoff: BackoffOptions
-  /** Milliseconds that a worker has to run for its crash to be the first. */
+  /** ms after which a crash no longer counts as one in a row. */
   stableAfter: number
-  /** Milliseconds that new workers take connections beside those whose place they take. */
+  /** ms for which new workers get connections together with those that they replace. */
   joinFor: number
   start(generation: number, onFailing: (reason: string) => void): WorkerProcess
-  /** Workers have come or gone. */
+  /** Called when workers start, end or change their state. */
   onChange(): void
   log(): FastifyBaseLogger
 }
 
-interface Place {
+interface Slot {
   worker: WorkerProcess
-  /** By `performance.now()`. */
+  /** `performance.now()`. */
   filledAt: number
   failures: number
   timer: NodeJS.Timeout | undefined
   nextStartAt: number | undefined
 }
 
-/** Milliseconds beyond its drain after which a worker that should have ended is killed. */
+/** ms after the drain timeout until a worker is killed. */
 const GRACE = 2_000
 
 export function createPool({
@@ -60,7 +60,7 @@ export function createPool({
 }: PoolOptions): Pool {
   const running = new Set<WorkerProcess>()
   let generation = 0
-  let places: Place[] = []
+  let slots: Slot[] = []
   let timeout = 0
   let isEnding = false
   let count = 0
@@ -77,7 +77,7 @@ export function createPool({
       Promise.all([...running].filter(({ state }) => state === 'draining').map(({ ended }) => ended)),
     async drain() {
       isEnding = true
-      for (const { timer } of places) clearTimeout(timer)
+      for (const { timer } of slots) clearTimeout(timer)
       const killed = await Promise.all([...running].map(worker => retire(worker)))
       return !killed.includes(true)
     },
@@ -88,37 +88,37 @@ export function createPool({
   }
 
   async function replace(accept: (settings: Settings) => Promise<void>, atOnce: boolean): Promise<void> {
-    const next: Place[] = []
+    const next: Slot[] = []
     let settings: Settings | undefined
     try {
-      // One after the other they leave the others most of the machine.
+      // One after the other, so that serving workers keep most of the CPU.
       while (next.length < size) {
-        next.push(newPlace(generation + 1))
+        next.push(newSlot(generation + 1))
         if (!atOnce) settings = await next.at(-1)?.worker.ready
       }
       ;[settings] = await Promise.all(next.map(({ worker }) => worker.ready))
       const gone = next.find(({ worker }) => worker.hasEnded)
-      if (gone !== undefined) throw new Error(`the worker did not stay: ${await gone.worker.ended}`)
+      if (gone !== undefined) throw new Error(`a new worker ended: ${await gone.worker.ended}`)
       for (const { worker } of next) {
-        const file = differingFile((next[0] as Place).worker.edition, worker.edition)
+        const file = differingFile((next[0] as Slot).worker.loadedFiles, worker.loadedFiles)
         if (file !== undefined) throw new Error(`${file} was changed while the workers started`)
       }
-      if (isEnding) throw new Error('the gateway stops')
+      if (isEnding) throw new Error('the gateway is stopping')
       await accept(settings as Settings)
     } catch (error) {
       for (const { worker } of next) worker.kill()
       await Promise.all(next.map(({ worker }) => worker.ended))
       throw error
     }
-    const before = places
+    const before = slots
     generation++
     timeout = (settings as Settings).drain.timeout
-    places = next
-    for (const place of next)
-      if (place.worker.hasEnded) crash(place, 'it ended before it served')
-      else place.worker.state = 'ready'
+    slots = next
+    for (const slot of next)
+      if (slot.worker.hasEnded) crash(slot, 'it ended before it got connections')
+      else slot.worker.state = 'ready'
     onChange()
-    // At first they are slow: beside the others they get no more than they can take.
+    // New workers are slow at first: together with the old ones they get no more than they can handle.
     if (before.length > 0) await sleep(joinFor)
     if (isEnding) return
     for (const { worker, timer } of before) {
@@ -128,34 +128,34 @@ export function createPool({
     }
   }
 
-  function newPlace(of: number): Place {
-    const place = { failures: 0, timer: undefined, nextStartAt: undefined } as unknown as Place
-    fill(place, of)
-    return place
+  function newSlot(of: number): Slot {
+    const slot = { failures: 0, timer: undefined, nextStartAt: undefined } as unknown as Slot
+    fill(slot, of)
+    return slot
   }
 
-  function fill(place: Place, of: number): WorkerProcess {
-    const worker = start(of, reason => crash(place, reason))
-    place.worker = worker
-    place.filledAt = performance.now()
+  function fill(slot: Slot, of: number): WorkerProcess {
+    const worker = start(of, reason => crash(slot, reason))
+    slot.worker = worker
+    slot.filledAt = performance.now()
     running.add(worker)
     worker.ended.then(reason => {
       running.delete(worker)
       onChange()
-      if (reason !== undefined && place.worker === worker && worker.state !== 'draining') crash(place, reason)
+      if (reason !== undefined && slot.worker === worker && worker.state !== 'draining') crash(slot, reason)
     })
     return worker
   }
 
-  /** Of a generation that does not serve yet it is for `replace` to see. */
-  function crash(place: Place, reason: string): void {
-    const { worker } = place
-    if (isEnding || !places.includes(place)) return
+  /** Ignores workers of a generation that does not serve yet: `replace` handles them. */
+  function crash(slot: Slot, reason: string): void {
+    const { worker } = slot
+    if (isEnding || !slots.includes(slot)) return
     const hasServed = worker.state === 'ready'
     worker.state = 'draining'
-    if (hasServed && performance.now() - place.filledAt >= stableAfter) place.failures = 0
-    place.failures++
-    const wait = backoff(place.failures, times)
+    if (hasServed && performance.now() - slot.filledAt >= stableAfter) slot.failures = 0
+    slot.failures++
+    const wait = backoff(slot.failures, times)
     count++
     last = { at: Date.now(), pid: worker.pid, reason }
     log().error(
@@ -163,54 +163,58 @@ export function createPool({
       'worker crashed'
     )
     if (!worker.hasEnded) retire(worker, reason)
-    place.nextStartAt = Date.now() + wait
-    place.timer = setTimeout(restart, wait, place)
+    slot.nextStartAt = Date.now() + wait
+    slot.timer = setTimeout(restart, wait, slot)
     onChange()
   }
 
-  async function restart(place: Place): Promise<void> {
-    place.timer = place.nextStartAt = undefined
+  async function restart(slot: Slot): Promise<void> {
+    slot.timer = slot.nextStartAt = undefined
     let worker: WorkerProcess
     try {
-      worker = fill(place, generation)
+      worker = fill(slot, generation)
     } catch (error) {
-      // Nothing has started: there is no memory for it, say.
-      return crash(place, (error as Error).message)
+      // The process could not be started, for lack of memory for example.
+      return crash(slot, (error as Error).message)
     }
     try {
       await worker.ready
-      if (isEnding || !places.includes(place)) return void worker.kill()
-      // What has not been asked for by a reload serves only if nothing else does.
-      const sibling = places.find(({ worker }) => worker.state === 'ready')?.worker
-      const file = sibling && differingFile(sibling.edition, worker.edition)
-      if (file !== undefined) return crash(place, `${file} is not what the others run: it takes a reload`)
+      if (isEnding || !slots.includes(slot)) return void worker.kill()
+      // Changed code must not go live without a reload, unless no worker is left.
+      const sibling = slots.find(({ worker }) => worker.state === 'ready')?.worker
+      const file = sibling && differingFile(sibling.loadedFiles, worker.loadedFiles)
+      if (file !== undefined)
+        return crash(slot, `${file} was changed since the other workers started; reload the gateway`)
       worker.state = 'ready'
       log().info({ worker: worker.id, workerPid: worker.pid }, 'worker replaced')
       onChange()
     } catch {
-      // Its end is seen, and said, like any other.
+      // The exit handler reports it.
     }
   }
 
-  /** Resolves to true if it had to be killed. `known`: the reason for it that has been logged. */
+  /**
+   * Drains a worker, and kills it after its timeout. Resolves to true if it had to be killed.
+   * @param known reason that was already logged
+   */
   async function retire(worker: WorkerProcess, known?: string): Promise<boolean> {
     let isKilled = false
     if (worker.state === 'starting') worker.kill()
     else worker.drain()
     const timer = setTimeout(() => {
       isKilled = true
-      log().error({ worker: worker.id, workerPid: worker.pid }, 'worker killed: it did not end')
+      log().error({ worker: worker.id, workerPid: worker.pid }, 'worker killed: it did not end in time')
       worker.kill()
     }, timeout + GRACE)
     const reason = await worker.ended
     clearTimeout(timer)
     if (reason !== undefined && reason !== known)
-      log().error({ worker: worker.id, workerPid: worker.pid, reason }, 'worker killed while it drained')
+      log().error({ worker: worker.id, workerPid: worker.pid, reason }, 'worker ended while draining')
     return isKilled || reason !== undefined
   }
 
   function nextStartAt(): number | undefined {
-    const times = places.flatMap(({ nextStartAt }) => nextStartAt ?? [])
+    const times = slots.flatMap(({ nextStartAt }) => nextStartAt ?? [])
     return times.length === 0 ? undefined : Math.min(...times)
   }
 }

@@ -3,31 +3,31 @@ import type { Socket } from 'node:net'
 import { extname, join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster-types.ts'
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
-import type { Edition } from './loaded-files.ts'
+import type { LoadedFiles } from './loaded-files.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
 import { lowerPriority } from './priority.ts'
 
-/** A worker as its supervisor has it. */
+/** A worker, seen from the supervisor. */
 export interface WorkerProcess extends ClusterWorker {
   readonly startedAt: number
-  /** As it has told, and what was given to it since. */
+  /** Open connections: as last reported, plus those assigned since. */
   connections: number
-  /** Of the connections given to it, the one that it has not said it took. */
+  /** Id of an assigned connection that the worker has not acknowledged. */
   pending: number | undefined
-  /** It is given none for a while. */
-  isResting: boolean
-  /** False while its event loop stands still. */
+  /** True while the worker gets no connections because it lacks file descriptors. */
+  isPaused: boolean
+  /** False while its event loop is blocked. */
   readonly isResponsive: boolean
-  /** @throws why it did not get there, for people; it has ended then, or will. */
+  /** Rejects with the reason, for operators, if the worker does not get ready; it exits then. */
   readonly ready: Promise<Settings>
-  /** Empty until it is ready. */
-  edition: Edition
-  /** Resolves with how it ended, for people; undefined if it was told to and did not hang. */
+  /** Empty until the worker is ready. */
+  loadedFiles: LoadedFiles
+  /** Resolves with the reason of the exit, for operators; undefined if it was requested and the worker did not hang. */
   readonly ended: Promise<string | undefined>
   readonly hasEnded: boolean
-  give(id: number, connection: Socket): void
-  /** What is for the gateway in it. */
-  tell(message: object): void
+  assign(id: number, connection: Socket): void
+  /** Sends a message to the worker's gateway. */
+  send(message: object): void
   drain(): void
   kill(): void
 }
@@ -35,31 +35,31 @@ export interface WorkerProcess extends ClusterWorker {
 export interface WorkerOptions {
   id: number
   generation: number
-  /** Of the config. */
+  /** Path of the config. */
   file: string
-  /** Where its Unix socket is to be. */
+  /** Directory of the worker's Unix socket. */
   directory: string
-  /** Node's and V8's own, for workers alone. */
+  /** Node and V8 flags of workers. */
   execArgv: readonly string[]
-  /** Besides the supervisor's. */
+  /** Environment variables, in addition to the supervisor's. */
   env: NodeJS.ProcessEnv
-  /** Milliseconds to get ready. */
+  /** ms to get ready. */
   startTimeout: number
-  /** Milliseconds that its event loop may stand still; 0, the default: for ever. */
+  /** ms that the event loop may be blocked; 0 (default): no limit. */
   hangTimeout?: number
-  /** How many there are at a time. */
+  /** Number of workers in a generation. */
   workers: number
-  /** It starts beside others that serve. */
+  /** True if other workers are serving: the worker starts at the lowest CPU priority, and warms up. */
   isYielding: boolean
-  /** Milliseconds that the warm-up of such a worker may take. */
+  /** ms for the warm-up of a yielding worker. */
   warmUp: number
-  onTaken(id: number): void
-  onMissed(id: number): void
-  /** True if it was a message for somebody else. */
+  onAck(id: number): void
+  onNack(id: number): void
+  /** Returns true if it has handled the message. */
   onMessage(message: unknown, reply: (message: object) => void): boolean
-  /** Called when it fails: it has said so, and drains and ends; or it hangs, and is killed. */
+  /** Called when the worker fails and drains by itself, or hangs and is killed. */
   onFailing(reason: string): void
-  /** `isResponsive` has changed. */
+  /** Called when `isResponsive` changes. */
   onResponsive?(): void
 }
 
@@ -68,18 +68,18 @@ const SCRIPT = join(import.meta.dirname, `worker${extname(import.meta.filename)}
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding, warmUp } =
     options
-  const { hangTimeout = 0, onTaken, onMissed, onMessage, onFailing, onResponsive } = options
+  const { hangTimeout = 0, onAck, onNack, onMessage, onFailing, onResponsive } = options
   const socket = join(directory, `${id}.sock`)
   const child = fork(SCRIPT, [file, socket, `${workers}`, `${isYielding ? warmUp : 0}`], {
     execArgv: [...process.execArgv, ...execArgv],
-    // A third of the time that a start takes is for what has been compiled before.
+    // The compile cache saves a third of the start time.
     env: { NODE_COMPILE_CACHE: join(directory, 'compiled'), ...env, ...process.env }
   })
   const ready = Promise.withResolvers<Settings>()
   const ended = Promise.withResolvers<string | undefined>()
   const priority = isYielding && child.pid !== undefined ? lowerPriority(child.pid) : undefined
   let heartbeat: Heartbeat | undefined
-  let isTold = false
+  let isStopping = false
   let isHung = false
   let reason: string | undefined
 
@@ -89,9 +89,9 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
         reason = `the worker was not ready within ${startTimeout / 1000} s`
         child.kill('SIGKILL')
       }, startTimeout)
-  // On a machine that has no time left for it, it would not get there.
+  // On a busy machine a worker of the lowest priority might never get ready.
   const yielding = setTimeout(() => priority?.restore(), startTimeout / 3)
-  // Whoever starts one asks for it; nobody has to.
+  // Avoid an unhandled rejection if nobody waits for it.
   ready.promise.catch(() => {})
 
   const worker: WorkerProcess = {
@@ -103,47 +103,47 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     startedAt: Date.now(),
     connections: 0,
     pending: undefined,
-    isResting: false,
+    isPaused: false,
     get isResponsive() {
       return heartbeat?.isResponsive ?? true
     },
     ready: ready.promise,
-    edition: {},
+    loadedFiles: {},
     ended: ended.promise,
     get hasEnded() {
       return child.exitCode !== null || child.signalCode !== null
     },
-    give(id, connection) {
-      send({ type: 'connection', id }, connection)
-      // Of one that is not received node tells nobody.
-      send({ type: 'given', id })
+    assign(id, connection) {
+      post({ type: 'connection', id }, connection)
+      // Node does not report a connection that the receiver could not take.
+      post({ type: 'sent', id })
     },
-    tell,
+    send,
     drain() {
-      isTold = true
+      isStopping = true
       worker.state = 'draining'
-      send({ type: 'drain' })
+      post({ type: 'drain' })
     },
     kill() {
-      isTold = true
+      isStopping = true
       child.kill('SIGKILL')
     }
   }
 
   child.on('message', (message: FromWorker) => {
-    if (message.type === 'pong') return heartbeat?.answered(message.isDebugged)
-    if (onMessage(message, tell)) return
+    if (message.type === 'pong') return heartbeat?.pong(message.isDebugged)
+    if (onMessage(message, send)) return
     if ('connections' in message) worker.connections = message.connections
-    if (message.type === 'taken') onTaken(message.id)
-    else if (message.type === 'missed') onMissed(message.id)
+    if (message.type === 'ack') onAck(message.id)
+    else if (message.type === 'nack') onNack(message.id)
     else if (message.type === 'ready') {
       clearTimeout(timer)
       clearTimeout(yielding)
       priority?.restore()
-      worker.edition = message.edition
+      worker.loadedFiles = message.loadedFiles
       heartbeat = startHeartbeat({
         timeout: hangTimeout,
-        ping: () => send({ type: 'ping' }),
+        ping: () => post({ type: 'ping' }),
         onChange: () => onResponsive?.(),
         onHung: hung
       })
@@ -154,25 +154,23 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     }
   })
   child.on('error', ({ message }) => end(message))
-  child.once('exit', (code, signal) =>
-    end(signal === null ? `it ended with ${code}` : `it ended by ${signal}`)
-  )
+  child.once('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`))
   return worker
 
-  function send(message: ToWorker, connection?: Socket): void {
-    // One that has ended is heard of by its exit.
+  function post(message: ToWorker, connection?: Socket): void {
+    // An ended worker is handled on its exit event.
     if (child.connected) child.send(message, connection, { keepOpen: true }, () => {})
   }
 
-  function tell(message: object): void {
+  function send(message: object): void {
     if (child.connected) child.send(message, () => {})
   }
 
   function hung(): void {
     isHung = true
-    reason = `it hangs: its event loop has stood still for ${hangTimeout / 1000} s`
+    reason = `its event loop was blocked for ${hangTimeout / 1000} s`
     child.kill('SIGKILL')
-    // Without waiting for its end: a process that waits for a disk cannot be killed.
+    // Do not wait for the exit: a process in uninterruptible disk sleep cannot be killed.
     if (worker.state !== 'draining') onFailing(reason)
   }
 
@@ -181,7 +179,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     clearTimeout(timer)
     clearTimeout(yielding)
     ready.reject(new Error(reason ?? `the worker did not start: ${how}`))
-    ended.resolve(isTold && !isHung ? undefined : (reason ?? how))
+    ended.resolve(isStopping && !isHung ? undefined : (reason ?? how))
   }
 }
 

@@ -1,14 +1,14 @@
-import { noteEdition } from './loaded-files.ts'
+import { trackLoadedFiles } from './loaded-files.ts'
 
 /**
- * A worker: one gateway, built of a config that is read when the process starts, which listens to nobody: connections
- * come from the supervisor. It ends once it has drained, told to or left alone. Arguments: the config's file, the path of
- * the Unix socket for its admin side, how many workers there are, and how many milliseconds it may
- * spend on its warm-up.
+ * Entry of a worker process: one gateway, built from the config as it is when the process starts. It listens on no port;
+ * the supervisor sends it connections. It exits once it has drained, on request or when the supervisor is gone.
+ *
+ * Arguments: config file, path of the Unix socket of its admin API, number of workers, ms for the warm-up.
  */
 const [file, socket, workers, warmUp] = process.argv.slice(2) as [string, string, string, string]
 
-const edition = noteEdition()
-// Not before: what it imports is part of the edition.
+const loadedFiles = trackLoadedFiles()
+// Import only now, so that the files it loads are recorded.
 const { serve } = await import('./serve-worker.ts')
-await serve({ file, socket, workers: Number(workers), warmUp: Number(warmUp), edition })
+await serve({ file, socket, workers: Number(workers), warmUp: Number(warmUp), loadedFiles })

@@ -9,17 +9,17 @@ import type { Supervisor } from './supervisor.ts'
  * A worker's last words to its supervisor, once its last exchange has ended: all that it has counted, so that the sums of
  * all workers go on without it (cluster/kept.ts).
  */
-export interface LastCounts {
+export interface FinalCounters {
   type: 'counts'
   /** Undefined if there are no metrics. */
   metrics: Awaited<ReturnType<Registry['getMetricsAsJSON']>> | undefined
   versions: VersionStatus[]
 }
 
-async function lastCounts(fastify: FastifyInstance) {
+async function finalCounters(fastify: FastifyInstance) {
   const { channel } = fastify.supervisor as Supervisor
   fastify.addHook('onClose', async () => {
-    const message: LastCounts = {
+    const message: FinalCounters = {
       type: 'counts',
       metrics: await fastify.metrics?.getMetricsAsJSON(),
       versions: versionStatus(fastify, MAX_CONSUMERS)
@@ -32,7 +32,7 @@ async function lastCounts(fastify: FastifyInstance) {
   })
 }
 
-export default fp(lastCounts, {
+export default fp(finalCounters, {
   name: 'sluice-last-counts',
   fastify: '5.x',
   dependencies: ['sluice-supervisor']

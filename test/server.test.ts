@@ -121,7 +121,7 @@ t.test('a port that is taken, on either listener, is one clear line', async t =>
     const child = run(t, { ...env, LOG_LEVEL: 'silent' })
     const [code] = await once(child, 'exit')
     t.equal(code, 1)
-    t.equal(child.output().trim(), `127.0.0.1:${port} is taken by another process`)
+    t.equal(child.output().trim(), `127.0.0.1:${port} is in use by another process`)
   }
 })
 

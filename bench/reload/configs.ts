@@ -17,7 +17,7 @@ const FAULTS: [text: string, error: RegExp][] = [
     "const { scopes: { api }, ...rest } = createConfig(0)\nexport default { ...rest, scopes: { api: { ...api, routes: async () => { throw new Error('a plugin that throws') } } } }",
     /a plugin that throws/
   ],
-  ['process.exit(3)', /it ended with 3/]
+  ['process.exit(3)', /exit code 3/]
 ]
 
 /** Every `faultyEvery`th version is faulty. */

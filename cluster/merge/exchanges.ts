@@ -1,6 +1,6 @@
 import type { Summary } from '../../observe/recorder/show.ts'
 
-/** The latest first, by their end, as each of the lists is. */
+/** Merges lists that are sorted by the end of the exchanges, latest first. */
 export function mergeExchanges<Exchange extends Pick<Summary, 'at' | 'durationMs'>>(
   lists: Exchange[][],
   limit: number
@@ -14,17 +14,17 @@ export function mergeExchanges<Exchange extends Pick<Summary, 'at' | 'durationMs
 }
 
 /**
- * The items of a JSON object's last member, an array, as their text, and all that stands before them. Bodies are too
- * large to be read and written again by a process that has others to see to.
+ * Splits the text of a JSON object before the items of its last member, an array. Parsing and serializing bodies again
+ * would block the supervisor for too long.
  */
 export function splitLast(body: Buffer, member: string, end: string): { head: Buffer; items: Buffer } {
-  // Within a text its quotes would be escaped.
+  // Inside a string the quotes would be escaped.
   const name = `"${member}":[`
   const start = body.indexOf(name) + name.length
   return { head: body.subarray(0, start), items: body.subarray(start, body.length - end.length) }
 }
 
-/** Items that are texts, as those of one array between `head` and `end`. */
+/** Joins JSON texts as the items of one array between `head` and `end`. */
 export function joinItems(head: Buffer, items: Buffer[], end: string): Buffer {
   const all = items.filter(({ length }) => length > 0)
   const between = all.flatMap((one, i) => (i === 0 ? [one] : [COMMA, one]))

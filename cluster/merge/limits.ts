@@ -1,11 +1,11 @@
 import type { LimitStatus } from '../../limits/limit-status.ts'
 
 export type MergedLimits = LimitStatus & {
-  /** Workers by the state that they see. Only present if they differ. */
+  /** Workers by the state that they report. Only present if they differ. */
   workers?: Record<string, number[]>
 }
 
-/** Returns the worst state that a worker sees, with its reason, and the sum of all decisions. */
+/** Returns the worst reported state, with its reason, and the sum of all decisions. */
 export function mergeLimits(seen: { worker: number; state: LimitStatus }[]): MergedLimits {
   const states = seen.map(({ state }) => state)
   const worst = states.find(({ state }) => state === 'unavailable') ?? (states[0] as LimitStatus)

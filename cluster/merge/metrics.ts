@@ -1,18 +1,18 @@
 import { AggregatorRegistry, type Registry } from 'prom-client'
 
-/** prom-client's metrics, as it says them as JSON. */
+/** Metrics in prom-client's JSON form. */
 export type Metrics = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
 type Value = Metrics[number]['values'][number]
 
-/** Series that are kept of workers that have ended. */
+/** Series kept for workers that have ended. */
 const MAX_SERIES = 50_000
 
-/** What only ever grows, so that it has to outlive a worker. */
+/** Returns counters and histograms: they must not drop when a worker ends. */
 export function countersOf(metrics: Metrics): Metrics {
   return metrics.filter(isCounter)
 }
 
-/** What is only so at the moment. What has no number yet (a delay that nobody measured) is left out. */
+/** Returns gauges, without those that have no value yet. */
 export function gaugesOf(metrics: Metrics): Metrics {
   return metrics
     .filter(metric => !isCounter(metric))
@@ -20,11 +20,11 @@ export function gaugesOf(metrics: Metrics): Metrics {
 }
 
 function isCounter({ type }: Metrics[number]): boolean {
-  // A type by itself, which prom-client's types do not say.
+  // prom-client's types do not declare the member `type`.
   return ['counter', 'histogram', 'summary'].includes(type as unknown as string)
 }
 
-/** The sum of counters; beyond `MAX_SERIES`, series that were not there yet are dropped. */
+/** Adds counters. Beyond `MAX_SERIES`, new series are dropped. */
 export function addCounters(total: Metrics = [], one: Metrics): Metrics {
   const metrics = new Map(total.map(metric => [metric.name, { ...metric, values: [...metric.values] }]))
   let count = total.reduce((sum, { values }) => sum + values.length, 0)
@@ -52,7 +52,7 @@ function seriesOf({ labels, ...value }: Value): string {
   return JSON.stringify([metricName, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))])
 }
 
-/** All of them as one text, by what each metric says how: sums, but for the worst of a state. */
+/** Returns the metrics in Prometheus' text format, aggregated as each metric declares: sums, or the maximum of a state. */
 export function toText(parts: Metrics[]): Promise<string> {
   return AggregatorRegistry.aggregate(parts).metrics()
 }

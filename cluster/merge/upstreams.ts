@@ -1,7 +1,7 @@
 import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
 import type { UpstreamState } from '../../proxy/upstream.ts'
 
-/** Which workers see which state; only there if they do not all see the same. */
+/** Workers by the state that they report. Only present if they differ. */
 type ByState = { workers?: Record<string, number[]> }
 
 export type MergedUpstream = Omit<UpstreamState, 'breaker' | 'endpoints'> & {
@@ -14,11 +14,11 @@ interface Seen<State> {
   state: State
 }
 
-/** From the best to the worst. */
+/** From best to worst. */
 const BREAKER = ['closed', 'half-open', 'open'] as const
 const HEALTH = ['healthy', 'ejected', 'unhealthy'] as const
 
-/** By name, in the order of the first; counts are summed, and the state is the worst that a worker sees. */
+/** Merges upstreams by name, in the order of the first worker: sums of counters, and the worst reported state. */
 export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] {
   return group(seen, ({ name }) => name).map(states => {
     const [first] = states.map(({ state }) => state) as [UpstreamState]
@@ -54,7 +54,7 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
     inFlight,
     calls,
     failures,
-    // By how much each of them has to say.
+    // Weighted by calls.
     latency: measured.reduce((total, state) => total + state.latency * state.calls, 0) / Math.max(1, calls),
     ejections,
     ...(checks.length > 0 && {
@@ -78,7 +78,7 @@ function group<State>(seen: Seen<State[]>[], keyOf: (state: State) => string): S
   return [...groups.values()]
 }
 
-/** Every number of the first, summed up; whatever else it has, as it is. */
+/** Sums the numbers of all; other members are those of the first. */
 function sum<Counts extends object>(all: Counts[]): Counts {
   const [first = {}, ...others] = all as Record<string, unknown>[]
   const total = { ...first }

@@ -1,12 +1,12 @@
 import type { VersionStatus } from '../../versions/registry.ts'
 import { type ConsumerUsage, MAX_CONSUMERS } from '../../versions/usage.ts'
 
-/** What was counted of versions, by scope and version. */
+/** Counters of versions by scope and version. */
 export type VersionCounts = Map<string, VersionCount>
 
 type VersionCount = Pick<VersionStatus, 'calls' | 'lastCall' | 'dropped' | 'consumers'>
 
-/** Versions that are kept of workers that have ended. */
+/** Versions kept for workers that have ended. */
 const MAX_VERSIONS = 1_000
 
 export function countsOf(statuses: VersionStatus[]): VersionCounts {
@@ -28,7 +28,7 @@ export function addVersions(total: VersionCounts = new Map(), one: VersionCounts
   return sums
 }
 
-/** The versions of `statuses` (of the newest worker) with what all of them have counted. */
+/** Returns the versions of `statuses` (from the newest worker) with the counters of all workers. */
 export function mergeVersions(
   statuses: VersionStatus[],
   parts: VersionCounts[],
@@ -40,7 +40,7 @@ export function mergeVersions(
   })
 }
 
-/** Consumers by their calls; of too many, those with the fewest are forgotten. */
+/** Adds up calls by consumer. Beyond the limit, consumers with the fewest calls are dropped. */
 function sumOf(counts: VersionCount[]): VersionCount {
   const consumers = new Map<string, ConsumerUsage>()
   for (const { consumer, calls, lastCall } of counts.flatMap(count => count.consumers)) {
@@ -52,7 +52,7 @@ function sumOf(counts: VersionCount[]): VersionCount {
     })
   }
   const sorted = [...consumers.values()].sort((a, b) => b.calls - a.calls)
-  // ISO dates, which sort as texts.
+  // ISO dates sort as strings.
   const lastCalls = counts.flatMap(({ lastCall }) => lastCall ?? []).sort()
   return {
     calls: counts.reduce((sum, { calls }) => sum + calls, 0),

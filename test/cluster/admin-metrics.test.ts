@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTally } from '../../cluster/counter-totals.ts'
+import { createCounterTotals } from '../../cluster/counter-totals.ts'
 import { addCounters, type Metrics } from '../../cluster/merge/metrics.ts'
 import { call } from '../harness.ts'
 import { startCluster, type TestWorker } from './workers.ts'
@@ -79,18 +79,18 @@ t.test('counts of many workers that have ended are kept as one sum, nothing twic
   const running = new Set<number>()
   const workers = () =>
     [...running].map(id => ({ id, pid: 1, generation: 1, state: 'ready' as const, socket: '' }))
-  const tally = createTally<number>({ workers }, (total = 0, one) => total + one)
+  const tally = createCounterTotals<number>({ workers }, (total = 0, one) => total + one)
   for (let id = 1; id <= 100; id++) {
     running.clear()
     running.add(id)
-    tally.heard(id, 1)
-    tally.heard(id, 3)
+    tally.update(id, 1)
+    tally.update(id, 3)
   }
   const sum = () => tally.parts().reduce((sum, part) => sum + part, 0)
   t.equal(sum(), 300)
   t.ok(tally.parts().length <= 20, `${tally.parts().length} parts`)
-  tally.heard(100, 7, true)
-  tally.heard(100, 3)
+  tally.update(100, 7, true)
+  tally.update(100, 3)
   t.equal(sum(), 304, 'what arrives after the last word does not count')
 })
 

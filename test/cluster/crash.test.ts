@@ -31,13 +31,13 @@ t.test(
     process.kill(before?.pid as number, 'SIGKILL')
     await until(() => answer.includes('"edition":"1"'))
     const { crashes, workers, generation, state } = await status()
-    t.match(crashes, { count: 1, last: { pid: before?.pid, reason: 'it ended by SIGKILL' } })
+    t.match(crashes, { count: 1, last: { pid: before?.pid, reason: 'signal SIGKILL' } })
     t.match(workers, [{ state: 'ready', generation: 1 }])
     t.not(workers[0]?.pid, before?.pid)
     t.equal(generation, 1)
     t.equal(state, 'ready')
     await until(() => output().includes('"msg":"worker replaced"'))
-    t.match(output(), /"reason":"it ended by SIGKILL".*"msg":"worker crashed"/)
+    t.match(output(), /"reason":"signal SIGKILL".*"msg":"worker crashed"/)
   }
 )
 

@@ -46,7 +46,7 @@ t.test(
     const taken = clients.filter(client => pidOf(client) === full).length
     t.ok(taken <= 3, `${taken} found room there`)
     await until(() =>
-      output().includes('"msg":"a worker has no descriptor left: others get the connections"')
+      output().includes('"msg":"worker has no file descriptor left; other workers get its connections"')
     )
 
     // Nor has it one for a call, which says nothing of the service: its breaker would open at the first.
@@ -77,7 +77,7 @@ t.test(
     const closed = () => clients.filter(client => client.isClosed()).length
     // Half of 120 wait, and one is on its way to the worker.
     await until(() => closed() === 150 - 61)
-    await until(() => output().includes('"waiting":60,"msg":"connections refused: no worker takes them"'))
+    await until(() => output().includes('"waiting":60,"msg":"connections rejected: no worker accepts them"'))
     t.ok(output().split('connections refused').length <= 5, 'of many there is one line')
     t.equal((await call(`${admin}/livez`)).status, 200)
     process.kill(worker?.pid as number, 'SIGKILL')

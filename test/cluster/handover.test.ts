@@ -30,7 +30,7 @@ export default createConfig(${version})
 
   write("throw new Error('not like this')")
   child.kill('SIGUSR2')
-  await until(() => output().includes('"msg":"not handed over: the gateway goes on"'))
+  await until(() => output().includes('"msg":"not handed over; this process continues"'))
   t.match(output(), /^.* cannot be loaded: not like this /m, 'the other says why')
   t.match(await status(), { pid: child.pid, state: 'ready' })
 

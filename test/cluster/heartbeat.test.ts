@@ -35,7 +35,7 @@ t.test('there is one ping at a time, one a tick', async t => {
   const { heartbeat, seen, pass } = start(t)
   for (let i = 0; i < 20; i++) {
     pass(100)
-    heartbeat.answered(false)
+    heartbeat.pong(false)
   }
   t.same(seen(), Array(20).fill('ping'))
 })
@@ -60,7 +60,7 @@ t.test('an answer ends the silence', async t => {
   for (let i = 0; i < 3; i++) {
     pass(900)
     t.same(seen(), ['ping', 'unresponsive'])
-    heartbeat.answered(false)
+    heartbeat.pong(false)
     t.same(seen(), ['responsive'])
   }
 })
@@ -79,7 +79,7 @@ t.test('the time in which nobody looked does not count', async t => {
 t.test('one in a debugger is not judged', async t => {
   const { heartbeat, seen, pass } = start(t)
   pass(100)
-  heartbeat.answered(true)
+  heartbeat.pong(true)
   pass(60_000)
   t.same(seen(), ['ping', 'ping'])
 })

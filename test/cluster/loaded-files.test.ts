@@ -32,7 +32,7 @@ t.test('one that takes the place of another runs what its siblings run, or waits
   await until(async () => (await status()).crashes.last?.reason.includes('edition.ts'))
   t.match(
     (await status()).crashes.last?.reason,
-    /^\.test-\w+\/edition\.ts is not what the others run: it takes a reload$/
+    /^\.test-\w+\/edition\.ts was changed since the other workers started; reload the gateway$/
   )
   await until(() => output().includes('it takes a reload'))
   t.equal((await status()).state, 'ready')

@@ -18,9 +18,9 @@ t.test('a reload may move the listeners, and stays where it is if that cannot be
   const taken = await startService(t, (_request, response) => response.end())
 
   write(moved(taken, nextAdmin))
-  t.match(await reload(), { outcome: 'failed', reason: /^127\.0\.0\.1:\d+ is taken by another process$/ })
+  t.match(await reload(), { outcome: 'failed', reason: /^127\.0\.0\.1:\d+ is in use by another process$/ })
   write(moved(next, taken))
-  t.match(await reload(), { outcome: 'failed', reason: /^127\.0\.0\.1:\d+ is taken by another process$/ })
+  t.match(await reload(), { outcome: 'failed', reason: /^127\.0\.0\.1:\d+ is in use by another process$/ })
   t.equal((await call(`${url}/api/edition`)).json.edition, '1')
   t.equal((await status()).generation, 1)
   await t.rejects(call(`${next}/api/edition`), 'nobody listens there')

@@ -18,7 +18,7 @@ t.test('what is wrong leaves the workers as they are, is said, and the next relo
       /^The configuration has 2 faults:\n\/listen\/port .*\n\/tiers\/x\/limits is missing$/
     ],
     [configOf(2, '', "throw new Error('this plugin throws')"), /^this plugin throws$/],
-    ['process.exit(3)', /^the worker did not start: it ended with 3$/]
+    ['process.exit(3)', /^the worker did not start: exit code 3$/]
   ]
   for (const [text, reason] of wrong) {
     write(text)
@@ -32,7 +32,7 @@ t.test('what is wrong leaves the workers as they are, is said, and the next relo
     (await status()).workers.map(({ pid }) => pid),
     workers.map(({ pid }) => pid)
   )
-  await until(() => output().includes('"msg":"not reloaded: the old workers stay"'))
+  await until(() => output().includes('"msg":"reload failed; the old workers stay"'))
   t.match(output(), /"reason":"this plugin throws"/)
   write(configOf(3, DRAIN))
   t.match(await reload(), { outcome: 'done', generation: 2 })

@@ -55,8 +55,8 @@ for (const way of ['ends before it serves', 'cannot be started in its place']) {
           workers: 1,
           isYielding: false,
           warmUp: 0,
-          onTaken() {},
-          onMissed() {},
+          onAck() {},
+          onNack() {},
           onMessage: () => false,
           onFailing
         })

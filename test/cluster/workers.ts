@@ -7,7 +7,7 @@ import { buildAdmin } from '../../admin/admin.ts'
 import type { AdminGuardOptions } from '../../admin/admin-guard.ts'
 import { buildClusterAdmin } from '../../cluster/cluster-admin.ts'
 import type { Cluster, ClusterWorker, ReloadOutcome } from '../../cluster/cluster-types.ts'
-import { createKept, type Kept } from '../../cluster/ended-workers.ts'
+import { createRetainedState, type RetainedState } from '../../cluster/retained-state.ts'
 import { buildGateway, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
 import type { GatewayDefinition } from '../../schemas/options/gateway.ts'
@@ -24,7 +24,7 @@ export interface TestCluster {
   /** Of the operators' side of all. */
   admin: string
   cluster: Cluster
-  kept: Kept
+  kept: RetainedState
   workers: TestWorker[]
   add(state?: ClusterWorker['state']): Promise<TestWorker>
   /** As if the process had been killed. */
@@ -66,7 +66,7 @@ export async function startCluster(
     }),
     reload
   }
-  const kept = createKept(cluster)
+  const kept = createRetainedState(cluster)
 
   async function add(state: ClusterWorker['state'] = 'ready'): Promise<TestWorker> {
     const id = ++lastId

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import t from 'tap'
-import { createBreakers } from '../../cluster/breaker-relay.ts'
+import { createBreakerRelay } from '../../cluster/breaker-relay.ts'
 import { type Breaker, createBreaker, type Outcome, type Permit } from '../../proxy/breaker.ts'
 import { createSharing } from '../../proxy/shared-breakers.ts'
 import type { BreakerOptions } from '../../schemas/options/upstreams.ts'
@@ -21,7 +21,7 @@ function startWorkers(t: Tap, overrides: Partial<BreakerOptions> = {}) {
     const text = JSON.stringify(message)
     deliver(() => to.emit('message', JSON.parse(text)))
   }
-  const supervisor = createBreakers((message, except) => {
+  const supervisor = createBreakerRelay((message, except) => {
     for (const [id, channel] of channels.entries()) if (id !== except) tell(channel, message)
   })
 
@@ -40,7 +40,7 @@ function startWorkers(t: Tap, overrides: Partial<BreakerOptions> = {}) {
       const channel = Object.assign(new EventEmitter(), {
         send(message: object, _handle: undefined, _options: undefined, done: (error: null) => void) {
           const text = JSON.stringify(message)
-          deliver(() => supervisor.take(JSON.parse(text), reply => tell(channel, reply), id))
+          deliver(() => supervisor.handle(JSON.parse(text), reply => tell(channel, reply), id))
           done(null)
         }
       })

@@ -2,44 +2,50 @@ import type { Server, Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildClusterAdmin } from './cluster-admin.ts'
 import type { Cluster } from './cluster-types.ts'
-import type { Kept } from './ended-workers.ts'
 import {
   explainListening,
+  type ListenAddress,
   type Listener,
   listenForConnections,
-  listenForRequests,
-  type Place
-} from './listeners.ts'
+  listenForRequests
+} from './listen.ts'
 import type { Settings } from './messages.ts'
+import type { RetainedState } from './retained-state.ts'
 import { type Inherited, startSuccessor } from './sockets.ts'
-import { rarely } from './throttle.ts'
+import { throttle } from './throttle.ts'
 
-/** Both listeners: that of the gateway, whose connections go to the workers, and that of the operators. */
-export interface Front {
-  /** Listens where the config says by now. @throws why that cannot be, for people; all is as it was then. */
+/** The gateway's listener, whose connections go to the workers, and the admin API's. */
+export interface ClusterListeners {
+  /**
+   * Listens on the addresses of new settings.
+   * @throws if an address is not available; the message is for operators, and nothing has changed
+   */
   accept(settings: Settings): Promise<void>
-  /** Starts another process of this program on the same sockets. Resolves with its pid. @throws if it does not start. */
+  /**
+   * Starts a new process of this program on the same sockets and resolves with its pid.
+   * @throws if it does not start
+   */
   handOver(): Promise<number>
-  /** Those that have come are taken. */
+  /** Stops accepting connections. Accepts those that wait in the system first. */
   closeGateway(): Promise<void>
-  /** What is under way there goes on. */
+  /** Stops accepting admin requests. Running ones continue. */
   closeAdmin(): void
   close(): void
 }
 
-export function createFront(
+export function createClusterListeners(
   cluster: Cluster,
-  kept: Kept,
+  retained: RetainedState,
   log: () => FastifyBaseLogger,
   inherited: Inherited,
   onConnection: (socket: Socket) => void
-): Front {
+): ClusterListeners {
   let settings: Settings | undefined
   let gateway: Listener | undefined
   let admin: Listener | undefined
   let app: FastifyInstance | undefined
-  const onError = rarely(1_000, (count, error: Error) =>
-    log().error({ err: error, count }, 'a connection could not be accepted')
+  const onError = throttle(1_000, (count, error: Error) =>
+    log().error({ err: error, count }, 'connection could not be accepted')
   )
 
   return {
@@ -48,7 +54,7 @@ export function createFront(
       try {
         const [gatewayBefore, adminBefore] = [gateway, admin]
         const newGateway = isElsewhere(next.listen, settings?.listen)
-          ? await listenForConnections(placeOf(next.listen, 'gateway'), onConnection, onError)
+          ? await listenForConnections(addressOf(next.listen, 'gateway'), onConnection, onError)
           : undefined
         if (newGateway) opened.push(newGateway)
         const appBefore = app
@@ -56,11 +62,11 @@ export function createFront(
           app !== undefined &&
           next.admin.host === settings?.admin.host &&
           next.admin.token === settings.admin.token
-        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin, kept, log())
+        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin, retained, log())
         await newApp?.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
           ? await listenForRequests(
-              placeOf(next.admin, 'admin'),
+              addressOf(next.admin, 'admin'),
               (request, response) => app?.routing(request, response),
               onError
             )
@@ -108,14 +114,14 @@ export function createFront(
     }
   }
 
-  /** What was handed over is used once, at the start; a reload may move away from it. */
-  function placeOf({ host, port }: { host: string; port: number }, name: keyof Inherited): Place {
+  /** Uses an inherited socket at the start only; a reload may move to another address. */
+  function addressOf({ host, port }: { host: string; port: number }, name: keyof Inherited): ListenAddress {
     const fd = settings === undefined ? inherited[name] : undefined
     return fd === undefined ? { host, port } : { fd }
   }
 }
 
-/** Returns the URL of a listener: the real port for port 0, and the address of a socket that was handed over. */
+/** Returns the URL of a listener, with the real port for port 0 and the address of an inherited socket. */
 function urlOf(listener: Listener | undefined, scheme: string): string {
   const address = listener?.server.address()
   if (typeof address !== 'object' || address === null) return `unix:${address}`

@@ -4,50 +4,51 @@ import { createServer, type ListenOptions, type Server, type Socket } from 'node
 import { setImmediate as turn } from 'node:timers/promises'
 import { createServer as createHttpServer } from '../http/node-internals.ts'
 
-/** Where a listener is to be: an address, or a socket that somebody else has opened. */
-export type Place = { host: string; port: number } | { fd: number }
+/** An address to listen on, or an inherited socket. */
+export type ListenAddress = { host: string; port: number } | { fd: number }
 
 export interface Listener {
   readonly server: Server
-  /** Takes no more. Those that have been taken stay. Resolves once nobody listens. */
+  /** Stops accepting connections; accepted ones stay open. */
   close(): Promise<void>
 }
 
-/** Milliseconds in which those that wait in the system are taken. */
+/** ms in which connections that wait in the system are accepted before closing. */
 const EMPTY_FOR = 1_000
 
 /**
- * Connections of whom nobody reads anything here. `onError`: one that could not be accepted.
- * @throws what `explainListening` puts into words.
+ * Accepts connections without reading from them.
+ * @param onError called when a connection could not be accepted
+ * @throws an error for `explainListening`
  */
 export async function listenForConnections(
-  place: Place,
+  address: ListenAddress,
   onConnection: (socket: Socket) => void,
   onError: (error: Error) => void
 ): Promise<Listener> {
   const server = createServer({ pauseOnConnect: true, noDelay: true }, onConnection)
-  await listen(server, place, onError)
-  let taken = 0
-  server.on('connection', () => taken++)
+  await listen(server, address, onError)
+  let accepted = 0
+  server.on('connection', () => accepted++)
   return {
     server,
-    /** Of those that wait in the system node takes one a turn, and closing resets the others. */
+    /** Node accepts one waiting connection per turn of the event loop; closing would reset the others. */
     async close() {
       const end = performance.now() + EMPTY_FOR
       let before: number
-      // This one's turn may have been.
+      // Node may have accepted one in this turn already.
       await turn()
       do {
-        before = taken
+        before = accepted
         await turn()
-      } while (taken > before && performance.now() < end)
+      } while (accepted > before && performance.now() < end)
       server.close()
     }
   }
 }
 
 export async function listenForRequests(
-  place: Place,
+  address: ListenAddress,
   onRequest: RequestListener,
   onError: (error: Error) => void
 ): Promise<Listener> {
@@ -55,7 +56,7 @@ export async function listenForRequests(
     if (!server.listening) response.shouldKeepAlive = false
     onRequest(request, response)
   })
-  await listen(server, place, onError)
+  await listen(server, address, onError)
   return {
     server,
     async close() {
@@ -65,14 +66,18 @@ export async function listenForRequests(
   }
 }
 
-async function listen(server: Server, place: Place, onError: (error: Error) => void): Promise<void> {
-  server.listen(place as ListenOptions)
+async function listen(
+  server: Server,
+  address: ListenAddress,
+  onError: (error: Error) => void
+): Promise<void> {
+  server.listen(address as ListenOptions)
   await once(server, 'listening')
   server.on('error', onError)
 }
 
 export function explainListening(error: NodeJS.ErrnoException & { port?: number; address?: string }): string {
-  if (error.code === 'EADDRINUSE') return `${error.address}:${error.port} is taken by another process`
-  if (error.code === 'EACCES') return `${error.address}:${error.port} may not be listened on by this user`
+  if (error.code === 'EADDRINUSE') return `${error.address}:${error.port} is in use by another process`
+  if (error.code === 'EACCES') return `${error.address}:${error.port} needs a privilege that this user lacks`
   return error.message
 }
