@@ -1,6 +1,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { SharedFields } from '../observe/exchange-record.ts'
+import { toLogEntry } from '../observe/log-entry.ts'
 import { GatewayOptions } from '../schemas/options/gateway.ts'
 
 /** Compares the pages with the code: links, options with their defaults, errors, metrics, findings of `sluice check`. */
@@ -120,6 +122,24 @@ t.test('the page of metrics has every metric of the gateway, and no other', t =>
   const rows = tableRows(pages.get('docs/reference/metrics.md') ?? '')
   const listed = rows.flatMap(([, first = '']) => first.match(/sluice_[a-z_]+/g) ?? [])
   t.same(listed.sort(), [...defined].sort())
+  t.end()
+})
+
+t.test('the page of the log has every member of an entry, and no other', t => {
+  const exchange = {
+    config: { scope: 'orders', version: 'v1' },
+    ...{ route: '/', grpcStatus: 0, tier: 'free', decision: 'allowed' },
+    ...{ upstream: 'orders', endpoint: 'http://127.0.0.1', attempts: 1 }
+  }
+  const record = {
+    shared: new SharedFields(exchange as never, 'GET', 200),
+    ...{ id: '1', traceparent: '', clientAddress: '::1', consumer: 'ada', abortReason: 'x' },
+    ...{ bytesReceived: 1, bytesSent: 1, durationUs: 1, queueUs: 1, upstreamUs: 1, sendUs: 1 }
+  }
+  const entry = JSON.parse(`{${toLogEntry(record as never, '/', 0.5)}}`)
+  const [table = ''] = /^\| member[\s\S]*?\n\n/m.exec(pages.get('docs/reference/log.md') ?? '') ?? []
+  const listed = tableRows(table).flatMap(([, first = '']) => [...first.matchAll(/`(\w+)`/g)])
+  t.same(listed.map(([, name]) => name).sort(), Object.keys(entry).sort())
   t.end()
 })
 
