@@ -5,6 +5,7 @@
 export { forbidden } from './auth/token-errors.ts'
 export type { User } from './auth/user.ts'
 export { createProblem, type Problem, type ProblemError } from './http/problem.ts'
+export { createLogger, type LoggerOptions } from './observe/logger.ts'
 export { default as accessLog } from './plugins/access-log.ts'
 export { default as clientAddress } from './plugins/client-address.ts'
 export { default as compose } from './plugins/compose.ts'

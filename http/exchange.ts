@@ -82,7 +82,11 @@ export class Exchange extends TimerEntry {
     reply.raw.on('close', () => {
       this.endedAt = performance.now()
       this.stopTimer()
-      if (!this.isComplete) this.abort(new ClientClosedRequest())
+      if (!this.isComplete) {
+        this.abort(new ClientClosedRequest())
+        // Shown by log and metrics; otherwise it would be Fastify's default, 200.
+        if (!reply.raw.headersSent) reply.raw.statusCode = 499
+      }
       for (const listener of listeners) listener(this)
     })
   }

@@ -25,3 +25,9 @@ function membersOf(server: object, description: string): unknown[] {
     .filter(symbol => symbol.description === description)
     .map(symbol => (server as Record<symbol, unknown>)[symbol])
 }
+
+/** Returns the status line and headers that Node has written, or undefined before that and for HTTP/2. */
+export function headerTextOf(response: object): string | undefined {
+  const { _header } = response as { _header?: unknown }
+  return typeof _header === 'string' ? _header : undefined
+}

@@ -3,6 +3,7 @@ import type { FastifyContextConfig, FastifyInstance } from 'fastify'
 import { appState } from '../app-state.ts'
 import { consumerOf } from '../auth/consumer.ts'
 import type { Exchange, LimitDecision } from '../http/exchange.ts'
+import { headerTextOf } from '../http/node-internals.ts'
 import { takeConnectionBytes } from './connection-bytes.ts'
 import type { RecordableResponse } from './recorder/response.ts'
 
@@ -189,8 +190,8 @@ function toMicroseconds(ms: number): number {
 
 /** Returns Node's text of the response's status line and headers; for HTTP/2, which has none, the same in that form. */
 function headOf(raw: ServerResponse): string {
-  const head = (raw as unknown as { _header?: string | null })._header
-  if (typeof head === 'string') return head
+  const head = headerTextOf(raw)
+  if (head !== undefined) return head
   if (!raw.headersSent) return ''
   const lines = Object.entries(raw.getHeaders()).flatMap(([name, value]) =>
     name.startsWith(':') ? [] : [value].flat().map(one => `${name}: ${one}\r\n`)

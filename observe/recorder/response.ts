@@ -1,6 +1,7 @@
 import type { Exchange } from '../../http/exchange.ts'
 import { Http1Response } from '../../http/http1-response.ts'
 import { Http2Response } from '../../http/http2-response.ts'
+import { headerTextOf } from '../../http/node-internals.ts'
 import { BodyPrefix } from './bodies.ts'
 
 /**
@@ -35,7 +36,7 @@ export class RecordedResponse extends Http1Response implements RecordableRespons
       if (this.sentBody === undefined && isWholeBody(chunk, encoding)) {
         this.sentBody = chunk
         if (typeof chunk === 'string') flatten(chunk)
-        flatten((this as unknown as { _header: string | null })._header ?? '')
+        flatten(headerTextOf(this) ?? '')
       } else addChunk(this, chunk, encoding)
     }
     return super.end(chunk as string, encoding as BufferEncoding, callback as () => void)

@@ -1,9 +1,14 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createSecureServer, Http2ServerResponse } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { createServer, headerTextOf, responseClassesOf, ServerResponse } from '../../http/node-internals.ts'
+import { tls } from '../http2.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -37,4 +42,36 @@ t.test('a gateway does without the undici that node has within', async t => {
     { cwd: root, env: { PATH: process.env.PATH } }
   )
   t.same(JSON.parse(stdout), { statusCode: 503, own: [], fastify: true })
+})
+
+t.test('Node keeps the classes of its responses on the server', t => {
+  class Own extends ServerResponse {}
+  t.same(responseClassesOf(createServer()), [ServerResponse])
+  t.same(responseClassesOf(createServer({ ServerResponse: Own })), [Own])
+  class OwnHttp2 extends Http2ServerResponse {}
+  const options = {
+    ...tls,
+    allowHTTP1: true,
+    http1Options: { ServerResponse: Own },
+    Http2ServerResponse: OwnHttp2
+  }
+  t.same(responseClassesOf(createSecureServer(options as never)), [Own, OwnHttp2])
+  t.end()
+})
+
+t.test('Node keeps the text of the headers on an HTTP/1.1 response', async t => {
+  let before: string | undefined
+  let after: string | undefined
+  const server = createServer((_request, response) => {
+    before = headerTextOf(response)
+    response.writeHead(200, { 'x-own': 'yes' }).end('hello')
+    after = headerTextOf(response)
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await (await fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } })).text()
+  t.equal(before, undefined)
+  t.match(after, /^HTTP\/1\.1 200 OK\r\nx-own: yes\r\n[\s\S]*\r\n\r\n$/)
 })
