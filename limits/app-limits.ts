@@ -41,7 +41,7 @@ export class AppLimits {
     }
     if (known.from !== from || toText(known.options) !== toText(options))
       throw new Error(
-        `rateLimit: another scope has a tier named '${name}' with other limits; give one of them another name`
+        `rateLimit: another scope has other limits named '${name}'; give one of them another name`
       )
     return known.tier
   }
