@@ -44,23 +44,45 @@ function describe(value: Quartiles | undefined): string {
     : `${value.median.toFixed(2)} (${value.low.toFixed(2)}-${value.high.toFixed(2)})`
 }
 
-/** Returns a standalone SVG with one bar of CPU time per subject. */
-export function toChart(rows: Row[], title: string): string {
-  const sorted = rows.toSorted((a, b) => a['CPU us'] - b['CPU us'])
-  const scale = 420 / Math.max(...sorted.map(row => row['CPU us']))
-  const height = 40 + sorted.length * 22
-  const bars = sorted.map((row, i) => {
-    const y = 34 + i * 22
-    const width = row['CPU us'] * scale
-    return `<text x="190" y="${y + 12}" text-anchor="end">${escapeXml(row.subject)}</text><rect x="198" y="${y}" width="${width.toFixed(1)}" height="16" fill="${colorOf(row.subject)}"/><text x="${(204 + width).toFixed(1)}" y="${y + 12}">${row['CPU us']}</text>`
+/** Subjects of the chart, with their labels. */
+const CHART = new Map([
+  ['nginx', 'nginx'],
+  ['haproxy', 'HAProxy'],
+  ['envoy', 'Envoy'],
+  ['floor', 'node:http with undici'],
+  ['plain', 'Sluice: forward'],
+  ['fast-gateway', 'fast-gateway'],
+  ['caddy', 'Caddy'],
+  ['jwt', 'Sluice: JWT, log, metrics, recorder'],
+  ['http-proxy', '@fastify/http-proxy'],
+  ['express', 'Express with http-proxy-middleware'],
+  ['everything, recorded', 'Sluice: JWT, limits, transform, log, metrics, recorder'],
+  ['platformatic', 'Platformatic']
+])
+
+/** Returns a standalone SVG with the CPU time of some subjects, as a ratio to @fastify/http-proxy. */
+export function toChart(results: Result[]): string {
+  const bars = [...CHART]
+    .flatMap(([name, label]) => {
+      const { median: value } = cpuRatio(results, name, 'http-proxy') ?? {}
+      return value === undefined ? [] : [{ name, label, value }]
+    })
+    .sort((a, b) => a.value - b.value)
+  const scale = 300 / Math.max(...bars.map(({ value }) => value))
+  const height = 44 + bars.length * 24
+  const lines = bars.map(({ name, label, value }, i) => {
+    const y = 36 + i * 24
+    const width = value * scale
+    const text = `<text x="340" y="${y + 13}" text-anchor="end">${escapeXml(label)}</text>`
+    const bar = `<rect x="348" y="${y}" width="${width.toFixed(1)}" height="18" fill="${colorOf(name)}"/>`
+    return `${text}${bar}<text x="${(354 + width).toFixed(1)}" y="${y + 13}">${value.toFixed(2)}</text>`
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${height}" font-family="sans-serif" font-size="12"><rect width="720" height="${height}" fill="white"/><text x="12" y="20" font-size="14">${escapeXml(title)}</text>${bars.join('')}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${height}" font-family="sans-serif" font-size="13"><rect width="720" height="${height}" fill="white"/><text x="12" y="22" font-size="15">CPU time per request (@fastify/http-proxy = 1)</text>${lines.join('')}</svg>\n`
 }
 
-const PEERS = /^(http-proxy|fast-gateway|express|platformatic|nginx|haproxy|caddy|envoy|krakend|traefik)/
-
 function colorOf(name: string): string {
-  return name.startsWith('floor') ? '#888' : PEERS.test(name) ? '#c9a14a' : '#2f6f9f'
+  if (name === 'floor') return '#888'
+  return CHART.get(name)?.startsWith('Sluice') ? '#2f6f9f' : '#c9a14a'
 }
 
 function escapeXml(text: string): string {

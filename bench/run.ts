@@ -43,6 +43,6 @@ if (values.only === '') {
     new URL('results.json', directory),
     `${JSON.stringify({ machine, rounds: values.rounds, rows, results }, null, 1)}\n`
   )
-  writeFileSync(new URL('cpu.svg', directory), toChart(rows, 'CPU time per request in microseconds (median)'))
+  writeFileSync(new URL('cpu.svg', directory), toChart(results))
 }
 process.exit(0)

@@ -45,6 +45,16 @@ t.test('the code of every page is run by a test', t => {
   t.end()
 })
 
+t.test('every npm script that a page names exists', t => {
+  const { scripts } = JSON.parse(read('package.json'))
+  const named = [...pages].flatMap(([file, page]) =>
+    [...page.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, script = '']) => ({ file, script }))
+  )
+  t.ok(named.length > 10, `${named.length} commands`)
+  for (const { file, script } of named) t.ok(Object.hasOwn(scripts, script), `${file}: npm run ${script}`)
+  t.end()
+})
+
 t.test('every option of the config is in a table, with its default', t => {
   const options = [...optionsOf(GatewayOptions as unknown as Schema, '')]
   t.ok(options.length > 100, `${options.length} options`)
