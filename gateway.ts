@@ -28,12 +28,11 @@ import tls from './plugins/tls.ts'
 import upstreams from './plugins/upstreams.ts'
 import versions from './plugins/versions.ts'
 import websocket from './plugins/websocket.ts'
-import { ConfigError, type GatewayConfig } from './schemas/options/gateway.ts'
+import { ConfigError } from './schemas/options/faults.ts'
+import type { GatewayConfig } from './schemas/options/gateway.ts'
 import type { IssuerOptions } from './schemas/options/jwt.ts'
 import type { Routes } from './schemas/options/routes.ts'
 import { serverOptions } from './server-options.ts'
-
-export { ConfigError, defineGateway, resolveConfig } from './schemas/options/gateway.ts'
 
 /** What surrounds a gateway that is one of several workers, or that runs dry. */
 export interface Surroundings {

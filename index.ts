@@ -4,6 +4,7 @@
  */
 export { forbidden } from './auth/token-errors.ts'
 export type { User } from './auth/user.ts'
+export { defineGateway, type GatewayDefinition } from './config/define-gateway.ts'
 export { createProblem, type Problem, type ProblemError } from './http/problem.ts'
 export { createLogger, type LoggerOptions } from './observe/logger.ts'
 export { default as accessLog } from './plugins/access-log.ts'
@@ -45,7 +46,7 @@ export {
 } from './proxy/transform-route.ts'
 export { toDayOrUtc, toUtc } from './schemas/options/dates.ts'
 export { type Input, withDefault } from './schemas/options/defaults.ts'
-export { ConfigError, defineGateway, type GatewayDefinition } from './schemas/options/gateway.ts'
+export { ConfigError } from './schemas/options/faults.ts'
 export * from './schemas/options/upstream-name.ts'
 export { RedisUrl, TrustedUrl, Url } from './schemas/options/url.ts'
 export { serverOptions } from './server-options.ts'

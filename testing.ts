@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { buildGateway, resolveConfig } from './gateway.ts'
-import type { GatewayDefinition } from './schemas/options/gateway.ts'
+import type { GatewayDefinition } from './config/define-gateway.ts'
+import { resolveConfig } from './config/resolve-config.ts'
+import { buildGateway } from './gateway.ts'
 import { type RunningRedis, startRedis as startServer } from './testing/redis-server.ts'
 
 /**

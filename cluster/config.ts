@@ -1,7 +1,9 @@
 import { relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { ConfigError, resolveConfig } from '../gateway.ts'
-import type { ConfigModule, GatewayConfig } from '../schemas/options/gateway.ts'
+import type { ConfigModule } from '../config/resolve-config.ts'
+import { resolveConfig } from '../config/resolve-config.ts'
+import { ConfigError } from '../schemas/options/faults.ts'
+import type { GatewayConfig } from '../schemas/options/gateway.ts'
 
 export const DEFAULT_FILE = 'fastify.config.ts'
 /** Milliseconds: what takes longer waits for something that does not come. */

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import type { GatewayDefinition } from '../config/define-gateway.ts'
+import { resolveConfig } from '../config/resolve-config.ts'
 import * as shop from '../fastify.config.ts'
-import { buildGateway, resolveConfig } from '../gateway.ts'
+import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../observe/logger.ts'
-import type { GatewayDefinition } from '../schemas/options/gateway.ts'
 import { type RunningGateway, startService as serve, startGateway as start } from '../testing.ts'
 
 export { type Answer, call, type RunningGateway } from '../testing.ts'

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import { pino } from 'pino'
 import { createJwks, type Jwks } from '../auth/jwks.ts'
-import type { GatewayDefinition } from '../schemas/options/gateway.ts'
+import type { GatewayDefinition } from '../config/define-gateway.ts'
 import { type Answer, call, type Ending, startGateway } from './harness.ts'
 
 /**

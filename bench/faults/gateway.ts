@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { buildGateway, resolveConfig } from '../../gateway.ts'
+import { resolveConfig } from '../../config/resolve-config.ts'
+import { buildGateway } from '../../gateway.ts'
 import compose from '../../plugins/compose.ts'
 import forward from '../../plugins/forward.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
-import { defineGateway } from '../../gateway.ts'
+import { defineGateway } from '../../config/define-gateway.ts'
 import compose from '../../plugins/compose.ts'
 import forward from '../../plugins/forward.ts'
 

@@ -1,4 +1,5 @@
-import { buildGateway, resolveConfig } from '../../gateway.ts'
+import { resolveConfig } from '../../config/resolve-config.ts'
+import { buildGateway } from '../../gateway.ts'
 import type { TierOptions } from '../../schemas/options/rate-limit.ts'
 
 /**

@@ -8,9 +8,10 @@ import type { AdminGuardOptions } from '../../admin/admin-guard.ts'
 import { buildClusterAdmin } from '../../cluster/cluster-admin.ts'
 import type { Cluster, ClusterWorker, ReloadOutcome } from '../../cluster/cluster-types.ts'
 import { createRetainedState, type RetainedState } from '../../cluster/retained-state.ts'
-import { buildGateway, resolveConfig } from '../../gateway.ts'
+import type { GatewayDefinition } from '../../config/define-gateway.ts'
+import { resolveConfig } from '../../config/resolve-config.ts'
+import { buildGateway } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
-import type { GatewayDefinition } from '../../schemas/options/gateway.ts'
 import { type Ending, startService } from '../harness.ts'
 
 export interface TestWorker extends ClusterWorker {

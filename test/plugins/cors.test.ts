@@ -1,6 +1,7 @@
 import t from 'tap'
-import { type ConfigError, resolveConfig } from '../../gateway.ts'
+import { resolveConfig } from '../../config/resolve-config.ts'
 import forward from '../../plugins/forward.ts'
+import type { ConfigError } from '../../schemas/options/faults.ts'
 import { call, type Ending, startGateway, startService } from '../harness.ts'
 
 const ORIGIN = 'https://app.example'

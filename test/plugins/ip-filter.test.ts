@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type ConfigError, resolveConfig } from '../../gateway.ts'
+import { resolveConfig } from '../../config/resolve-config.ts'
+import type { ConfigError } from '../../schemas/options/faults.ts'
 import { call, startGateway } from '../harness.ts'
 
 const routes = async (app: import('fastify').FastifyInstance) => {

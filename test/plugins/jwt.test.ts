@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
+import { resolveConfig } from '../../config/resolve-config.ts'
 import { startIdentityProvider } from '../../demo/identity.ts'
-import { ConfigError, resolveConfig } from '../../gateway.ts'
+import { ConfigError } from '../../schemas/options/faults.ts'
 import { call, startGateway, startService, startShop } from '../harness.ts'
 import { makeKey, startGuarded, startIssuer } from '../issuer.ts'
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import forward from '../../plugins/forward.ts'
 import type { EditDefinition } from '../../proxy/header-modifier.ts'
 import type { ConfigFault } from '../../schemas/options/faults.ts'
-import { ConfigError } from '../../schemas/options/gateway.ts'
+import { ConfigError } from '../../schemas/options/faults.ts'
 import { type Ending, startGateway, startService } from '../harness.ts'
 
 interface Seen {

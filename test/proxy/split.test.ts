@@ -1,8 +1,8 @@
 import t from 'tap'
 import Type from 'typebox'
+import { resolveConfig } from '../../config/resolve-config.ts'
 import compose from '../../plugins/compose.ts'
 import { hashOf } from '../../proxy/endpoints/balance/hash.ts'
-import { resolveConfig } from '../../schemas/options/gateway.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { forwarding } from './service.ts'
 

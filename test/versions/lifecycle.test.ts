@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { resolveConfig } from '../../config/resolve-config.ts'
 import { startIdentityProvider } from '../../demo/identity.ts'
-import { type ConfigError, resolveConfig } from '../../gateway.ts'
 import forward from '../../plugins/forward.ts'
+import type { ConfigError } from '../../schemas/options/faults.ts'
 import { call, startGateway, startService } from '../harness.ts'
 
 const at = (instant: string) => Date.parse(instant)

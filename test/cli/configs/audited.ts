@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import Type, { type Static } from 'typebox'
+import type { GatewayDefinition } from '../../../config/define-gateway.ts'
 import compose from '../../../plugins/compose.ts'
 import forward, { type ForwardRoute } from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 
 /** Configs for each finding of the audit: one that has it, and a fixed one without findings. */

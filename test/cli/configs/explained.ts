@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { forbidden } from '../../../auth/token-errors.ts'
+import type { GatewayDefinition } from '../../../config/define-gateway.ts'
 import compose from '../../../plugins/compose.ts'
 import forward from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
 import { path } from '../../../proxy/response-reader.ts'
-import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 
 /** Every pattern once. The services do not exist: connecting to them would fail or hang. */

@@ -1,8 +1,8 @@
 import type { RequestListener } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { buildAdmin } from '../../../admin/admin.ts'
+import type { GatewayDefinition } from '../../../config/define-gateway.ts'
 import forward from '../../../plugins/forward.ts'
-import type { GatewayDefinition } from '../../../schemas/options/gateway.ts'
 import { type Ending, startGateway, startService } from '../../harness.ts'
 
 export interface Watched {

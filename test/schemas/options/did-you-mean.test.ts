@@ -1,6 +1,7 @@
 import t from 'tap'
-import { type ConfigError, resolveConfig } from '../../../gateway.ts'
+import { resolveConfig } from '../../../config/resolve-config.ts'
 import { didYouMean } from '../../../schemas/options/did-you-mean.ts'
+import type { ConfigError } from '../../../schemas/options/faults.ts'
 
 function faultsOf(definition: object): Record<string, string> {
   try {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { ConfigError, resolveConfig } from '../../../gateway.ts'
+import { resolveConfig } from '../../../config/resolve-config.ts'
+import { ConfigError } from '../../../schemas/options/faults.ts'
 
 const read = (name: string) => readFileSync(new URL(`../../fixtures/${name}`, import.meta.url), 'utf8')
 

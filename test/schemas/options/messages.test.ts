@@ -1,5 +1,7 @@
 import t from 'tap'
-import { buildGateway, type ConfigError, resolveConfig } from '../../../gateway.ts'
+import { resolveConfig } from '../../../config/resolve-config.ts'
+import { buildGateway } from '../../../gateway.ts'
+import type { ConfigError } from '../../../schemas/options/faults.ts'
 
 const scope = { prefix: '/s', routes: async () => {} }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
+import { resolveConfig } from '../../../config/resolve-config.ts'
 import * as shop from '../../../fastify.config.ts'
-import { ConfigError, resolveConfig } from '../../../gateway.ts'
+import { ConfigError } from '../../../schemas/options/faults.ts'
 
 /** Values of `redis.url`. Faults never contain the password. */
 
