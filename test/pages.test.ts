@@ -4,6 +4,18 @@ import t from 'tap'
 import { SharedFields } from '../observe/exchange-record.ts'
 import { toLogEntry } from '../observe/log-entry.ts'
 import { GatewayOptions } from '../schemas/options/gateway.ts'
+import { WebSocketOptions } from '../schemas/options/websocket.ts'
+import {
+  anchorsOf,
+  defaultOf,
+  membersOf,
+  optionRows,
+  optionsOf,
+  type Schema,
+  says,
+  tableRows,
+  withoutCode
+} from './docs/page-tables.ts'
 
 /** Compares the pages with the code: links, options with their defaults, errors, metrics, findings of `sluice check`. */
 
@@ -64,21 +76,13 @@ t.test('every option of the config is in a table, with its default', t => {
     const rows = documented.filter(({ name }) => path === name || path.endsWith(`.${name}`))
     const name = rows.reduce((longest, row) => (row.name.length > longest.length ? row.name : longest), '')
     t.ok(rows.length > 0, `${path} is documented`)
-    t.notOk(takenBy.has(name) && name !== '', `${path} has a row apart from ${takenBy.get(name)}: ${name}`)
+    t.equal(takenBy.get(name), undefined, `${path} has a row of its own`)
     takenBy.set(name, path)
 
-    const { default: value } = schema
-    if (value === undefined || value === '' || (typeof value === 'object' && value !== null)) continue
-    const text =
-      typeof value !== 'number'
-        ? `\`${value}\``
-        : value.toLocaleString('en-US', { useGrouping: !path.endsWith('port') })
-    const pattern = new RegExp(`(^|[^\\d,.])${text.replaceAll('.', '\\.')}($|[^\\d,.]|,\\D)`)
-    const ofOption = rows.filter(row => row.name === name)
-    t.ok(
-      ofOption.some(row => pattern.test(row.default)),
-      `${path} is ${text} by default`
-    )
+    const text = defaultOf(path, schema)
+    if (text === undefined) continue
+    const values = rows.filter(row => row.name === name).map(row => row.default)
+    t.ok(values.some(says(text)), `${path} is ${text} by default`)
   }
   t.end()
 })
@@ -98,6 +102,36 @@ t.test('every documented option of the config exists', t => {
     }
   }
   t.ok(count > 100, `${count} options`)
+  t.end()
+})
+
+t.test('every option of a route is in a table of its page', t => {
+  const routes = {
+    'docs/route.md': ['plugins/forward.ts', 'ForwardRoute'],
+    'docs/transform.md': ['proxy/transform-route.ts', 'TransformRoute'],
+    'docs/compose.md': ['proxy/compose-route.ts', 'ComposeRoute', 'Part', 'PartCache'],
+    'docs/version.md': ['versions/step.ts', 'Step'],
+    'docs/websocket.md': ['plugins/websocket.ts', 'WebSocketRoute']
+  }
+  const rows = optionRows(pages.get('docs/websocket.md') ?? '')
+  for (const [path, schema] of optionsOf(WebSocketOptions as unknown as Schema, '')) {
+    const row = rows.find(({ name }) => name === path)
+    t.ok(row, `docs/websocket.md: ${path}`)
+    const text = defaultOf(path, schema)
+    if (text !== undefined) t.ok(says(text)(row?.default ?? ''), `${path} is ${text} by default`)
+  }
+  for (const [page, [file = '', ...interfaces]] of Object.entries(routes)) {
+    const cells = tableRows(pages.get(page) ?? '').map(([, first = '']) => first)
+    for (const name of interfaces) {
+      const members = membersOf(read(file), name)
+      t.ok(members.length > 1, `${name} has ${members}`)
+      for (const member of members)
+        t.ok(
+          cells.some(cell => new RegExp(`[\`.]${member}[\`.(]`).test(cell)),
+          `${page}: ${name}.${member}`
+        )
+    }
+  }
   t.end()
 })
 
@@ -164,72 +198,6 @@ t.test('the page of the command has every finding of sluice check, and no other'
   t.end()
 })
 
-interface Schema {
-  default?: unknown
-  properties?: Record<string, Schema>
-  patternProperties?: Record<string, Schema>
-  items?: Schema
-  anyOf?: Schema[]
-}
-
-/** Yields the options that have a value of their own by their path, without the names that users choose. */
-function* optionsOf(schema: Schema, path: string): Generator<[string, Schema]> {
-  const inner = [
-    schema,
-    schema.items,
-    ...(schema.anyOf ?? []),
-    ...Object.values(schema.patternProperties ?? {})
-  ]
-  const nested = inner.flatMap(one => Object.entries(one?.properties ?? {}))
-  if (nested.length === 0) yield [path, schema]
-  for (const [name, member] of nested) yield* optionsOf(member, path === '' ? name : `${path}.${name}`)
-  for (const one of inner.slice(1))
-    for (const deeper of Object.values(one?.patternProperties ?? {})) yield* optionsOf(deeper, path)
-}
-
-interface OptionRow {
-  /** As in `optionsOf`: `tiers.limits.limit` for `tiers.NAME.limits[].limit`. */
-  name: string
-  default: string
-}
-
-/**
- * Returns the options in the tables of a page. A name that begins with a dot has the prefix of the one before it:
- * `links.deprecation`, `.sunset`.
- */
-function optionRows(page: string): OptionRow[] {
-  return tableRows(page).flatMap(([, first = '', value = '']) => {
-    let before = ''
-    return [...first.matchAll(/`([\w.[\]]+)`/g)].map(([, written = '']) => {
-      const plain = written.replaceAll(/\.NAME|\[\]/g, '')
-      before = plain.startsWith('.') ? before.replace(/\.\w+$/, plain) : plain
-      return { name: before, default: value }
-    })
-  })
-}
-
-function tableRows(page: string): string[][] {
-  return withoutCode(page)
-    .split('\n')
-    .filter(line => /^\s*\|/.test(line))
-    .map(line => line.split('|').map(cell => cell.trim()))
-}
-
-function withoutCode(page: string): string {
-  return page.replace(/^```[\s\S]*?^```/gm, '')
-}
-
 function toType(name: string): string {
   return name.toLowerCase().replaceAll('_', '-')
-}
-
-/** Returns the anchors that GitHub makes of headings. */
-function anchorsOf(page: string): string[] {
-  return [...withoutCode(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\w\s-]/g, '')
-      .trim()
-      .replaceAll(' ', '-')
-  )
 }
