@@ -53,7 +53,7 @@ t.test('what nobody caught ends its worker, after what is under way there', asyn
     (await status()).workers.every(({ pid, state }) => pid !== before?.pid && state === 'ready')
   )
   t.match((await status()).crashes, { count: 1, last: { reason: 'thrown by a plugin' } })
-  t.match(output(), /"message":"thrown by a plugin".*"msg":"the worker fails"/)
+  t.match(output(), /"message":"thrown by a plugin".*"msg":"worker failed"/)
   t.equal((await call(`${url}/api/edition`)).status, 200)
 })
 

@@ -34,7 +34,7 @@ t.test('one that takes the place of another runs what its siblings run, or waits
     (await status()).crashes.last?.reason,
     /^\.test-\w+\/edition\.ts was changed since the other workers started; reload the gateway$/
   )
-  await until(() => output().includes('it takes a reload'))
+  await until(() => output().includes('reload the gateway'))
   t.equal((await status()).state, 'ready')
   for (let i = 0; i < 10; i++) t.equal(await askForEdition(), 1)
 

@@ -80,7 +80,7 @@ t.test('what need never end is ended before the time is over, and the process en
   const [[code]] = await Promise.all([once(child, 'exit'), ended])
   t.equal(code, 0)
   // This one did not even hear of its end.
-  t.match(output(), /"cut":1,"msg":"connections were cut at the end of the drain"/)
+  t.match(output(), /"cut":1,"msg":"connections cut at the end of the drain"/)
 })
 
 t.test('a second signal ends all of it at once', async t => {
