@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { DEFAULT_FILE } from './cluster/config.ts'
 import { watchParents } from './cluster/parents.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
@@ -13,7 +12,7 @@ const MAX_TIMER = 2_147_483_647
 /** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
 if (import.meta.main) {
   try {
-    const { values } = parseArgs({ options: { config: { type: 'string', default: DEFAULT_FILE } } })
+    const { values } = parseArgs({ options: { config: { type: 'string', default: 'fastify.config.ts' } } })
     await start(values)
   } catch (error) {
     console.error((error as Error).message)

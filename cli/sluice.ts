@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { explainFailure } from '../cluster/config.ts'
+import { explainFailure } from '../cluster/start-failure.ts'
 import { version } from '../package-version.ts'
 import { didYouMean } from '../schemas/options/did-you-mean.ts'
 import { type Command, sanitize, type Terminal, UsageError, type Values } from './command.ts'

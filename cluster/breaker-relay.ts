@@ -1,4 +1,4 @@
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { FailureRun } from '../proxy/failure-run.ts'
 import {
   BreakerChange,

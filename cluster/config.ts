@@ -1,11 +1,9 @@
 import { relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { ConfigModule } from '../config/resolve-config.ts'
-import { resolveConfig } from '../config/resolve-config.ts'
-import { ConfigError } from '../schemas/options/faults.ts'
+import { type ConfigModule, resolveConfig } from '../config/resolve-config.ts'
+import { ConfigError } from '../schemas/options/config-error.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 
-export const DEFAULT_FILE = 'fastify.config.ts'
 /** Milliseconds: what takes longer waits for something that does not come. */
 const LOAD_TIMEOUT = 10_000
 
@@ -58,16 +56,4 @@ function firstLine(error: unknown): string {
 function placeOf(error: unknown): string {
   const [where] = (error instanceof Error ? (error.stack ?? '') : '').match(/file:\/\/[^\s)]+:\d+/) ?? []
   return where === undefined ? '' : ` (${relative('', fileURLToPath(where))})`
-}
-
-/** Why a gateway does not start, in words. */
-export function explainFailure(error: unknown): string {
-  if (error instanceof ConfigError) {
-    const { faults, message } = error
-    return `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${message}`
-  }
-  const { code, address, port } = (error ?? {}) as NodeJS.ErrnoException & { port?: number; address?: string }
-  if (code === 'EADDRINUSE') return `${address}:${port} is in use by another process`
-  if (code === 'EACCES') return `${address}:${port} needs a privilege that this user lacks`
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
-import { Client } from 'undici'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 import { watchWorkers } from './watch-workers.ts'
+import { requestWorker } from './worker-client.ts'
 
 /** Characters that may wait for the reader. Beyond, workers are not read, and drop and count exchanges themselves. */
 const MAX_WAITING = 262_144
@@ -30,18 +30,18 @@ export function followAll(cluster: Cluster, path: string, frame: (json: string) 
   return stream
 
   /** Follows a worker until it ends or fails; watchWorkers then follows it again. */
-  async function follow({ id, socket }: ClusterWorker): Promise<void> {
+  async function follow(worker: ClusterWorker): Promise<void> {
+    const { id } = worker
     const leave = new AbortController()
     followed.set(id, leave)
     let isRejected = false
-    const client = new Client('http://localhost', { socketPath: socket, bodyTimeout: 0 })
     try {
-      const { statusCode, body } = await client.request({ method: 'GET', path, signal: leave.signal })
+      const response = await requestWorker(worker, path, { signal: leave.signal })
       // The worker has too many readers; do not ask it again.
-      isRejected = statusCode !== 200
-      if (isRejected) return
+      isRejected = response.statusCode !== 200
+      if (isRejected) return void response.destroy()
       let rest = ''
-      for await (const chunk of body.setEncoding('utf8')) {
+      for await (const chunk of response.setEncoding('utf8')) {
         const lines = (rest + chunk).split('\n')
         rest = lines.pop() as string
         if (rest.length > MAX_LINE) return
@@ -51,7 +51,6 @@ export function followAll(cluster: Cluster, path: string, frame: (json: string) 
     } catch {
       // The worker has ended, or the reader has closed the stream.
     } finally {
-      client.destroy().catch(() => {})
       if (!isRejected) followed.delete(id)
     }
   }

@@ -6,9 +6,10 @@ import { dirname } from 'node:path'
 import { buildAdmin } from '../admin/admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../observe/logger.ts'
-import { explainFailure, loadConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 import type { LoadedFiles } from './loaded-files.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { explainFailure } from './start-failure.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface ServeOptions {

@@ -1,8 +1,8 @@
 import createError from '@fastify/error'
 import type { FastifyReply } from 'fastify'
-import { Client } from 'undici'
 import type { ProblemError } from '../http/problem.ts'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
+import { readBody, requestWorker } from './worker-client.ts'
 
 /** What one worker's admin side has answered. */
 export interface Answer {
@@ -23,29 +23,18 @@ export const NoAnswer = createError('SLUICE_WORKERS_SILENT', 'No worker answers'
 
 /** Milliseconds. */
 const TIMEOUT = 1_000
-/** Bytes of an answer: a recorder that is full, twice. */
-const MAX_ANSWER = 268_435_456
 
 /** @throws whatever keeps it from being answered in time. */
 export async function ask(worker: ClusterWorker, path: string, question: Question = {}): Promise<Answer> {
   const { method = 'GET', headers, body, timeout = TIMEOUT } = question
-  const client = new Client('http://localhost', { socketPath: worker.socket, maxResponseSize: MAX_ANSWER })
-  try {
-    const response = await client.request({
-      method,
-      path,
-      ...(headers && { headers }),
-      ...(body !== undefined && { body }),
-      signal: AbortSignal.timeout(timeout)
-    })
-    return {
-      worker,
-      status: response.statusCode,
-      body: Buffer.from(await response.body.arrayBuffer())
-    }
-  } finally {
-    client.destroy().catch(() => {})
-  }
+  const signal = AbortSignal.timeout(timeout)
+  const response = await requestWorker(worker, path, {
+    method,
+    ...(headers && { headers }),
+    ...(body !== undefined && { body }),
+    signal
+  })
+  return { worker, status: response.statusCode as number, body: await readBody(response) }
 }
 
 /**
@@ -56,17 +45,14 @@ export async function ask(worker: ClusterWorker, path: string, question: Questio
 export async function probeStream(cluster: Cluster, path: string): Promise<void> {
   const worker = cluster.workers().findLast(({ state }) => state === 'ready')
   if (worker === undefined) return
-  const client = new Client('http://localhost', { socketPath: worker.socket, maxResponseSize: MAX_ANSWER })
+  const signal = AbortSignal.timeout(TIMEOUT)
+  const response = await requestWorker(worker, path, { signal }).catch(() => undefined)
+  // The stream starts without a worker that does not answer.
+  if (response === undefined) return
   try {
-    const signal = AbortSignal.timeout(TIMEOUT)
-    const response = await client.request({ method: 'GET', path, signal }).catch(() => undefined)
-    // A silent worker refuses nothing: the stream goes on without it.
-    if (response === undefined) return
-    const { statusCode: status, body } = response
-    if (status === 400) throw toProblem({ worker, status, body: Buffer.from(await body.arrayBuffer()) })
-    body.on('error', () => {}).destroy()
+    if (response.statusCode === 400) throw toProblem({ worker, status: 400, body: await readBody(response) })
   } finally {
-    client.destroy().catch(() => {})
+    response.on('error', () => {}).destroy()
   }
 }
 

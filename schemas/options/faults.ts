@@ -2,25 +2,11 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Settings } from 'typebox/system'
 import { Value } from 'typebox/value'
+import { ConfigError, type ConfigFault } from './config-error.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { knownMembers } from './known-members.ts'
 
-/** A fault of a config or of a plugin's options. `path`: a JSON pointer, or the name of an environment variable. */
-export interface ConfigFault {
-  path: string
-  message: string
-}
-
-/** Faults of a config or of a route's options. */
-export class ConfigError extends Error {
-  faults: ConfigFault[]
-
-  constructor(faults: ConfigFault[]) {
-    super(faults.map(({ path, message }) => `${path || '/'} ${message}`).join('\n'))
-    this.name = 'ConfigError'
-    this.faults = faults
-  }
-}
+export { ConfigError, type ConfigFault }
 
 /** Returns every fault of `value`, one for each path, in words that a user can act on. */
 export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
