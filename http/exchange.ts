@@ -13,8 +13,8 @@ export interface Abortable {
 }
 
 /**
- * One request and its response: its deadline, the calls to abort with it, and what the patterns note about it for those
- * who listen to its end.
+ * One request and its response: the deadline, the calls to abort with it, and facts that patterns note for the listeners of
+ * its end.
  */
 export class Exchange extends TimerEntry {
   readonly reply: FastifyReply

@@ -8,7 +8,7 @@ import { takeConnectionBytes } from './connection-bytes.ts'
 import type { RecordableResponse } from './recorder/response.ts'
 
 /**
- * What access log and recorder keep of an exchange that has ended. They write it at the end of the event loop turn; nothing
+ * Facts about an exchange that has ended, for access log and recorder. They write it at the end of the event loop turn; nothing
  * else of the exchange stays alive until then.
  */
 export class ExchangeRecord {

@@ -2,9 +2,9 @@ import { createRedactor, MASK, type Redactor } from './redact/redactor.ts'
 import { maskTokens } from './redact/text.ts'
 
 /**
- * Describes an error for the log, without the data that was handled, which libraries attach to their errors: ioredis
- * the command with its arguments (the password of AUTH, the keys of consumers), undici and fetch the URL with its
- * credentials, JSON.parse the beginning of the text.
+ * Returns an error as the log shows it, without the data that libraries attach to errors: ioredis adds the command with its
+ * arguments (the password of AUTH, the keys of consumers), undici and fetch the URL with its credentials, and JSON.parse the
+ * beginning of the text.
  */
 export function describeError(error: unknown, redactor: Redactor = defaults): unknown {
   return describe(error, redactor, 0)
@@ -36,13 +36,13 @@ function describe(error: unknown, redactor: Redactor, depth: number): unknown {
 
 const defaults = createRedactor({ names: [], paths: [] })
 
-/** Members of Node's, undici's and Fastify's errors that name a fault or a peer. */
+/** Members of Node's, undici's and Fastify's errors that name a fault or a peer, and contain no data. */
 const SAFE = ['code', 'errno', 'syscall', 'hostname', 'address', 'port', 'statusCode']
 const MAX_DEPTH = 3
 /** Characters. */
 const MAX_TEXT = 8_192
 
-/** Without the credentials in URLs, tokens, values of secrets' names, the arguments that Redis repeats, and the text that JSON.parse quotes. */
+/** Removes credentials in URLs, tokens, values of secret names, arguments that Redis repeats and text that JSON.parse quotes. */
 function clean(text: string, redactor: Redactor): string {
   return maskTokens(text.slice(0, MAX_TEXT))
     .replace(/[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi, url => redactor.url(url))

@@ -10,7 +10,7 @@ export interface LoggerOptions {
   level: string
   /** File descriptor or path. Default: standard output. */
   destination?: number | string
-  /** What is masked in `headers`, `url` and errors, beside the usual secrets. */
+  /** Secrets to mask in `headers`, `url` and errors, in addition to the built-in names. */
   redact?: RedactOptions
   /** Bytes of one write, where others write to the same pipe. */
   maxWrite?: number | undefined

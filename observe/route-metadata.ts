@@ -1,13 +1,13 @@
 import type { FastifyContextConfig, FastifyInstance } from 'fastify'
 
 /**
- * What a route says of itself in its config, told by the patterns that make it so: whoever lists routes need not read
- * the gateway's config a second time, and be wrong.
+ * An upstream that a route calls. Patterns note it in the route's config, so that lists of routes show what was registered
+ * rather than what the gateway's config seems to say.
  */
 export interface RouteCall {
   pattern: 'forward' | 'transform' | 'compose' | 'websocket'
   upstream: string
-  /** Of a composition. */
+  /** Name of the part, in a composition. */
   part?: string
   required?: boolean
   /** Milliseconds. */
@@ -19,7 +19,7 @@ export interface RouteLimit {
   tier: string
 }
 
-/** Says it of each route that is made behind it. A limit stands beside those that are there. */
+/** Adds members to the config of every route that is registered later. Adds `limit` to the route's other limits. */
 export function describeRoutes(
   fastify: FastifyInstance,
   { limit, ...members }: FastifyContextConfig & { limit?: RouteLimit }
@@ -32,11 +32,11 @@ export function describeRoutes(
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What it calls. Undefined for a handler of its own, of which nobody knows. */
+    /** Upstreams that the route calls. Undefined for a handler of its own. */
     calls?: readonly RouteCall[]
-    /** Whose tokens it asks for, by the name in the gateway's config. */
+    /** Name of the issuer whose tokens the route requires. */
     issuer?: string
-    /** In the order in which they are met. */
+    /** Limits in the order in which they are checked. */
     limits?: readonly RouteLimit[]
   }
 }

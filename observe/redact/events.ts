@@ -1,12 +1,12 @@
-/** A line that is not a field, a comment or empty. The last one may be cut. */
+/** A line that is not a field, a comment or empty. The last one may be truncated. */
 const OTHER_LINE = /^(?!\ufeff?(?:data|event|id|retry)(?::|$)|:|$)(?![a-z]{1,5}$(?![\s\S]))/m
 
 /**
- * Masks an event stream (WHATWG HTML, section 9.2): the `data` lines of an event are one text. Where that text changes, it
- * goes into the first of them.
+ * Masks an event stream (WHATWG HTML, section 9.2). The `data` lines of an event are one text; if masking changes it, the
+ * first line gets all of it.
  */
 export function maskEvents(text: string, mask: (data: string) => string): string {
-  // JSON that only claims to be events.
+  // JSON with the wrong content type.
   if (OTHER_LINE.test(text)) return mask(text)
   const shown: string[] = []
   let data: string[] = []
@@ -29,7 +29,7 @@ export function maskEvents(text: string, mask: (data: string) => string): string
     data = []
   }
 
-  /** A comment, or another field. */
+  /** A comment, or a field other than `data`. */
   function maskLine(line: string): string {
     const colon = line.indexOf(':')
     return line.slice(0, colon + 1) + mask(line.slice(colon + 1))

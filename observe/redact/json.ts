@@ -9,21 +9,21 @@ export interface JsonMask {
 
 export interface MaskedJson {
   text: string
-  /** False if some of it is not JSON, so that a secret may be where nobody looks for one. */
+  /** False if a part is not JSON, so that it may contain a secret that was not found. */
   isSure: boolean
 }
 
 const LITERAL = /^(true|false|null|-?\d[\d.eE+-]*)$/
-/** The beginning of a literal, at the end of a text that is cut. */
+/** The beginning of a literal, at the end of a truncated text. */
 const BEGUN = /^(t(r(ue?)?)?|f(a(l(se?)?)?)?|n(u(ll?)?)?|-?\d*[\d.eE+-]*)$/
 
 /**
- * Masks members of a JSON text without parsing it: the rest stays as it was sent, to the digit, and a text that is cut,
- * or several texts one after the other, are masked as far as they go.
+ * Masks members of a JSON text without parsing it, so that the rest stays as it was sent, digit by digit. Also masks truncated
+ * texts, and several texts in a row.
  */
 export function maskJson(text: string, { isSecret, paths, mask, maskString }: JsonMask): MaskedJson {
   const quoted = JSON.stringify(mask)
-  /** Position of the reader: names of members, and numbers of items. */
+  /** Path of the current value: names of members and numbers of items. */
   const at: (string | number)[] = []
   const closers: string[] = []
   let shown = ''
@@ -73,7 +73,7 @@ export function maskJson(text: string, { isSecret, paths, mask, maskString }: Js
       while (end < text.length && !isDelimiter(text[end] as string)) end++
       const token = text.slice(i, end)
       isSure &&= !isKey && (LITERAL.test(token) || (end === text.length && BEGUN.test(token)))
-      // A name without quotes is not JSON, but a name.
+      // A name without quotes is not JSON, but names its value nevertheless.
       if (isKey) at[at.length - 1] = token
       else if (isMasked()) replace(i, end, quoted)
       isKey = false
@@ -85,7 +85,7 @@ export function maskJson(text: string, { isSecret, paths, mask, maskString }: Js
   function isMasked(): boolean {
     const name = at.at(-1)
     if (typeof name === 'string' && closers.length > 0 && isSecret(name)) return true
-    // Items of a list that has a secret's name went with the list.
+    // A list with a secret name was masked with its items.
     return paths.some(
       path =>
         path.length === at.length && path.every((part, depth) => part === '*' || part === String(at[depth]))
@@ -98,7 +98,7 @@ export function maskJson(text: string, { isSecret, paths, mask, maskString }: Js
   }
 }
 
-/** JSON's own, a byte order mark, and the separator of RFC 7464. */
+/** White space of JSON, a byte order mark, and the separator of RFC 7464. */
 function isSpace(char: string): boolean {
   return (
     char === ' ' || char === '\n' || char === '\r' || char === '\t' || char === '\ufeff' || char === '\x1e'
@@ -109,7 +109,7 @@ function isDelimiter(char: string): boolean {
   return isSpace(char) || ',]}:"[{'.includes(char)
 }
 
-/** Behind the closing quote, or the end. */
+/** Returns the position behind the closing quote, or the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     if (text[i] === '\\') i++
@@ -129,7 +129,7 @@ function endOfGroup(text: string, start: number): number {
   return text.length
 }
 
-/** With its escapes read, `p\u0061ssword` is a password; also of a string that is cut. */
+/** Decodes the escapes of a string, which may be truncated: `p\u0061ssword` is a password. */
 function readString(quoted: string): string {
   if (!quoted.includes('\\') && quoted.length > 1 && quoted.endsWith('"')) return quoted.slice(1, -1)
   for (const text of [quoted, `${quoted.replace(/\\(u[\da-f]{0,3})?$/i, '')}"`])

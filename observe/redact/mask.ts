@@ -1,2 +1,2 @@
-/** The same for every value: with a keyed hash, a client that can read the recorder could check its guesses. */
+/** The same for all values. With a keyed hash, a client that can read the recorder could check its guesses. */
 export const MASK = '[redacted]'

@@ -3,7 +3,7 @@
  * `apiKey`, `API-KEY`, `api key` and `apikey` are one name and `monkey`, `author` and `compass` are not secrets.
  */
 
-/** Within `norm`, wherever they stand. */
+/** Anywhere in `norm`. */
 const ANYWHERE =
   /authori[sz]ation|authheader|cookie|token|secret|passw(or)?[dt]|passphrase|passcode|pswd|pwd|apikey|accesskey|privatekey|signature|credential|session|sessid|jwt|assertion|codeverifier|cvv|csrf|xsrf|hmac|samlresponse|cardnumber/
 /** As a whole name. */
@@ -65,7 +65,7 @@ export function isSecretName(name: string): boolean {
 const PLAIN = /^[a-z\d]+$/
 const DIGITS = /^\d+$/
 
-/** Linear in the length: nothing here is looked at more than once. */
+/** Takes time linear in the length. */
 function wordsOf(name: string): string[] {
   if (PLAIN.test(name)) return [name]
   return name

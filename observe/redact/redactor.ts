@@ -15,13 +15,13 @@ export { MASK } from './mask.ts'
 export interface Redactor {
   isSecret(name: string): boolean
   header(name: string, value: string): string
-  /** A path with its query. `route`: the pattern, whose parameters may be secrets. */
+  /** Masks a path with its query. `route`: its pattern, whose parameters may be secrets. */
   url(url: string, route?: string): string
-  /** A body of that content type, or as much of it as there is. */
+  /** Masks a body, which may be truncated. `type`: its content type. */
   body(text: string, type: string): string
 }
 
-/** Values that are URLs themselves. */
+/** Headers whose values are URLs. */
 const URLS = new Set([
   'location',
   'content-location',
@@ -32,7 +32,7 @@ const URLS = new Set([
   'x-original-url',
   'x-rewrite-url'
 ])
-/** Public, and looked at often. */
+/** Headers whose names look secret, but whose values are public. */
 const HARMLESS = new Set([
   'access-control-expose-headers',
   'access-control-allow-credentials',
@@ -43,9 +43,9 @@ const HARMLESS = new Set([
   'www-authenticate',
   'sec-websocket-key'
 ])
-/** Strings within strings: JSON in a form in JSON, and so on. */
+/** Levels of strings within strings, such as JSON in a form in JSON. */
 const MAX_DEPTH = 4
-/** A text without any of these has no pair, no URL and no token in it. */
+/** A text without any of these contains no pair, URL or token. */
 const SUSPICIOUS = /[=:{<%?#&]|\/\/|eyJ|bearer |basic |-----BEGIN/i
 
 export function createRedactor({ names, paths }: RedactOptions): Redactor {
@@ -59,7 +59,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
       const key = name.toLowerCase()
       if (HARMLESS.has(key) && !own.has(key)) return maskUserinfo(value)
       if (isSecret(key) || CREDENTIALS.test(value)) return MASK
-      // Browsers cannot set Authorization for a WebSocket; their tokens come here.
+      // Browsers cannot send Authorization with a WebSocket handshake and send tokens here.
       if (key === 'sec-websocket-protocol' && /bearer|token|auth/i.test(value)) return MASK
       return URLS.has(key) || value.includes('?') ? maskUrl(value, 0) : maskText(value, 0)
     },
@@ -69,14 +69,14 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
       if (/json/.test(essence)) return maskJsonText(text, 0)
       if (essence.trim() === 'application/x-www-form-urlencoded') return maskPairs(text, 0)
       if (essence.trim() === 'text/event-stream') return maskEvents(text, data => maskText(data, 0))
-      // Names and values of a part are lines apart.
+      // The name and the value of a part are in different lines.
       if (essence.startsWith('multipart/')) return MASK
       if (TABLE.test(essence) && hasSecretColumn(text)) return MASK
       return maskText(text, 0)
     }
   }
 
-  /** The names of a table's columns are in its first line (RFC 4180, 2). */
+  /** Masks a table if a column has a secret name. The first line has the names (RFC 4180, 2). */
   function hasSecretColumn(text: string): boolean {
     const end = text.search(/[\r\n]/)
     if (end === -1) return false
@@ -95,7 +95,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
     return path + query + (hash === -1 ? '' : maskFragment(url.slice(hash + 1), depth))
   }
 
-  /** All of it, since applications put pairs there in any way: `#access_token=x`, `#/cb?code=x`. */
+  /** Masks a whole fragment, since applications put pairs there in many ways: `#access_token=x`, `#/cb?code=x`. */
   function maskFragment(fragment: string, depth: number): string {
     const question = fragment.indexOf('?')
     const isShown = maskPairs(fragment.slice(question + 1), depth) === fragment.slice(question + 1)
@@ -113,7 +113,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
     return maskTokens(maskUserinfo(authority + masked))
   }
 
-  /** The parts that stand for a parameter of a secret's name. */
+  /** Masks the segments of path parameters with secret names. */
   function maskSegments(path: string, route: string): string {
     const pattern = route.split('/')
     return path
@@ -125,7 +125,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
       .join('/')
   }
 
-  /** A query or a form. */
+  /** Masks the pairs of a query or a form. */
   function maskPairs(query: string, depth: number): string {
     return query
       .split('&')
@@ -135,7 +135,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
         const name = pair.slice(0, equals)
         const value = pair.slice(equals + 1)
         if (isSecretPath(decode(name))) return `${name}=${MASK}`
-        // Some servers take `;` for `&`.
+        // Some servers accept `;` as `&`.
         const isHidden = value
           .split(';')
           .some(part => part.includes('=') && isSecretPath(decode(part.split('=', 1)[0] as string)))
@@ -144,7 +144,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
       .join('&')
   }
 
-  /** `token[]`, `user[password]`: as some services read names. */
+  /** Handles `token[]` and `user[password]`, nested names that some services accept. */
   function isSecretPath(name: string): boolean {
     return isSecret(name) || name.split(/[[\].]/).some(isSecret)
   }
@@ -179,7 +179,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
 
 const TABLE = /csv|tab-separated-values/
 
-/** Markup that is sent as text. */
+/** Markup with a text content type. */
 const ENTITY = /&(lt|gt|quot|apos|amp|#\d{1,4}|#x[\da-f]{1,4});/gi
 const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
 
@@ -192,7 +192,7 @@ function unescapeMarkup(text: string): string {
   })
 }
 
-/** Times that a name or a value may be encoded. */
+/** Number of times that a name or a value may be percent-encoded. */
 const DECODINGS = 3
 
 function decode(text: string): string {
@@ -201,7 +201,7 @@ function decode(text: string): string {
     try {
       decoded = decodeURIComponent(decoded)
     } catch {
-      // One bad escape must not hide the others.
+      // One invalid escape must not hide the others.
       decoded = decoded.replace(/%([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
     }
   }

@@ -10,12 +10,12 @@ const JWT = /(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w.-]*/g
 /** Credentials as `Authorization` has them (RFC 9110, section 11.4), in any header. */
 export const CREDENTIALS = /^\s*(bearer|basic|digest|negotiate|token|apikey)\s+\S/i
 
-/** The same within a text. Prose has `Bearer authentication` and `Basic plan`. */
+/** The same within a text. Excludes prose such as `Bearer authentication` and `Basic plan`. */
 const BEARER = /\b(bearer +)(?=[\w.~+/-]*\d|[\w.~+/-]{20})[\w.~+/=-]{8,}/gi
 const BASIC = /\b(basic +)([a-z\d+/_-]{4,}={0,2})/gi
 const PRIVATE_KEY = /-----BEGIN ([A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?)-----[\s\S]*?(?:-----END \1-----|$)/g
 
-/** Masks what is a secret by its looks: tokens, credentials and private keys. */
+/** Masks secrets that are recognized by their form: tokens, credentials and private keys. */
 export function maskTokens(text: string): string {
   let shown = text.includes('eyJ') ? text.replace(JWT, MASK) : text
   if (/bearer +|basic +/i.test(shown))
@@ -36,7 +36,7 @@ export function maskUserinfo(text: string): string {
     let at = -1
     let i = start
     for (; i < text.length && !ENDS_AUTHORITY.has(text[i] as string); i++) if (text[i] === '@') at = i
-    // Two slashes within a path are no URL.
+    // Two slashes within a path do not start a URL.
     const isUrl = slashes === 0 || !/[\w/.%-]/.test(text[slashes - 1] as string)
     if (isUrl && at > start) {
       shown += text.slice(from, start) + MASK
@@ -72,7 +72,7 @@ export function hasSecretPair(text: string, isSecret: (name: string) => boolean)
   return false
 }
 
-/** The name that ends before `end`, but for quotes, escapes and space. */
+/** Returns the name that ends before `end`, without quotes, escapes and space. */
 function nameBefore(text: string, end: number): string {
   let last = end
   while (last > 0 && end - last < MAX_GAP && ' \t"\'`\\'.includes(text[last - 1] as string)) last--
@@ -119,7 +119,7 @@ function isNameChar(code: number): boolean {
   )
 }
 
-/** False for what is masked already, or for nothing. */
+/** Returns false for an empty or masked value. */
 function hasValue(text: string, start: number): boolean {
   let i = start
   while (i < text.length && i - start < MAX_GAP && ' \t"\'`\\>'.includes(text[i] as string)) i++

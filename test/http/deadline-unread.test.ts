@@ -4,7 +4,7 @@ import { startGateway } from '../harness.ts'
 import { until } from '../until.ts'
 import { connectionsOf } from './wire.ts'
 
-t.test('a response that its client does not read is cut at the deadline', async t => {
+t.test('a response that its client does not read is aborted at the deadline', async t => {
   let isGiven = false
   const { gateway, url } = await startGateway(t, {
     deadline: 200,

@@ -5,11 +5,11 @@ import { type Answer, call, startGateway, startService } from '../harness.ts'
 import { startIssuer, until } from '../issuer.ts'
 import { forwarding } from '../proxy/service.ts'
 
-/** The exchange's deadline covers every wait; these end with it, however long they would last. */
+/** The exchange's deadline ends every kind of wait. */
 
 const NEVER = new Promise<never>(() => {})
 
-t.test('a hook, a validation or a handler that takes too long is 504', async t => {
+t.test('a hook, a validation or a handler that takes too long gets 504', async t => {
   const { url } = await startGateway(t, {
     deadline: 100,
     scopes: {
@@ -33,7 +33,7 @@ t.test('a hook, a validation or a handler that takes too long is 504', async t =
   t.equal((await call(`${url}/slow/fast`)).text, 'fast')
 })
 
-t.test('a handler that answers after its deadline changes nothing', async t => {
+t.test('a handler that responds after its deadline changes nothing', async t => {
   let answer: (value: string) => void = () => {}
   const { url } = await startGateway(t, {
     deadline: 100,
@@ -72,7 +72,7 @@ t.test('a route without deadline waits for its handler', async t => {
   t.equal((await slow).text, 'at last')
 })
 
-t.test('a Redis that does not answer is waited for until the deadline, and no service is blamed', async t => {
+t.test('a Redis that does not reply is waited for until the deadline, and no service is blamed', async t => {
   const redis = await startRedis(t)
   const service = await startService(t, (_request, response) => response.end('{}'))
   const tierOf = (onRedisDown: 'closed' | 'open' | 'local') => ({
@@ -107,7 +107,7 @@ t.test('a Redis that does not answer is waited for until the deadline, and no se
   t.match(gateway.upstreams[0]?.state().breaker, { state: 'closed', calls, failures: 0 })
 })
 
-t.test('a limit that is not answered in time is counted in the tier of the token', async t => {
+t.test('a limit that is not decided in time is counted in the tier of the token', async t => {
   const redis = await startRedis(t)
   const issuer = await startIssuer(t)
   const tier = { limits: [{ limit: 5, window: 60_000 }], counting: 'exact' as const }
@@ -138,7 +138,7 @@ t.test('a limit that is not answered in time is counted in the tier of the token
   t.equal(decisionsOf('free')?.unavailable, 0)
 })
 
-t.test('a call that waits for its turn ends with the deadline', async t => {
+t.test('a queued call ends at the deadline', async t => {
   const service = await startService(t, () => {})
   const { url } = await startGateway(t, {
     deadline: 300,
@@ -149,10 +149,10 @@ t.test('a call that waits for its turn ends with the deadline', async t => {
     isLate(t, answer, 'queue')
 })
 
-t.test('a service whose name or port does not answer ends with the deadline', async t => {
+t.test('a DNS query or a connection without a reply ends at the deadline', async t => {
   const { url } = await startGateway(t, {
     deadline: 300,
-    // TEST-NET-1 (RFC 5737): nobody answers there.
+    // TEST-NET-1 (RFC 5737) is unreachable.
     upstreams: { orders: { url: 'http://192.0.2.1:9' } },
     scopes: { things: { prefix: '/things', routes: forwarding } }
   })

@@ -13,11 +13,11 @@ class Noted extends TimerEntry {
   }
 }
 
-t.test('what is due expires once, not early, in the order in which it is due', async t => {
+t.test('entries expire once, not early, in the order of their expiry', async t => {
   const deadlines = new TimerQueue(40)
   const expired: string[] = []
   const early: string[] = []
-  // Nothing else keeps the process up.
+  // Nothing else keeps the process alive.
   const up = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(up))
   await new Promise<void>(resolve => {
@@ -39,7 +39,7 @@ t.test('what is due expires once, not early, in the order in which it is due', a
   t.same(early, [])
 })
 
-t.test('what was removed does not expire, wherever it stood, and may be removed again', async t => {
+t.test('a removed entry does not expire, and may be removed again', async t => {
   const expired: number[] = []
   for (const removed of [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2], [2, 1, 0, 0]]) {
     const deadlines = new TimerQueue(5)
@@ -47,7 +47,7 @@ t.test('what was removed does not expire, wherever it stood, and may be removed 
     const dues = [0, 1, 2].map(i => new Noted(() => expired.push(i)))
     for (const due of dues) deadlines.add(due, performance.now())
     for (const i of removed) deadlines.remove(dues[i] as TimerEntry)
-    // Behind all of them, so that they have had their time.
+    // Expires after all others.
     const last = new Noted(() => done.emit('last'))
     const done = new EventEmitter()
     deadlines.add(last, performance.now() + 5)
@@ -62,7 +62,7 @@ t.test('what was removed does not expire, wherever it stood, and may be removed 
   }
 })
 
-t.test('one that is added while another expires has its time too', async t => {
+t.test('an entry that is added while another expires gets its full time', async t => {
   const deadlines = new TimerQueue(1)
   const up = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(up))

@@ -19,7 +19,7 @@ const PASSWORD = 'pass-word-123'
 const CONSUMER = '203.0.113.77'
 const SECRET = /pass-word-123|203\.0\.113\.77/
 
-t.test('neither the password nor the keys of consumers are told when Redis refuses a command', async t => {
+t.test('a command that Redis rejects is logged without password and consumer keys', async t => {
   const quoted = (words: string[]) =>
     `, with args beginning with: ${words.map(word => `'${word}'`).join(' ')}\r\n`
   const log = createLog(t)
@@ -41,7 +41,7 @@ t.test('neither the password nor the keys of consumers are told when Redis refus
   }
 })
 
-t.test('a Redis that is unreachable is told without its password', async t => {
+t.test('an unreachable Redis is logged without its password', async t => {
   const { port } = new URL(await closedPort())
   t.notMatch(
     await attempt(createLog(t), `redis://default:${PASSWORD}@127.0.0.1:${port}`, /ECONNREFUSED/),
@@ -49,14 +49,14 @@ t.test('a Redis that is unreachable is told without its password', async t => {
   )
 })
 
-t.test('the log names the cause why limits are not counted in Redis', async t => {
+t.test('the log names the reason why limits are not counted in Redis', async t => {
   const { port } = new URL(await closedPort())
   const told = await attempt(createLog(t), `redis://127.0.0.1:${port}`, /limits are not counted/)
   t.match(told, /"reason":"ECONNREFUSED[^}]*"msg":"limits are not counted in Redis"/)
   t.notMatch(told, 'not connected')
 })
 
-t.test('a key set that cannot be fetched is told without the secrets of its URL and its text', async t => {
+t.test('a key set that cannot be fetched is logged without the secrets of its URL and its text', async t => {
   const issuer = await startService(t, (_request, response) => response.end(`${PASSWORD} is no JSON`))
   const { logger, read } = createLog(t)
   const config = resolveConfig(
@@ -77,7 +77,7 @@ t.test('a key set that cannot be fetched is told without the secrets of its URL 
   t.notMatch(read(), SECRET)
 })
 
-t.test('an error is told without what libraries attach to it', t => {
+t.test('an error is logged without the data that libraries attach to it', t => {
   const parse = (text: string) => {
     try {
       return JSON.parse(text)
@@ -136,7 +136,7 @@ function createLog(t: Test): Log {
   return { logger, read: () => readFileSync(file, 'utf8') }
 }
 
-/** Has a gateway count in that Redis until it logs that. Returns everything that it has told. */
+/** Starts a gateway that counts in a Redis and waits until its log matches. Returns everything that it logged. */
 async function attempt({ logger, read }: Log, redisUrl: string, expected: RegExp): Promise<string> {
   const config = resolveConfig(
     {

@@ -9,7 +9,7 @@ import { until } from '../issuer.ts'
 import { follow } from './recorder/follow.ts'
 import { startWatched } from './recorder/gateway.ts'
 
-/** Every place where people read what went by: the list, one exchange, HAR, captures, the live stream and the log. */
+/** Every place where people read exchanges: the list, one exchange, HAR, captures, the live stream and the log. */
 
 const SECRET = 'S3CR3T-v4lue'
 const uri = encodeURIComponent
@@ -177,7 +177,7 @@ t.test('no header and no URL shows a secret in any place', async t => {
   for (const [place, text] of await read(count)) t.strictSame(leaksOf(text), [], place)
 })
 
-t.test('what a request logs has no path parameter of a secret’s name', async t => {
+t.test('request.log shows no path parameter with a secret name', async t => {
   const file = `${t.testdir({ log: '' })}/log`
   const logger = createLogger({ level: 'info', destination: file })
   const { url } = await startGateway(
@@ -253,7 +253,7 @@ t.test('text without secrets is unchanged', t => {
   t.end()
 })
 
-t.test('Basic credentials are told by the colon that they encode', t => {
+t.test('Basic credentials are recognized by the colon that they encode', t => {
   const { header, body } = createRedactor({ names: [], paths: [] })
   t.equal(header('x-to', 'h, Basic YWRhOnNlY3JldA=='), 'h, Basic [redacted]')
   t.equal(body('{"a":"basic YWRhOnNlY3JldA=="}', 'application/json'), '{"a":"basic [redacted]"}')
@@ -294,7 +294,7 @@ t.test('a hostile body costs time in proportion to its length', t => {
       return process.cpuUsage(before).user
     }
     cost(20_000)
-    // Were it quadratic, this would take minutes.
+    // Quadratic time would be minutes.
     t.ok(cost(1_000_000) < 10_000_000, `${type} ${start}${unit}`)
   }
   t.end()
@@ -335,7 +335,7 @@ async function start(t: Test) {
     },
     { recorder: { failed: 1 } }
   )
-  // As a plugin logs a request. Without its route a path parameter is not known to be one.
+  // Logs a request as a plugin does. Without the route, path parameters cannot be recognized.
   gateway.onExchangeEnd(({ route, reply: { request } }) => {
     const url = route?.includes(':') ? '' : request.url
     logger?.info({ url, headers: request.headers }, 'request')
@@ -347,7 +347,7 @@ async function start(t: Test) {
   const { id } = (await call(`${admin}/captures`, { method: 'POST', headers: json, body })).json
   return {
     url,
-    /** Every place, with what it shows of so many exchanges. */
+    /** Returns what each place shows of that many exchanges. */
     async read(count: number): Promise<[string, string][]> {
       const lines: string[] = []
       while (lines.length < count) lines.push(await live.next())

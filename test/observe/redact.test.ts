@@ -4,7 +4,7 @@ import { createRedactor } from '../../observe/redact/redactor.ts'
 const redactor = createRedactor({ names: ['X-Tenant'], paths: ['customer.card.number', 'items.*.note'] })
 const json = (text: string) => redactor.body(text, 'application/json; charset=utf-8')
 
-t.test('secrets are told by their names, in every place', async t => {
+t.test('secrets are recognized by name in every place', async t => {
   for (const [name, value, shown] of [
     ['Authorization', 'Bearer x', '[redacted]'],
     ['Set-Cookie', 'sid=x', '[redacted]'],
@@ -29,7 +29,7 @@ t.test('secrets are told by their names, in every place', async t => {
   )
 })
 
-t.test('JSON is masked where it stands, by name at any depth and by path', async t => {
+t.test('JSON is masked by name at any depth and by path; the rest is unchanged', async t => {
   for (const [text, shown] of [
     ['{"a":1,"password":"x","b":[true,null]}', '{"a":1,"password":"[redacted]","b":[true,null]}'],
     ['{ "p\\u0061ssword" : "x\\"y" , "n":0.10}', '{ "p\\u0061ssword" : "[redacted]" , "n":0.10}'],
@@ -44,7 +44,7 @@ t.test('JSON is masked where it stands, by name at any depth and by path', async
       '{"number":"ok","items":[{"note":"[redacted]"},{"note":"[redacted]","n":1}]}'
     ],
     ['[{"token":"x"}]\n{"token":"y"}', '[{"token":"[redacted]"}]\n{"token":"[redacted]"}'],
-    // Cut short, and never JSON.
+    // Truncated, and not JSON.
     ['{"a":"b","token":"eyJhb', '{"a":"b","token":"[redacted]"'],
     ['{"token":{"a":"x', '{"token":"[redacted]"'],
     ['{"to', '{"to'],
@@ -56,7 +56,7 @@ t.test('JSON is masked where it stands, by name at any depth and by path', async
     t.equal(json(text), shown, text)
 })
 
-t.test('no text keeps it busy for long', async t => {
+t.test('no text takes long to mask', async t => {
   for (const text of [
     '['.repeat(200_000),
     '{"a":'.repeat(100_000),

@@ -15,7 +15,7 @@ import { products } from '../../routes/products.ts'
 import { call, startService } from '../harness.ts'
 import { until } from '../until.ts'
 
-t.test('every exchange has one line, whole or cut short, refused or not, and none has a path', async t => {
+t.test('every exchange has one entry, complete or aborted, rejected or not, and none has a path', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/products/slow') return
     response.end('ok')
@@ -43,14 +43,14 @@ t.test('every exchange has one line, whole or cut short, refused or not, and non
   await call(`${url}/products`)
   await call(`${url}/nowhere`)
 
-  const lines = () =>
+  const entries = () =>
     readFileSync(file, 'utf8')
       .split('\n')
       .filter(line => line.includes('"exchange'))
       .map(line => JSON.parse(line))
-  while (lines().length < 5) await new Promise(resolve => setTimeout(resolve, 20))
-  t.equal(lines().length, 5)
-  const seen = lines().map(({ route, status, msg, abortReason }) => [route, status, msg, abortReason])
+  while (entries().length < 5) await new Promise(resolve => setTimeout(resolve, 20))
+  t.equal(entries().length, 5)
+  const seen = entries().map(({ route, status, msg, abortReason }) => [route, status, msg, abortReason])
   const has = (...line: unknown[]) =>
     t.ok(
       seen.some(one => JSON.stringify(one) === JSON.stringify(line)),
@@ -61,39 +61,42 @@ t.test('every exchange has one line, whole or cut short, refused or not, and non
   has('/products/:id', 499, 'exchange aborted', 'SLUICE_CLIENT_CLOSED_REQUEST')
   has('/products', 429, 'exchange', undefined)
   has(undefined, 404, 'exchange', undefined)
-  t.match(lines()[0], { reqId: 'mine', method: 'GET', durationMs: Number })
+  t.match(entries()[0], { reqId: 'mine', method: 'GET', durationMs: Number })
   t.notMatch(readFileSync(file, 'utf8'), /secret/)
 })
 
-t.test('a destination that stands still loses lines, counted, and is not waited for', async t => {
-  const pipe = join(tmpdir(), `sluice-${process.pid}.pipe`)
-  execFileSync('mkfifo', [pipe])
-  t.teardown(() => rmSync(pipe))
-  // Open at both ends, and not read as yet.
-  const reader = await open(pipe, constants.O_RDWR)
-  const logger = createLogger({ level: 'info', destination: pipe }) as FastifyBaseLogger
-  const before = process.memoryUsage().arrayBuffers
-  const text = 'x'.repeat(1_000)
-  const total = 40_000
-  for (let i = 1; i <= total; i++) {
-    logger.info({ i, text })
-    if (i % 1_000 === 0) await new Promise(setImmediate)
-  }
-  t.ok(process.memoryUsage().arrayBuffers - before < 8 * 2 ** 20, 'memory is bounded')
+t.test(
+  'a destination that accepts nothing costs entries, which are counted, and is not waited for',
+  async t => {
+    const pipe = join(tmpdir(), `sluice-${process.pid}.pipe`)
+    execFileSync('mkfifo', [pipe])
+    t.teardown(() => rmSync(pipe))
+    // Open at both ends, and not read yet.
+    const reader = await open(pipe, constants.O_RDWR)
+    const logger = createLogger({ level: 'info', destination: pipe }) as FastifyBaseLogger
+    const before = process.memoryUsage().arrayBuffers
+    const text = 'x'.repeat(1_000)
+    const total = 40_000
+    for (let i = 1; i <= total; i++) {
+      logger.info({ i, text })
+      if (i % 1_000 === 0) await new Promise(setImmediate)
+    }
+    t.ok(process.memoryUsage().arrayBuffers - before < 8 * 2 ** 20, 'memory is bounded')
 
-  const stream = reader.createReadStream()
-  t.teardown(() => stream.destroy())
-  let written = 0
-  for await (const line of createInterface(stream)) {
-    const { msg, i, dropped } = JSON.parse(line)
-    if (i !== undefined) written++
-    if (msg !== 'entries were dropped') continue
-    t.equal(written + dropped, total, 'each line is there or counted')
-    break
+    const stream = reader.createReadStream()
+    t.teardown(() => stream.destroy())
+    let written = 0
+    for await (const line of createInterface(stream)) {
+      const { msg, i, dropped } = JSON.parse(line)
+      if (i !== undefined) written++
+      if (msg !== 'entries were dropped') continue
+      t.equal(written + dropped, total, 'each line is there or counted')
+      break
+    }
   }
-})
+)
 
-t.test('with its log standing still, a gateway answers on, and holds no more memory', async t => {
+t.test('a gateway whose log is full keeps responding and needs no more memory', async t => {
   const pipe = join(tmpdir(), `sluice-gateway-${process.pid}.pipe`)
   execFileSync('mkfifo', [pipe])
   t.teardown(() => rmSync(pipe))
@@ -108,7 +111,7 @@ t.test('with its log standing still, a gateway answers on, and holds no more mem
   const gateway = await buildGateway(resolveConfig({ default: definition }, {}), logger)
   t.teardown(() => gateway.close())
   const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
-  // More than the backlog holds, so that it stands still.
+  // More than the backlog holds.
   for (let i = 0; i < 10_000; i++) {
     logger.info('x'.repeat(1_000))
     if (i % 100 === 0) await new Promise(setImmediate)
@@ -120,11 +123,11 @@ t.test('with its log standing still, a gateway answers on, and holds no more mem
   t.ok(process.memoryUsage().arrayBuffers - before < 8 * 2 ** 20)
   for (let i = 0; logger.dropped() === lost && i < 100; i++)
     await new Promise(resolve => setTimeout(resolve, 50))
-  t.ok(logger.dropped() > lost, 'what they would have said is counted')
+  t.ok(logger.dropped() > lost, 'dropped entries are counted')
   t.equal(gateway.droppedLogEntries?.(), logger.dropped())
 })
 
-t.test('a route’s own level and serializers are those of its logger', async t => {
+t.test('a route’s logger has the route’s own level and serializers', async t => {
   const file = join(tmpdir(), `sluice-serializers-${process.pid}.log`)
   t.teardown(() => rmSync(file))
   const mask = (word: string) => ({ word: () => word })
@@ -171,14 +174,14 @@ t.test('a route’s own level and serializers are those of its logger', async t 
   t.notMatch(said().join(), 'Bearer', 'the gateway’s own still hold')
 })
 
-t.test('of many exchanges a share has a line; failed and slow ones all do', async t => {
+t.test('a share of the exchanges is logged, and all failed and slow ones', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/products/slow') setTimeout(() => response.end(), 60)
     else response.writeHead(request.url === '/products/bad' ? 500 : 200).end()
   })
   const file = join(tmpdir(), `sluice-sample-${process.pid}.log`)
   t.teardown(() => rmSync(file))
-  const lines = async (sample: number, slowThreshold: number, paths: string[]) => {
+  const entries = async (sample: number, slowThreshold: number, paths: string[]) => {
     const gateway = await buildGateway(
       resolveConfig(
         {
@@ -201,7 +204,7 @@ t.test('of many exchanges a share has a line; failed and slow ones all do', asyn
       .filter(line => line.includes('"exchange"'))
       .map(line => JSON.parse(line))
   }
-  const kept = await lines(0, 50, ['good', 'bad', 'slow', 'good', 'bad'])
+  const kept = await entries(0, 50, ['good', 'bad', 'slow', 'good', 'bad'])
   t.same(
     kept.map(({ status, sample }) => [status, sample]),
     [
@@ -210,7 +213,7 @@ t.test('of many exchanges a share has a line; failed and slow ones all do', asyn
       [500, undefined]
     ]
   )
-  const some = await lines(
+  const some = await entries(
     0.5,
     60_000,
     Array.from({ length: 200 }, () => 'good')
@@ -219,45 +222,48 @@ t.test('of many exchanges a share has a line; failed and slow ones all do', asyn
   t.ok(share > 50 && share < 150, `${share} of 200`)
 })
 
-t.test('a line says its own exchange, however many ways those of its route have gone', async t => {
-  const SLOW = 451
-  const service = await startService(t, (request, response) => {
-    const status = Number((request.url as string).slice(-3))
-    response.writeHead(status)
-    setTimeout(() => response.end(), status === SLOW ? 300 : 0)
-  })
-  const file = join(t.testdir(), 'log')
-  const definition = {
-    upstreams: { products: { url: service } },
-    tiers: { few: { limits: [{ limit: 30, window: 60_000 }] } },
-    scopes: { products: { prefix: '/products', routes: products, rateLimit: { address: 'few' } } }
-  }
-  const gateway = await buildGateway(
-    resolveConfig({ default: definition }, {}),
-    createLogger({ level: 'info', destination: file })
-  )
-  t.teardown(() => gateway.close())
-  const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
-  // More than are kept as text, each of them again once it has been forgotten.
-  const statuses = Array.from({ length: 12 }, (_, i) => 440 + i)
-  const sent = [...statuses, 200, 200, ...statuses, 200, 200, 404, 404, 200]
-  for (const status of sent) await call(`${url}/products/${status}`)
-  const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1)
-  await until(() => lines().length >= sent.length)
-  const exchanges = lines()
-    .map(line => JSON.parse(line))
-    .filter(({ msg }) => msg === 'exchange')
-  t.same(
-    exchanges.map(({ status, limit, upstream, attempts }) => [status, limit, upstream, attempts]),
-    sent.map((status, i) =>
-      i < 30 ? [status, 'allowed', 'products', 1] : [429, 'refused', undefined, undefined]
+t.test(
+  'an entry has the values of its own exchange, even with more outcomes per route than are cached',
+  async t => {
+    const SLOW = 451
+    const service = await startService(t, (request, response) => {
+      const status = Number((request.url as string).slice(-3))
+      response.writeHead(status)
+      setTimeout(() => response.end(), status === SLOW ? 300 : 0)
+    })
+    const file = join(t.testdir(), 'log')
+    const definition = {
+      upstreams: { products: { url: service } },
+      tiers: { few: { limits: [{ limit: 30, window: 60_000 }] } },
+      scopes: { products: { prefix: '/products', routes: products, rateLimit: { address: 'few' } } }
+    }
+    const gateway = await buildGateway(
+      resolveConfig({ default: definition }, {}),
+      createLogger({ level: 'info', destination: file })
     )
-  )
-  const slow = exchanges.filter(({ status }) => status === SLOW)
-  t.equal(slow.length, 2)
-  for (const { durationMs, queueMs, upstreamMs, sendMs } of slow) {
-    t.ok(durationMs >= 290 && durationMs < 5_000, `${durationMs} ms`)
-    const sum = queueMs + upstreamMs + sendMs
-    t.ok(Math.abs(sum - durationMs) < 0.01, `${queueMs} + ${upstreamMs} + ${sendMs}`)
+    t.teardown(() => gateway.close())
+    const url = await gateway.listen({ port: 0, host: '127.0.0.1' })
+    // More outcomes than are cached, each once more after it was forgotten.
+    const statuses = Array.from({ length: 12 }, (_, i) => 440 + i)
+    const sent = [...statuses, 200, 200, ...statuses, 200, 200, 404, 404, 200]
+    for (const status of sent) await call(`${url}/products/${status}`)
+    const entries = () => readFileSync(file, 'utf8').split('\n').slice(0, -1)
+    await until(() => entries().length >= sent.length)
+    const exchanges = entries()
+      .map(line => JSON.parse(line))
+      .filter(({ msg }) => msg === 'exchange')
+    t.same(
+      exchanges.map(({ status, limit, upstream, attempts }) => [status, limit, upstream, attempts]),
+      sent.map((status, i) =>
+        i < 30 ? [status, 'allowed', 'products', 1] : [429, 'refused', undefined, undefined]
+      )
+    )
+    const slow = exchanges.filter(({ status }) => status === SLOW)
+    t.equal(slow.length, 2)
+    for (const { durationMs, queueMs, upstreamMs, sendMs } of slow) {
+      t.ok(durationMs >= 290 && durationMs < 5_000, `${durationMs} ms`)
+      const sum = queueMs + upstreamMs + sendMs
+      t.ok(Math.abs(sum - durationMs) < 0.01, `${queueMs} + ${upstreamMs} + ${sendMs}`)
+    }
   }
-})
+)

@@ -3,7 +3,7 @@ import { buildAdmin } from '../../admin/admin.ts'
 import { products } from '../../routes/products.ts'
 import { call, startGateway, startService } from '../harness.ts'
 
-t.test('routes and breakers are counted, and what a client makes up becomes no label', async t => {
+t.test('routes and breakers are counted, and names from clients do not become labels', async t => {
   const service = await startService(t, (request, response) => {
     response.writeHead(request.url === '/products/none' ? 404 : 200).end()
   })
@@ -34,10 +34,10 @@ t.test('routes and breakers are counted, and what a client makes up becomes no l
   t.match(body, 'nodejs_eventloop_lag_seconds')
 })
 
-t.test('attempts at an upstream have their durations, by what they come to', async t => {
+t.test('attempts have durations by outcome', async t => {
   let ask = 0
   const service = await startService(t, (request, response) => {
-    // The first is tried again.
+    // The first attempt is retried.
     if (++ask === 1) return void request.socket.destroy()
     setTimeout(() => response.writeHead(request.url === '/products/none' ? 404 : 200).end(), 30)
   })
@@ -65,7 +65,7 @@ t.test('attempts at an upstream have their durations, by what they come to', asy
   t.equal((await call(`${without.url}/products/1`)).status, 200)
 })
 
-t.test('an exchange that is refused or aborted is counted under its route', async t => {
+t.test('a rejected or aborted exchange is counted under its route', async t => {
   const service = await startService(t, (request, response) => {
     response.writeHead(200).write('beginning')
     request.on('close', () => {})

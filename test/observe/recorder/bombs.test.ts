@@ -5,14 +5,14 @@ import { createRedactor } from '../../../observe/redact/redactor.ts'
 import { call } from '../../harness.ts'
 import { startWatched } from './gateway.ts'
 
-/** Small bodies of clients that are large when the recorder unpacks them. */
+/** Small bodies that are large once decompressed. */
 const SIZE = 4_194_300
 const BOMBS: [coding: string, bytes: Buffer][] = [
   ['br', brotliCompressSync(Buffer.alloc(SIZE, 'a'), { params: { [constants.BROTLI_PARAM_LGWIN]: 22 } })],
   ['gzip', gzipSync(Buffer.alloc(SIZE, 'a'), { level: 9 })]
 ]
 
-t.test('a body that unpacks to far more than was sent is not unpacked', async t => {
+t.test('a body that decompresses to far more than was sent is not shown', async t => {
   const [, bomb] = BOMBS[0] as (typeof BOMBS)[0]
   const { url, admin } = await startWatched(t, (_request, response) => {
     response.setHeader('content-type', 'text/plain').setHeader('content-encoding', 'br').end(bomb)
@@ -35,7 +35,7 @@ t.test('a body that unpacks to far more than was sent is not unpacked', async t 
   t.match(response.body, { text: undefined, hidden: /unpacks/ })
 })
 
-t.test('what is packed as usual is shown', async t => {
+t.test('a body with a usual compression ratio is shown', async t => {
   const text = JSON.stringify(Array.from({ length: 2_000 }, (_, i) => ({ n: i })))
   const { url, admin } = await startWatched(t, (_request, response) => {
     response

@@ -8,7 +8,7 @@ const json = { 'content-type': 'application/json' }
 const post = (url: string, body: object) =>
   call(url, { method: 'POST', headers: json, body: JSON.stringify(body) })
 
-t.test('a capture keeps what matches whole, and ends by its count', async t => {
+t.test('a capture keeps whole bodies of matching exchanges and ends at its count', async t => {
   const large = JSON.stringify({ text: 'x'.repeat(100_000), token: 's3cr3t' })
   const { url, admin } = await startWatched(t, (request, response) => {
     response.setHeader('content-type', 'application/json')
@@ -39,7 +39,7 @@ t.test('a capture keeps what matches whole, and ends by its count', async t => {
   t.equal((await call(`${admin}/captures/${created.json.id}`)).status, 404)
 })
 
-t.test('a capture ends by its time', async t => {
+t.test('a capture ends at its time', async t => {
   const { url, admin, gateway } = await startWatched(t, (_request, response) => void response.end('x'))
   const { json: capture } = await post(`${admin}/captures`, { route: '/things/*', ttl: 1_000 })
   await call(`${url}/things/1`)
@@ -52,7 +52,7 @@ t.test('a capture ends by its time', async t => {
   t.equal(gateway.recorder?.captures.isActive, false, 'and costs nothing from then on')
 })
 
-t.test('all captures together hold no more than they may', async t => {
+t.test('all captures together stay below their memory limit', async t => {
   const { url, admin, gateway } = await startWatched(
     t,
     (request, response) => void request.resume().on('end', () => response.end()),
@@ -67,7 +67,7 @@ t.test('all captures together hold no more than they may', async t => {
   t.ok(gateway.recorder)
 })
 
-t.test('a capture of everything, or of what cannot be, is refused', async t => {
+t.test('a capture that would match everything, or is invalid, is rejected', async t => {
   const { admin } = await startWatched(t, (_request, response) => void response.end())
   for (const options of [
     {},

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 
-/** The lines of a live stream that are not empty, one after the other. */
+/** Reads the non-empty lines of a live stream. */
 export async function follow(url: string, headers: Record<string, string> = {}) {
   const leave = new AbortController()
   const response = await fetch(url, { headers, signal: leave.signal })

@@ -11,7 +11,7 @@ export interface Watched {
   gateway: FastifyInstance
 }
 
-/** A gateway before a service, with `/things/*` forwarded and `/reset/:token` too, and its admin side listening. */
+/** Starts a gateway that forwards `/things/*` and `/reset/:token` to a service, and its admin API. */
 export async function startWatched(
   t: Ending,
   listener: RequestListener,

@@ -30,7 +30,7 @@ const answer: RequestListener = (request, response) => {
   request.resume().on('end', () => response.setHeader('set-cookie', 'sid=s3cr3t').end(NAME))
 }
 
-t.test('what a gateway has answered, or could not, is in the network panel of a browser', async t => {
+t.test('the network panel of a browser shows the responses and failures of a gateway', async t => {
   const panel = await openNetworkPanel(t)
   const { url, save, service } = await start(t)
   const json = { 'content-type': 'application/json' }
@@ -110,7 +110,7 @@ t.test('what a gateway has answered, or could not, is in the network panel of a 
   }
 })
 
-t.test('HTTP/2, TLS and a WebSocket are what they were', async t => {
+t.test('the panel shows HTTP/2, TLS and a WebSocket as such', async t => {
   const panel = await openNetworkPanel(t)
   const { url, save } = await start(t, { listen: { tls, http2: true } })
   const session = await startSession(t, url)
@@ -153,7 +153,7 @@ t.test('HTTP/2, TLS and a WebSocket are what they were', async t => {
   t.same(panel.errors, [])
 })
 
-/** A gateway before a service and one that is gone. `save`: the HAR of so many exchanges, once there are as many. */
+/** Starts a gateway with a service, one that is down, and one for WebSockets. `save` waits for that many exchanges. */
 async function start(t: Test, definition: object = {}) {
   const asked: string[] = []
   const things = await startService(t, (request, response) => {

@@ -4,7 +4,7 @@ import formats from 'ajv-formats'
 
 const require = createRequire(import.meta.url)
 
-/** What the schema of HAR 1.2 has against a document. */
+/** Returns the errors of a document by the schema of HAR 1.2. */
 export function harFaults(har: unknown): object[] {
   const ajv = new Ajv({ strict: false, allErrors: true })
   formats.default(ajv)

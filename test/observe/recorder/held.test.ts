@@ -4,7 +4,7 @@ import t from 'tap'
 import { createLogger } from '../../../observe/logger.ts'
 import { call, startGateway } from '../../../testing.ts'
 
-t.test('what has ended is there for who asks, and nothing of it is held', async t => {
+t.test('an ended exchange is recorded at once, and its large body is not kept', async t => {
   const size = 4_194_304
   const logger = createLogger({ level: 'info', destination: '/dev/null' })
   const { url, gateway } = await startGateway(
@@ -29,7 +29,7 @@ t.test('what has ended is there for who asks, and nothing of it is held', async 
   t.equal((await call(`${url}/large/1`)).status, 200)
 })
 
-t.test('nor a body that has come in and is captured', async t => {
+t.test('a removed capture does not keep request bodies', async t => {
   const { url, gateway } = await startGateway(
     t,
     {
@@ -58,7 +58,7 @@ t.test('nor a body that has come in and is captured', async t => {
   t.ok(await fallsBelow(12 * body.length))
 })
 
-/** What buffers hold is given back some time after they are found dead. */
+/** Waits, since the memory of collected buffers is freed some time later. */
 async function fallsBelow(bytes: number): Promise<boolean> {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc')

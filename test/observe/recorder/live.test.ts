@@ -4,7 +4,7 @@ import { until } from '../../issuer.ts'
 import { follow } from './follow.ts'
 import { startWatched } from './gateway.ts'
 
-t.test('who follows sees each exchange that was asked for, as it ends', async t => {
+t.test('a live reader gets each matching exchange as it ends', async t => {
   const { url, admin, gateway } = await startWatched(t, (request, response) => {
     response.writeHead(request.url?.startsWith('/things/bad') ? 500 : 200).end()
   })
@@ -22,19 +22,22 @@ t.test('who follows sees each exchange that was asked for, as it ends', async t 
   )
 })
 
-t.test('readers that do not read are bounded, told what they missed, and only so many', async t => {
-  const { url, admin, gateway } = await startWatched(t, (_request, response) => void response.end())
-  const readers = await Promise.all(Array.from({ length: 16 }, () => fetch(`${admin}/exchanges/live`)))
-  t.equal((await call(`${admin}/exchanges/live`)).status, 503)
-  // None of them reads: what waits fills the sockets, then is dropped. Also more come at once than are shown.
-  const long = 'x'.repeat(3_000)
-  await until(
-    async () => {
-      await Promise.all(Array.from({ length: 50 }, () => call(`${url}/things/1?${long}`)))
-      return gateway.recorder?.live.dropped as number
-    },
-    dropped => dropped > 0
-  )
-  t.pass('what was dropped is counted')
-  for (const { body } of readers) await body?.cancel()
-})
+t.test(
+  'live readers are limited in number, and slow ones get the number of exchanges they missed',
+  async t => {
+    const { url, admin, gateway } = await startWatched(t, (_request, response) => void response.end())
+    const readers = await Promise.all(Array.from({ length: 16 }, () => fetch(`${admin}/exchanges/live`)))
+    t.equal((await call(`${admin}/exchanges/live`)).status, 503)
+    // No reader reads: exchanges fill the sockets, then are dropped. More end at once than are sent.
+    const long = 'x'.repeat(3_000)
+    await until(
+      async () => {
+        await Promise.all(Array.from({ length: 50 }, () => call(`${url}/things/1?${long}`)))
+        return gateway.recorder?.live.dropped as number
+      },
+      dropped => dropped > 0
+    )
+    t.pass('what was dropped is counted')
+    for (const { body } of readers) await body?.cancel()
+  }
+)

@@ -2,18 +2,18 @@ import { openPage } from '../../browser.ts'
 import type { Ending } from '../../harness.ts'
 import { until } from '../../until.ts'
 
-/** The network panel of a browser's developer tools, as somebody uses and reads it. */
+/** The network panel of a browser's developer tools, used through its page. */
 export interface NetworkPanel {
-  /** As its button 'Import HAR file' does. Returns once this many requests are listed. */
+  /** Imports a HAR file. Resolves once that many requests are listed. */
   load(file: string, count: number): Promise<Row[]>
-  /** Opens a request, and a tab of it, and reads it once it shows this; after a while whatever it shows. */
+  /** Opens a tab of a request and returns its text once it matches, or after a while what it shows then. */
   read(name: string, tab: Tab, expected: RegExp): Promise<string>
   errors: string[]
 }
 
 export type Tab = 'Headers' | 'Payload' | 'Preview' | 'Response' | 'Timing'
 
-/** Of the list. */
+/** Columns of the list. */
 export interface Row {
   name: string
   status: string
@@ -22,7 +22,7 @@ export interface Row {
   time: string
 }
 
-/** The parts of the panel are in shadow trees; `textOf` has what is to be seen of them, in one line. */
+/** Returns the visible text in one line; the parts of the panel are in shadow trees. */
 const FIND = `
 globalThis.all = (selector, root = document) => [...root.querySelectorAll('*')].flatMap(one =>
   [...(one.matches(selector) ? [one] : []), ...(one.shadowRoot ? all(selector, one.shadowRoot) : [])])
@@ -42,7 +42,7 @@ const INPUT = `all('input[type=file]')[0]`
 const ROWS = `all('tr.data-grid-data-grid-node')`
 const OPENED = `all('.network-item-view')[0]`
 
-/** Developer tools by themselves, of no page, as chromium brings them. */
+/** Opens Chromium's developer tools without a page to inspect. */
 export async function openNetworkPanel(t: Ending): Promise<NetworkPanel> {
   const page = await openPage(t, 'devtools://devtools/bundled/devtools_app.html?panel=network')
   await until(() => page.evaluate(`document.readyState === 'complete'`))

@@ -7,7 +7,7 @@ import { until } from '../../issuer.ts'
 import { startWatched } from './gateway.ts'
 import { harFaults } from './har.ts'
 
-t.test('an exchange is there with its stages, headers and bodies, and no secret of it is', async t => {
+t.test('an exchange is recorded with stages, headers and bodies, without secrets', async t => {
   const { url, admin } = await startWatched(
     t,
     (request, response) => {
@@ -73,7 +73,7 @@ t.test('an exchange is there with its stages, headers and bodies, and no secret 
 })
 
 t.test(
-  'large, streamed, packed and binary bodies are kept as far as they may be, and arrive whole',
+  'large, streamed, compressed and binary bodies arrive whole and are recorded up to the limit',
   async t => {
     const large = Buffer.alloc(300_000, 'abcdefgh')
     const { url, admin, gateway } = await startWatched(t, (request, response) => {
@@ -115,11 +115,11 @@ t.test(
       (await detailOf('/things/binary')).response.body.base64,
       Buffer.from([255, 216, 0]).toString('base64')
     )
-    t.ok((gateway.recorder?.counts().bytes ?? 0) < 60_000, 'a beginning does not hold on to the rest')
+    t.ok((gateway.recorder?.counts().bytes ?? 0) < 60_000, 'a truncated body does not keep the rest alive')
   }
 )
 
-t.test('failed exchanges outlive the others, and are found by what they are', async t => {
+t.test('failed exchanges outlive the others, and filters find them', async t => {
   const { url, admin } = await startWatched(
     t,
     (request, response) => {
@@ -161,7 +161,7 @@ t.test('failed exchanges outlive the others, and are found by what they are', as
   t.equal((await call(`${admin}/exchanges/none`)).status, 404)
 })
 
-t.test('the memory of a ring is bounded by bytes, whatever its size', async t => {
+t.test('the memory of a ring is bounded by bytes', async t => {
   const { url, gateway } = await startWatched(t, (_request, response) => void response.end('x'), {
     recorder: { size: 10_000, memory: 1_048_576 }
   })
@@ -189,7 +189,7 @@ t.test('a ring that is full takes no more memory', async t => {
   t.same(await heldAfter(60), { ...full, recorded: 120 })
 })
 
-t.test('a place that is used again shows nothing of what it held before', async t => {
+t.test('a reused slot shows nothing of its previous exchange', async t => {
   const { url, admin } = await startWatched(t, (request, response) => void request.pipe(response), {
     recorder: { size: 1 }
   })

@@ -8,7 +8,7 @@ import t from 'tap'
 import { startGateway } from '../../../testing.ts'
 import { ca, startSession, tls } from '../../http2.ts'
 
-/** However an answer is made, what is shown of it is what was sent. */
+/** Routes that respond in every way that Fastify and Node allow. */
 async function answers(app: FastifyInstance) {
   app.get('/text', async () => 'in one piece')
   app.get('/json', async () => ({ in: 'one piece' }))
@@ -24,7 +24,7 @@ async function answers(app: FastifyInstance) {
     reply.raw.write(Buffer.from('route'))
     reply.raw.end('616c6f6e65', 'hex')
   })
-  // The same memory again, once it has been written.
+  // Reuses the memory of a chunk that was written.
   app.get('/again', (_request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/plain' })
@@ -57,7 +57,7 @@ for (const [over, listen] of [
   ['HTTP/1.1 beside HTTP/2', { listen: { tls, http2: true } }],
   ['HTTP/2', { listen: { tls, http2: true } }]
 ] as const)
-  t.test(`what was sent is what is recorded (over ${over})`, async t => {
+  t.test(`the recorded response is the one that was sent (over ${over})`, async t => {
     const { gateway, url } = await startGateway(t, {
       upstreams: {},
       scopes: {
@@ -83,7 +83,7 @@ for (const [over, listen] of [
         'none',
         'head'
       ]) {
-        // There node resets the stream.
+        // Node resets the stream there.
         if (path === 'late' && over === 'HTTP/2') continue
         const sent = await get(`${prefix}/${path}`)
         const { response } = await latest(`${prefix}/${path}`)
@@ -105,7 +105,7 @@ for (const [over, listen] of [
     }
   })
 
-/** What came, as it came. */
+/** Returns the response as received. */
 function overHttp1(url: string) {
   return async (path: string): Promise<Buffer> => {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
