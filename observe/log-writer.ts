@@ -5,8 +5,8 @@ import { type Destination, openNonBlocking } from './non-blocking.ts'
  * Writes log entries to a file descriptor or a file in the background. At most `BACKLOG` bytes wait; entries beyond that are
  * dropped and counted. A destination that fails is tried again with the next entries.
  *
- * Not sonic-boom, pino's destination: its `flushSync()` never returns while a disk is full or a pipe has no reader, and it
- * cannot tell when a destination accepts entries again (docs/decisions/0033).
+ * Not sonic-boom, pino's destination: its `flushSync()` never returns while a disk is full or a pipe has no reader
+ * (docs/decisions/0033).
  */
 export class LogWriter {
   /** Entries dropped since the start. */

@@ -8,6 +8,7 @@ for (const page of [
   'docs/reference/errors.md',
   'docs/reference/listen.md',
   'docs/reference/log.md',
+  'docs/reference/metrics.md',
   'docs/reference/recorder.md'
 ])
   t.test(`the code of ${page} works as the page shows`, t => runPage(t, page))
