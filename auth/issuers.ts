@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Agent } from 'undici'
 import { appState } from '../app-state.ts'
-import { lookup } from '../http/lookup.ts'
+import { lookupOf } from '../http/lookup.ts'
 import type { JwtOptions } from '../schemas/options/jwt.ts'
 import { createJwks, type Jwks } from './jwks.ts'
 import { TokenCache } from './token-cache.ts'
@@ -61,7 +61,7 @@ export function shareIssuer(fastify: FastifyInstance, options: JwtOptions): Shar
 }
 
 function createState(fastify: FastifyInstance): State {
-  const agent = new Agent({ connect: { lookup } })
+  const agent = new Agent({ connect: { lookup: lookupOf(fastify) } })
   // Not awaited: a fetch that hangs would delay the end of the app by its timeout.
   fastify.addHook('onClose', async () => void agent.close())
   return { qualifiers: new Map(), keys: new Map(), caches: new Map(), agent }

@@ -1,6 +1,8 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { readFileSync } from 'node:fs'
 import type { LookupFunction } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { appState } from '../app-state.ts'
 
 /**
  * Resolves host names for all connections of a gateway: to services, issuers and Redis. Uses getaddrinfo, so that the
@@ -107,8 +109,10 @@ export function createLookup({
   }
 }
 
-/** Shared by the process, as libuv's threads are. */
-export const lookup: LookupFunction = createLookup()
+/** Returns the look-up that all plugins of an app share, as they share libuv's threads. */
+export function lookupOf(app: FastifyInstance): LookupFunction {
+  return appState(app, 'lookup', () => createLookup())
+}
 
 /** Replacements for the system, for tests. */
 export interface NameLookupOptions {

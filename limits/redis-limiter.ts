@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
+import { isNotConnected } from './ioredis-internals.ts'
 import { type Limiter, passDecision, type Tier } from './limiter.ts'
-import { isNotConnected } from './redis-reason.ts'
 import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
 

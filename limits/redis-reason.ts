@@ -1,3 +1,5 @@
+import { isNotConnected } from './ioredis-internals.ts'
+
 /**
  * Says why Redis is unavailable, for logs and the admin API. Never with the text of a reply: Redis repeats the arguments
  * of a command that it does not know, and with them passwords and the keys of consumers.
@@ -10,11 +12,6 @@ export function redisReason(error: Error): string {
   if (reply !== '') return HINTS[reply] === undefined ? reply : `${reply}: ${HINTS[reply]}`
   if (isNotConnected(error)) return 'not connected'
   return OWN.test(message) ? firstLine(message) : 'the connection failed'
-}
-
-/** True if a command failed because there is no connection, which does not say why. */
-export function isNotConnected({ message }: Error): boolean {
-  return message.startsWith("Stream isn't writeable")
 }
 
 /** True if Redis answered with one of these error codes. */

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { lookupOf } from '../http/lookup.ts'
 import { createUpstreams } from '../proxy/create-upstreams.ts'
 import { createSharing } from '../proxy/shared-breakers.ts'
 import { createUpstream, type Upstream } from '../proxy/upstream.ts'
@@ -31,9 +32,10 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
 
   const { log, supervisor, overrides } = fastify
   const create = overrides?.createUpstream ?? createUpstream
+  const lookup = lookupOf(fastify)
   const sharing = supervisor && createSharing(supervisor.channel)
   const byName = createUpstreams(options, (name, one) =>
-    create(name, { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...one }, { log, sharing })
+    create(name, { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...one }, { log, sharing, lookup })
   )
 
   fastify.decorate('upstreams', [...byName.values()])

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Abortable, Exchange } from '../http/exchange.ts'
 import { isSafeTarget, UnsafePath } from '../http/path.ts'
@@ -54,12 +55,14 @@ export interface UpstreamSurroundings {
   log: FastifyBaseLogger
   /** With the siblings of this process. */
   sharing?: Sharing | undefined
+  /** Resolves the names of endpoints. Default: node's own. */
+  lookup?: LookupFunction | undefined
 }
 
 export function createUpstream(
   name: string,
   options: UpstreamOptions,
-  { log, sharing }: UpstreamSurroundings
+  { log, sharing, lookup }: UpstreamSurroundings
 ): Upstream {
   const { concurrency, connections, timeout, idleTimeout, bufferLimit, maxBody } = options
   const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
@@ -67,7 +70,7 @@ export function createUpstream(
   })
   // With its URLs, so that one that a reload has moved elsewhere starts closed.
   if (options.breaker.shared) sharing?.join(`${name} ${basesOf(options).join(' ')}`, breaker)
-  const endpoints = createEndpoints(name, options, log)
+  const endpoints = createEndpoints(name, { ...options, lookup }, log)
   const bulkhead = createBulkhead(
     () => concurrency.max ?? connections * Math.max(1, endpoints.size),
     concurrency.queue

@@ -13,7 +13,7 @@ import { followName } from './dns.ts'
 import { type Endpoint, type EndpointState, PooledEndpoint } from './endpoint.ts'
 import { type Checks, startChecks } from './health-check.ts'
 import { createEjection } from './outlier-detection.ts'
-import { createPool, type Target, targetOf } from './pool.ts'
+import { createPool, type PoolOptions, type Target, targetOf } from './pool.ts'
 import { cookieOf, createSticky } from './sticky.ts'
 
 export type { EndpointState } from './endpoint.ts'
@@ -46,7 +46,7 @@ export function basesOf({ url, endpoints = [], dns }: EndpointsOptions): string[
 /** `random` and `now` (ms, never back) are for tests. */
 export function createEndpoints(
   name: string,
-  options: EndpointsOptions,
+  options: PoolOptions,
   log: FastifyBaseLogger,
   random: Random = Math.random,
   now: () => number = () => performance.now()

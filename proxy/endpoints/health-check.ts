@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
-import type { EndpointsOptions, HealthOptions } from '../../schemas/options/endpoints.ts'
+import type { HealthOptions } from '../../schemas/options/endpoints.ts'
 import type { CheckState } from './endpoint.ts'
-import { createPool, type Target } from './pool.ts'
+import { createPool, type PoolOptions, type Target } from './pool.ts'
 
 /** What a body may have before a check stops to read it, in bytes. */
 const MAX_BODY = 65_536
@@ -17,7 +17,7 @@ export interface Checks extends CheckState {
  */
 export function startChecks(
   target: Target,
-  options: EndpointsOptions & { health: HealthOptions },
+  options: PoolOptions & { health: HealthOptions },
   onChange: (isHealthy: boolean, fault?: Error) => void
 ): Checks {
   const { path, interval, timeout, healthy, unhealthy, status } = options.health

@@ -1,6 +1,5 @@
 import type { LookupFunction } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import { lookup } from '../../http/lookup.ts'
 import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
 import { Http1Client } from '../http1-client.ts'
 import { Http2Dispatcher } from '../http2/dispatcher.ts'
@@ -37,8 +36,13 @@ function withoutSecrets(url: string): string {
   return plain.href
 }
 
+export type PoolOptions = EndpointsOptions & {
+  /** Resolves names. Default: node's own. */
+  lookup?: LookupFunction | undefined
+}
+
 /** Creates the dispatcher of an endpoint. */
-export function createPool(target: Target, options: EndpointsOptions): Dispatcher {
+export function createPool(target: Target, options: PoolOptions): Dispatcher {
   const { connections, connectTimeout, maxHeaderSize } = options
   const connect = connectOptions(target, options)
   const connectHttp1 = buildConnector({ ...connect, allowH2: false })
@@ -78,7 +82,7 @@ function createHttp1Pool(
   })
 }
 
-function connectOptions(target: Target, { tls, connectTimeout }: EndpointsOptions) {
+function connectOptions(target: Target, { tls, connectTimeout, lookup }: PoolOptions) {
   return {
     timeout: connectTimeout,
     ca: tls?.ca,
