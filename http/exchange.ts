@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyContextConfig, FastifyReply } from 'fastify'
 import { ClientClosedRequest, DeadlineExceeded, RequestTimeout } from './exchange-errors.ts'
@@ -130,8 +132,9 @@ export class Exchange extends TimerEntry {
 
   /** True once the last byte of the response was handed to the operating system. */
   get isComplete(): boolean {
-    // Node 22 also finishes a response that was sent after its client had disconnected.
-    return this.reply.raw.writableFinished && !(this.abortReason instanceof ClientClosedRequest)
+    const { writableFinished, stream } = this.reply.raw as ServerResponse & { stream?: ServerHttp2Stream }
+    // Node 22 also finishes a response that was sent after its client had disconnected, and HTTP/2 a stream that was reset.
+    return writableFinished && stream?.aborted !== true && !(this.abortReason instanceof ClientClosedRequest)
   }
 
   /** Sets a deadline that the client chose, in milliseconds from now. The earliest deadline applies. */

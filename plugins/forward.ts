@@ -111,10 +111,10 @@ function toEditedHeaders(edit: (headers: Headers) => void) {
   }
 }
 
-export default fp(forward, { name: 'sluice-forward', fastify: '5.x' })
-
 declare module 'fastify' {
   interface FastifyInstance {
     forward(route: ForwardRoute): FastifyInstance
   }
 }
+
+export default fp(forward, { name: 'sluice-forward', fastify: '5.x' })

@@ -10,6 +10,7 @@ import { unknownName } from '../schemas/options/named.ts'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import { UpstreamsOptions, upstreamsFaults } from '../schemas/options/upstreams.ts'
 import exchange from './exchange.ts'
+import http2 from './http2.ts'
 
 /**
  * Services behind the gateway, by name. `forward`, `grpc`, `websocket`, `transform` and `compose` call them.
@@ -29,6 +30,8 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
     ({ upstreams }) => upstreamsFaults(upstreams)
   )
   if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
+  // Without it, an HTTP/2 body without length would be dropped, and one that the client cancels would count as complete.
+  if ('updateSettings' in fastify.server && !fastify.hasPlugin('sluice-http2')) await fastify.register(http2)
 
   const { log, supervisor, overrides } = fastify
   const create = overrides?.createUpstream ?? createUpstream
@@ -51,8 +54,6 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
   })
 }
 
-export default fp(upstreams, { name: 'sluice-upstreams', fastify: '5.x' })
-
 declare module 'fastify' {
   interface FastifyInstance {
     upstreams: readonly Upstream[]
@@ -64,3 +65,5 @@ declare module 'fastify' {
     upstream(name: UpstreamName, route?: string): Upstream
   }
 }
+
+export default fp(upstreams, { name: 'sluice-upstreams', fastify: '5.x' })

@@ -153,10 +153,10 @@ function answer(reply: FastifyReply, response: UpstreamResponse, { socket }: Han
 
 function ignore(): void {}
 
-export default fp(websocket, { name: 'sluice-websocket', fastify: '5.x' })
-
 declare module 'fastify' {
   interface FastifyInstance {
     websocket(route: WebSocketRoute): FastifyInstance
   }
 }
+
+export default fp(websocket, { name: 'sluice-websocket', fastify: '5.x' })

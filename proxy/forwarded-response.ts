@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer'
 import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { resetCloseDelimited } from '../http/http1-response.ts'
@@ -25,7 +26,7 @@ export function toSendable(response: UpstreamResponse, reply: FastifyReply): Ups
   if (!Buffer.isBuffer(body)) {
     if (!(body instanceof Readable)) return response
     noteOwnHeaders(reply)
-    body.once('error', () => reply.raw.headersSent && resetCloseDelimited(reply.raw))
+    body.once('error', error => reply.raw.headersSent && abortResponse(reply.raw, error))
     reply.raw.once('pipe', hasTrailers(reply) ? flushHeaders : flushHeadersLater)
     return isGrpc ? toGrpcResponse(response, reply) : response
   }
@@ -38,6 +39,14 @@ export function toSendable(response: UpstreamResponse, reply: FastifyReply): Ups
   if (body.length > MAX_TEXT || !isAscii(body) || !areAscii(headers)) return response
   reply.serializer(identity)
   return { ...response, body: body.toString('latin1') }
+}
+
+/** Aborts a response so that its client can tell that it is incomplete, also where the server has Node's own response classes. */
+function abortResponse(response: ServerResponse, error: Error): void {
+  const { stream } = response as unknown as Partial<Http2ServerResponse>
+  // Fastify destroys the response without an error: Node then resets the stream with NO_ERROR, as after a complete one.
+  if (stream) stream.destroy(error)
+  else resetCloseDelimited(response)
 }
 
 /** True if trailers may come that would be lost: Node ends an HTTP/2 stream with its headers where there is no body. */
