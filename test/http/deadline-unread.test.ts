@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { startGateway } from '../harness.ts'
 import { until } from '../until.ts'
-import { connectionsOf } from './wire.ts'
+import { connectionsOf } from './raw-sockets.ts'
 
 t.test('a response that its client does not read is aborted at the deadline', async t => {
   let isGiven = false

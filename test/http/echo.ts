@@ -5,10 +5,7 @@ import transform from '../../plugins/transform.ts'
 import type { HttpOptions } from '../../schemas/options/http.ts'
 import { type Ending, type RunningGateway, startGateway } from '../harness.ts'
 
-/**
- * A gateway before one service: /echo forwards all methods as they are, /shaped is transformed, to POST /shaped with
- * the body `{"text": …}`.
- */
+/** Starts a gateway in front of one service: /echo forwards all methods, POST /shaped is a transformation. */
 export function startEcho(
   t: Ending,
   service: string,
@@ -25,7 +22,7 @@ export function startEcho(
   const { connections = 64, failures = 1_000_000, ...rest } = options
   return startGateway(t, {
     ...rest,
-    // What one call does is looked at here, not what another one mends.
+    // No retries: the tests look at single calls.
     upstreams: {
       products: { url: service, connections, breaker: { failures }, retry: { attempts: 0 } }
     },

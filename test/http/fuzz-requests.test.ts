@@ -2,17 +2,17 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { startEcho } from './echo.ts'
 import { createFuzz, type Fuzz, mutate, split } from './fuzz.ts'
-import { field, type ResponseMessage, readRequest, readResponse } from './message.ts'
-import { Client, connectionsOf, type Received, startRecorder, until } from './wire.ts'
+import { field, type ResponseMessage, readRequest, readResponse } from './http-message.ts'
+import { Client, connectionsOf, type Received, startRecorder, until } from './raw-sockets.ts'
 
 /**
- * Requests by a grammar, most of them spoiled. Every answer is well-formed, and whatever was carried out the service
- * has parsed as the one request that a strict reader makes of the same octets: same method, target and body.
+ * Generated requests, most of them mutated. All responses are well-formed. The service gets each forwarded request with the
+ * method, target and body that a strict parser reads from the client's bytes.
  */
 const CASES = 600
 const AT_A_TIME = 200
 
-t.test('whatever is sent, gateway and service agree on what it is', async t => {
+t.test('gateway and service agree on each request', async t => {
   const fuzz = createFuzz(CASES)
   const service = await startRecorder(
     t,
@@ -28,25 +28,25 @@ t.test('whatever is sent, gateway and service agree on what it is', async t => {
   async function run(id: number): Promise<string | undefined> {
     const good = request(fuzz, id)
     const isGood = good.method === 'HEAD' || fuzz.chance(0.3)
-    const octets = isGood ? good.octets : mutate(good.octets, fuzz)
+    const bytes = isGood ? good.bytes : mutate(good.bytes, fuzz)
     const client = new Client(url)
-    for (const piece of split(octets, fuzz)) {
+    for (const piece of split(bytes, fuzz)) {
       client.write(piece)
       await turn()
     }
     let answers: ResponseMessage[] = []
     try {
       await until(() => {
-        answers = answersOf(client, good.method)
+        answers = responsesOf(client, good.method)
         return client.isClosed || answers.some(answer => answer.status >= 200)
       }, 'an answer')
       client.end()
     } catch (error) {
-      return `${(error as Error).message}\nsent ${JSON.stringify(octets)}\ngot ${JSON.stringify(client.octets)}`
+      return `${(error as Error).message}\nsent ${JSON.stringify(bytes)}\ngot ${JSON.stringify(client.bytes)}`
     }
     const own = service.received.filter(received => caseOf(received) === String(id))
-    const sent = strictly(octets)
-    if (isGood && own.length !== 1) return `carried out ${own.length} times: ${JSON.stringify(octets)}`
+    const sent = parseStrictly(bytes)
+    if (isGood && own.length !== 1) return `forwarded ${own.length} times: ${JSON.stringify(bytes)}`
     const [carried] = own
     if (carried === undefined || sent === undefined || field(sent, 'x-case') !== String(id)) return undefined
     accepted++
@@ -54,26 +54,26 @@ t.test('whatever is sent, gateway and service agree on what it is', async t => {
       `/echo${carried.target}` === sent.target &&
       carried.body === sent.body
       ? undefined
-      : `sent as another: ${JSON.stringify(octets)} as ${JSON.stringify(carried.octets)}`
+      : `forwarded differently: ${JSON.stringify(bytes)} as ${JSON.stringify(carried.bytes)}`
   }
 
   for (let id = 0; id < fuzz.cases; id += AT_A_TIME) {
     const faults = await Promise.all(Array.from({ length: AT_A_TIME }, (_, i) => run(id + i)))
     for (const fault of faults) if (fault !== undefined) t.fail(`FUZZ_SEED=${fuzz.seed}: ${fault}`)
   }
-  t.same(service.faults, [], `whatever reached the service was a request, FUZZ_SEED=${fuzz.seed}`)
+  t.same(service.faults, [], `the service got only valid requests, FUZZ_SEED=${fuzz.seed}`)
   t.ok(accepted > fuzz.cases / 10, `${accepted} compared`)
-  t.equal(gateway.upstreams[0]?.state().breaker.state, 'closed', 'the service was never to blame')
-  await until(async () => (await connectionsOf(gateway)) === 0, 'the end of every connection')
+  t.equal(gateway.upstreams[0]?.state().breaker.state, 'closed', 'no failure of the service was counted')
+  await until(async () => (await connectionsOf(gateway)) === 0, 'connections to close')
 })
 
 function caseOf(request: Received): string {
   return field(request, 'x-case') ?? ''
 }
 
-/** A good request. */
-function request(fuzz: Fuzz, id: number): { method: string; octets: string } {
-  const { int, pick, chance, octets } = fuzz
+/** Returns a valid request. */
+function request(fuzz: Fuzz, id: number): { method: string; bytes: string } {
+  const { int, pick, chance, bytes } = fuzz
   const method = pick(['GET', 'HEAD', 'POST', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
   const path = Array.from({ length: int(4) }, () =>
     pick(['a', 'a%2Fb', '', 'x;y=1', '%C3%A9', 'a.b', '...', '~', '+'])
@@ -99,7 +99,7 @@ function request(fuzz: Fuzz, id: number): { method: string; octets: string } {
     )
   let body = ''
   if (method !== 'GET' && method !== 'HEAD' && chance(0.7)) {
-    const content = chance(0.9) ? octets(int(60)) : octets(30).repeat(1 + int(2_000))
+    const content = chance(0.9) ? bytes(int(60)) : bytes(30).repeat(1 + int(2_000))
     if (chance(0.5)) {
       fields.push(`Content-Length: ${content.length}`)
       body = content
@@ -117,25 +117,28 @@ function request(fuzz: Fuzz, id: number): { method: string; octets: string } {
   fields.sort(() => int(3) - 1)
   return {
     method,
-    octets: `${method} ${origin}/echo/${path}${query} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n${body}`
+    bytes: `${method} ${origin}/echo/${path}${query} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n${body}`
   }
 }
 
-/** What the strict reader makes of it, in origin form; undefined if it is nothing, or not all there. */
-function strictly(octets: string) {
+/** Parses a request strictly, in origin form. Returns undefined for malformed and incomplete requests. */
+function parseStrictly(bytes: string) {
   try {
-    const read = readRequest(octets, 0)
+    const read = readRequest(bytes, 0)
     return read && { ...read, target: read.target.replace(/^http:\/\/[^/]*/i, '') }
   } catch {
     return undefined
   }
 }
 
-/** All answers so far. @throws Malformed */
-function answersOf({ octets, isClosed }: Client, method: string): ResponseMessage[] {
+/**
+ * Returns all responses so far.
+ * @throws Malformed
+ */
+function responsesOf({ bytes, isClosed }: Client, method: string): ResponseMessage[] {
   const answers: ResponseMessage[] = []
-  for (let at = 0; at < octets.length; ) {
-    const answer = readResponse(octets, at, method, isClosed)
+  for (let at = 0; at < bytes.length; ) {
+    const answer = readResponse(bytes, at, method, isClosed)
     if (answer === undefined) break
     answers.push(answer)
     at = answer.end

@@ -1,4 +1,4 @@
-/** Chance by a seed: the same cases for the same seed. `FUZZ_SEED=n` repeats a run, `FUZZ_CASES=n` makes it longer. */
+/** Seeded random choices. `FUZZ_SEED=n` repeats a run, `FUZZ_CASES=n` sets the number of cases. */
 export interface Fuzz {
   seed: number
   cases: number
@@ -6,7 +6,7 @@ export interface Fuzz {
   int(below: number): number
   chance(share: number): boolean
   pick<T>(from: readonly T[]): T
-  octets(length: number): string
+  bytes(length: number): string
 }
 
 export function createFuzz(cases: number): Fuzz {
@@ -26,13 +26,13 @@ export function createFuzz(cases: number): Fuzz {
     int,
     chance: share => next() < share,
     pick: from => from[int(from.length)] as (typeof from)[number],
-    octets: length => Array.from({ length }, () => String.fromCharCode(int(256))).join('')
+    bytes: length => Array.from({ length }, () => String.fromCharCode(int(256))).join('')
   }
 }
 
-/** Changes octets anywhere. */
-export function mutate(octets: string, { int, pick, chance, octets: random }: Fuzz): string {
-  let changed = octets
+/** Changes bytes at random offsets. */
+export function mutate(bytes: string, { int, pick, chance, bytes: random }: Fuzz): string {
+  let changed = bytes
   for (let i = 0; i < 1 + int(3); i++) {
     const at = int(changed.length + 1)
     const length = int(chance(0.8) ? 4 : 40)
@@ -80,13 +80,13 @@ const SPICES = [
   '\u0080'
 ]
 
-/** In pieces, as TCP may deliver them. */
-export function split(octets: string, { int, chance }: Fuzz): string[] {
-  if (chance(0.5)) return [octets]
+/** Splits bytes into random pieces, as TCP may. */
+export function split(bytes: string, { int, chance }: Fuzz): string[] {
+  if (chance(0.5)) return [bytes]
   const pieces: string[] = []
-  for (let at = 0; at < octets.length; ) {
-    const length = 1 + int(chance(0.5) ? 3 : octets.length)
-    pieces.push(octets.slice(at, at + length))
+  for (let at = 0; at < bytes.length; ) {
+    const length = 1 + int(chance(0.5) ? 3 : bytes.length)
+    pieces.push(bytes.slice(at, at + length))
     at += length
   }
   return pieces.length > 12 ? [...pieces.slice(0, 11), pieces.slice(11).join('')] : pieces

@@ -23,14 +23,14 @@ async function start(t: Ending) {
   return startSession(t, url)
 }
 
-t.test('CONNECT over HTTP/2 is answered 501, and the connection goes on', async t => {
+t.test('CONNECT over HTTP/2 gets 501, and the connection stays open', async t => {
   const session = await start(t)
   const stream = session.request({ ':method': 'CONNECT', ':authority': 'example.com:443' })
   t.match(await read(stream), { status: 501, headers: { 'content-type': 'application/problem+json' } })
   t.equal((await exchange(session, { ':path': '/echo/1' })).status, 200)
 })
 
-t.test('a body over HTTP/2 that waits for 100 Continue hears it, be its length known or not', async t => {
+t.test('an HTTP/2 client that waits for 100 Continue gets it, with and without a length', async t => {
   const session = await start(t)
   for (const length of [{ 'content-length': '5' }, {}]) {
     const stream = session.request({
@@ -44,7 +44,7 @@ t.test('a body over HTTP/2 that waits for 100 Continue hears it, be its length k
   }
 })
 
-t.test('what HTTP/1.1 may not ask for, HTTP/2 may not', async t => {
+t.test('requests that are invalid in HTTP/1.1 are rejected over HTTP/2', async t => {
   const session = await start(t)
   for (const [headers, status] of [
     [{ ':path': '/echo/a#/b' }, 400],

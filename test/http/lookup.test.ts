@@ -9,9 +9,7 @@ import { call, startGateway, startService } from '../harness.ts'
 
 type Resolved = Parameters<NonNullable<NameLookupOptions['resolve']>>[2]
 
-/**
- * A resolver whose replies the test triggers, with 16 threads, of which look-ups get 8. `asked`: running look-ups.
- */
+/** A resolver whose replies the test triggers, with 16 threads, of which look-ups get 8. `asked`: running look-ups. */
 function start(t: Ending, isLocal = (_name: string) => false) {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
@@ -55,12 +53,12 @@ t.test('all callers share one look-up of a name', async t => {
   answer('orders.test', null, '10.0.0.1', '10.0.0.2')
   t.same([...new Set(await Promise.all(all))], ['10.0.0.1 10.0.0.2'])
   const again = find('orders.test')
-  t.same(asked(), ['orders.test'], 'nothing is kept longer than that')
+  t.same(asked(), ['orders.test'], 'results are not cached')
   answer('orders.test', 'ENOTFOUND')
   t.equal(await again, 'ENOTFOUND')
 })
 
-t.test('names without an answer leave threads for others', async t => {
+t.test('unanswered look-ups leave threads for others', async t => {
   const { asked, answer, find } = start(t, name => name === 'in-hosts.test')
   const known = find('known.test')
   answer('known.test', null, '10.0.0.1')
@@ -76,13 +74,13 @@ t.test('names without an answer leave threads for others', async t => {
   t.equal(await knownAgain, '10.0.0.3')
   mock.timers.tick(5_000)
   t.same(new Set(await Promise.all(silent)), new Set(['EAI_AGAIN']))
-  t.equal(await find('silent-0.test'), 'EAI_AGAIN', 'at once, while its look-up is under way')
+  t.equal(await find('silent-0.test'), 'EAI_AGAIN', 'fails at once while its look-up runs')
   t.equal(asked().length, 6)
   answer('silent-0.test', 'EAI_AGAIN')
-  t.same(asked().at(-1), 'silent-6.test', 'the next one gets its turn')
+  t.same(asked().at(-1), 'silent-6.test', 'the next look-up starts')
 })
 
-t.test('a known name keeps its addresses while no server answers', async t => {
+t.test('known addresses are used while no server responds', async t => {
   const { asked, answer, find } = start(t)
   const first = find('orders.test')
   answer('orders.test', null, '10.0.0.1')
@@ -90,27 +88,27 @@ t.test('a known name keeps its addresses while no server answers', async t => {
   const late = find('orders.test')
   mock.timers.tick(1_000)
   t.equal(await late, '10.0.0.1')
-  t.equal(await find('orders.test'), '10.0.0.1', 'at once')
+  t.equal(await find('orders.test'), '10.0.0.1', 'returns at once')
   answer('orders.test', 'EAI_AGAIN')
   t.equal(await find('orders.test'), '10.0.0.1')
-  t.same(asked(), ['orders.test'], 'it is asked for again')
+  t.same(asked(), ['orders.test'], 'the look-up is repeated')
   answer('orders.test', null, '10.0.0.9')
   const fresh = find('orders.test')
   answer('orders.test', null, '10.0.0.9')
   t.equal(await fresh, '10.0.0.9')
   const gone = find('orders.test')
   answer('orders.test', 'ENOTFOUND')
-  t.equal(await gone, 'ENOTFOUND', 'that is an answer')
+  t.equal(await gone, 'ENOTFOUND', 'ENOTFOUND is a result')
 })
 
-t.test('the system is asked, with its hosts file, in the form that node wants', async t => {
+t.test('the system resolver is used, with its hosts file, in the format that Node expects', async t => {
   const lookup = createLookup()
   t.match(await find(lookup, 'localhost'), /127\.0\.0\.1|::1/)
   t.match(await find(lookup, 'localhost', false), [/127\.0\.0\.1|::1/, Number])
   t.match(await find(lookup, 'nowhere.invalid'), /ENOTFOUND|EAI_AGAIN/)
 })
 
-t.test('services are reached by their names', async t => {
+t.test('services are reached by name', async t => {
   const service = await startService(t, (_request, response) => void response.end('{}'))
   const { url } = await startGateway(t, {
     upstreams: { products: { url: service.replace('127.0.0.1', 'localhost') } },

@@ -12,8 +12,8 @@ import { tls } from '../http2.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-t.test('a gateway does without the undici that node has within', async t => {
-  // The path of a Unix socket is short.
+t.test('a gateway does not load Node’s own undici', async t => {
+  // Paths of Unix sockets are limited to about 100 bytes.
   const directory = await mkdtemp(join(tmpdir(), 'sluice-'))
   t.teardown(() => rm(directory, { recursive: true }))
   const program = `
@@ -26,7 +26,7 @@ t.test('a gateway does without the undici that node has within', async t => {
     const gateway = await buildGateway(await loadConfig('./fastify.config.ts', env))
     await warmUp(${JSON.stringify(join(directory, 'w'))}, 1_000)
     await gateway.inject('/api/v1/products/1')
-    // The issuer is asked for its keys.
+    // Makes the gateway fetch the issuer's keys.
     const [head, claims] = [{ alg: 'RS256', kid: '1' }, { sub: '1' }].map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
     const authorization = ['Bearer ' + head, claims, 'A'.repeat(342)].join('.')
     const { statusCode } = await gateway.inject({ url: '/api/v1/users/1', headers: { authorization } })
@@ -38,7 +38,7 @@ t.test('a gateway does without the undici that node has within', async t => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '-e', program],
-    // What the tests are run with loads more than what is tested.
+    // The test runner loads more modules than the gateway.
     { cwd: root, env: { PATH: process.env.PATH } }
   )
   t.same(JSON.parse(stdout), { statusCode: 503, own: [], fastify: true })

@@ -7,13 +7,13 @@ import forward from '../../plugins/forward.ts'
 import { type Ending, startGateway } from '../harness.ts'
 import { ca, tls } from '../http2.ts'
 import { startIssuer } from '../issuer.ts'
-import { startRecorder } from './wire.ts'
+import { startRecorder } from './raw-sockets.ts'
 
 const HOST = 'Host: localhost\r\n'
 const head = (method: string, path: string) =>
   `${method} ${path} HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n`
 
-/** Requests that are refused before their body is read. */
+/** Requests that are rejected before their body is read. */
 const REFUSED: [method: string, path: string, status: number][] = [
   ['POST', '/nowhere', 404],
   ['POST', '/open/get', 405],
@@ -71,7 +71,7 @@ async function start(t: Ending, listen = {}, http = {}) {
   return { url, service }
 }
 
-/** Sends `first`, `then` once something has come back, and gathers all until the end. */
+/** Sends `first`, and `then` after the first bytes of the response. Returns all bytes until the end. */
 async function converse(url: string, first: string, then?: string): Promise<string> {
   const { protocol, port } = new URL(url)
   const socket =
@@ -102,7 +102,7 @@ for (const [how, listen] of [
 ] as const)
   t.test(`a request gets one response, even if the rest of it is invalid (${how})`, async t => {
     const { url, service } = await start(t, listen)
-    // Uses up the limit.
+    // Exhausts the limit.
     await converse(url, `POST /limited/x HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 0\r\n\r\n`)
     for (const [method, path, status] of REFUSED)
       for (const bad of BAD_CHUNKS) {
@@ -116,7 +116,7 @@ for (const [how, listen] of [
     t.equal(service.faults.length, 0)
   })
 
-t.test('a body that does not come is no second response either', async t => {
+t.test('a body that never arrives causes no second response', async t => {
   const { url } = await start(t, {}, { requestTimeout: 300, headersTimeout: 300 })
   for (const rest of [undefined, '1\r\na\r\n'])
     t.same(statuses(await converse(url, head('POST', '/nowhere'), rest)), [404], String(rest))
@@ -124,7 +124,7 @@ t.test('a body that does not come is no second response either', async t => {
   t.same(
     statuses(await converse(url, `GET /nowhere HTTP/1.1\r\n${HOST}\r\n`, next)),
     [404, 408],
-    'the head of another request that does not come is one'
+    'incomplete headers of another request get a response'
   )
 })
 

@@ -6,8 +6,8 @@ import compose from '../../plugins/compose.ts'
 import forward from '../../plugins/forward.ts'
 import transform from '../../plugins/transform.ts'
 import { type Ending, startGateway } from '../harness.ts'
-import { field, fieldsOf, type ResponseMessage } from '../http/message.ts'
-import { Client, startRecorder, until } from '../http/wire.ts'
+import { field, fieldsOf, type ResponseMessage } from '../http/http-message.ts'
+import { Client, startRecorder, until } from '../http/raw-sockets.ts'
 
 const large = JSON.stringify({ text: 'sluice '.repeat(1_000) })
 const OF_BYTES =
@@ -69,7 +69,7 @@ async function start(t: Ending) {
       `${method} /shop${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`,
       method
     )
-    const answer = await client.answer()
+    const answer = await client.response()
     client.end()
     return answer
   }
@@ -217,14 +217,14 @@ t.test('a body that comes late is compressed like any other, and cut where the s
       scopes: { shop: { prefix: '/shop', routes, compress: {} } }
     })
     const client = new Client(url).write(`GET /shop/large HTTP/1.1\r\nHost: a\r\n${GZIP}\r\n`, 'GET')
-    await until(() => client.octets.includes('\r\n\r\n'), 'the head')
-    t.match(client.octets, /etag: W\/"v1"/i)
-    t.match(client.octets, /content-encoding: gzip/i)
+    await until(() => client.bytes.includes('\r\n\r\n'), 'the head')
+    t.match(client.bytes, /etag: W\/"v1"/i)
+    t.match(client.bytes, /content-encoding: gzip/i)
     rest()
     if (isCut) {
       await until(() => client.isClosed, 'the end')
-      t.notMatch(client.octets, /0\r\n\r\n$/, 'it does not look complete')
-    } else t.equal(decoded(await client.answer()), large)
+      t.notMatch(client.bytes, /0\r\n\r\n$/, 'it does not look complete')
+    } else t.equal(decoded(await client.response()), large)
     client.end()
   }
 })

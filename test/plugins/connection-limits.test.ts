@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { startEcho } from '../http/echo.ts'
-import { Client, startRecorder, until } from '../http/wire.ts'
+import { Client, startRecorder, until } from '../http/raw-sockets.ts'
 import { ca, tls } from '../http2.ts'
 
 /** Who counts as whom, and from when. What is beyond the limits is in test/http/limits.test.ts. */
@@ -33,7 +33,7 @@ t.test('of IPv6 the addresses of a /64 are one, of IPv4 in IPv6 they are not', a
     from = address
     const client = new Client(url).write(GET, 'GET')
     t.teardown(() => client.end())
-    t.equal((await client.answer()).status, status, address)
+    t.equal((await client.response()).status, status, address)
   }
 })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { UpstreamOptions } from '../../schemas/options/upstreams.ts'
 import { call, closedPort, startGateway, startService } from '../harness.ts'
-import { Client, connectionsOf } from '../http/wire.ts'
+import { Client, connectionsOf } from '../http/raw-sockets.ts'
 import { until } from '../until.ts'
 import { forwarding } from './service.ts'
 
@@ -39,18 +39,18 @@ for (const [situation, optionsOf] of Object.entries(situations))
     // Opens the breaker that opens on the first failure.
     if (situation.includes('open')) {
       const opener = new Client(url).write('GET /orders/1 HTTP/1.1\r\nHost: localhost\r\n\r\n', 'GET')
-      t.match(await opener.answer(), { status: 502 })
+      t.match(await opener.response(), { status: 502 })
       opener.end()
     }
-    for (const octets of [POST, PUT, CHUNKED]) {
+    for (const bytes of [POST, PUT, CHUNKED]) {
       const holder = new Client(url).write(POST)
       const isDown = situation.includes('down') || situation.includes('open')
       if (!isDown) await until(() => gateway.upstream('orders').state().calls.running === 1)
-      const client = new Client(url).write(octets, 'PUT')
+      const client = new Client(url).write(bytes, 'PUT')
       if (!isDown) await until(() => gateway.upstream('orders').state().calls.queued === 1)
       else if (situation.endsWith('again'))
         await until(() => gateway.upstream('orders').state().calls.retries > 0)
-      else t.match(await client.answer(), { status: situation.includes('open') ? 503 : 502 })
+      else t.match(await client.response(), { status: situation.includes('open') ? 503 : 502 })
       client.end()
       holder.end()
       await until(async () => (await connectionsOf(gateway)) === 0)
@@ -75,7 +75,7 @@ t.test(
     await until(() => state().calls.queued === 1)
     client.write(`c8\r\n${'x'.repeat(200)}\r\n0\r\n\r\n`)
     holder.end()
-    t.match(await client.answer(), { status: 413 })
+    t.match(await client.response(), { status: 413 })
     t.match(state().breaker, { state: 'closed', failures: 0 })
     client.end()
   }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { call, type Ending, startGateway } from '../harness.ts'
-import { Client } from '../http/wire.ts'
+import { Client } from '../http/raw-sockets.ts'
 
 const ORIGIN = 'https://app.example'
 
@@ -50,7 +50,7 @@ t.test('an absolute target means the version that its path would', async t => {
   ] as const) {
     const client = new Client(url)
     client.write(`GET http://localhost/api/orders/1 HTTP/1.1\r\nHost: localhost\r\n${header}\r\n`, 'GET')
-    t.match(await client.answer(), { status: 200, body: version })
+    t.match(await client.response(), { status: 200, body: version })
     client.end()
   }
 })

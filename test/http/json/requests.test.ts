@@ -13,7 +13,7 @@ const ok = Type.Object({ ok: Type.Boolean() })
 const FRAMINGS: Record<string, string>[] = [{}, { 'content-length': '0' }, { 'transfer-encoding': 'chunked' }]
 const METHODS = ['POST', 'PUT', 'PATCH', 'DELETE'] as const
 
-/** A gateway with transformations of all kinds, before a service that notes what it gets. */
+/** Starts a gateway with all kinds of transformations, in front of a service that records requests. */
 async function start(t: Ending, listen = {}) {
   const seen: { line: string; body: string }[] = []
   const service = await startService(t, async (request, response) => {
@@ -121,7 +121,7 @@ t.test('every +json type is JSON, and no other', async t => {
     t.equal((await call(`${url}/any`, post('{"a":null}', type))).status, 415, type)
 })
 
-t.test('a scope may have a parser of its own for a type of JSON', async t => {
+t.test('a scope may have its own parser for a JSON type', async t => {
   const routes = async (app: FastifyInstance) => {
     for (const type of ['application/json', 'application/vnd.api+json', '*'])
       app.addContentTypeParser(type, { parseAs: 'string' }, (_request, _body, done) => done(null, type))
@@ -133,7 +133,7 @@ t.test('a scope may have a parser of its own for a type of JSON', async t => {
   t.equal((await call(`${url}/x`, post('{}', 'text/csv'))).json.parser, '*')
 })
 
-t.test('UTF-8 goes by several names; another charset is 415, and what is not UTF-8 is 400', async t => {
+t.test('UTF-8 has several names; other charsets get 415, invalid UTF-8 gets 400', async t => {
   const { url, seen } = await start(t)
   for (const charset of ['utf-8', 'UTF-8', 'utf8', '"utf-8"', '"UTF8"', 'us-ascii', '""']) {
     const type = `application/json;charset=${charset}`
@@ -164,7 +164,7 @@ t.test('a byte order mark is ignored', async t => {
   t.equal(seen.at(-1)?.body, '{"a":1}')
 })
 
-t.test('a compressed body is 415', async t => {
+t.test('a compressed body gets 415', async t => {
   const { url } = await start(t)
   const answer = await call(`${url}/any`, post('{}', 'application/json', { 'content-encoding': 'gzip' }))
   t.match(answer.json, { status: 415, type: 'urn:sluice:coded-body' })
@@ -173,7 +173,7 @@ t.test('a compressed body is 415', async t => {
   t.equal((await call(`${url}/any`, identity)).status, 200)
 })
 
-t.test('a content type without content is no body', async t => {
+t.test('a content type without content means no body', async t => {
   const { url, seen } = await start(t)
   for (const method of METHODS)
     for (const type of ['application/json', 'application/vnd.api+json', 'text/plain', ''])
@@ -189,7 +189,7 @@ t.test('a content type without content is no body', async t => {
       }
 })
 
-/** fetch() gives every POST a length. */
+/** A raw client, since fetch() sends a length with every POST. */
 function statusOf(url: string, method: string, headers: Record<string, string>): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const request = send(url, { method, headers, agent: false }, response => {
@@ -204,7 +204,7 @@ function statusOf(url: string, method: string, headers: Record<string, string>):
   })
 }
 
-t.test('so it is over HTTP/2, with the end in the headers or in a frame of its own', async t => {
+t.test('the same over HTTP/2, with END_STREAM in the headers or in its own frame', async t => {
   const { origin, seen } = await start(t, { tls, http2: true })
   const session = await startSession(t, origin)
   for (const method of METHODS)
@@ -215,7 +215,7 @@ t.test('so it is over HTTP/2, with the end in the headers or in a frame of its o
     }
 })
 
-t.test('so it is on the admin side', async t => {
+t.test('the same on the admin API', async t => {
   const admin = await createAdminApp({ host: '127.0.0.1' })
   t.teardown(() => admin.close())
   for (const method of ['POST', 'DELETE'] as const)
@@ -228,7 +228,7 @@ t.test('so it is on the admin side', async t => {
   t.equal((await call(url, post('{"id":9007199254740993}'))).status, 400)
 })
 
-t.test('a number in a body that a double would change is named, and goes nowhere', async t => {
+t.test('a body with a number that a double would change gets 400 with its path', async t => {
   const { url, seen } = await start(t)
   const kept = [
     '{"id":9007199254740991}',
@@ -262,11 +262,11 @@ t.test('a number in a body that a double would change is named, and goes nowhere
   t.equal(many.json.errors.length, 50)
   t.same(seen, [])
   const twice = await call(`${url}/typed`, post('{"id":9007199254740993,"id":2}'))
-  t.equal(twice.status, 200, 'of two members of one name the last one counts')
+  t.equal(twice.status, 200, 'the last of two equal names counts')
   t.equal(seen.at(-1)?.body, '{"id":2}')
 })
 
-t.test('a number in a path, a query or a header is the one that was asked for, or 400', async t => {
+t.test('inexact numbers in paths, queries and headers get 400', async t => {
   const { url, seen } = await start(t)
   const asked: [path: string, line: string][] = [
     ['/42', '/things/42?limit=none'],
@@ -339,7 +339,7 @@ t.test('faults of all parts are reported together', async t => {
   t.same(seen, [])
 })
 
-t.test('of a large body the first fault is reported, of a small one up to 50', async t => {
+t.test('small bodies report up to 50 faults, large ones only the first', async t => {
   const { url } = await start(t)
   const ask = async (unit: string, count: number) => {
     const items = `{"items":[${unit.repeat(count).slice(0, -1)}]}`
@@ -352,10 +352,10 @@ t.test('of a large body the first fault is reported, of a small one up to 50', a
     t.equal((await ask(unit, Math.floor(1_000_000 / unit.length))).length, 1, unit)
   const name = 'n'.repeat(100_000)
   const { text } = await call(`${url}/typed`, post(`{"${name}":12345678901234567890}`))
-  t.ok(text.length < 2_000, 'names are cut')
+  t.ok(text.length < 2_000, 'names are truncated')
 })
 
-t.test('unique items are told apart by their values, in time linear in the body', async t => {
+t.test('unique items are compared by value in linear time', async t => {
   const routes = async (app: FastifyInstance) => {
     const body = Type.Array(Type.Unknown(), { uniqueItems: true })
     app.post('/', { schema: { body } }, async request => ({ items: (request.body as []).length }))
@@ -376,7 +376,7 @@ t.test('unique items are told apart by their values, in time linear in the body'
   t.same((await ask(`[${many}]`)).json, { items: 80_000 }, 'within the deadline')
 })
 
-t.test('what is nested too deeply is 400, as is a poisoned prototype', async t => {
+t.test('deep nesting and prototype poisoning get 400', async t => {
   const { url, seen } = await start(t)
   const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
   t.equal((await call(`${url}/any`, post(nested(1_000)))).status, 200)

@@ -17,7 +17,7 @@ interface Said {
   headers?: Record<string, string>
 }
 
-/** A transformation and a composition before a service that says what `said` does. */
+/** Starts a transformation and a composition in front of a service that responds with `said`. */
 async function start(t: Ending, said: Said, schema: typeof A | typeof N = A) {
   const service = await startService(t, (_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json', ...said.headers }).end(said.body)
@@ -49,7 +49,7 @@ async function start(t: Ending, said: Said, schema: typeof A | typeof N = A) {
   return { url: `${url}/x` }
 }
 
-t.test('numbers that a double holds are numbers, however the service spells them', async t => {
+t.test('numbers that a double holds are numbers in any spelling', async t => {
   const said: Said = { body: '' }
   const { url } = await start(t, said, N)
   for (const n of [
@@ -73,7 +73,7 @@ t.test('numbers that a double holds are numbers, however the service spells them
   }
 })
 
-t.test('digits that a double does not hold are text, to a schema that takes it', async t => {
+t.test('numbers that a double does not hold are strings, if the schema allows them', async t => {
   const said: Said = { body: '{"a":[9007199254740993,1e400,{"b":12345678901234567.89},1]}' }
   const { url } = await start(t, said)
   t.same((await call(`${url}/t`)).json, {
@@ -107,7 +107,7 @@ t.test('compressed content is decoded', async t => {
   }
 })
 
-t.test('content that cannot be decoded, or that grows beyond maxBody, is 502', async t => {
+t.test('content that cannot be decoded or exceeds maxBody gets 502', async t => {
   const said: Said = { body: '' }
   const { url } = await start(t, said)
   const json = zlib.gzipSync('{"a":1}')
@@ -135,7 +135,7 @@ t.test('content that cannot be decoded, or that grows beyond maxBody, is 502', a
   }
 })
 
-t.test('a byte order mark is ignored, and a charset is heeded', async t => {
+t.test('a byte order mark is ignored, and the charset is used', async t => {
   const said: Said = { body: '' }
   const { url } = await start(t, said)
   const read: [type: string, body: string | Buffer][] = [
@@ -160,7 +160,7 @@ t.test('a byte order mark is ignored, and a charset is heeded', async t => {
   }
 })
 
-t.test('hostile content is read, or 502, in little time', async t => {
+t.test('hostile content is read or gets 502 in bounded time', async t => {
   const said: Said = { body: '' }
   const { url } = await start(t, said)
   const fill = (unit: string) => `{"a":[${unit.repeat(2_000_000 / unit.length)}1]}`
@@ -174,7 +174,7 @@ t.test('hostile content is read, or 502, in little time', async t => {
   }
 })
 
-t.test('faults of large content are not looked for: it takes longer than to read it', async t => {
+t.test('faults of large content are not listed, since that takes longer than parsing', async t => {
   const read = answerReader(Type.Array(N))
   const causeOf = (text: string) => {
     try {
@@ -187,7 +187,7 @@ t.test('faults of large content are not looked for: it takes longer than to read
   t.equal(causeOf(`[${'{},'.repeat(1_000)}{}]`), 'it is not as its schema says')
 })
 
-t.test('__proto__ of a service is not passed on', async t => {
+t.test('__proto__ in a response is not passed on', async t => {
   const said: Said = { body: '' }
   const { url } = await start(t, said)
   for (const name of ['__proto__', '\\u005f_pr\\u006fto__']) {
@@ -196,7 +196,7 @@ t.test('__proto__ of a service is not passed on', async t => {
   }
 })
 
-t.test('toClient may answer with anything that JSON has, raw numbers too', async t => {
+t.test('toClient may return any JSON value, also raw numbers', async t => {
   const service = await startService(t, (_request, response) => response.end('{}'))
   const Shape = Type.Object({
     n: Type.Number(),

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { call, closedPort, type Ending, startGateway, startService } from '../../harness.ts'
-import { Client } from '../../http/wire.ts'
+import { Client } from '../../http/raw-sockets.ts'
 
 const HANDSHAKE =
   'GET /feed HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
@@ -26,7 +26,7 @@ t.test(
     const { url } = await start(t, { url: await closedPort() })
     const client = new Client(url)
     client.write(`GET /feed/late HTTP/1.1\r\nHost: localhost\r\n\r\n${HANDSHAKE}\r\n`, 'GET', 'GET')
-    t.same(await client.answersToEnd(), [])
+    t.same(await client.responsesToEnd(), [])
     t.equal((await call(`${url}/feed/late`)).text, 'late', 'the gateway is still there')
   }
 )
@@ -37,8 +37,8 @@ t.test('an open breaker refuses a handshake with 503, whatever its fallback', as
     breaker: { failures: 1 },
     fallback: { body: {} }
   })
-  t.match(await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').answer(), { status: 502 })
-  const refused = await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').answer()
+  t.match(await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').response(), { status: 502 })
+  const refused = await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').response()
   t.match(refused, { status: 503 })
   t.notMatch(JSON.stringify(refused), 'sluice-fallback')
 })
@@ -53,7 +53,7 @@ t.test('a handshake is not mirrored', async t => {
     upstreams: { feed: { url: await closedPort(), mirror: { to: 'next' } }, next: { url: mirror } },
     scopes: { feed: { prefix: '/feed', routes } }
   })
-  t.match(await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').answer(), { status: 502 })
+  t.match(await new Client(url).write(`${HANDSHAKE}\r\n`, 'GET').response(), { status: 502 })
   t.match(gateway.upstream('feed' as never).state().mirror, { sent: 0, dropped: 0 })
   t.same(lines, [])
 })
@@ -71,7 +71,7 @@ t.test('two versions may have a WebSocket at the same path', async t => {
     t.match(
       await new Client(url)
         .write(`${HANDSHAKE}Accept-Version: ${version}\r\nOrigin: http://other\r\n\r\n`, 'GET')
-        .answer(),
+        .response(),
       { status: 403 }
     )
   t.same(seen, ['v1', 'v2'])

@@ -1,13 +1,13 @@
 import t, { type Test } from 'tap'
 import { startEcho } from './echo.ts'
-import { field } from './message.ts'
-import { Client, startRecorder } from './wire.ts'
+import { field } from './http-message.ts'
+import { Client, startRecorder } from './raw-sockets.ts'
 
 /**
- * What is refused, by the octets. Behind each comes a good request, which must not be carried out: where the bad one
- * ends is anybody's guess. The service hears of nothing.
+ * Rejected requests, byte by byte. A valid request follows each and must not run, since the end of the invalid one is
+ * unknown. The service gets nothing.
  */
-type Case = [what: string, octets: string, status: number, rfc?: string]
+type Case = [what: string, bytes: string, status: number, rfc?: string]
 
 const HOST = 'Host: g.example\r\n'
 const SMUGGLED = `GET /echo/smuggled HTTP/1.1\r\n${HOST}\r\n`
@@ -36,12 +36,7 @@ const FRAMING: Case[] = [
     ['+1', '-1', '0x10', '1,1', '1, 1', '1 1', '1.0', '1e0', '', '99999999999999999999', '\xb2'],
     value => [`length ${JSON.stringify(value)}`, post(`Content-Length: ${value}\r\n`, 'a'), 400, '9112 6.2']
   ),
-  [
-    'a length beyond what a double counts',
-    post('Content-Length: 9007199254740993\r\n', 'a'),
-    413,
-    '9110 15.5.14'
-  ],
+  ['a length above 2^53', post('Content-Length: 9007199254740993\r\n', 'a'), 413, '9110 15.5.14'],
   ...table(
     ['xchunked', 'gzip, chunked', 'x, chunked', ',chunked', 'identity', 'chunked;q=1', '"chunked"', 'gzip'],
     value => [
@@ -107,13 +102,13 @@ const CHUNKS: Case[] = [
   ['a size ended by CR', chunked('1\rx\r\n0\r\n\r\n'), 400, '9112 7.1']
 ]
 
-/** The head has been forwarded by then, so the service hears of a request that does not end. */
+/** The headers have been forwarded by then, so the service gets an incomplete request. */
 const LATE_CHUNKS: Case[] = [
-  ['a chunk that is longer than it says', chunked('1\r\nxy\r\n0\r\n\r\n'), 400, '9112 7.1'],
+  ['a chunk longer than announced', chunked('1\r\nxy\r\n0\r\n\r\n'), 400, '9112 7.1'],
   ['a chunk ended by LF', chunked('1\r\nx\n0\r\n\r\n'), 400, '9112 7.1'],
   ['a last chunk ended by LF', chunked('1\r\nx\r\n0\n\r\n'), 400, '9112 7.1'],
   ['a body ended by LF', chunked('1\r\nx\r\n0\r\n\n'), 400, '9112 7.1'],
-  ['a trailer that is none', chunked('1\r\nx\r\n0\r\nbad\r\n\r\n'), 400, '9112 7.1.2'],
+  ['an invalid trailer', chunked('1\r\nx\r\n0\r\nbad\r\n\r\n'), 400, '9112 7.1.2'],
   ['a second chunk with a bad size', chunked('1\r\nx\r\nzz\r\n'), 400, '9112 7.1']
 ]
 
@@ -136,30 +131,30 @@ const LINES: Case[] = [
   ],
   ['a field without a name', get('GET /echo/x HTTP/1.1', `${HOST}: a\r\n`), 400, '9110 5.1'],
   ['a field without a colon', get('GET /echo/x HTTP/1.1', `${HOST}Xa\r\n`), 400, '9112 5'],
-  ...table(['\0', '\x01', '\x0b', '\x0c', '\x1f', '\x7f'], octet => [
-    `${JSON.stringify(octet)} in a value`,
-    get('GET /echo/x HTTP/1.1', `${HOST}X: a${octet}b\r\n`),
+  ...table(['\0', '\x01', '\x0b', '\x0c', '\x1f', '\x7f'], byte => [
+    `${JSON.stringify(byte)} in a value`,
+    get('GET /echo/x HTTP/1.1', `${HOST}X: a${byte}b\r\n`),
     400,
     '9110 5.5'
   ]),
-  ...table(['\0', '\xe9', ' ', '(', '@', '"'], octet => [
-    `${JSON.stringify(octet)} in a name`,
-    get('GET /echo/x HTTP/1.1', `${HOST}X${octet}a: b\r\n`),
+  ...table(['\0', '\xe9', ' ', '(', '@', '"'], byte => [
+    `${JSON.stringify(byte)} in a name`,
+    get('GET /echo/x HTTP/1.1', `${HOST}X${byte}a: b\r\n`),
     400,
     '9110 5.1'
   ])
 ]
 
 const TARGETS: Case[] = [
-  ...table(['\0', '\x01', '\t', '\x0b', '\x7f', '\x80', '\xff', '\xc3\xa9', ' ', '\\', '#'], octets => [
-    `${JSON.stringify(octets)} in the path`,
-    get(`GET /echo/a${octets}b HTTP/1.1`),
+  ...table(['\0', '\x01', '\t', '\x0b', '\x7f', '\x80', '\xff', '\xc3\xa9', ' ', '\\', '#'], bytes => [
+    `${JSON.stringify(bytes)} in the path`,
+    get(`GET /echo/a${bytes}b HTTP/1.1`),
     400,
     '9112 3.2'
   ]),
-  ...table(['\0', '\xe9', ' ', '#'], octets => [
-    `${JSON.stringify(octets)} in the query`,
-    get(`GET /echo/a?${octets}b HTTP/1.1`),
+  ...table(['\0', '\xe9', ' ', '#'], bytes => [
+    `${JSON.stringify(bytes)} in the query`,
+    get(`GET /echo/a?${bytes}b HTTP/1.1`),
     400,
     '9112 3.2'
   ]),
@@ -187,9 +182,9 @@ const TARGETS: Case[] = [
   ['a relative path', get('GET echo/x HTTP/1.1'), 400, '9112 3.2'],
   ['CONNECT', get('CONNECT g.example:443 HTTP/1.1'), 501, '9110 9.3.6'],
   ['CONNECT with a path', get('CONNECT /echo/x HTTP/1.1'), 501, '9110 9.3.6'],
-  ...table(['%', '%zz', '%ff', '%c3'], octets => [
-    `${octets} in the path`,
-    get(`GET /echo/a${octets}b HTTP/1.1`),
+  ...table(['%', '%zz', '%ff', '%c3'], bytes => [
+    `${bytes} in the path`,
+    get(`GET /echo/a${bytes}b HTTP/1.1`),
     400,
     '3986 2.1'
   ])
@@ -272,82 +267,82 @@ const tables = { FRAMING, CHUNKS, LINES, TARGETS, HOSTS, METHODS }
 
 for (const [name, cases] of Object.entries(tables)) {
   t.test(
-    `${name.toLowerCase()}: refused, the connection closed, and nothing reaches the service`,
+    `${name.toLowerCase()}: rejected, the connection closes, and nothing reaches the service`,
     async t => {
       const service = await startRecorder(t)
       const { url } = await startEcho(t, service.url)
-      for (const [what, octets, status, rfc] of cases) {
-        await refused(t, url, octets, status, `${what}${rfc === undefined ? '' : ` (RFC ${rfc})`}`)
-        t.equal(wholesOf(service), '', `${what}: the service hears of nothing`)
+      for (const [what, bytes, status, rfc] of cases) {
+        await rejected(t, url, bytes, status, `${what}${rfc === undefined ? '' : ` (RFC ${rfc})`}`)
+        t.equal(completeOf(service), '', `${what}: the service gets no request`)
       }
-      await refusedInBetween(t, url, service, cases)
+      await rejectedBehindValid(t, url, service, cases)
     }
   )
 }
 
-t.test('late chunks: refused, and the service gets no whole request', async t => {
+t.test('late chunks: rejected, and the service gets no complete request', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url, { failures: 1 })
-  for (const [what, octets, status, rfc] of LATE_CHUNKS) {
-    await refused(t, url, octets, status, `${what} (RFC ${rfc})`)
-    t.equal(wholesOf(service), '', `${what}: nothing whole`)
+  for (const [what, bytes, status, rfc] of LATE_CHUNKS) {
+    await rejected(t, url, bytes, status, `${what} (RFC ${rfc})`)
+    t.equal(completeOf(service), '', `${what}: no complete request`)
   }
   const client = new Client(url).write(SMUGGLED, 'GET')
-  t.equal((await client.answer()).status, 200, 'nor is it the service that is to blame')
+  t.equal((await client.response()).status, 200, 'no failure of the service is counted')
   client.end()
 })
 
-t.test('a transformed route refuses the same', async t => {
+t.test('a transformed route rejects the same requests', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
-  for (const [what, octets, status] of [...FRAMING, ...CHUNKS, ...LATE_CHUNKS, ...HOSTS]) {
-    const shaped = octets
+  for (const [what, bytes, status] of [...FRAMING, ...CHUNKS, ...LATE_CHUNKS, ...HOSTS]) {
+    const shaped = bytes
       .replace('/echo/x', '/shaped')
       .replace(HOST, `${HOST}Content-Type: application/json\r\n`)
-    await refused(t, url, shaped, status, what)
-    t.equal(service.octets(), '', `${what}: the service hears of nothing`)
+    await rejected(t, url, shaped, status, what)
+    t.equal(service.bytes(), '', `${what}: the service gets no request`)
   }
 })
 
-async function refused(t: Test, url: string, octets: string, status: number, what: string) {
-  const client = new Client(url).write(octets + SMUGGLED, octets.startsWith('HEAD') ? 'HEAD' : 'GET')
-  const answers = await client.answersToEnd()
+async function rejected(t: Test, url: string, bytes: string, status: number, what: string) {
+  const client = new Client(url).write(bytes + SMUGGLED, bytes.startsWith('HEAD') ? 'HEAD' : 'GET')
+  const answers = await client.responsesToEnd()
   t.same(
     answers.map(answer => answer.status),
     [status],
     what
   )
   const [answer] = answers
-  if (answer === undefined || octets.startsWith('HEAD')) return
+  if (answer === undefined || bytes.startsWith('HEAD')) return
   t.equal(field(answer, 'connection')?.toLowerCase(), 'close')
   t.match(field(answer, 'content-type'), /^application\/problem\+json/)
   t.match(JSON.parse(answer.body), { type: String, title: String, status })
 }
 
-/** Behind a good request: that one is answered first, and by its own answer. */
-async function refusedInBetween(
+/** Sends each request behind a valid one, which gets its own response first. */
+async function rejectedBehindValid(
   t: Test,
   url: string,
   service: Awaited<ReturnType<typeof startRecorder>>,
   cases: Case[]
 ) {
-  for (const [what, octets, status] of cases) {
+  for (const [what, bytes, status] of cases) {
     service.received.length = 0
     const first = `GET /echo/first HTTP/1.1\r\n${HOST}\r\n`
     const client = new Client(url).write(
-      first + octets + SMUGGLED,
+      first + bytes + SMUGGLED,
       'GET',
-      octets.startsWith('HEAD') ? 'HEAD' : 'GET'
+      bytes.startsWith('HEAD') ? 'HEAD' : 'GET'
     )
     t.same(
-      (await client.answersToEnd()).map(answer => answer.status),
+      (await client.responsesToEnd()).map(answer => answer.status),
       [200, status],
-      `${what}, behind a good one`
+      `${what}, behind a valid one`
     )
-    t.equal(wholesOf(service), 'GET /first')
+    t.equal(completeOf(service), 'GET /first')
   }
 }
 
-function wholesOf(service: Awaited<ReturnType<typeof startRecorder>>): string {
+function completeOf(service: Awaited<ReturnType<typeof startRecorder>>): string {
   return service.received.map(({ method, target }) => `${method} ${target}`).join()
 }

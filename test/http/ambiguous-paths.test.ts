@@ -47,7 +47,7 @@ const UPWARDS = [
   '%e2%80%a5%2f'
 ]
 
-/** Values that mean themselves to every server. */
+/** Values that every server reads literally. */
 const HARMLESS = [
   'a.b',
   '...',
@@ -132,7 +132,7 @@ async function start(t: Ending, template: Parameters<typeof routes>[0], listen: 
 const HANDSHAKE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
 
-/** The status of a request whose target is sent as it is. */
+/** Returns the status of a request with a raw target. */
 async function ask(url: string, target: string, fields = 'Connection: close\r\n'): Promise<number> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.setEncoding('latin1')
@@ -146,7 +146,7 @@ for (const [how, template] of [
   ['the path template', path],
   ['text', String.raw as typeof path]
 ] as const)
-  t.test(`no pattern sends a dot segment, whatever the encoding; paths are made by ${how}`, async t => {
+  t.test(`no pattern sends a dot segment in any encoding; paths are built by ${how}`, async t => {
     const { url, targets } = await start(t, template as never)
     for (const route of ['all', 'one', 'shaped', 'composed', 'optional', 'socket'])
       for (const up of UPWARDS) {
@@ -154,18 +154,18 @@ for (const [how, template] of [
         t.equal(status, 400, `${route} ${up}`)
       }
     for (const target of targets) t.notOk(hasDotSegment(target), target)
-    t.same(targets, [], 'the service hears of nothing')
+    t.same(targets, [], 'the service gets no request')
   })
 
-t.test('raw bytes hide no dots either, and a path of any length is read in one go', t => {
+t.test('raw bytes hide no dots, and long paths are checked in linear time', t => {
   t.ok(hasDotSegment('/a/\xc0\xae\xc0\xae/b'))
-  t.notOk(hasDotSegment('/a/%c3%80%c2%ae/b'), 'two letters are two letters')
+  t.notOk(hasDotSegment('/a/%c3%80%c2%ae/b'), 'two letters are no overlong dot')
   for (const part of ['%2525', '%25%32%35', '..a/', ';', '%c0', '. ', '/ ', '%u0025'])
     t.type(hasDotSegment(part.repeat(16_384 / part.length)), 'boolean', part)
   t.end()
 })
 
-t.test('over HTTP/2 the same paths are refused', async t => {
+t.test('the same paths are rejected over HTTP/2', async t => {
   const { url, targets } = await start(t, path as never, { tls, http2: true })
   const session = await startSession(t, url)
   for (const route of ['all', 'one', 'shaped', 'composed'])
@@ -178,7 +178,7 @@ t.test('over HTTP/2 the same paths are refused', async t => {
   t.same(targets, [])
 })
 
-t.test('a path is not sent if a server could read it as one of another route', async t => {
+t.test('a path that a server could read as another route is not sent', async t => {
   const targets: string[] = []
   const service = await startService(t, (request, response) => {
     targets.push(request.url as string)
@@ -228,7 +228,7 @@ t.test('a path is not sent if a server could read it as one of another route', a
     t.equal(await ask(url, target), 400, target)
   t.same(targets, [])
   t.equal(await ask(url, '/api/all/admin/x'), 403)
-  t.equal(await ask(url, '/api/own/1%2fmore'), 200, 'a handler of its own reads its path itself')
+  t.equal(await ask(url, '/api/own/1%2fmore'), 200, 'an own handler interprets its path itself')
 
   for (const value of HARMLESS)
     for (const route of ['all', 'one', 'shaped', 'composed'])

@@ -6,7 +6,7 @@ import forward from '../../plugins/forward.ts'
 import { call, type Ending, startGateway, startTcpService } from '../harness.ts'
 import { ca, tls } from '../http2.ts'
 
-/** How TLS says that a response has ended: by a `close_notify` alert (RFC 9112, 9.8), in records of type 21. */
+/** TLS marks the end of a response by a `close_notify` alert (RFC 9112, 9.8), in records of type 21. */
 const ALERT = 21
 const HEAD = 'HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n'
 
@@ -26,7 +26,7 @@ function start(t: Ending, url: string, listen: object = {}) {
   })
 }
 
-/** Passes bytes between a client and `port`. Returns its own port, and the types of the records that came back. */
+/** Relays bytes between a client and `port`. Returns its port, and the types of the records of the response. */
 async function startRelay(t: Ending, port: number) {
   const chunks: Buffer[] = []
   const server = createServer(client => {
@@ -49,14 +49,14 @@ async function startRelay(t: Ending, port: number) {
   }
 }
 
-t.test('a response to an HTTP/1.0 client is ended by an alert, and cut without one', async t => {
+t.test('a complete response to an HTTP/1.0 client ends with an alert, an aborted one without', async t => {
   for (const isCut of [false, true]) {
     const service = await startTcpService(t, socket => {
       socket.write(`${HEAD}a`, () => (isCut ? socket.resetAndDestroy() : socket.end()))
     })
     const { url } = await start(t, service, { tls })
     const relay = await startRelay(t, Number(new URL(url).port))
-    // In TLS 1.3 an alert cannot be told from data.
+    // TLS 1.3 encrypts the record type.
     const socket = connectTls({
       port: relay.port,
       host: '127.0.0.1',
@@ -72,7 +72,7 @@ t.test('a response to an HTTP/1.0 client is ended by an alert, and cut without o
   }
 })
 
-t.test('Node does not tell whether a service ended with an alert (docs/decisions/0028)', async t => {
+t.test('Node does not report whether a service ended with an alert (docs/decisions/0028)', async t => {
   const raw = new Set<Socket>()
   const service = createTlsServer(tls, socket => {
     socket.on('error', () => {})
@@ -88,6 +88,6 @@ t.test('Node does not tell whether a service ended with an alert (docs/decisions
   t.teardown(() => service.close())
   const { url } = await start(t, `https://localhost:${(service.address() as AddressInfo).port}`)
   const { status } = await call(`${url}/all/`)
-  // Should it be cut some day, it is as it ought to be.
+  // If this fails because the response is aborted, Node has been fixed.
   t.equal(status, 200)
 })

@@ -2,43 +2,43 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { startEcho } from './echo.ts'
 import { createFuzz, type Fuzz, mutate, split } from './fuzz.ts'
-import { field, type ResponseMessage } from './message.ts'
-import { Client, connectionsOf, startRecorder, until } from './wire.ts'
+import { field, type ResponseMessage } from './http-message.ts'
+import { Client, connectionsOf, startRecorder, until } from './raw-sockets.ts'
 
 /**
- * Answers by a grammar, most of them spoiled. Every client gets one well-formed answer, its own, or the end of its
- * connection; an answer that was good arrives as it was. No connection is left on either side.
+ * Generated responses, most of them mutated. Each client gets its own well-formed response, or the end of its connection.
+ * Valid responses arrive unchanged. No connection is left on either side.
  */
 const CASES = 600
 const AT_A_TIME = 100
 
-t.test('whatever a service answers, nobody gets what is not theirs', async t => {
+t.test('clients get only their own responses, whatever a service sends', async t => {
   const fuzz = createFuzz(CASES)
   const answers = new Map<string, { pieces: string[]; ends: boolean }>()
   const service = await startRecorder(t, ({ target }, socket) => {
     const answer = answers.get(target.slice(1))
-    if (answer !== undefined) void say(answer, socket)
+    if (answer !== undefined) void write(answer, socket)
     return undefined
   })
   const { url, gateway } = await startEcho(t, service.url, { deadline: 1_000, connections: 2 * AT_A_TIME })
 
   async function run(id: number): Promise<string | undefined> {
-    const good = answerOf(fuzz, id)
+    const good = responseOf(fuzz, id)
     const isGood = fuzz.chance(0.3)
-    const octets = isGood ? good.octets : mutate(good.octets, fuzz)
-    answers.set(String(id), { pieces: split(octets, fuzz), ends: good.ends || (!isGood && fuzz.chance(0.5)) })
+    const bytes = isGood ? good.bytes : mutate(good.bytes, fuzz)
+    answers.set(String(id), { pieces: split(bytes, fuzz), ends: good.ends || (!isGood && fuzz.chance(0.5)) })
     const client = new Client(url).write(
       `${good.method} /echo/${id} HTTP/1.1\r\nHost: g\r\n\r\n`,
       good.method
     )
-    const where = () => `case ${id}: ${JSON.stringify(octets)} arrived as ${JSON.stringify(client.octets)}`
+    const where = () => `case ${id}: ${JSON.stringify(bytes)} arrived as ${JSON.stringify(client.bytes)}`
     let answer: ResponseMessage | undefined
     try {
-      do answer = await client.answer()
+      do answer = await client.response()
       while (answer.status < 200)
     } catch (error) {
       client.end()
-      // Cut, if it is not malformed; and a good one is not cut.
+      // A mutated response may be aborted, but neither malformed nor, if valid, aborted.
       if (isGood || !/^the connection was closed/.test((error as Error).message))
         return `${(error as Error).message}, ${where()}`
       return undefined
@@ -46,9 +46,11 @@ t.test('whatever a service answers, nobody gets what is not theirs', async t => 
     client.end()
     const owner = field(answer, 'x-case')
     if (isGood && (owner !== String(id) || answer.status !== good.status || answer.body !== good.body))
-      return `a good answer arrives as another, ${where()}`
-    // Spoiled, the mark may be gone; it may not become another's.
-    return owner === undefined || octets.includes(owner) ? undefined : `another's, ${where()}`
+      return `a valid response changed, ${where()}`
+    // A mutated response may lose its mark, but not have another's.
+    return owner === undefined || bytes.includes(owner)
+      ? undefined
+      : `the response of another request, ${where()}`
   }
 
   for (let id = 0; id < fuzz.cases; id += AT_A_TIME) {
@@ -56,12 +58,15 @@ t.test('whatever a service answers, nobody gets what is not theirs', async t => 
     for (const fault of faults) if (fault !== undefined) t.fail(`FUZZ_SEED=${fuzz.seed}: ${fault}`)
   }
   t.same(service.faults, [], `FUZZ_SEED=${fuzz.seed}`)
-  await until(async () => (await connectionsOf(gateway)) === 0, 'the end of every connection of a client')
+  await until(async () => (await connectionsOf(gateway)) === 0, 'client connections to close')
   await gateway.close()
-  await until(() => service.connections() === 0, 'the end of every connection to the service')
+  await until(() => service.connections() === 0, 'connections to the service to close')
 })
 
-async function say({ pieces, ends }: { pieces: string[]; ends: boolean }, socket: import('node:net').Socket) {
+async function write(
+  { pieces, ends }: { pieces: string[]; ends: boolean },
+  socket: import('node:net').Socket
+) {
   for (const piece of pieces) {
     socket.write(piece, 'latin1')
     await turn()
@@ -69,12 +74,12 @@ async function say({ pieces, ends }: { pieces: string[]; ends: boolean }, socket
   if (ends) socket.end()
 }
 
-/** A good answer. `ends`: with its connection. */
-function answerOf({ int, pick, chance, octets }: Fuzz, id: number) {
+/** Returns a valid response. `ends`: it ends with its connection. */
+function responseOf({ int, pick, chance, bytes }: Fuzz, id: number) {
   const method = pick(['GET', 'GET', 'POST', 'HEAD'])
   const status = pick([200, 200, 201, 204, 206, 301, 304, 400, 404, 500, 503])
   const hasBody = method !== 'HEAD' && status !== 204 && status !== 304
-  const body = hasBody ? octets(int(chance(0.9) ? 40 : 3_000)).repeat(chance(0.1) ? 50 : 1) : ''
+  const body = hasBody ? bytes(int(chance(0.9) ? 40 : 3_000)).repeat(chance(0.1) ? 50 : 1) : ''
   const fields = [`X-Case: ${id}`]
   for (let i = int(4); i > 0; i--)
     fields.push(
@@ -112,6 +117,6 @@ function answerOf({ int, pick, chance, octets }: Fuzz, id: number) {
     status,
     body,
     ends,
-    octets: `${early}HTTP/1.1 ${status} ${pick(['OK', '', 'Some Reason'])}\r\n${fields.join('\r\n')}\r\n\r\n${text}`
+    bytes: `${early}HTTP/1.1 ${status} ${pick(['OK', '', 'Some Reason'])}\r\n${fields.join('\r\n')}\r\n\r\n${text}`
   }
 }

@@ -7,9 +7,9 @@ import type { GatewayDefinition } from '../../config/define-gateway.ts'
 import forward from '../../plugins/forward.ts'
 import { type Ending, startGateway } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
-import { Client, connectionsOf, startRecorder, until } from './wire.ts'
+import { Client, connectionsOf, startRecorder, until } from './raw-sockets.ts'
 
-/** Attacks by which clients make the gateway hold memory or connections. All must end by themselves. */
+/** Attacks that make the gateway hold memory or connections. All of them must end by themselves. */
 const HOST = 'Host: g.example\r\n'
 const LARGE = 8 * 1_048_576
 
@@ -47,35 +47,35 @@ function start(t: Ending, url: string, options: Partial<GatewayDefinition<string
   } as GatewayDefinition<string, string, string>)
 }
 
-t.test('few requests can wait behind a slow response', async t => {
+t.test('the number of pipelined requests behind a slow response is limited', async t => {
   const service = await startRecorder(t, () => undefined)
   const { url } = await start(t, service.url)
   const get = `GET /all/forward HTTP/1.1\r\n${HOST}\r\n`
-  // As many as come in one read of a socket.
+  // As many as fit in one read of a socket.
   const client = new Client(url).write(get.repeat(1_200))
   await until(() => client.isClosed || undefined, 'the end of the connection')
-  t.equal(client.octets, '')
+  t.equal(client.bytes, '')
   t.ok(service.received.length <= 1)
 })
 
-t.test('as many as maxPipelinedRequests are served', async t => {
+t.test('maxPipelinedRequests requests are served', async t => {
   const service = await startRecorder(t)
   const { url } = await start(t, service.url, { http: { maxPipelinedRequests: 5 } })
   const get = `GET /all/forward HTTP/1.1\r\n${HOST}\r\n`
   const client = new Client(url).write(get.repeat(6), ...Array(6).fill('GET'))
-  for (let i = 0; i < 6; i++) t.equal((await client.answer()).status, 200)
+  for (let i = 0; i < 6; i++) t.equal((await client.response()).status, 200)
   client.write(get, 'GET')
-  t.equal((await client.answer()).status, 200)
+  t.equal((await client.response()).status, 200)
   client.end()
 })
 
-t.test('the rest of a request that has been refused is not waited for', async t => {
+t.test('a connection does not wait for the rest of a rejected request', async t => {
   const service = await startRecorder(t)
   const { url } = await start(t, service.url)
   const head = 'Content-Length: 1000000\r\n\r\n'
   const chunked = 'Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n'
   const first = new Client(url).write(`GET /limited/large HTTP/1.1\r\n${HOST}\r\n`, 'GET')
-  await first.answer()
+  await first.response()
   first.end()
   await Promise.all(
     [
@@ -93,7 +93,7 @@ t.test('the rest of a request that has been refused is not waited for', async t 
         'POST'
       )
       const timer = setInterval(() => client.socket.write(rest === head ? 'a' : '1\r\na\r\n'), 20)
-      const answer = await client.answer()
+      const answer = await client.response()
       await until(() => client.isClosed || undefined, `the end of the connection after ${status}`)
       clearInterval(timer)
       t.equal(answer.status, status, `${path}, ${JSON.stringify(rest)}: ${answer.status} ${answer.body}`)
@@ -101,17 +101,17 @@ t.test('the rest of a request that has been refused is not waited for', async t 
   )
 })
 
-t.test('a connection carries on when the rest has come', async t => {
+t.test('a connection is reused when the rest of the request has arrived', async t => {
   const { url } = await start(t, 'http://127.0.0.1:1')
   const post = `POST /all/refused HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\n`
   const client = new Client(url).write(post, 'POST')
-  t.equal((await client.answer()).status, 401)
+  t.equal((await client.response()).status, 401)
   client.write(`abc${post}abc`, 'POST')
-  t.equal((await client.answer()).status, 401)
+  t.equal((await client.response()).status, 401)
   client.end()
 })
 
-t.test('a response of the gateway’s own that is not read ends at the deadline', async t => {
+t.test('an unread response of the gateway itself ends at the deadline', async t => {
   const plain = await start(t, 'http://127.0.0.1:1', { deadline: 300 })
   for (const path of ['/all/large', '/all/stream']) {
     const client = new Client(plain.url)
@@ -139,7 +139,7 @@ t.test('a response of the gateway’s own that is not read ends at the deadline'
   }
 })
 
-t.test('a PING does not keep a connection without streams', async t => {
+t.test('PING does not keep a connection without streams open', async t => {
   const { url, gateway } = await start(t, 'http://127.0.0.1:1', {
     listen: { tls, http2: { streams: 10, idleTimeout: 300 } }
   })
@@ -150,7 +150,7 @@ t.test('a PING does not keep a connection without streams', async t => {
   await until(async () => (await connectionsOf(gateway)) === 0, 'the end of the connection')
 })
 
-t.test('a refused handshake ends the connection, even if the client keeps its side open', async t => {
+t.test('a rejected handshake closes the connection, even if the client keeps its side open', async t => {
   const { url, gateway } = await start(t, 'http://127.0.0.1:1')
   const socket = connectTcp({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
   socket.on('error', () => {}).resume()

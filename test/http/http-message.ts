@@ -1,6 +1,6 @@
 /**
- * A strict reader of HTTP/1.1 messages (RFC 9112), independent of every parser that the gateway is made of: what it
- * takes is well-formed, and everything else throws. Octets are given as latin1 text, so that an index is an octet's.
+ * A strict parser of HTTP/1.1 messages (RFC 9112), independent of all parsers in the gateway. It throws for malformed
+ * messages. Bytes are latin1 text, so that string indexes are byte offsets.
  */
 export interface Message {
   startLine: string
@@ -8,7 +8,7 @@ export interface Message {
   body: string
   trailers: [name: string, value: string][]
   framing: 'none' | 'length' | 'chunked' | 'close'
-  /** Where the next message begins. */
+  /** Offset of the next message. */
   end: number
 }
 
@@ -29,24 +29,24 @@ const VALUE = /^([\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/1\.1$/
 const STATUS_LINE = /^HTTP\/1\.1 ([1-5]\d\d) [\t\x20-\x7e\x80-\xff]*$/
 
-/** The request that begins at `at`, or undefined if it has not all come. */
-export function readRequest(octets: string, at: number): RequestMessage | undefined {
-  const head = readHead(octets, at)
+/** Returns the request at offset `at`, or undefined if it is incomplete. */
+export function readRequest(bytes: string, at: number): RequestMessage | undefined {
+  const head = readHead(bytes, at)
   if (head === undefined) return undefined
   const [, method, target] = REQUEST_LINE.exec(head.startLine) ?? malformed('request line', head.startLine)
   if (fieldsOf(head, 'host').length !== 1) malformed('Host', head.startLine)
-  const message = readBody(octets, head, 'none')
+  const message = readBody(bytes, head, 'none')
   return message && { ...message, method: method as string, target: target as string }
 }
 
-/** The response that begins at `at`, or undefined if it has not all come. `isEnded`: nothing more will. */
+/** Returns the response at offset `at`, or undefined if it is incomplete. `isEnded`: the connection has ended. */
 export function readResponse(
-  octets: string,
+  bytes: string,
   at: number,
   method: string,
   isEnded: boolean
 ): ResponseMessage | undefined {
-  const head = readHead(octets, at)
+  const head = readHead(bytes, at)
   if (head === undefined) return undefined
   const [, code] = STATUS_LINE.exec(head.startLine) ?? malformed('status line', head.startLine)
   const status = Number(code)
@@ -56,7 +56,7 @@ export function readResponse(
         if (fieldsOf(head, name).length > 0) malformed(`${name} in a ${status}`)
     return { ...head, body: '', trailers: [], framing: 'none', status }
   }
-  const message = readBody(octets, head, isEnded ? 'close' : 'wait')
+  const message = readBody(bytes, head, isEnded ? 'close' : 'wait')
   return message && { ...message, status }
 }
 
@@ -70,10 +70,10 @@ export function field(message: Pick<Message, 'fields'>, name: string): string | 
   return fieldsOf(message, name)[0]
 }
 
-function readHead(octets: string, at: number): Head | undefined {
-  const end = octets.indexOf('\r\n\r\n', at)
+function readHead(bytes: string, at: number): Head | undefined {
+  const end = bytes.indexOf('\r\n\r\n', at)
   if (end === -1) return undefined
-  const [startLine = '', ...lines] = octets.slice(at, end).split('\r\n')
+  const [startLine = '', ...lines] = bytes.slice(at, end).split('\r\n')
   return { startLine, fields: lines.map(readField), end: end + 4 }
 }
 
@@ -85,47 +85,47 @@ function readField(line: string): [string, string] {
   return [name, value]
 }
 
-/** RFC 9112, 6.3; what may be either is neither. */
-function readBody(octets: string, head: Head, otherwise: 'none' | 'close' | 'wait'): Message | undefined {
+/** RFC 9112, 6.3. Rejects ambiguous framing. */
+function readBody(bytes: string, head: Head, otherwise: 'none' | 'close' | 'wait'): Message | undefined {
   const codings = fieldsOf(head, 'transfer-encoding')
   const lengths = fieldsOf(head, 'content-length')
   if (codings.length + lengths.length > 1) malformed('two framings', JSON.stringify(head.fields))
   if (codings.length === 1) {
     if ((codings[0] as string).toLowerCase() !== 'chunked') malformed('transfer coding', codings[0])
-    return readChunks(octets, head)
+    return readChunks(bytes, head)
   }
   if (lengths.length === 1) {
     if (!/^\d{1,15}$/.test(lengths[0] as string)) malformed('length', lengths[0])
     const end = head.end + Number(lengths[0])
-    if (end > octets.length) return undefined
-    return { ...head, body: octets.slice(head.end, end), trailers: [], framing: 'length', end }
+    if (end > bytes.length) return undefined
+    return { ...head, body: bytes.slice(head.end, end), trailers: [], framing: 'length', end }
   }
   if (otherwise === 'none') return { ...head, body: '', trailers: [], framing: 'none' }
   if (otherwise === 'wait') return undefined
-  return { ...head, body: octets.slice(head.end), trailers: [], framing: 'close', end: octets.length }
+  return { ...head, body: bytes.slice(head.end), trailers: [], framing: 'close', end: bytes.length }
 }
 
-function readChunks(octets: string, head: Head): Message | undefined {
+function readChunks(bytes: string, head: Head): Message | undefined {
   let body = ''
   let at = head.end
   for (;;) {
-    const lineEnd = octets.indexOf('\r\n', at)
+    const lineEnd = bytes.indexOf('\r\n', at)
     if (lineEnd === -1) return undefined
-    const line = octets.slice(at, lineEnd)
+    const line = bytes.slice(at, lineEnd)
     if (!/^[0-9A-Fa-f]{1,8}$/.test(line)) malformed('chunk size', line)
     const size = Number.parseInt(line, 16)
     at = lineEnd + 2
     if (size === 0) break
-    if (octets.length < at + size + 2) return undefined
-    if (octets.slice(at + size, at + size + 2) !== '\r\n') malformed('chunk end')
-    body += octets.slice(at, at + size)
+    if (bytes.length < at + size + 2) return undefined
+    if (bytes.slice(at + size, at + size + 2) !== '\r\n') malformed('chunk end')
+    body += bytes.slice(at, at + size)
     at += size + 2
   }
   const trailers: [string, string][] = []
   for (;;) {
-    const lineEnd = octets.indexOf('\r\n', at)
+    const lineEnd = bytes.indexOf('\r\n', at)
     if (lineEnd === -1) return undefined
-    const line = octets.slice(at, lineEnd)
+    const line = bytes.slice(at, lineEnd)
     at = lineEnd + 2
     if (line === '') return { ...head, body, trailers, framing: 'chunked', end: at }
     trailers.push(readField(line))

@@ -2,21 +2,21 @@ import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { startTcpService } from '../harness.ts'
 import { startEcho } from './echo.ts'
-import { field } from './message.ts'
-import { Client, until } from './wire.ts'
+import { field } from './http-message.ts'
+import { Client, until } from './raw-sockets.ts'
 
 /**
- * What a service answers that is no HTTP. The client gets a 502, or the part that could be passed on and the end of its
- * connection; never another's answer. The exchange after it is sound.
+ * Invalid responses of a service. The client gets a 502, or an aborted response, and never the response of another request.
+ * The next exchange works.
  */
-type Case = [what: string, octets: string]
+type Case = [what: string, bytes: string]
 
 const OK = 'HTTP/1.1 200 OK\r\n'
 const ONE = 'Content-Length: 1\r\n\r\na'
 const CHUNKED = 'Transfer-Encoding: chunked\r\n\r\n'
-const SOUND = `${OK}Content-Length: 5\r\n\r\nSOUND`
+const AGAIN = `${OK}Content-Length: 5\r\n\r\nAGAIN`
 
-const REFUSED: Case[] = [
+const REJECTED: Case[] = [
   ['nothing', ''],
   ['length and coding', `${OK}Content-Length: 3\r\n${CHUNKED}0\r\n\r\n`],
   ['two lengths', `${OK}Content-Length: 3\r\nContent-Length: 2\r\n\r\nabc`],
@@ -34,42 +34,42 @@ const REFUSED: Case[] = [
   ['CR in a field', `${OK}X: a\rSet-Cookie: b\r\n${ONE}`],
   ['a folded field', `${OK}X: a\r\n b\r\n${ONE}`],
   ...['\0', '\x01', '\x7f'].map(
-    (octet): Case => [`${JSON.stringify(octet)} in a field`, `${OK}X: a${octet}b\r\n${ONE}`]
+    (byte): Case => [`${JSON.stringify(byte)} in a field`, `${OK}X: a${byte}b\r\n${ONE}`]
   ),
   ['space before a colon', `${OK}X : a\r\n${ONE}`],
   ['a field without a name', `${OK}: a\r\n${ONE}`],
-  ['a name that is none', `${OK}X(y: a\r\n${ONE}`],
+  ['an invalid field name', `${OK}X(y: a\r\n${ONE}`],
   ...['99', '099', '000', '600', '999', '1000', 'abc', '-1'].map(
     (status): Case => [`status ${status}`, `HTTP/1.1 ${status} X\r\n${ONE}`]
   ),
   ['a head of 17 KiB', `${OK}X: ${'a'.repeat(17_000)}\r\n${ONE}`],
   ['20,000 fields', `${OK}${'a: b\r\n'.repeat(20_000)}${ONE}`],
-  ['a body that is cut, of a length that would be collected', `${OK}Content-Length: 10\r\n\r\nabc`],
+  ['a truncated body of a length that is buffered', `${OK}Content-Length: 10\r\n\r\nabc`],
   ['HTTP/0.9', 'hello'],
   ['HTML and nothing else', '<html></html>\r\n\r\n'],
   ['another protocol', `ICY 200 OK\r\n${ONE}`],
   ['HTTP/1.2', `HTTP/1.2 200 OK\r\n${ONE}`],
-  ['101 unasked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nEVIL'],
+  ['an unrequested 101', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nEVIL'],
   ['101 without a protocol', 'HTTP/1.1 101 Switching Protocols\r\n\r\nEVIL'],
-  ['100 interim answers', `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(100)}${OK}${ONE}`],
-  ['an interim answer with a body', `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nabcde${OK}${ONE}`]
+  ['100 interim responses', `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(100)}${OK}${ONE}`],
+  ['an interim response with a body', `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nabcde${OK}${ONE}`]
 ]
 
-/** The head has been sent by then. */
-const CUT: Case[] = [
+/** These break after the headers were passed on. */
+const ABORTED: Case[] = [
   ['a bad second chunk', `${OK}${CHUNKED}1\r\na\r\nzz\r\n0\r\n\r\n`],
   ['a chunk longer than it says', `${OK}${CHUNKED}1\r\nab\r\n0\r\n\r\n`],
-  ['a chunk that is cut', `${OK}${CHUNKED}5\r\nabc`],
+  ['a truncated chunk', `${OK}${CHUNKED}5\r\nabc`],
   ['no last chunk', `${OK}${CHUNKED}3\r\nabc\r\n`],
-  ['a long body that is cut', `${OK}Content-Length: 100000\r\n\r\nabc`],
+  ['a truncated long body', `${OK}Content-Length: 100000\r\n\r\nabc`],
   ['a trailer that would be framing', `${OK}${CHUNKED}1\r\na\r\n0\r\nContent-Length: 9\r\n\r\n`],
-  ['a trailer that is none', `${OK}${CHUNKED}1\r\na\r\n0\r\nbad\r\n\r\n`]
+  ['an invalid trailer', `${OK}${CHUNKED}1\r\na\r\n0\r\nbad\r\n\r\n`]
 ]
 
-/** What is passed on is sound; what comes behind it is nobody's. */
-const PASSED: [what: string, octets: string, status: number, body: string][] = [
-  ['octets behind the body', `${OK}${ONE}bc`, 200, 'a'],
-  ['a second answer', `${OK}${ONE}${OK}Content-Length: 4\r\n\r\nEVIL`, 200, 'a'],
+/** These pass; bytes behind the response are dropped. */
+const PASSED: [what: string, bytes: string, status: number, body: string][] = [
+  ['bytes behind the body', `${OK}${ONE}bc`, 200, 'a'],
+  ['a second response', `${OK}${ONE}${OK}Content-Length: 4\r\n\r\nEVIL`, 200, 'a'],
   ['a 204 with a body', 'HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nEVIL', 204, ''],
   ['a chunked 204', `HTTP/1.1 204 No Content\r\n${CHUNKED}4\r\nEVIL\r\n0\r\n\r\n`, 204, ''],
   ['a 304 with a body', 'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 4\r\n\r\nEVIL', 304, ''],
@@ -81,29 +81,29 @@ const PASSED: [what: string, octets: string, status: number, body: string][] = [
   ["the gateway's own fields", `${OK}X-Request-Id: evil\r\nKeep-Alive: max=1\r\n${ONE}`, 200, 'a']
 ]
 
-/** A gateway whose one connection to the service gets `octets`, and after them sound answers. */
+/** Starts a gateway whose service sends `bytes` once, and valid responses afterwards, over one connection. */
 async function start(t: Test, keepsOpen: boolean) {
-  let octets: string | undefined
+  let bytes: string | undefined
   const service = await startTcpService(t, socket => {
-    socket.write(octets ?? SOUND, 'latin1')
-    if (octets !== undefined && !keepsOpen) socket.end()
-    octets = undefined
+    socket.write(bytes ?? AGAIN, 'latin1')
+    if (bytes !== undefined && !keepsOpen) socket.end()
+    bytes = undefined
   })
   const { url, gateway } = await startEcho(t, service, { connections: 1 })
   return {
     gateway,
-    /** Two exchanges of two clients, the second as soon as the first has been answered. */
+    /** Runs exchanges of two clients, the second after the response to the first. */
     async exchange(text: string) {
-      octets = text
+      bytes = text
       const first = ask(url)
-      const answer = await first.answer().catch(error => error as Error)
+      const answer = await first.response().catch(error => error as Error)
       const second = ask(url)
-      const sound = await second.answer()
+      const next = await second.response()
       second.end()
-      const isCut = answer instanceof Error
-      if (isCut) await until(() => first.isClosed || undefined, 'the end of the connection')
+      const isAborted = answer instanceof Error
+      if (isAborted) await until(() => first.isClosed || undefined, 'the connection to close')
       first.end()
-      return { answer, sound, octets: first.octets }
+      return { answer, next, bytes: first.bytes }
     }
   }
 }
@@ -115,10 +115,10 @@ function ask(url: string): Client {
   )
 }
 
-t.test('an answer that is none is a 502, and the next exchange is sound', async t => {
+t.test('an invalid response is a 502, and the next exchange works', async t => {
   const { exchange } = await start(t, false)
-  for (const [what, octets] of REFUSED) {
-    const { answer, sound } = await exchange(octets)
+  for (const [what, bytes] of REJECTED) {
+    const { answer, next } = await exchange(bytes)
     if (answer instanceof Error) {
       t.fail(`${what}: ${answer.message}`)
       continue
@@ -126,26 +126,26 @@ t.test('an answer that is none is a 502, and the next exchange is sound', async 
     t.equal(answer.status, 502, what)
     t.match(field(answer, 'content-type'), /^application\/problem\+json/)
     t.notMatch(answer.body, /EVIL|abc|127\.0\.0\.1/)
-    t.equal(sound.body, 'SOUND', `${what}: the next answer is its own`)
+    t.equal(next.body, 'AGAIN', `${what}: the next response belongs to its request`)
   }
 })
 
-t.test('an answer that breaks when part of it has been sent is cut, not ended', async t => {
+t.test('a response that breaks after its headers is aborted', async t => {
   const { exchange } = await start(t, false)
-  for (const [what, octets] of CUT) {
-    const { answer, sound, octets: seen } = await exchange(octets)
+  for (const [what, bytes] of ABORTED) {
+    const { answer, next, bytes: seen } = await exchange(bytes)
     t.ok(answer instanceof Error, what)
     t.notMatch(seen, '\r\n0\r\n', 'no last chunk')
-    t.equal(sound.body, 'SOUND', `${what}: the next answer is its own`)
+    t.equal(next.body, 'AGAIN', `${what}: the next response belongs to its request`)
   }
 })
 
-t.test('what a service says besides its answer is no answer', async t => {
+t.test('bytes besides the response are dropped', async t => {
   for (const keepsOpen of [true, false]) {
     const { exchange } = await start(t, keepsOpen)
-    for (const [what, octets, status, body] of PASSED) {
+    for (const [what, bytes, status, body] of PASSED) {
       if (keepsOpen && body === 'to the end') continue
-      const { answer, sound } = await exchange(octets)
+      const { answer, next } = await exchange(bytes)
       if (answer instanceof Error) {
         t.fail(`${what}: ${answer.message}`)
         continue
@@ -153,25 +153,25 @@ t.test('what a service says besides its answer is no answer', async t => {
       t.equal(answer.status, status, what)
       t.equal(answer.body, body, what)
       t.not(field(answer, 'x-request-id'), 'evil')
-      t.equal(sound.body, 'SOUND', `${what}: the next answer is its own`)
+      t.equal(next.body, 'AGAIN', `${what}: the next response belongs to its request`)
     }
   }
 })
 
-t.test('an answer that comes before it was asked for reaches nobody (response queue poisoning)', async t => {
+t.test('a response without a request reaches nobody (response queue poisoning)', async t => {
   let kept: Socket | undefined
   const service = await startTcpService(t, socket => {
     kept = socket
-    socket.write(SOUND, 'latin1')
+    socket.write(AGAIN, 'latin1')
   })
   const { url } = await startEcho(t, service, { connections: 1 })
   for (let i = 0; i < 20; i++) {
     const client = ask(url)
-    t.equal((await client.answer()).body, 'SOUND')
+    t.equal((await client.response()).body, 'AGAIN')
     client.end()
-    // On the connection that is kept for the next client.
+    // The connection that the next client would use.
     const poisoned = kept as Socket
     poisoned.write(`${OK}Content-Length: 4\r\n\r\nEVIL`)
-    await until(() => poisoned.destroyed || undefined, 'the end of the poisoned connection')
+    await until(() => poisoned.destroyed || undefined, 'the poisoned connection to close')
   }
 })

@@ -1,26 +1,26 @@
 import t from 'tap'
 import { startTcpService } from '../harness.ts'
 import { startEcho } from './echo.ts'
-import { field, fieldsOf, type ResponseMessage } from './message.ts'
-import { Client, type Received, type Recorder, startRecorder, until } from './wire.ts'
+import { field, fieldsOf, type ResponseMessage } from './http-message.ts'
+import { Client, type Received, type Recorder, startRecorder, until } from './raw-sockets.ts'
 
-/** What passes, compared octet for octet with what the service received. */
+/** Messages that pass, compared byte for byte with what the service received. */
 
 const HOST = 'Host: g.example\r\n'
 const OK = 'HTTP/1.1 200 OK\r\n'
 
-/** One exchange on a connection of its own; that the connection can carry another is checked with it. */
+/** Runs one exchange on its own connection, and checks that the connection can carry another one. */
 async function exchange(
   url: string,
   service: Recorder,
-  octets: string
+  bytes: string
 ): Promise<{ received: Received; answer: ResponseMessage }> {
   service.received.length = 0
-  const method = octets.slice(0, octets.indexOf(' '))
-  const client = new Client(url).write(octets, method)
-  const answer = await client.answer()
+  const method = bytes.slice(0, bytes.indexOf(' '))
+  const client = new Client(url).write(bytes, method)
+  const answer = await client.response()
   client.write(`GET /echo/again HTTP/1.1\r\n${HOST}\r\n`, 'GET')
-  if ((await client.answer()).status !== 200) throw new Error('the connection carries no second exchange')
+  if ((await client.response()).status !== 200) throw new Error('the connection is not reusable')
   client.end()
   const [received, again] = service.received
   if (service.received.length !== 2 || again?.target !== '/again')
@@ -28,7 +28,7 @@ async function exchange(
   return { received: received as Received, answer }
 }
 
-t.test('a target is sent as it was written (RFC 9112, 3.2)', async t => {
+t.test('targets are sent unchanged (RFC 9112, 3.2)', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
   for (const target of [
@@ -67,40 +67,37 @@ t.test('a target is sent as it was written (RFC 9112, 3.2)', async t => {
     t.equal(received.target, target)
   }
   const absolute = await exchange(url, service, `GET http://G.example/echo/a%2Fb?c HTTP/1.1\r\n${HOST}\r\n`)
-  t.equal(absolute.received.target, '/a%2Fb?c', 'of the absolute form the path (RFC 9112, 3.2.2)')
+  t.equal(absolute.received.target, '/a%2Fb?c', 'the path of the absolute form (RFC 9112, 3.2.2)')
   const port = await exchange(url, service, `GET http://g.example:80/echo/a HTTP/1.1\r\n${HOST}\r\n`)
-  t.equal(port.received.target, '/a', 'with the port that its scheme has anyway (RFC 9110, 4.2.3)')
+  t.equal(port.received.target, '/a', 'with the default port of the scheme (RFC 9110, 4.2.3)')
 })
 
-t.test(
-  'an absolute target without a path means the root, wherever its query points (RFC 9110, 4.2.3)',
-  async t => {
-    const service = await startRecorder(t)
-    const { url } = await startEcho(t, service.url)
-    for (const [line, status] of [
-      ['GET http://g.example', 404],
-      ['GET HTTP://G.example', 404],
-      ['GET http://g.example?x', 404],
-      ['GET http://g.example?x=/echo/x', 404],
-      ['OPTIONS http://g.example', 204],
-      ['OPTIONS http://g.example/', 404]
-    ] as const) {
-      const client = new Client(url).write(`${line} HTTP/1.1\r\n${HOST}\r\n`, 'GET')
-      t.equal((await client.answer()).status, status, line)
-      client.end()
-    }
-    t.equal(service.received.length, 0)
+t.test('an absolute target without a path means the root (RFC 9110, 4.2.3)', async t => {
+  const service = await startRecorder(t)
+  const { url } = await startEcho(t, service.url)
+  for (const [line, status] of [
+    ['GET http://g.example', 404],
+    ['GET HTTP://G.example', 404],
+    ['GET http://g.example?x', 404],
+    ['GET http://g.example?x=/echo/x', 404],
+    ['OPTIONS http://g.example', 204],
+    ['OPTIONS http://g.example/', 404]
+  ] as const) {
+    const client = new Client(url).write(`${line} HTTP/1.1\r\n${HOST}\r\n`, 'GET')
+    t.equal((await client.response()).status, status, line)
+    client.end()
   }
-)
+  t.equal(service.received.length, 0)
+})
 
-t.test('a body is sent whole, and ends where it ended (RFC 9112, 6)', async t => {
+t.test('bodies are sent completely, and end where they ended (RFC 9112, 6)', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
   const binary = Array.from({ length: 256 }, (_, i) => String.fromCharCode(i)).join('')
   const long = binary.repeat(2_000)
   const chunks = (...all: string[]) =>
     `Transfer-Encoding: chunked\r\n\r\n${all.map(one => `${one.length.toString(16)}\r\n${one}\r\n`).join('')}0\r\n\r\n`
-  const bodies: [what: string, octets: string, body: string, methods?: string[]][] = [
+  const bodies: [what: string, bytes: string, body: string, methods?: string[]][] = [
     ['no body', '\r\n', '', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'GET', 'HEAD']],
     [
       'length 0',
@@ -109,7 +106,7 @@ t.test('a body is sent whole, and ends where it ended (RFC 9112, 6)', async t =>
       ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'GET', 'HEAD']
     ],
     ['length 3', 'Content-Length: 3\r\n\r\nabc', 'abc', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
-    ['all octets', `Content-Length: 256\r\n\r\n${binary}`, binary],
+    ['all bytes', `Content-Length: 256\r\n\r\n${binary}`, binary],
     ['512 kB', `Content-Length: ${long.length}\r\n\r\n${long}`, long],
     ['empty chunked', chunks(), ''],
     ['a chunk', chunks('abc'), 'abc', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
@@ -129,15 +126,15 @@ t.test('a body is sent whole, and ends where it ended (RFC 9112, 6)', async t =>
       'a'
     ]
   ]
-  for (const [what, octets, body, methods = ['POST']] of bodies)
+  for (const [what, bytes, body, methods = ['POST']] of bodies)
     for (const method of methods) {
       const { received } = await exchange(
         url,
         service,
-        `${method} /echo/x HTTP/1.1\r\n${HOST}Content-Type: a/b\r\n${octets}`
+        `${method} /echo/x HTTP/1.1\r\n${HOST}Content-Type: a/b\r\n${bytes}`
       )
       t.equal(received.method, method)
-      t.ok(received.body === body, `${method} with ${what}: ${received.body.length} octets`)
+      t.ok(received.body === body, `${method} with ${what}: ${received.body.length} bytes`)
       t.same(received.trailers, [])
       t.notOk(field(received, 'trailer'))
     }
@@ -149,7 +146,7 @@ t.test('a body is sent whole, and ends where it ended (RFC 9112, 6)', async t =>
   t.equal(field(received, 'content-length'), '0', 'RFC 9110, 8.6')
 })
 
-t.test('fields are sent as they came, but for those that stop here (RFC 9110, 7.6)', async t => {
+t.test('fields are sent unchanged, except for hop-by-hop fields (RFC 9110, 7.6)', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
   const send = async (fields: string) =>
@@ -164,19 +161,15 @@ t.test('fields are sent as they came, but for those that stop here (RFC 9110, 7.
   t.equal(field(two, 'x-empty'), '')
   t.equal(field(two, 'x-tab'), 'a\tb')
   const twice = await send('Authorization: a\r\nAuthorization: b\r\nUser-Agent: a\r\nUser-Agent: b\r\n')
-  t.same(
-    fieldsOf(twice, 'authorization'),
-    ['a, b'],
-    'none of two is chosen: the service sees that there were two'
-  )
+  t.same(fieldsOf(twice, 'authorization'), ['a, b'], 'duplicates are joined, so the service can see them')
   t.same(fieldsOf(twice, 'user-agent'), ['a, b'])
 
   const named = await send(
     'Connection: keep-alive, X-Foo, Authorization, Host, Content-Length, X-Forwarded-For, Via, X-Request-Id\r\n' +
       'X-Foo: 1\r\nAuthorization: secret\r\nX-Forwarded-For: 6.6.6.6\r\nVia: 1.0 before\r\n'
   )
-  t.notOk(field(named, 'x-foo'), 'what Connection names stops here')
-  t.notOk(field(named, 'authorization'), 'whatever it is')
+  t.notOk(field(named, 'x-foo'), 'fields named by Connection are removed')
+  t.notOk(field(named, 'authorization'), 'including Authorization')
   t.match(field(named, 'host'), /^127\.0\.0\.1:/, "but not the gateway's own")
   t.equal(field(named, 'x-forwarded-for'), '127.0.0.1')
   t.equal(field(named, 'x-forwarded-port'), '80')
@@ -192,10 +185,10 @@ t.test('fields are sent as they came, but for those that stop here (RFC 9110, 7.
     service,
     `POST /echo/x HTTP/1.1\r\n${HOST}Connection: content-length, transfer-encoding\r\nContent-Length: 1\r\n\r\na`
   )
-  t.equal(received.body, 'a', 'nor does it name the framing away')
+  t.equal(received.body, 'a', 'Connection cannot remove the framing')
 })
 
-t.test('Max-Forwards is counted for OPTIONS, and 0 goes no further (RFC 9110, 7.6.2)', async t => {
+t.test('Max-Forwards is decremented for OPTIONS, and 0 is not forwarded (RFC 9110, 7.6.2)', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
   const ask = (value: string, method = 'OPTIONS') =>
@@ -213,48 +206,48 @@ t.test('Max-Forwards is counted for OPTIONS, and 0 goes no further (RFC 9110, 7.
     'TRACE'
   )
   service.received.length = 0
-  t.equal((await client.answer()).status, 204)
-  t.equal((await client.answer()).status, 204, 'nor does OPTIONS * (9.3.7)')
-  const trace = await client.answer()
+  t.equal((await client.response()).status, 204)
+  t.equal((await client.response()).status, 204, 'OPTIONS * is not forwarded (9.3.7)')
+  const trace = await client.response()
   t.equal(trace.status, 405, 'TRACE has no route (9.3.8)')
   t.match(field(trace, 'allow'), 'OPTIONS')
   t.equal(service.received.length, 0)
   client.end()
 })
 
-t.test('100 Continue is said once the body is wanted (RFC 9110, 10.1.1)', async t => {
+t.test('100 Continue is sent when the body is needed (RFC 9110, 10.1.1)', async t => {
   const service = await startRecorder(t)
   const { url } = await startEcho(t, service.url)
   const ask = (path: string, more = '') =>
     `POST ${path} HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 3\r\n${more}\r\n`
   const client = new Client(url).write(ask('/echo/x'), 'POST')
-  t.equal((await client.answer()).status, 100)
+  t.equal((await client.response()).status, 100)
   client.write('abc')
-  t.equal((await client.answer()).status, 200)
+  t.equal((await client.response()).status, 200)
   t.equal(service.received[0]?.body, 'abc')
   t.notOk(field(service.received[0] as Received, 'expect'))
   client.write(ask('/shaped', 'Content-Type: application/json\r\n'), 'POST')
-  t.equal((await client.answer()).status, 100, 'on the same connection, for a body that is read here')
+  t.equal((await client.response()).status, 100, 'on the same connection, for a body that the gateway reads')
   client.end()
 
   const refused = new Client(url).write(ask('/nowhere'), 'POST')
-  const [answer, ...rest] = await refused.answersToEnd()
-  t.equal(answer?.status, 404, 'not for a body that nobody wants')
-  t.same(rest, [], 'and the connection ends: the body may come or not')
+  const [answer, ...rest] = await refused.responsesToEnd()
+  t.equal(answer?.status, 404, 'not for a body that nobody reads')
+  t.same(rest, [], 'the connection ends, since the body may or may not follow')
 
   const old = new Client(url).write(`${ask('/echo/x').replace('1.1', '1.0')}abc`, 'POST')
-  t.equal((await old.answer()).status, 200, 'an HTTP/1.0 client is not told')
+  t.equal((await old.response()).status, 200, 'not to an HTTP/1.0 client')
   old.end()
 })
 
-t.test('answers pass with their bodies, lengths and fields (RFC 9110, 15)', async t => {
-  let octets = ''
+t.test('responses pass with their bodies, lengths and fields (RFC 9110, 15)', async t => {
+  let bytes = ''
   const service = await startRecorder(t, request =>
-    request.target === '/again' ? `${OK}Content-Length: 0\r\n\r\n` : octets
+    request.target === '/again' ? `${OK}Content-Length: 0\r\n\r\n` : bytes
   )
   const { url } = await startEcho(t, service.url)
   const answerTo = async (method: string, text: string) => {
-    octets = text
+    bytes = text
     return (await exchange(url, service, `${method} /echo/x HTTP/1.1\r\n${HOST}\r\n`)).answer
   }
   const head = await answerTo('HEAD', `${OK}Content-Length: 42\r\n\r\n`)
@@ -282,8 +275,8 @@ t.test('answers pass with their bodies, lengths and fields (RFC 9110, 15)', asyn
   t.equal(field(fields, 'via'), '1.1 cdn')
   for (const name of ['x-private', 'proxy-authenticate']) t.notOk(field(fields, name), name)
   const head10 = new Client(url).write(`GET /echo/x HTTP/1.0\r\n\r\n`, 'GET')
-  octets = `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`
-  const [old] = await head10.answersToEnd()
+  bytes = `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`
+  const [old] = await head10.responsesToEnd()
   t.same([old?.framing, old?.body], ['close', 'abc'], 'HTTP/1.0 knows no chunks (RFC 9112, 7.1)')
 })
 
@@ -295,18 +288,18 @@ t.test('early hints pass to HTTP/1.1 clients, with their links only (RFC 8297)',
   )
   const { url } = await startEcho(t, service.url)
   const client = new Client(url).write(`GET /echo/x HTTP/1.1\r\n${HOST}\r\n`, 'GET')
-  const hints = await client.answer()
+  const hints = await client.response()
   t.same([hints.status, hints.fields.map(([name]) => name.toLowerCase())], [103, ['link']])
-  t.equal((await client.answer()).body, 'a')
+  t.equal((await client.response()).body, 'a')
   client.end()
   const old = new Client(url).write('GET /echo/x HTTP/1.0\r\n\r\n', 'GET')
   t.same(
-    (await old.answersToEnd()).map(answer => answer.status),
+    (await old.responsesToEnd()).map(answer => answer.status),
     [200]
   )
 })
 
-t.test('trailers pass to clients that take them (RFC 9110, 6.5)', async t => {
+t.test('trailers pass to clients that accept them (RFC 9110, 6.5)', async t => {
   const service = await startRecorder(
     t,
     () =>
@@ -314,13 +307,13 @@ t.test('trailers pass to clients that take them (RFC 9110, 6.5)', async t => {
   )
   const { url } = await startEcho(t, service.url)
   const ask = (fields: string) => exchange(url, service, `GET /echo/x HTTP/1.1\r\n${HOST}${fields}\r\n`)
-  // `exchange` compares nothing of trailers, so the second answer may have them too.
+  // `exchange` does not compare trailers, so the second response may have them too.
   t.same((await ask('TE: trailers\r\nConnection: TE\r\n')).answer.trailers, [['x-sum', '1']])
   t.same((await ask('')).answer.trailers, [])
 })
 
 t.test(
-  'pipelined requests are carried out one after another, and answered in order (RFC 9112, 9.3)',
+  'pipelined requests run one after the other, and get their responses in order (RFC 9112, 9.3)',
   async t => {
     let open = 0
     let most = 0
@@ -345,7 +338,7 @@ t.test(
           : `GET /echo${target} HTTP/1.1\r\n${HOST}\r\n`,
         'GET'
       )
-    for (const target of targets) t.equal((await client.answer()).body, target)
+    for (const target of targets) t.equal((await client.response()).body, target)
     t.equal(most, 1)
     t.same(
       service.received.map(request => request.target),
@@ -355,7 +348,7 @@ t.test(
   }
 )
 
-t.test('a service may answer before it has read the body', async t => {
+t.test('a service may respond before it has read the body', async t => {
   const body = 'x'.repeat(900_000)
   const early = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'
   const service = await startTcpService(t, socket => {
@@ -369,7 +362,7 @@ t.test('a service may answer before it has read the body', async t => {
     `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n`
   ]) {
     const client = new Client(url).write(`POST /echo/x HTTP/1.1\r\n${HOST}${head}${body}`, 'POST')
-    const answer = await client.answer()
+    const answer = await client.response()
     t.same([answer.status, answer.body], [403, 'no'])
     await until(() => client.isClosed || undefined, 'the end of a connection whose request was not read')
   }

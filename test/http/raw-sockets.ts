@@ -3,33 +3,33 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Ending } from '../harness.ts'
-import { type RequestMessage, type ResponseMessage, readRequest, readResponse } from './message.ts'
+import { type RequestMessage, type ResponseMessage, readRequest, readResponse } from './http-message.ts'
 
-/** Milliseconds after which something that should happen is said not to. */
-const BOUND = 20_000
+/** Milliseconds. */
+const TIMEOUT = 20_000
 
 export interface Received extends RequestMessage {
-  /** As it came, to the octet. */
-  octets: string
+  /** The request as received, in latin1. */
+  bytes: string
 }
 
 export interface Recorder {
   url: string
-  /** Whole requests, in the order in which they came. */
+  /** Complete requests in order of arrival. */
   received: Received[]
-  /** What came and was no request. */
+  /** Errors for bytes that are not a request. */
   faults: Error[]
-  /** All octets that ever came, of requests that did not end too. */
-  octets(): string
+  /** Returns all received bytes, including those of incomplete requests. */
+  bytes(): string
   connections(): number
 }
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok'
 
-/** A service on a bare socket: it records what it gets, octet for octet, and answers with what `answer` returns. */
+/** Starts a service on raw sockets. It records requests byte for byte, and writes what `respond` returns. */
 export async function startRecorder(
   t: Ending,
-  answer: (request: Received, socket: Socket) => string | undefined = () => OK
+  respond: (request: Received, socket: Socket) => string | undefined = () => OK
 ): Promise<Recorder> {
   const sockets = new Set<Socket>()
   const all: string[] = []
@@ -37,25 +37,25 @@ export async function startRecorder(
     url: '',
     received: [],
     faults: [],
-    octets: () => all.join(''),
+    bytes: () => all.join(''),
     connections: () => sockets.size
   }
   const server = createServer(socket => {
     sockets.add(socket)
-    let octets = ''
+    let bytes = ''
     let at = 0
     socket.setEncoding('latin1')
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
     socket.on('data', (chunk: string) => {
-      octets += chunk
+      bytes += chunk
       all.push(chunk)
       try {
-        for (let one = readRequest(octets, at); one !== undefined; one = readRequest(octets, at)) {
-          const received = { ...one, octets: octets.slice(at, one.end) }
+        for (let one = readRequest(bytes, at); one !== undefined; one = readRequest(bytes, at)) {
+          const received = { ...one, bytes: bytes.slice(at, one.end) }
           at = one.end
           recorder.received.push(received)
-          const text = answer(received, socket)
+          const text = respond(received, socket)
           if (text !== undefined) socket.write(text, 'latin1')
         }
       } catch (error) {
@@ -74,14 +74,14 @@ export async function startRecorder(
   return recorder
 }
 
-/** A client on a bare socket. */
+/** A client on a raw socket. */
 export class Client {
   readonly socket: Socket
-  octets = ''
+  bytes = ''
   isClosed = false
-  /** The methods of what was asked: an answer to HEAD has no body. */
+  /** Methods of the pending requests: a response to HEAD has no body. */
   #methods: string[] = []
-  #answers: ResponseMessage[] = []
+  #responses: ResponseMessage[] = []
   #at = 0
 
   constructor(url: string) {
@@ -89,7 +89,7 @@ export class Client {
     this.socket.setNoDelay(true)
     this.socket.setEncoding('latin1')
     this.socket.on('data', (chunk: string) => {
-      this.octets += chunk
+      this.bytes += chunk
     })
     this.socket.on('error', () => {})
     this.socket.on('close', () => {
@@ -97,35 +97,39 @@ export class Client {
     })
   }
 
-  /** Octets as latin1. `methods`: of the requests that they end. */
-  write(octets: string, ...methods: string[]): this {
+  /** Writes latin1 text. `methods`: methods of the requests that it completes. */
+  write(bytes: string, ...methods: string[]): this {
     this.#methods.push(...methods)
-    this.socket.write(octets, 'latin1')
+    this.socket.write(bytes, 'latin1')
     return this
   }
 
-  /** The next answer, 1xx included. @throws Malformed if there is something else. */
-  async answer(): Promise<ResponseMessage> {
-    const found = await until(() => this.#next() ?? (this.isClosed ? 'closed' : undefined), 'an answer')
-    if (found === 'closed') throw new Error(`the connection was closed after: ${this.octets.slice(-500)}`)
+  /**
+   * Returns the next response, also 1xx.
+   * @throws Malformed for anything else
+   */
+  async response(): Promise<ResponseMessage> {
+    const found = await until(() => this.#next() ?? (this.isClosed ? 'closed' : undefined), 'a response')
+    if (found === 'closed') throw new Error(`the connection was closed after: ${this.bytes.slice(-500)}`)
     return found
   }
 
-  /** Every answer up to the end of the connection, which must come. */
-  async answersToEnd(): Promise<ResponseMessage[]> {
+  /** Waits for the end of the connection. Returns all responses. */
+  async responsesToEnd(): Promise<ResponseMessage[]> {
     await until(() => this.isClosed || undefined, 'the end of the connection')
     while (this.#next() !== undefined);
-    if (this.#at < this.octets.length) throw new Error(`left over: ${this.octets.slice(this.#at)}`)
-    return this.#answers
+    if (this.#at < this.bytes.length)
+      throw new Error(`bytes behind the last response: ${this.bytes.slice(this.#at)}`)
+    return this.#responses
   }
 
   #next(): ResponseMessage | undefined {
-    const answer = readResponse(this.octets, this.#at, this.#methods[0] ?? 'GET', this.isClosed)
-    if (answer === undefined) return undefined
-    this.#at = answer.end
-    if (answer.status >= 200) this.#methods.shift()
-    this.#answers.push(answer)
-    return answer
+    const response = readResponse(this.bytes, this.#at, this.#methods[0] ?? 'GET', this.isClosed)
+    if (response === undefined) return undefined
+    this.#at = response.end
+    if (response.status >= 200) this.#methods.shift()
+    this.#responses.push(response)
+    return response
   }
 
   end(): void {
@@ -133,23 +137,23 @@ export class Client {
   }
 }
 
-/** How many clients are connected. */
+/** Returns the number of connected clients. */
 export function connectionsOf({ server }: FastifyInstance): Promise<number> {
   return new Promise((resolve, reject) =>
     server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
   )
 }
 
-/** Polls until `find` finds something. */
+/** Polls until `find` returns a value. */
 export async function until<T>(
   find: () => T | undefined | false | Promise<T | undefined | false>,
   what: string
 ): Promise<T> {
-  const end = Date.now() + BOUND
+  const end = Date.now() + TIMEOUT
   for (;;) {
     const found = await find()
     if (found !== undefined && found !== false) return found
-    if (Date.now() > end) throw new Error(`${what} did not come within ${BOUND} ms`)
+    if (Date.now() > end) throw new Error(`timed out after ${TIMEOUT} ms: ${what}`)
     await delay(5)
   }
 }

@@ -9,18 +9,18 @@ import transform from '../../plugins/transform.ts'
 import { type Ending, startGateway, startTcpService } from '../harness.ts'
 import { read, startSession, tls } from '../http2.ts'
 import { until } from '../until.ts'
-import { Client } from './wire.ts'
+import { Client } from './raw-sockets.ts'
 
 /**
- * Every way in which a response of an HTTP/1.1 or HTTP/1.0 service can end, on every kind of route and for every kind
- * of client. A response is complete only as its protocol defines it (RFC 9112, 8): otherwise the client gets a 502, or
- * a response that it can see was cut.
+ * All endings of responses from HTTP/1.1 and HTTP/1.0 services, on all kinds of routes and for all kinds of clients. A
+ * response is complete only as its protocol defines it (RFC 9112, 8). Otherwise the client gets a 502, or an aborted
+ * response that it can recognize.
  */
 interface Case {
   what: string
-  /** What the service writes, in pieces where there is a `|`. */
+  /** Bytes that the service writes; `|` separates pieces. */
   bytes: string
-  /** How the service then leaves the connection. */
+  /** State of the service's connection afterwards. */
   end: 'open' | 'closed' | 'reset'
 }
 
@@ -71,7 +71,7 @@ const WHOLE: Case[] = [
   { what: 'an empty line before it', bytes: `\r\n${OK}${LENGTH}`, end: 'open' }
 ]
 
-/** Nothing of these has been passed on when they break. */
+/** These break before anything was passed on. */
 const REFUSED: Case[] = [
   { what: 'a reset at once', bytes: '', end: 'reset' },
   { what: 'the end at once', bytes: '', end: 'closed' },
@@ -124,7 +124,7 @@ const REFUSED: Case[] = [
   { what: 'the same by a reset', bytes: `${OK}Content-Length: 8\r\n\r\n${BODY}`, end: 'reset' }
 ]
 
-/** The headers have been passed on by then; for routes that collect, all of these are a 502. */
+/** These break after the headers were passed on. Routes that buffer responses answer 502. */
 const CUT: Case[] = [
   { what: 'a reset instead of the end of the connection', bytes: `${OK}\r\n${BODY}`, end: 'reset' },
   { what: 'the same, announced', bytes: `${OK}Connection: close\r\n\r\n${BODY}`, end: 'reset' },
@@ -154,7 +154,7 @@ interface Outcome {
   isWhole: boolean
 }
 
-/** A client of one kind: `seen` is called once it has a status. */
+/** A client of one kind. Calls `seen` when it has a status. */
 type Ask = (url: string, path: string, seen: () => void) => Promise<Outcome>
 
 const ask10: Ask = async (url, path, seen) => {
@@ -188,17 +188,17 @@ const ask11: Ask = async (url, path, seen) => {
   client.socket.on('data', seen)
   try {
     for (;;) {
-      const { status, body } = await client.answer()
+      const { status, body } = await client.response()
       if (status >= 200) return { status, body, isWhole: true }
     }
   } catch {
-    return { status: Number(/HTTP\/1.1 ([2-5]\d\d)/.exec(client.octets)?.[1]), body: '', isWhole: false }
+    return { status: Number(/HTTP\/1.1 ([2-5]\d\d)/.exec(client.bytes)?.[1]), body: '', isWhole: false }
   } finally {
     client.end()
   }
 }
 
-/** A client of HTTP/2 on one connection for all. */
+/** HTTP/2 clients that share one connection. */
 async function createAsk2(t: Ending, url: string): Promise<Ask> {
   const session = await startSession(t, url)
   return async (_url, path, seen) => {
@@ -209,7 +209,7 @@ async function createAsk2(t: Ending, url: string): Promise<Ask> {
   }
 }
 
-/** A gateway before a service that answers as the case says, with a route of each kind. */
+/** Starts a gateway with one route of each kind, in front of a service that responds as the case says. */
 async function start(t: Ending, listen: object) {
   let next: Case | undefined
   let mirrored = 0
@@ -217,7 +217,7 @@ async function start(t: Ending, listen: object) {
   let answered: Promise<void> | undefined
   const service = await startTcpService(t, socket => {
     const one = next
-    // Only the first request belongs to the case: not a repeated one, nor one on another connection.
+    // Only the first request belongs to the case; retries and other connections do not.
     next = undefined
     if (one !== undefined) answered = answer(socket, one, hasSeen)
   })
@@ -240,7 +240,7 @@ async function start(t: Ending, listen: object) {
     gateway,
     mirrored: () => mirrored,
     answered: () => answered,
-    /** `isSeen`: asked before the service ends the connection. */
+    /** `isSeen`: awaited before the service ends the connection. */
     next(one: Case, isSeen: () => boolean) {
       next = one
       hasSeen = isSeen
@@ -251,7 +251,7 @@ async function start(t: Ending, listen: object) {
 async function answer(socket: Socket, { bytes, end }: Case, isSeen: () => boolean): Promise<void> {
   for (const piece of bytes.split('|')) {
     await new Promise(resolve => socket.write(piece, 'latin1', resolve))
-    // So that each piece is likely to come by itself; nothing depends on it.
+    // Makes separate TCP segments likely; no assertion depends on it.
     await delay(1)
   }
   await until(isSeen)
@@ -295,7 +295,7 @@ for (const [over, listen, createAsk] of [
     const ask = await createAsk(t, url)
     const failures = () => gateway.upstreams.map(upstream => upstream.state().breaker.failures)
 
-    /** `waits`: for the client to have a status before the service ends. */
+    /** `waits`: the service ends only after the client has a status. */
     async function run(one: Case, route: string, waits: boolean): Promise<Outcome> {
       let isSeen = !waits
       next(one, () => isSeen)
@@ -306,7 +306,7 @@ for (const [over, listen, createAsk] of [
       return outcome
     }
 
-    await t.test('a response that ends as its framing says is whole', async t => {
+    await t.test('a response that ends as framed is complete', async t => {
       for (const route of ROUTES)
         for (const one of WHOLE) {
           const outcome = await run(one, route, one.end === 'reset')
@@ -314,7 +314,7 @@ for (const [over, listen, createAsk] of [
         }
     })
 
-    await t.test('one that breaks before it has begun is a 502', async t => {
+    await t.test('a response that breaks before its headers is a 502', async t => {
       for (const route of ROUTES)
         for (const one of REFUSED) {
           const { status, body, isWhole } = await run(one, route, false)
@@ -323,7 +323,7 @@ for (const [over, listen, createAsk] of [
         }
     })
 
-    await t.test('one that breaks later is cut, or a 502 where all of it is read first', async t => {
+    await t.test('a response that breaks later is aborted, or a 502 on routes that buffer', async t => {
       for (const route of ROUTES)
         for (const one of CUT) {
           const isCollected = route === 'transform' || route === 'compose'
@@ -331,8 +331,8 @@ for (const [over, listen, createAsk] of [
           const { status, isWhole } = await run(one, route, !isCollected)
           const expected = isCollected ? { status: 502, isWhole: true } : { status: 200, isWhole: false }
           t.match({ status, isWhole }, expected, `${route}: ${one.what}`)
-          t.not(String(failures()), String(before), 'and a failure of the service')
+          t.not(String(failures()), String(before), 'counts as a failure of the service')
         }
     })
-    t.ok(mirrored() > 0, 'calls were mirrored')
+    t.ok(mirrored() > 0, 'calls are mirrored')
   })
