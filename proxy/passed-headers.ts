@@ -18,14 +18,20 @@ interface PassingReply {
 export function dropPassedHeadersOnError(scope: FastifyInstance): void {
   scope.decorateReply(passed, null)
   scope.decorateReply(own, null)
-  scope.addHook('onError', async (_request, reply) => {
-    const state = reply as unknown as PassingReply
-    if (state[passed] === null || reply.raw.headersSent) return
-    for (const name in state[own] ? reply.getHeaders() : state[passed]) reply.removeHeader(name)
-    if (state[own]) reply.headers(state[own])
-    // An error handler may send an object.
-    reply.serializer(null as never)
+  // Not async: the deadline may expire in the same turn, and Fastify forbids `send` while onError hooks run.
+  scope.addHook('onError', (_request, reply, _error, done) => {
+    drop(reply)
+    done()
   })
+}
+
+function drop(reply: FastifyReply): void {
+  const state = reply as unknown as PassingReply
+  if (state[passed] === null || reply.raw.headersSent) return
+  for (const name in state[own] ? reply.getHeaders() : state[passed]) reply.removeHeader(name)
+  if (state[own]) reply.headers(state[own])
+  // An error handler may send an object.
+  reply.serializer(null as never)
 }
 
 export function notePassedHeaders(reply: FastifyReply, headers: Headers): void {
