@@ -18,7 +18,8 @@ const CLEAN = [
   'test/bench/',
   'test/cli/',
   'test/demo/',
-  'test/docs/'
+  'test/docs/',
+  'test/http/'
 ]
 
 const root = join(import.meta.dirname, '..')

@@ -30,7 +30,7 @@ export function membersOf(module: string, name: string): string[] {
   return [...body.matchAll(/^ {2}(\w+)\??[:(]/gm)].map(([, member = '']) => member)
 }
 
-/** Returns the default of an option as pages write it; undefined if there is none to write. */
+/** Returns the default of an option as pages write it. Undefined: not written. */
 export function defaultOf(path: string, { default: value }: Schema): string | undefined {
   if (value === undefined || value === '' || (typeof value === 'object' && value !== null)) return undefined
   if (typeof value !== 'number') return `\`${value}\``
