@@ -31,3 +31,9 @@ export function headerTextOf(response: object): string | undefined {
   const { _header } = response as { _header?: unknown }
   return typeof _header === 'string' ? _header : undefined
 }
+
+/** Has writes to a pipe, socket or terminal fail with EAGAIN instead of waiting. Only the stream's handle can set that. */
+export function unblockStream(stream: object | undefined): void {
+  const handle = (stream as { _handle?: { setBlocking?(isBlocking: boolean): void } } | undefined)?._handle
+  handle?.setBlocking?.(false)
+}

@@ -42,7 +42,7 @@ const MAX_DEPTH = 3
 /** Characters. */
 const MAX_TEXT = 8_192
 
-/** Removes credentials in URLs, tokens, values of secret names, arguments that Redis repeats and text that JSON.parse quotes. */
+/** Removes credentials, tokens, values of secret names, arguments that Redis repeats and text that JSON.parse quotes. */
 function clean(text: string, redactor: Redactor): string {
   return maskTokens(text.slice(0, MAX_TEXT))
     .replace(/[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi, url => redactor.url(url))

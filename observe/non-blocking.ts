@@ -1,5 +1,6 @@
 import { constants, fstatSync, openSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import { unblockStream } from '../http/node-internals.ts'
 
 /** A file descriptor whose writes fail with EAGAIN while a pipe, socket or terminal is full, instead of waiting. */
 export interface Destination {
@@ -24,10 +25,10 @@ export function openNonBlocking(fd: number): Destination {
     // The descriptor is closed, or belongs to another user.
   }
   // Other processes share the mode, and each sets it to blocking when it starts or ends.
-  return { fd, unblock: () => streamOf(fd)?._handle?.setBlocking?.(false) }
+  return { fd, unblock: () => unblockStream(streamOf(fd)) }
 }
 
 /** Returns the stream of a descriptor, whose handle can change the mode. */
-function streamOf(fd: number): { _handle?: { setBlocking?(isBlocking: boolean): void } } | undefined {
-  return (fd === 1 ? process.stdout : fd === 2 ? process.stderr : undefined) as never
+function streamOf(fd: number): object | undefined {
+  return fd === 1 ? process.stdout : fd === 2 ? process.stderr : undefined
 }

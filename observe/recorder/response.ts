@@ -25,6 +25,8 @@ export class RecordedResponse extends Http1Response implements RecordableRespons
   limitOf: RecordableResponse['limitOf'] = undefined
   receivedBody: RecordableResponse['receivedBody'] = undefined
   sentBody: RecordableResponse['sentBody'] = undefined
+  /** Written so that V8 does not remove the reads of `flatten()`. */
+  protected flattened = 0
 
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (!this.writableEnded && !this.destroyed) addChunk(this, chunk, encoding)
@@ -35,8 +37,8 @@ export class RecordedResponse extends Http1Response implements RecordableRespons
     if (this.exchange !== undefined && !this.writableEnded && !this.destroyed) {
       if (this.sentBody === undefined && isWholeBody(chunk, encoding)) {
         this.sentBody = chunk
-        if (typeof chunk === 'string') flatten(chunk)
-        flatten(headerTextOf(this) ?? '')
+        if (typeof chunk === 'string') this.flattened = flatten(chunk)
+        this.flattened += flatten(headerTextOf(this) ?? '')
       } else addChunk(this, chunk, encoding)
     }
     return super.end(chunk as string, encoding as BufferEncoding, callback as () => void)
@@ -85,13 +87,10 @@ function addChunk(response: RecordableResponse, chunk: unknown, encoding: unknow
   response.sentBody = prefix
 }
 
-// biome-ignore lint/correctness/noUnusedVariables: keeps V8 from removing the read
-let lastRead = 0
-
 /**
  * Makes V8 flatten a string that was concatenated from many, such as Node's header block and serialized JSON. Otherwise both
  * Node and the recorder would walk through its pieces.
  */
-function flatten(text: string): void {
-  lastRead ^= text.charCodeAt(0)
+function flatten(text: string): number {
+  return text === '' ? 0 : text.charCodeAt(0)
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { Agent, get } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
@@ -103,6 +104,23 @@ t.test('accessLog leaves out the client address, and logs slow and failed exchan
     entries.filter(({ msg }) => msg === 'exchange').map(({ route, clientAddress }) => [route, clientAddress]),
     [['/slow', undefined]]
   )
+})
+
+t.test('accessLog counts the bytes of an exchange without those of unlogged exchanges before it', async t => {
+  const { entries, stream } = collect()
+  const app = Fastify({ logger: { stream }, logController })
+  await app.register(accessLog, { sample: 0 })
+  app.get('/large', async () => 'x'.repeat(10_000))
+  app.get('/fails', (_request, reply) => reply.code(500).send('no'))
+  const { port } = new URL(await listen(t, app))
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  for (const path of ['/large', '/large', '/fails'])
+    await new Promise(resolve => get({ port, path, agent }, response => response.resume().on('end', resolve)))
+  await until(() => entries.some(({ route }) => route === '/fails'))
+  const failed = entries.find(({ route }) => route === '/fails')
+  t.ok(Number(failed?.bytesSent) < 1_000, `${failed?.bytesSent} bytes`)
+  t.equal(entries.filter(({ msg }) => msg === 'exchange').length, 1)
 })
 
 t.test('accessLog says which options are wrong, and that a logger is missing', async t => {

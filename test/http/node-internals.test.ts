@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createSecureServer, Http2ServerResponse } from 'node:http2'
@@ -74,4 +74,24 @@ t.test('Node keeps the text of the headers on an HTTP/1.1 response', async t => 
   await (await fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } })).text()
   t.equal(before, undefined)
   t.match(after, /^HTTP\/1\.1 200 OK\r\nx-own: yes\r\n[\s\S]*\r\n\r\n$/)
+})
+
+t.test('Node can make a standard output that is a pipe non-blocking', async t => {
+  const program = `
+    import { writeSync } from 'node:fs'
+    import { unblockStream } from './http/node-internals.ts'
+    unblockStream(process.stdout)
+    let code
+    try {
+      for (let i = 0; i < 100; i++) writeSync(1, 'x'.repeat(100_000))
+    } catch (error) {
+      code = error.code
+    }
+    process.stderr.write(String(code))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: root })
+  // Its output is not read, so that the pipe fills up.
+  child.stdout.pause()
+  const [code] = await once(child.stderr, 'data')
+  child.kill('SIGKILL')
+  t.equal(String(code), 'EAGAIN')
 })
