@@ -6,12 +6,12 @@ import { ordersV2 } from './routes/orders.v2.ts'
 import { products } from './routes/products.ts'
 import { users } from './routes/users.ts'
 
-/** What the gateway takes from its environment. All of it is optional. */
+/** Environment variables of the gateway. All are optional. */
 export const environment = Type.Object({
   HOST: withDefault(Type.String(), '127.0.0.1'),
   PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8080),
   ADMIN_PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8081),
-  /** What the admin side asks for; without it, whoever reaches it is let in. */
+  /** Bearer token of the admin API. Without it, anyone who can connect has access. */
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   USERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
   ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),

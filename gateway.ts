@@ -34,7 +34,7 @@ import type { IssuerOptions } from './schemas/options/jwt.ts'
 import type { Routes } from './schemas/options/routes.ts'
 import { serverOptions } from './server-options.ts'
 
-/** What surrounds a gateway that is one of several workers, or that runs dry. */
+/** Surroundings of a gateway that is one of several workers, or of a dry run. */
 export interface Surroundings {
   /** The supervisor of a worker: it counts the limits, and gets the worker's own counts when that ends. */
   supervisor?: Supervisor

@@ -2,19 +2,19 @@ import Big from 'big.js'
 import Type from 'typebox'
 import { isJsonNumber } from './http/json/exact.ts'
 
-/** What a client may write: digits, and at most two places. */
+/** A price in a request: digits, with at most two decimals. */
 export const Price = Type.String({
   pattern: '^(0|[1-9][0-9]{0,11})(\\.[0-9]{1,2})?$',
   description: 'decimal string'
 })
 
-/** What a client reads: always two places. */
+/** An amount in a response: always two decimals. */
 export const Amount = Type.String({
   pattern: '^-?[0-9]+\\.[0-9]{2}$',
   description: 'decimal string with two places'
 })
 
-/** What a service writes: a number, or the digits of one that a double does not hold (see upstream/wire.ts). */
+/** An amount from a service: a number, or its digits if a double cannot hold it (proxy/response-reader.ts). */
 export const InternalAmount = Type.Union([
   Type.Number({ minimum: -1e15, maximum: 1e15 }),
   Type.String({ pattern: '^-?[0-9]{1,30}(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?$' })

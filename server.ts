@@ -4,12 +4,12 @@ import { watchParents } from './cluster/parents.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
 
-/** Milliseconds within which two signals count as one. */
+/** ms within which two signals count as one. */
 const SAME_SIGNAL = 500
-/** Milliseconds. A longer timer would fire at once. */
+/** ms. Node fires longer timers at once. */
 const MAX_TIMER = 2_147_483_647
 
-/** The process: arguments, environment, signals. What cannot start says why, in words, and exits with 1. */
+// Entry of the process: prints a reason and exits with 1 if the gateway cannot start.
 if (import.meta.main) {
   try {
     const { values } = parseArgs({ options: { config: { type: 'string', default: 'fastify.config.ts' } } })
@@ -20,11 +20,11 @@ if (import.meta.main) {
   }
 }
 
-/** Runs the gateway of a config file until the process is told to stop. Resolves once it listens. */
+/** Runs the gateway of a config file until a signal stops the process. Resolves when it listens. */
 export async function start({ config: file }: { config: string }): Promise<void> {
   let supervisor: Supervisor | undefined
   let isReloadDue = false
-  let toldAt: number | undefined
+  let stoppedAt: number | undefined
   const { npm_lifecycle_event: script } = process.env
   const inherited = inheritedSockets(process.env)
 
@@ -36,8 +36,8 @@ export async function start({ config: file }: { config: string }): Promise<void>
     if (await supervisor?.handOver()) process.exit(0)
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
-  // A successor must outlive the process that started it.
-  if (script === 'npx' && inherited.gateway === undefined) watchParents(() => toldAt ?? stop('SIGTERM'))
+  // A process that took over sockets must outlive its parent.
+  if (script === 'npx' && inherited.gateway === undefined) watchParents(() => stoppedAt ?? stop('SIGTERM'))
 
   supervisor = await startSupervisor({
     file,
@@ -48,24 +48,24 @@ export async function start({ config: file }: { config: string }): Promise<void>
     inherited
   })
   if (isReloadDue) supervisor.reload()
-  // Who has started it may have gone by now.
+  // The parent may have ended.
   process.send?.(READY, undefined, undefined, () => {})
 
-  /** Gently, or at once if told twice. */
+  /** Drains; a second signal ends everything at once. */
   async function stop(signal: NodeJS.Signals): Promise<void> {
-    // A Ctrl-C comes from the terminal and once more from npm.
-    if (toldAt !== undefined && script !== undefined && performance.now() - toldAt < SAME_SIGNAL) return
-    if (toldAt !== undefined) supervisor?.kill()
-    // Workers that have not started yet see that they are alone.
-    if (toldAt !== undefined || supervisor === undefined) process.exit(1)
-    toldAt = performance.now()
-    supervisor.log().info({ signal }, 'the gateway stops')
+    // npm forwards the SIGINT of a Ctrl-C that the terminal has already sent.
+    if (stoppedAt !== undefined && script !== undefined && performance.now() - stoppedAt < SAME_SIGNAL) return
+    if (stoppedAt !== undefined) supervisor?.kill()
+    // Workers that are starting exit when their channel closes.
+    if (stoppedAt !== undefined || supervisor === undefined) process.exit(1)
+    stoppedAt = performance.now()
+    supervisor.log().info({ signal }, 'stopping')
     const isGentle = await supervisor.stop()
     process.exit(isGentle ? 0 : 1)
   }
 }
 
-/** `off`: a number below the minimum that is accepted too. */
+/** @param off a value below the minimum that is accepted too */
 function numberOf(name: string, otherwise: number, minimum: number, off?: number): number {
   const text = process.env[name]
   if (!text) return otherwise

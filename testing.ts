@@ -9,8 +9,8 @@ import { buildGateway } from './gateway.ts'
 import { type RunningRedis, startRedis as startServer } from './testing/redis-server.ts'
 
 /**
- * What a test of a plugin needs, as `sluice/testing`: a gateway in this process, services and an issuer that are real
- * servers on ports of their own, and a clock. All of it ends with the test: `t` is node:test's or tap's.
+ * `sluice/testing`: starts a gateway in this process, real services and token issuers on free ports, a Redis and a clock.
+ * Everything ends with the test. `t` is the context of node:test or tap.
  *
  * ```ts
  * const service = await startService(t, (request, response) => response.end('{}'))
@@ -25,12 +25,12 @@ export interface RunningGateway {
 }
 
 export interface GatewaySurroundings {
-  /** Epoch ms, by which versions come and go, limits in memory are counted and exchanges are dated. */
+  /** Epoch ms; clock of versions, limits in memory and recorded exchanges. */
   now?: () => number
   logger?: FastifyBaseLogger | undefined
 }
 
-/** A gateway of a definition, listening. Logs nothing unless given a logger. */
+/** Starts a gateway that listens on a free port. Logs nothing unless given a logger. */
 export async function startGateway(
   t: Ending,
   definition: GatewayDefinition<string, string, string>,
@@ -54,15 +54,15 @@ export async function startService(t: Ending, listener: RequestListener, port = 
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A Redis of the test's own, or a way to the one that REDIS_URL names: it can be stopped, held still and started again. */
+/** Starts a Redis, or a proxy to the one at REDIS_URL. It can be stopped, paused and started again. */
 export function startRedis(t: Ending): Promise<RunningRedis> {
   return startServer({ teardown: end => endWith(t, end) })
 }
 
 export interface TokenIssuer {
-  /** As the config's `issuers` takes it. */
+  /** Options for the config's `issuers`, or for the plugin `jwt`. */
   options: { issuer: string; jwksUri: string; audience: string }
-  /** A token of these claims over the usual ones: `sub` ada, for five minutes. */
+  /** Returns a token. Defaults: `sub` ada, valid for five minutes. */
   token(claims?: object): string
 }
 
@@ -93,11 +93,11 @@ export async function startTokens(t: Ending, { port = 0 }: { port?: number } = {
 
 export interface Clock {
   now: () => number
-  /** Milliseconds. */
+  /** Advances the clock by ms. */
   turn(ms: number): void
 }
 
-/** A clock that stands still but for `turn`. */
+/** Creates a clock that only `turn` advances. */
 export function createClock(start = Date.now()): Clock {
   let time = start
   return {
@@ -115,7 +115,7 @@ export interface Answer {
   json: any
 }
 
-/** One exchange, with its answer read to the end. */
+/** Sends a request and reads the whole response. */
 export async function call(url: string, init?: RequestInit): Promise<Answer> {
   const response = await fetch(url, init)
   const text = await response.text()

@@ -1,47 +1,37 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
-import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ProblemError } from '../http/problem.ts'
+import { createProblem } from '../http/problem.ts'
 
-/**
- * Who may see the admin side. With a `token`, whoever bears it (RFC 6750); without one, whoever reaches it, but what shows
- * people's data is only there if that is this machine alone: `isPrivate` routes are refused unless the listener is on a
- * loopback address, and the browser is not being led here under another host's name (DNS rebinding). Nor may a page of
- * another site have a browser change anything.
- * `/livez` and `/readyz` are open, for those who restart and route. Nothing is to be stored.
- */
 export interface AdminGuardOptions {
+  /** Address of the listener. */
   host: string
   token?: string | undefined
 }
 
-const Unauthorized = createError(
-  'SLUICE_ADMIN_TOKEN_INVALID',
-  'The admin token is missing or wrong',
-  401,
-  Error,
-  false
-)
-const NotPrivate = createError(
+const Unauthorized = createProblem('SLUICE_ADMIN_TOKEN_INVALID', 'The admin token is missing or wrong', 401, {
+  headers: { 'www-authenticate': 'Bearer' }
+})
+const TokenNeeded = createProblem(
   'SLUICE_ADMIN_TOKEN_NEEDED',
-  'Shown on a loopback address or with an admin token only',
-  403,
-  Error,
-  false
+  'Only available on a loopback address or with an admin token',
+  403
 )
-
-const CrossSite = createError(
+const CrossSite = createProblem(
   'SLUICE_ADMIN_CROSS_SITE',
-  'Asked for by a page of another site',
-  403,
-  Error,
-  false
+  'The request comes from a page of another site',
+  403
 )
 
+/** Health checks of load balancers and orchestrators need no token. */
 const OPEN = new Set(['/livez', '/readyz'])
 
+/**
+ * Protects the admin API. With a `token`, requests need it as a bearer token (RFC 6750). Without one, `isPrivate` routes
+ * answer only on a loopback address and to a loopback host name, which stops DNS rebinding; pages of other sites cannot
+ * change anything. Responses must not be stored.
+ */
 async function adminGuard(fastify: FastifyInstance, { host, token }: AdminGuardOptions) {
   const expected = token === undefined ? undefined : digest(token)
   const isLoopback = isLoopbackHost(host)
@@ -53,30 +43,22 @@ async function adminGuard(fastify: FastifyInstance, { host, token }: AdminGuardO
     if (expected !== undefined) {
       const given = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
       return done(
-        given !== undefined && timingSafeEqual(digest(given), expected) ? undefined : unauthorized()
+        given !== undefined && timingSafeEqual(digest(given), expected) ? undefined : new Unauthorized()
       )
     }
-    if (isFromElsewhere(request)) return done(new CrossSite())
+    if (isCrossSite(request)) return done(new CrossSite())
     const isOwnName = isIP(request.hostname.replace(/^\[|\]$/g, '')) !== 0 || request.hostname === 'localhost'
-    done(config.isPrivate && !(isLoopback && isOwnName) ? new NotPrivate() : undefined)
+    done(config.isPrivate && !(isLoopback && isOwnName) ? new TokenNeeded() : undefined)
   })
 }
 
-export default fp(adminGuard, { name: 'sluice-admin-guard', fastify: '5.x' })
-
-function unauthorized(): ProblemError {
-  const error: ProblemError = new Unauthorized()
-  error.headers = { 'www-authenticate': 'Bearer' }
-  return error
-}
-
-/** Of one length, whatever was given. */
+/** Digests have equal lengths, as timingSafeEqual requires. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-/** A browser lets any page send a POST to this machine; but it says whose page that is. */
-function isFromElsewhere({ method, headers: { origin }, host }: FastifyRequest): boolean {
+/** Browsers let any page send a POST to a loopback address, but name the page's origin. */
+function isCrossSite({ method, headers: { origin }, host }: FastifyRequest): boolean {
   if (method === 'GET' || method === 'HEAD' || origin === undefined) return false
   return !URL.canParse(origin) || new URL(origin).host !== host
 }
@@ -85,9 +67,11 @@ export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
+export default fp(adminGuard, { name: 'sluice-admin-guard', fastify: '5.x' })
+
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Shows what people sent and got, or changes what the gateway does. */
+    /** The route shows data of exchanges, or changes the gateway. */
     isPrivate?: boolean
   }
 }

@@ -13,11 +13,15 @@ export const VersionsQuery = Type.Object({
 })
 
 /**
- * The operators' side of a gateway, on a listener of its own: `/livez` (the process turns), `/readyz` (it takes
- * requests; 503 once it drains), `/limits` (where limits are counted, and their decisions), `/upstreams` (each one's
- * breaker, state and counts), `/versions` (each one's state, its calls, and the `?top=20` consumers who make most of
- * them), `/metrics` (Prometheus; for who accepts `application/json` alone, prom-client's JSON), and what the recorder
- * has: `/exchanges` and `/captures`. `guard`: the address that it will listen on, and the token that it asks for.
+ * Builds the admin API of one gateway:
+ *
+ * - `/livez`, `/readyz`: the event loop runs; the gateway accepts requests (503 while draining)
+ * - `/upstreams`, `/limits`: state and counters of breakers, endpoints and limits
+ * - `/versions`: state and calls of each version, with the `?top=20` consumers that call it most
+ * - `/metrics`: Prometheus' text format, or prom-client's JSON for `Accept: application/json`
+ * - `/exchanges`, `/captures`: the recorder
+ *
+ * @param guard address of the listener and the admin token
  */
 export async function buildAdmin(
   gateway: FastifyInstance,
@@ -48,7 +52,7 @@ export async function buildAdmin(
   return admin
 }
 
-/** What a side for operators stands on: who may, and errors that say what went wrong. */
+/** Creates an app with the admin guard, problem responses and JSON bodies. */
 export async function createAdminApp(
   guard: AdminGuardOptions,
   log?: FastifyBaseLogger
@@ -57,7 +61,7 @@ export async function createAdminApp(
     ...(log && { loggerInstance: log }),
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
-    // What is not known is refused, not dropped.
+    // Reject unknown query parameters instead of dropping them.
     ajv: { customOptions: { removeAdditional: false } }
   })
   await admin.register(problem)

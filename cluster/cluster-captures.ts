@@ -3,7 +3,7 @@ import { type CaptureDescription, shownMatch } from '../admin/recorder-routes.ts
 import type { CaptureOptions, CaptureState } from '../observe/recorder/captures.ts'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 import { watchWorkers } from './watch-workers.ts'
-import { type Answer, ask, read } from './worker-requests.ts'
+import { ask, read, type WorkerResponse } from './worker-requests.ts'
 
 /** A capture in all workers, including those that start while it is active. */
 export interface ClusterCapture {
@@ -30,7 +30,7 @@ export interface ClusterCaptures {
 
 export interface StartedCapture {
   capture: ClusterCapture
-  answers: Answer[]
+  answers: WorkerResponse[]
   /** Workers that have not answered; they are asked again. */
   missing: ClusterWorker[]
 }
@@ -110,7 +110,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
   }
 
   /** Starts the capture in a worker. Resolves to undefined if the worker does not answer, or need not be asked. */
-  async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<Answer | undefined> {
+  async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<WorkerResponse | undefined> {
     const { options, dueAt, parts } = capture
     const ttl = Math.min(options.ttl, Math.ceil(dueAt - performance.now()))
     if (parts.has(worker.id) || worker.state === 'draining' || ttl < SHORTEST) return undefined

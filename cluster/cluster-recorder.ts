@@ -16,14 +16,14 @@ import { followAll } from './follow-workers.ts'
 import { joinItems, mergeExchanges, splitLast } from './merge/exchanges.ts'
 import type { RetainedState } from './retained-state.ts'
 import {
-  type Answer,
   ask,
   askAll,
-  NoAnswer,
+  NoResponse,
   nameMissing,
   probeStream,
   read,
-  successes
+  successes,
+  type WorkerResponse
 } from './worker-requests.ts'
 
 type Id = { Params: { id: string } }
@@ -104,7 +104,7 @@ export async function recorderRoutes(
     const { capture, answers, missing } = started
     nameMissing(reply, missing)
     try {
-      if (answers.length === 0 && missing.length > 0) throw new NoAnswer()
+      if (answers.length === 0 && missing.length > 0) throw new NoResponse()
       successes(answers)
     } catch (error) {
       captures.remove(capture)
@@ -146,11 +146,15 @@ export async function recorderRoutes(
     return reply.code(204).send()
   })
 
-  async function list(filter: Filter, reply: FastifyReply): Promise<Answer[]> {
+  async function list(filter: Filter, reply: FastifyReply): Promise<WorkerResponse[]> {
     return successes(await askAll(cluster, reply, `/exchanges?${searchOf(filter)}`))
   }
 
-  function sendCapture(capture: ClusterCapture, reply: FastifyReply, answers: Answer[]): FastifyReply {
+  function sendCapture(
+    capture: ClusterCapture,
+    reply: FastifyReply,
+    answers: WorkerResponse[]
+  ): FastifyReply {
     const parts = answers.map(({ body }) => splitLast(body, 'exchanges', ']}'))
     const described = captures.describe(
       capture,
@@ -162,7 +166,7 @@ export async function recorderRoutes(
   }
 }
 
-function sendHar(reply: FastifyReply, answers: Answer[]): FastifyReply {
+function sendHar(reply: FastifyReply, answers: WorkerResponse[]): FastifyReply {
   const parts = answers.map(({ body }) => splitLast(body, 'entries', ']}}'))
   const head = parts[0]?.head ?? Buffer.from(EMPTY)
   const items = parts.map(part => part.items)

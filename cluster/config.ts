@@ -47,7 +47,6 @@ async function within<Value>(ms: number, promise: Promise<Value>, message: strin
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-/** Of whatever was thrown. */
 function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   return text.split('\n', 1)[0] as string

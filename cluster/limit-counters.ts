@@ -41,7 +41,7 @@ export function createCounters(keys: number, now?: () => number): Counters {
 
 /**
  * Under a name that says what is counted: workers of two configs may ask at once, and while a number is only compared with
- * what there is, a count of one window cannot be taken for that of another.
+ * what exists, a count of one window cannot be taken for that of another.
  */
 function toTier({ name, limits }: Checks['tiers'][number]): Tier {
   const layout = limits.map(({ window, algorithm }) => `${window}-${algorithm}`).join(' ')

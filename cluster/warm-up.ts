@@ -9,10 +9,11 @@ import compose from '../plugins/compose.ts'
 import forward from '../plugins/forward.ts'
 
 /**
- * Runs exchanges through a gateway of its own, so that the code of those to come has been loaded and most of it
- * compiled: the first one otherwise takes some 40 ms, and the next hundreds share the machine with the compilers.
- * Nothing of it is seen from outside, logged or counted. `path`: how the paths of two Unix sockets begin, which are
- * gone afterwards. `time`: milliseconds after which it stops at the latest.
+ * Runs exchanges through a gateway of its own, so that code is loaded and compiled before the first request. Otherwise the
+ * first exchange takes some 40 ms, and hundreds more compete with V8's compilers. Logs and counts nothing.
+ *
+ * @param path prefix of the paths of two temporary Unix sockets
+ * @param time limit in ms
  */
 export async function warmUp(path: string, time: number): Promise<void> {
   const endsAt = performance.now() + time
@@ -26,12 +27,12 @@ export async function warmUp(path: string, time: number): Promise<void> {
   service.listen(`${path}.service`)
   await once(service, 'listening')
   const gateway = await buildGateway(configOf(`${path}.service`))
-  const front = `${path}.front`
-  gateway.server.listen(front)
+  const listener = `${path}.front`
+  gateway.server.listen(listener)
   await once(gateway.server, 'listening')
   try {
     for (let i = 0; i < EXCHANGES && performance.now() < endsAt; i++)
-      for (const url of ['/warm/plain', '/warm/composed']) await get(front, url)
+      for (const url of ['/warm/plain', '/warm/composed']) await get(listener, url)
   } finally {
     gateway.server.close()
     await gateway.close()
@@ -40,7 +41,7 @@ export async function warmUp(path: string, time: number): Promise<void> {
   }
 }
 
-/** Of either kind. With 30, the 99th percentile of a reload was half as much again (docs/decisions/0019). */
+/** Exchanges of each kind. With 30, the 99th percentile during a reload was 1.5 times as high (docs/decisions/0019). */
 const EXCHANGES = 1_000
 
 function get(socketPath: string, path: string): Promise<unknown> {

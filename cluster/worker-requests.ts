@@ -1,31 +1,34 @@
-import createError from '@fastify/error'
 import type { FastifyReply } from 'fastify'
-import type { ProblemError } from '../http/problem.ts'
+import { createProblem, type ProblemError } from '../http/problem.ts'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 import { readBody, requestWorker } from './worker-client.ts'
 
-/** What one worker's admin side has answered. */
-export interface Answer {
+/** Response of one worker's admin API. */
+export interface WorkerResponse {
   worker: ClusterWorker
   status: number
   body: Buffer
 }
 
-export interface Question {
+export interface WorkerRequestOptions {
   method?: 'GET' | 'POST' | 'DELETE'
   headers?: Record<string, string>
   body?: string
-  /** Milliseconds for all of the answer. */
+  /** ms for the whole response. Default: 1,000. */
   timeout?: number
 }
 
-export const NoAnswer = createError('SLUICE_WORKERS_SILENT', 'No worker answers', 503, Error, false)
+export const NoResponse = createProblem('SLUICE_WORKERS_SILENT', 'No worker responds', 503)
 
-/** Milliseconds. */
+/** ms. */
 const TIMEOUT = 1_000
 
-/** @throws whatever keeps it from being answered in time. */
-export async function ask(worker: ClusterWorker, path: string, question: Question = {}): Promise<Answer> {
+/** @throws if the worker does not respond in time */
+export async function ask(
+  worker: ClusterWorker,
+  path: string,
+  question: WorkerRequestOptions = {}
+): Promise<WorkerResponse> {
   const { method = 'GET', headers, body, timeout = TIMEOUT } = question
   const signal = AbortSignal.timeout(timeout)
   const response = await requestWorker(worker, path, {
@@ -38,9 +41,9 @@ export async function ask(worker: ClusterWorker, path: string, question: Questio
 }
 
 /**
- * Asks one ready worker for a stream and leaves it again. All workers refuse a wrong query for the same reason, and
- * once their common stream has begun it is too late for a 400.
- * @throws the worker's problem if it answers 400.
+ * Requests a stream from one ready worker and closes it. A wrong query fails in all workers alike, and a 400 can no longer be
+ * sent once the merged stream has started.
+ * @throws the worker's problem if it responds with 400
  */
 export async function probeStream(cluster: Cluster, path: string): Promise<void> {
   const worker = cluster.workers().findLast(({ state }) => state === 'ready')
@@ -57,16 +60,16 @@ export async function probeStream(cluster: Cluster, path: string): Promise<void>
 }
 
 /**
- * The same of all workers, or of some; the oldest first. Those that do not answer are left out, and named in the header
- * `Sluice-Missing` unless they have ended meanwhile.
- * @throws 503 if none answers.
+ * Sends a request to all workers, or to those for which `path` returns one; the oldest first. Workers that do not respond
+ * are missing from the result and named in the header `Sluice-Missing`, unless they have ended.
+ * @throws SLUICE_WORKERS_SILENT (503) if no worker responds
  */
 export async function askAll(
   cluster: Cluster,
   reply: FastifyReply,
   path: string | ((worker: ClusterWorker) => string | undefined),
-  question?: Question
-): Promise<Answer[]> {
+  question?: WorkerRequestOptions
+): Promise<WorkerResponse[]> {
   const asked = cluster.workers().flatMap(worker => {
     const of = typeof path === 'string' ? path : path(worker)
     return worker.state === 'starting' || of === undefined ? [] : [{ worker, of }]
@@ -79,7 +82,7 @@ export async function askAll(
     reply,
     missing.map(({ worker }) => worker)
   )
-  if (answers.length === 0 && asked.length > 0) throw new NoAnswer()
+  if (answers.length === 0 && asked.length > 0) throw new NoResponse()
   return answers
 }
 
@@ -87,20 +90,23 @@ export function nameMissing(reply: FastifyReply, missing: ClusterWorker[]): void
   if (missing.length > 0) reply.header('sluice-missing', missing.map(({ id }) => `"worker ${id}"`).join(', '))
 }
 
-/** Those that succeeded. @throws what one of them says, if none has. */
-export function successes(answers: Answer[]): Answer[] {
+/**
+ * Returns the successful responses.
+ * @throws the first worker's problem if there is none
+ */
+export function successes(answers: WorkerResponse[]): WorkerResponse[] {
   const good = answers.filter(({ status }) => status < 300)
   const [first] = answers
   if (good.length === 0 && first !== undefined) throw toProblem(first)
   return good
 }
 
-export function read<Type>({ body }: Answer): Type {
+export function read<Type>({ body }: WorkerResponse): Type {
   return JSON.parse(body.toString())
 }
 
-/** A problem of a worker's as one's own. */
-export function toProblem(answer: Answer): ProblemError {
+/** Returns an error that is sent as the worker's problem. */
+export function toProblem(answer: WorkerResponse): ProblemError {
   const problem = read<{ title: string }>(answer)
   return Object.assign(new Error(problem.title), { statusCode: answer.status, problem }) as never
 }

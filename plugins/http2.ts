@@ -37,7 +37,7 @@ async function http2(fastify: FastifyInstance, options: Input<typeof Http2Plugin
     if (host !== undefined && authority !== undefined && !isSameHost(host, authority, 'https'))
       return done(new AmbiguousHost())
     if (!stream.endAfterHeaders) {
-      // Without type and length Fastify assumes that there is no body; in HTTP/2 only the frames tell.
+      // Without type and length Fastify assumes an empty body; in HTTP/2 only the frames tell.
       if (headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
       // Node ends the request stream normally when the client resets it.
       raw.on('error', ignore)

@@ -5,7 +5,7 @@ import type { Static } from 'typebox'
 import { Dashboard, OrderSummaries, Recommendations } from '../schemas/dashboard.ts'
 import { InternalUser } from '../schemas/users.ts'
 
-/** What the shop's start page needs, from three services in one call. */
+/** Data of the shop's start page, from three services in one call. */
 export async function dashboard(app: FastifyInstance) {
   await app.register(compose)
 

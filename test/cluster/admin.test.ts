@@ -174,7 +174,7 @@ t.test('a worker that does not answer is left out, and named', async t => {
   ])
     t.match(
       await call(admin + path),
-      { status: 503, json: { type: 'urn:sluice:workers-silent', title: 'No worker answers' } },
+      { status: 503, json: { type: 'urn:sluice:workers-silent', title: 'No worker responds' } },
       path
     )
   t.equal((await call(`${admin}/cluster`)).status, 200)
