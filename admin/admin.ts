@@ -1,16 +1,10 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import Type, { type Static } from 'typebox'
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
 import { limitStatus } from '../limits/limit-status.ts'
-import jsonBody from '../plugins/json-body.ts'
-import problem from '../plugins/problem.ts'
-import { withDefault } from '../schemas/options/defaults.ts'
 import { versionStatus } from '../versions/registry.ts'
-import adminGuard, { type AdminGuardOptions } from './admin-guard.ts'
+import { createAdminApp, VersionsQuery } from './admin-app.ts'
+import type { AdminGuardOptions } from './admin-guard.ts'
 import { recorderRoutes } from './recorder-routes.ts'
-
-export const VersionsQuery = Type.Object({
-  top: withDefault(Type.Integer({ minimum: 0, maximum: 1_000 }), 20)
-})
 
 /**
  * Builds the admin API of one gateway:
@@ -49,23 +43,5 @@ export async function buildAdmin(
         : reply.type(metrics.contentType).send(await metrics.metrics())
     )
 
-  return admin
-}
-
-/** Creates an app with the admin guard, problem responses and JSON bodies. */
-export async function createAdminApp(
-  guard: AdminGuardOptions,
-  log?: FastifyBaseLogger
-): Promise<FastifyInstance> {
-  const admin = Fastify({
-    ...(log && { loggerInstance: log }),
-    logController: new LogController({ disableRequestLogging: true }),
-    forceCloseConnections: true,
-    // Reject unknown query parameters instead of dropping them.
-    ajv: { customOptions: { removeAdditional: false } }
-  })
-  await admin.register(problem)
-  await admin.register(jsonBody)
-  await admin.register(adminGuard, guard)
   return admin
 }

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { prometheusContentType } from 'prom-client'
 import type { Static } from 'typebox'
-import { createAdminApp, VersionsQuery } from '../admin/admin.ts'
+import { createAdminApp, VersionsQuery } from '../admin/admin-app.ts'
 import type { AdminGuardOptions } from '../admin/admin-guard.ts'
 import { createProblem } from '../http/problem.ts'
 import type { LimitStatus } from '../limits/limit-status.ts'

@@ -1,21 +1,21 @@
 import { Compile } from 'typebox/schema'
 import type { Decision, Tier } from '../limits/limiter.ts'
 import { createMemoryLimiter } from '../limits/memory-limiter.ts'
-import { Checks, type Decisions } from '../limits/supervisor-limiter.ts'
+import { Checks, type Decisions } from '../limits/supervisor-messages.ts'
 
 /**
- * The supervisor's end of plugins/rate-limit/shared.ts: the counters of all limits, for as long as the supervisor lives,
- * whatever becomes of its workers. `keys`: as many are retained at most.
+ * The counters of all limits. They live as long as the supervisor. The workers' end is limits/supervisor-limiter.ts.
  *
  * ```ts
  * cluster.on('message', (worker, message) => counters.answer(message, reply => worker.send(reply)))
  * ```
  */
 export interface Counters {
-  /** False, and nothing sent, if it is no message for the counters, or none that they understand. */
+  /** Answers checks. Returns false for other and for malformed messages. */
   answer(message: unknown, send: (reply: Decisions) => void): boolean
 }
 
+/** @param keys keys kept at most */
 export function createCounters(keys: number, now?: () => number): Counters {
   const limiter = createMemoryLimiter(keys, now)
 

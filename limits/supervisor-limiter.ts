@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import Type, { type Static } from 'typebox'
-import { LimitOptions } from '../schemas/options/rate-limit.ts'
+import type { Channel } from '../supervisor-channel.ts'
 import { type Limiter, passDecision, type Tier } from './limiter.ts'
 import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
+import { type Checks, type Decisions, MAX_BATCH, MAX_KEY } from './supervisor-messages.ts'
 
 /**
- * Limits in the memory of the process that supervises this one and its siblings, over the channel between them: all
- * workers count together, and what has been counted outlives each of them. Its end is cluster/counters.ts. Checks of
- * one turn of the event loop go as one message.
+ * Counts in the memory of the supervisor, so that all workers count together and counters outlive each of them. The
+ * supervisor's end is cluster/limit-counters.ts. Checks of one turn of the event loop are sent as one message.
  */
 export function createSharedLimiter(
   channel: Channel,
@@ -74,61 +73,16 @@ export function createSharedLimiter(
   }
 }
 
-/** The channel to the supervisor, such as `process`. */
-export interface Channel {
-  send?(
-    message: object,
-    handle: undefined,
-    options: undefined,
-    callback: (error: Error | null) => void
-  ): unknown
-  on(event: 'message', listener: (message: unknown) => void): unknown
-  off(event: 'message', listener: (message: unknown) => void): unknown
-}
-
-/** Milliseconds. The channel loses nothing, so that this is how long the supervisor may be busy with something else. */
+/** ms. The channel loses no messages, so this is how long the supervisor may be busy otherwise. */
 const TIMEOUT = 1_000
-/** Checks in a message. */
-export const MAX_BATCH = 256
-/** Messages. */
+/** Messages without a response. */
 const MAX_WAITING = 1_024
-/** Characters. */
-export const MAX_KEY = 128
 
 interface Asked {
   key: string
   tier: Tier
   cost: number
   callback: Parameters<Limiter['check']>[3]
-}
-
-/** What a worker asks: for each check its key, the index of its tier and its cost. */
-export const Checks = Type.Object({
-  type: Type.Literal('checks'),
-  number: Type.Integer(),
-  tiers: Type.Array(
-    Type.Object({
-      name: Type.String({ maxLength: 64 }),
-      limits: Type.Array(LimitOptions, { minItems: 1, maxItems: 8 })
-    }),
-    { maxItems: MAX_BATCH }
-  ),
-  checks: Type.Array(
-    Type.Tuple([
-      Type.String({ maxLength: MAX_KEY }),
-      Type.Integer({ minimum: 0 }),
-      Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
-    ]),
-    { maxItems: MAX_BATCH }
-  )
-})
-export type Checks = Static<typeof Checks>
-
-/** What it is answered: allowed (1), remaining and reset of each limit of each check in turn. */
-export interface Decisions {
-  type: 'decisions'
-  number: number
-  states: number[]
 }
 
 function toChecks(number: number, asked: Asked[]): Checks {

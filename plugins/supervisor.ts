@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Channel } from '../limits/supervisor-limiter.ts'
+import type { Channel } from '../supervisor-channel.ts'
 
 /**
  * Connects a worker to its supervisor, so that all workers share limits and breakers. The other plugins read

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
-import type { Channel } from '../limits/supervisor-limiter.ts'
+import type { Channel } from '../supervisor-channel.ts'
 import type { Breaker, Outcome } from './breaker.ts'
 import { addCounts, type OutcomeCounts } from './outcome-window.ts'
 

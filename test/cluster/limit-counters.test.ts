@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { type Counters, createCounters } from '../../cluster/limit-counters.ts'
-import { type Checks, MAX_BATCH, MAX_KEY } from '../../limits/supervisor-limiter.ts'
+import { type Checks, MAX_BATCH, MAX_KEY } from '../../limits/supervisor-messages.ts'
 import { type LimitedWorker, perHour, startLimited } from './limited-worker.ts'
 
 /** Limits that real processes share through the one that started them, which is this one. */
