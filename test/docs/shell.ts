@@ -97,7 +97,9 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
 async function portsOf(command: string, folder: string): Promise<number[]> {
   const [, file = ''] = /^node ([\w./-]+\.ts)/.exec(command) ?? []
   const code = file === '' ? '' : await readFile(join(folder, file), 'utf8')
-  return [...code.matchAll(/(?:\blisten\(|\bport: |127\.0\.0\.1:)(\d+)/g)].map(([, port]) => Number(port))
+  return [...code.matchAll(/(?:\blisten\(|\bport: |bindAsync\('127\.0\.0\.1:)(\d+)/g)].map(([, port]) =>
+    Number(port)
+  )
 }
 
 async function untilOpen(port: number): Promise<void> {
