@@ -33,7 +33,7 @@ async function finalCounters(fastify: FastifyInstance) {
 }
 
 export default fp(finalCounters, {
-  name: 'sluice-last-counts',
+  name: 'sluice-final-counters',
   fastify: '5.x',
   dependencies: ['sluice-supervisor']
 })

@@ -1,0 +1,52 @@
+import { globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
+import t from 'tap'
+
+/** Checks where files are and what they import, so that the tree stays readable. */
+
+const root = join(import.meta.dirname, '..')
+
+/** Folders and files, from those that import nothing to those that import everything. */
+const LAYERS = [
+  ['app-state.ts', 'package-version.ts', 'supervisor-channel.ts', 'schemas/options/', 'http/'],
+  ['auth/', 'limits/', 'observe/', 'proxy/', 'versions/'],
+  ['config/', 'plugins/', 'server-options.ts'],
+  ['gateway.ts'],
+  ['admin/'],
+  ['cluster/'],
+  ['cli/', 'server.ts']
+]
+
+const layerOf = (file: string) =>
+  LAYERS.findIndex(layer =>
+    layer.some(place => (place.endsWith('/') ? file.startsWith(place) : file === place))
+  )
+
+t.test('imports run one way', async t => {
+  const files = globSync(
+    '{admin,auth,cli,cluster,config,http,limits,observe,plugins,proxy,schemas/options,versions}/**/*.ts',
+    {
+      cwd: root
+    }
+  )
+  t.ok(files.length > 150, `${files.length} files`)
+  for (const file of [...files, ...LAYERS.flat().filter(place => place.endsWith('.ts'))]) {
+    const code = readFileSync(join(root, file), 'utf8')
+    for (const [, path = ''] of code.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)) {
+      const imported = normalize(join(dirname(file), path))
+      t.ok(layerOf(imported) <= layerOf(file), `${file} imports ${imported}`)
+    }
+  }
+})
+
+t.test('every file of plugins/ is a Fastify plugin with the name of its file', async t => {
+  const files = globSync('plugins/**/*.ts', { cwd: root })
+  t.ok(files.length > 20, `${files.length} plugins`)
+  for (const file of files) {
+    const { default: plugin } = await import(join(root, file))
+    const meta = plugin?.[Symbol.for('plugin-meta')]
+    const name = basename(file) === 'index.ts' ? basename(dirname(file)) : basename(file, '.ts')
+    t.equal(meta?.name, `sluice-${name}`, file)
+    t.equal(meta?.fastify, '5.x', file)
+  }
+})
