@@ -25,7 +25,7 @@ export const environment = Type.Object({
 
 const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
 
-/** A gateway for a shop: the file to edit first. */
+/** The example gateway of a shop. Start your own by editing this file. */
 export default function shop(env: Static<typeof environment>) {
   return defineGateway({
     listen: { host: env.HOST, port: env.PORT },

@@ -21,21 +21,21 @@ export const InternalAmount = Type.Union([
 ])
 export type InternalAmount = Type.Static<typeof InternalAmount>
 
-/** A sum, computed exactly and rounded once, half up, to two places. */
+/** Adds exactly. Rounds the sum once, half up, to two decimals. */
 export function amount(...terms: InternalAmount[]): string {
   const hundredths = terms.reduce((sum: number, term) => sum + (hundredthsOf(term) ?? Number.NaN), 0)
   if (Number.isSafeInteger(hundredths)) return fromHundredths(hundredths)
   return terms.reduce((sum: Big, term) => sum.plus(term), Big(0)).toFixed(2, Big.roundHalfUp)
 }
 
-/** `quantity`, an integer, times `price`, exactly. */
+/** Multiplies an integer `quantity` by `price` exactly. */
 export function product(quantity: number, price: InternalAmount): string {
   const hundredths = (hundredthsOf(price) ?? Number.NaN) * quantity
   if (Number.isSafeInteger(hundredths)) return fromHundredths(hundredths)
   return Big(price).times(quantity).toFixed()
 }
 
-/** Nearly all amounts are written with two places at most: those are computed on as integers, at a fifth of the cost. */
+/** Amounts with up to two decimals, which nearly all are, use integers at a fifth of the cost. */
 function hundredthsOf(value: InternalAmount): number | undefined {
   const [, whole, tenth = '0', hundredth = '0'] = SHORT.exec(String(value)) ?? []
   return whole === undefined ? undefined : Number(whole + tenth + hundredth)
@@ -50,7 +50,7 @@ function fromHundredths(hundredths: number): string {
 
 /**
  * Returns a decimal string as a JSON number with the same digits. It can only be serialized, not computed with.
- * @throws SyntaxError if it is not the spelling of a JSON number.
+ * @throws SyntaxError if it is not a JSON number
  */
 export function jsonNumber(decimal: string): number {
   if (!isJsonNumber(decimal)) throw new SyntaxError(`${JSON.stringify(decimal)} is not a JSON number`)

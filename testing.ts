@@ -66,7 +66,7 @@ export interface TokenIssuer {
   token(claims?: object): string
 }
 
-/** Starts an issuer of ES256 tokens, by default on a free port. Its keys are found by OpenID discovery too. */
+/** Starts an issuer of ES256 tokens, by default on a free port. It supports OpenID discovery. */
 export async function startTokens(t: Ending, { port = 0 }: { port?: number } = {}): Promise<TokenIssuer> {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const kid = randomUUID()

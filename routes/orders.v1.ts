@@ -4,7 +4,7 @@ import { NewOrder, Order } from '../schemas/orders.ts'
 import { CURRENCY, type Order as OrderV2 } from '../schemas/orders.v2.ts'
 import { placeOrder, readOrder } from './orders.v2.ts'
 
-/** Version 1 of orders, as a step from version 2: items, not lines, and amounts without their currency. */
+/** Orders, version 1, as a step from version 2: items instead of lines, amounts without currency. */
 export async function ordersV1(app: FastifyInstance) {
   await app.register(transform)
 

@@ -5,7 +5,7 @@ import { amount, type InternalAmount, jsonNumber, product } from 'sluice/money'
 import { InternalOrder, NewOrderHeaders, OrderParams } from '../schemas/orders.ts'
 import { CURRENCY, type Money, NewOrder, Order } from '../schemas/orders.v2.ts'
 
-/** Orders: the shop's API in front of the order service's, which names and counts things differently. */
+/** Orders, version 2. The order service uses other names and types for the same data. */
 export async function ordersV2(app: FastifyInstance) {
   await app.register(transform)
   app.transform(placeOrder)
@@ -78,7 +78,7 @@ function money(value: InternalAmount): Money {
   return { amount: amount(value), currency: CURRENCY }
 }
 
-/** A date that could be read in several ways is the service's fault: clients must not get one of them by chance. */
+/** Rejects ambiguous dates from the service, so that clients do not get a random interpretation. */
 function dated(read: (value: string | number) => string | undefined, value: string | number): string {
   const date = read(value)
   if (date === undefined)
@@ -86,7 +86,7 @@ function dated(read: (value: string | number) => string | undefined, value: stri
   return date
 }
 
-/** Replaces a malformed id, as for `X-Request-Id`: an optional header must not refuse an order. */
+/** Replaces a malformed id, as for `X-Request-Id`: an optional header must not reject an order. */
 function correlationIdOf(header: string | undefined): string {
   return header !== undefined && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID()
 }

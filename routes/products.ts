@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { forward } from 'sluice'
 
-/** The catalogue, forwarded, for everybody. */
+/** The public catalogue, forwarded. */
 export async function products(app: FastifyInstance) {
   await app.register(forward)
 

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { forbidden, forward } from 'sluice'
 import { UserParams } from '../schemas/users.ts'
 
-/** User records, forwarded: one's own, or anyone's for an admin. */
+/** User records, forwarded: users read their own, admins read all. */
 export async function users(app: FastifyInstance) {
   await app.register(forward)
 

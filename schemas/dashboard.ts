@@ -3,7 +3,7 @@ import Type from 'typebox'
 
 const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
 
-/** Of an order, what the dashboard reads. */
+/** The members of an order that the dashboard uses. */
 export const OrderSummaries = Type.Array(
   Type.Object({ id: Id, status: Type.String(), total: InternalAmount, items: Type.Array(Type.Unknown()) })
 )

@@ -1,7 +1,7 @@
 import { Amount, InternalAmount, Price } from 'sluice/money'
 import Type from 'typebox'
 
-/** The order API as clients of version 1 see it. */
+/** The order API, version 1. */
 
 const Text = Type.String({ minLength: 1, maxLength: 200 })
 
@@ -41,7 +41,7 @@ export const NewOrderHeaders = Type.Object({
 
 export const OrderParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) })
 
-/** A service may number what another names; either goes through unchanged. */
+/** Some services use numbers as ids, others strings. Both pass unchanged. */
 export const Id = Type.Unsafe<string | number>({ type: ['string', 'integer'] })
 
 export const Order = Type.Object({
@@ -71,7 +71,7 @@ export const Order = Type.Object({
 })
 export type Order = Type.Static<typeof Order>
 
-/** The order service's own shape. It has more; what is not named here is not read. */
+/** The order service's own format. It has more members, which the gateway ignores. */
 
 const Instant = Type.Union([Type.String(), Type.Number()])
 

@@ -2,13 +2,13 @@ import { Amount, Price } from 'sluice/money'
 import Type from 'typebox'
 import { Id, Order as OrderV1, Shipping } from './orders.ts'
 
-/** The order API, version 2: what is ordered are lines, and an amount says its currency. */
+/** The order API, version 2: order lines, and amounts with a currency. */
 
-/** The one that the shop sells in: its order service knows of none. */
+/** The shop's only currency; its order service has no currencies. */
 export const CURRENCY = 'GBP' as const
 const Currency = Type.Literal(CURRENCY, { description: 'ISO 4217' })
 
-/** What a client reads. */
+/** The response to clients. */
 export const Money = Type.Object({ amount: Amount, currency: Currency })
 export type Money = Type.Static<typeof Money>
 

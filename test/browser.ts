@@ -3,17 +3,20 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import type { Ending } from './harness.ts'
 
-/** A page of a real Chromium, by the DevTools protocol. */
+/** A page in a real Chromium, controlled by the DevTools protocol. */
 export interface Page {
-  /** What an expression comes to, as JSON. @throws what it throws */
+  /**
+   * Returns the value of an expression as JSON.
+   * @throws the error of the expression
+   */
   evaluate(expression: string): Promise<any>
-  /** Has the file input that an expression finds take a file, as if somebody had chosen it. */
+  /** Selects a file in the file input that an expression returns. */
   choose(expression: string, file: string): Promise<void>
-  /** What the page has thrown, and nobody has caught. */
+  /** Uncaught errors of the page. */
   errors: string[]
 }
 
-/** The program, by its name on the PATH or by where macOS has it. */
+/** Returns the browser from the PATH, or from its folder on macOS. */
 export function findBrowser(): string | undefined {
   return [
     'chromium',
@@ -23,7 +26,7 @@ export function findBrowser(): string | undefined {
   ].find(name => spawnSync(name, ['--version']).status === 0)
 }
 
-/** Chromium ends with its pipe, however this process ends; then what it has written goes too. */
+/** Chromium exits when its pipe closes, also if this process is killed; then its profile is removed. */
 const GUARD = `
 trap '' HUP INT TERM
 directory=$(mktemp -d)
@@ -32,7 +35,7 @@ rm -rf "$directory"
 `
 const FLAGS = [
   '--headless',
-  // Nothing but its own pages is opened, and root in a container has no sandbox.
+  // The browser opens only the test's pages, and the sandbox does not work for root in a container.
   '--no-sandbox',
   '--disable-crash-reporter',
   '--disable-dev-shm-usage',
@@ -41,10 +44,10 @@ const FLAGS = [
   '--remote-debugging-pipe'
 ]
 
-/** A browser of the test's own, with one page. */
+/** Starts a browser with one page. */
 export async function openPage(t: Ending, url: string): Promise<Page> {
   const program = findBrowser()
-  if (!program) throw new Error('there is no chromium: node test/prepare.ts')
+  if (!program) throw new Error('no Chromium found; run node test/prepare.ts')
   const { pipe, stdio } = { pipe: 'pipe', stdio: 'ignore' } as const
   const guard = spawn('sh', ['-c', GUARD, program, ...FLAGS], { stdio: [stdio, stdio, stdio, pipe, pipe] })
   const [input, output] = guard.stdio.slice(3) as unknown as [Writable, Readable]
@@ -60,7 +63,7 @@ export async function openPage(t: Ending, url: string): Promise<Page> {
     for (const message of messages) take(JSON.parse(message))
   })
   guard.on('exit', () => {
-    for (const { reject } of waiting.values()) reject(new Error('the browser has ended'))
+    for (const { reject } of waiting.values()) reject(new Error('the browser has exited'))
   })
   t.teardown(async () => {
     input.end()

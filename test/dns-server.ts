@@ -3,19 +3,19 @@ import { once } from 'node:events'
 import { type Answer, decode, encode, RECURSION_DESIRED } from 'dns-packet'
 import type { Ending } from './harness.ts'
 
-/** What a name stands for, by type; `SERVFAIL` fails, and what is not there does not exist. */
+/** Records by type and name. `SERVFAIL` fails; missing names do not exist. */
 export type Zone = Record<string, Answer[] | 'SERVFAIL'>
 
 export interface DnsServer {
-  /** `address:port`, as `dns.servers` takes it. */
+  /** `address:port`, for `dns.servers`. */
   address: string
-  /** By `type name`, `A orders.test`. May be changed at any time. */
+  /** Records by `type name`, such as `A orders.test`. May be changed at any time. */
   zone: Zone
-  /** Questions that have come, as they are written in the zone. */
+  /** Received questions, as `type name`. */
   questions: string[]
 }
 
-/** A DNS server on a port of its own, over UDP. */
+/** Starts a DNS server over UDP. */
 export async function startDns(t: Ending, zone: Zone): Promise<DnsServer> {
   const socket = createSocket('udp4')
   const server: DnsServer = { address: '', zone, questions: [] }

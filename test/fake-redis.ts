@@ -2,16 +2,16 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Ending } from './harness.ts'
 
-/** A Redis over TCP that answers what the test says, down to the bytes. */
+/** A Redis over TCP with responses chosen by the test, byte by byte. */
 export interface FakeRedis {
   url: string
-  /** Connections so far. */
+  /** Connections since the start. */
   readonly connections: number
-  /** Commands so far, such as `EVALSHA`. */
+  /** Commands since the start, such as `EVALSHA`. */
   readonly commands: string[]
 }
 
-/** `answer` gets the command's name and arguments, and the number of the connection; undefined: as a Redis would. */
+/** `answer` gets the command with its arguments and the connection's number. Undefined: respond like Redis. */
 export async function startFakeRedis(
   t: Ending,
   answer: (words: string[], connection: number) => string | Buffer | undefined
@@ -51,7 +51,7 @@ export async function startFakeRedis(
   }
 }
 
-/** Allowed, with one left for each limit, for a second. */
+/** Allows the request, with one left for each limit and a reset in one second. */
 export function allowing(words: string[]): string {
   const limits = Number(words[2])
   return `*${limits * 3}\r\n${':1\r\n:1\r\n:1000\r\n'.repeat(limits)}`
@@ -69,7 +69,7 @@ function usual(words: string[]): string {
   return isScript(words) ? allowing(words) : '+OK\r\n'
 }
 
-/** A command is an array of bulk strings. */
+/** Parses a command, which is an array of bulk strings. */
 function readCommand(text: string): { words: string[]; length: number } | undefined {
   const count = /^\*(\d+)\r\n/.exec(text)
   if (count === null) return undefined

@@ -13,12 +13,12 @@ export { type Answer, call, type RunningGateway } from '../testing.ts'
 /** Node resolves `sluice` to the sources instead of to dist. */
 export const SOURCES = '--conditions=sluice-source'
 
-/** What tests of Sluice itself start for real, beside what testing.ts has for everybody. All of it ends with the test. */
+/** Servers for Sluice's own tests, besides those of testing.ts. All of them end with the test. */
 export interface Ending {
   teardown(end: () => unknown): void
 }
 
-/** A gateway of a definition: `startGateway(t, { upstreams, scopes })`. Logs nothing unless LOG_LEVEL is set. */
+/** Starts a gateway: `startGateway(t, { upstreams, scopes })`. Silent unless LOG_LEVEL is set. */
 export function startGateway(
   t: Ending,
   definition: GatewayDefinition<string, string, string>,
@@ -30,7 +30,7 @@ export function startGateway(
   })
 }
 
-/** The reference gateway, as its environment has it: `startShop(t, { ORDERS_URL: … })`. */
+/** Starts the example gateway with an environment: `startShop(t, { ORDERS_URL: … })`. */
 export async function startShop(t: Ending, env: Record<string, string>): Promise<RunningGateway> {
   const config = resolveConfig(shop, { LOG_LEVEL: process.env.LOG_LEVEL ?? 'silent', ...env })
   const gateway = await buildGateway(config)
@@ -38,10 +38,10 @@ export async function startShop(t: Ending, env: Record<string, string>): Promise
   return { gateway, url: await gateway.listen({ port: 0, host: '127.0.0.1' }) }
 }
 
-/** A service that answers by `listener`. Returns its URL. */
+/** Starts a service. Returns its URL. */
 export const startService: (t: Ending, listener: RequestListener) => Promise<string> = serve
 
-/** A service that speaks for itself: `talk` gets the socket once the first bytes of a request have come. */
+/** Starts a raw service: `talk` gets the socket after the first bytes of a request. */
 export async function startTcpService(t: Ending, talk: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>()
   const server = createTcpServer(socket => {
@@ -60,8 +60,8 @@ export async function startTcpService(t: Ending, talk: (socket: Socket) => void)
 }
 
 /**
- * The environment of programs that tests start: nothing of this process's own but the PATH and the compile cache, which
- * halves the time a gateway takes to start. `sluice` means the sources there.
+ * Returns the environment of programs that tests start: only PATH and the compile cache of this process, which halves the
+ * start time of a gateway. `sluice` resolves to the sources.
  */
 export function environmentOf(env: Record<string, string> = {}): Record<string, string> {
   const { PATH = '', NODE_COMPILE_CACHE } = process.env
@@ -74,7 +74,7 @@ export function environmentOf(env: Record<string, string> = {}): Record<string, 
   }
 }
 
-/** A URL at which nobody listens. */
+/** Returns a URL that refuses connections. */
 export async function closedPort(): Promise<string> {
   const server = createTcpServer()
   server.listen(0, '127.0.0.1')

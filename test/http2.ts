@@ -10,7 +10,7 @@ import {
 } from 'node:http2'
 import type { Ending } from './harness.ts'
 
-/** What tests of TLS and HTTP/2 need: a certificate for `localhost`, and a client that speaks frames. */
+/** For tests of TLS and HTTP/2: a certificate for `localhost`, and an HTTP/2 client. */
 
 export const fixture = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8')
 export const ca = fixture('ca.pem')
@@ -32,7 +32,7 @@ export interface Http2Answer {
   status: number
   headers: IncomingHttpHeaders
   body: Buffer
-  /** What the stream was reset with; 0 if it came to its end. */
+  /** Code of RST_STREAM; 0 if the stream completed. */
   code: number
 }
 

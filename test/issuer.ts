@@ -10,29 +10,29 @@ import type { GatewayDefinition } from '../config/define-gateway.ts'
 import { type Answer, call, type Ending, startGateway } from './harness.ts'
 
 /**
- * An issuer that does what no provider would: its keys, its tokens and the answers of its server are the test's to
- * choose. The server is a real one, with discovery at its usual place and the keys at `/jwks`.
+ * An issuer whose keys, tokens and responses the test chooses. It is a real server, with discovery at the usual path and
+ * keys at `/jwks`.
  */
 export interface Issuer {
   issuer: string
   jwksUri: string
-  /** What it started with. */
+  /** Initial keys. */
   keys: SigningKey[]
-  /** How often the keys have been asked for. */
+  /** Number of requests for the keys. */
   readonly fetches: number
-  /** Every path that was asked for, in order. */
+  /** Paths of all requests in order. */
   requests: string[]
-  /** A token as it should be, but for these claims and header parameters (undefined: left out), and this key. */
+  /** Returns a valid token, except for these claims, header parameters (undefined: left out) and key. */
   sign(claims?: object, header?: object, key?: SigningKey): Promise<string>
-  /** These are its keys from now on. What is no SigningKey is published as it is. */
+  /** Replaces the published keys. Values other than a SigningKey are published unchanged. */
   publish(...keys: unknown[]): void
-  /** How the keys are answered from now on; without a mode, well again. */
+  /** Makes requests for the keys fail from now on; without a mode, succeed again. */
   fail(mode?: Failure): void
-  /** Holds its keys as they are now back from who asks, until the function is called that it returns. */
+  /** Delays responses with the current keys until the returned function is called. */
   hold(): () => void
-  /** These members of the discovery document are other ones from now on. */
+  /** Replaces members of the discovery document. */
   describe(members: object): void
-  /** Nobody listens any more at its port, until `start`. */
+  /** Stops listening until `start`. */
   stop(): Promise<void>
   start(): Promise<void>
 }
@@ -41,19 +41,19 @@ export type Failure = keyof typeof failures
 
 export interface SigningKey {
   alg: string
-  /** As it is published. */
+  /** The published key. */
   jwk: JWK
   secret: JWK
 }
 
-/** A key pair, with these members in the published key over those that it should have (undefined: left out). */
+/** Creates a key pair. `members` replaces members of the published key (undefined: left out). */
 export async function makeKey(alg = 'ES256', members: object = {}): Promise<SigningKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: crypto.randomUUID(), alg, use: 'sig', ...members }
   return { alg, jwk, secret: { ...(await exportJWK(privateKey)), alg: undefined } }
 }
 
-/** Claims and header as they are given, as objects or as the very text, signed. */
+/** Signs claims and header, given as objects or as raw text. */
 export async function signAs(
   { alg, secret }: SigningKey,
   claims: object | string,
@@ -66,7 +66,7 @@ export async function signAs(
     .sign(await importJWK(secret, protectedHeader.alg))
 }
 
-/** Seconds since the epoch, `ms` from now: what `exp` and its like are in. */
+/** Returns the time `ms` from now in epoch seconds, for `exp` and similar claims. */
 export function inMs(ms: number): number {
   return (Date.now() + ms) / 1000
 }
@@ -142,15 +142,15 @@ export async function startIssuer(t: Ending, keys?: SigningKey[]): Promise<Issue
   return issuer
 }
 
-/** Each would hand over the good keys to a reader without limits. */
+/** Each mode contains the valid keys, so that only checks of the reader reject it. */
 const failures = {
   error: response => response.writeHead(500).end('no keys: db.internal:5432 refused'),
-  /** With the keys in it, so that the status has to be looked at. */
+  /** Valid keys with status 500. */
   'error with keys': (response, document) => response.writeHead(500).end(document),
   garbage: response => response.end('<html>keys?</html>'),
   'not a set': response => response.end('[]'),
   null: response => response.end('null'),
-  /** Not a failure to a reader that drops the mark. */
+  /** Valid for readers that ignore the mark. */
   'byte order mark': (response, document) => response.end(`\ufeff${document}`),
   empty: response => response.end(),
   cut: (response, document) => {
@@ -158,7 +158,7 @@ const failures = {
     response.write(document.slice(0, -10), () => response.destroy())
   },
   hang: () => {},
-  /** Begins, and never ends. */
+  /** Never completes. */
   stall: (response, document) => response.write(document),
   '10 MiB': (response, document) => response.end(padded(document)),
   'zipped 10 MiB': (response, document) =>
@@ -180,7 +180,7 @@ export interface OpenedJwks {
   pass(ms: number): void
 }
 
-/** The keys of an issuer, by a clock that stands still but for `pass`. */
+/** Creates the keys of an issuer with a clock that only `pass` advances. */
 export async function openJwks(
   t: Ending,
   timing: Partial<Parameters<typeof createJwks>[0]['jwks']> = {}
@@ -211,11 +211,11 @@ type IssuerInput = NonNullable<GatewayDefinition<string, string, string>['issuer
 
 export interface Guarded {
   url: string
-  /** Asks who the gateway says it is. Without a token there is no Authorization header. */
+  /** Returns the response with `request.user`. Without a token it sends no Authorization header. */
   ask(token?: string, scheme?: string): Promise<Answer>
 }
 
-/** A gateway with one scope behind the issuer, at `/me`, that answers `request.user`. */
+/** Starts a gateway with one authenticated route, `/me`, which returns `request.user`. */
 export async function startGuarded(
   t: Ending,
   issuer: Partial<IssuerInput> & { issuer: string }
@@ -233,7 +233,7 @@ export async function startGuarded(
   }
 }
 
-/** Asks until the answer is the one that must come; that it does not is for the test's own time to say. */
+/** Polls until `done` accepts the value. Has no timeout of its own; the test has one. */
 export async function until<Value>(
   ask: () => Promise<Value>,
   done: (value: Value) => boolean

@@ -3,7 +3,7 @@ import t from 'tap'
 import { amount, type InternalAmount, jsonNumber, product } from '../money.ts'
 import { seeded } from './random.ts'
 
-t.test('amounts are summed exactly, be they short or not', async t => {
+t.test('amounts with two or more decimals are added exactly', async t => {
   t.equal(amount(0.1), '0.10')
   t.equal(amount(0.1, 0.2), '0.30')
   t.equal(amount('1.005'), '1.01')
@@ -21,14 +21,14 @@ t.test('amounts are summed exactly, be they short or not', async t => {
   t.equal(amount(-5, '4.99'), '-0.01')
 })
 
-t.test('products are exact', async t => {
+t.test('amounts are multiplied exactly', async t => {
   t.equal(product(3, 0.1), '0.30')
   t.equal(amount(product(3, '0.333')), '1.00')
   t.equal(amount(product(1_000_000, '9999999999999.99')), '9999999999999990000.00')
   t.equal(amount(product(-2, 0.05)), '-0.10')
 })
 
-t.test('what is computed on integers is what is computed on decimals', async t => {
+t.test('integer and decimal arithmetic give the same results', async t => {
   let different = 0
   const random = seeded(7)
   for (let i = 0; i < 5_000; i++) {
@@ -47,7 +47,7 @@ t.test('what is computed on integers is what is computed on decimals', async t =
   t.equal(different, 0)
 })
 
-t.test('a decimal string is sent as a number with the same digits, and nothing else is', async t => {
+t.test('only decimal strings are sent as numbers, with the same digits', async t => {
   for (const decimal of ['0', '0.10', '-12345678901234567890.10', '1e400'])
     t.equal(JSON.stringify({ n: jsonNumber(decimal) }), `{"n":${decimal}}`)
   for (const text of ['', '007', '+1', '.5', 'NaN', 'null', 'true', '"x"', '1,"admin":true', ' 1'])

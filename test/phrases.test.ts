@@ -10,16 +10,30 @@ import t from 'tap'
 
 /** Folders without such phrases; the others are still to be cleaned. */
 const CLEAN = [
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'README.md',
+  'SECURITY.md',
+  'app-state.ts',
   'bench/',
   'cli/',
   'demo/',
   'docs/',
+  'fastify.config.ts',
+  'gateway.ts',
+  'index.ts',
+  'money.ts',
+  'package-version.ts',
+  'routes/',
+  'server.ts',
   'test/bench/',
   'test/cli/',
   'test/demo/',
   'test/docs/',
-  'test/http/'
+  'test/http/',
+  'test/routes/',
+  'testing.ts',
+  'testing/'
 ]
 
 const root = join(import.meta.dirname, '..')

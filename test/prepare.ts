@@ -3,15 +3,15 @@ import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
 
 /**
- * Runs before the tests: has a Redis and a Chromium there for them, on the PATH (a Redis also by REDIS_URL), or by the
- * system's package manager if that asks for nothing. Tests that need them are never skipped.
+ * Runs before the tests: finds Redis and Chromium on the PATH (Redis also by REDIS_URL), or installs them with the system's
+ * package manager if that needs no input. Tests that need them are never skipped.
  */
 const needs = [
   {
     has: () => findRedisServer() !== undefined || Boolean(process.env.REDIS_URL),
     apt: ['redis-server'],
     brew: ['redis'],
-    otherwise: 'a Redis: install redis-server or valkey-server, or set REDIS_URL to one that runs'
+    otherwise: 'Redis: install redis-server or valkey-server, or set REDIS_URL to a running one'
   },
   {
     has: () => findBrowser() !== undefined,
@@ -36,7 +36,7 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
 }
 
 function run(command: string, ...args: string[]): void {
-  // RUNLEVEL: the distribution's own service need not run.
+  // RUNLEVEL keeps Debian from starting the Redis service.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   spawnSync(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
 }

@@ -1,4 +1,4 @@
-/** As `Math.random`, but the same each time (mulberry32). */
+/** A seeded `Math.random` (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed
   return () => {

@@ -94,7 +94,7 @@ t.test(
   }
 )
 
-t.test('several mistakes are all listed, and nothing starts', async t => {
+t.test('all faults are listed, and nothing starts', async t => {
   const child = run(t, { PORT: 'x', ORDERS_URL: 'y', JWT_ISSUER: 'http://id.example' })
   const [code] = await once(child, 'exit')
   t.equal(code, 1)
@@ -108,7 +108,7 @@ t.test('several mistakes are all listed, and nothing starts', async t => {
     )
 })
 
-t.test('a port that is taken, on either listener, is one clear line', async t => {
+t.test('a port in use, of either listener, is reported in one line', async t => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
@@ -125,7 +125,7 @@ t.test('a port that is taken, on either listener, is one clear line', async t =>
   }
 })
 
-t.test('a config file that cannot be had is one clear line', async t => {
+t.test('a missing config file is reported in one line', async t => {
   const missing = run(t, {}, ['--config', 'nowhere.ts'])
   t.equal((await once(missing, 'exit'))[0], 1)
   t.equal(missing.output().trim(), 'nowhere.ts cannot be read: there is no such file')

@@ -4,14 +4,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { connect as connectTls } from 'node:tls'
 import { Redis } from 'ioredis'
 
-/** A real Redis for one test, which it may stop and start as it likes. */
+/** A real Redis for one test. */
 export interface RunningRedis {
   url: string
-  /** Ends it hard; connections are refused from then on. */
+  /** Kills it. Connections are refused from then on. */
   stop(): Promise<void>
-  /** Has it back at the same address. */
+  /** Starts it again at the same address. */
   start(): Promise<void>
-  /** Holds it still: it takes connections and commands, and answers none of them. */
+  /** Pauses it: it accepts connections and commands, but does not respond. */
   pause(): void
   resume(): void
 }
@@ -21,8 +21,8 @@ interface Ending {
 }
 
 /**
- * A server of the test's own, empty. Where there is no program for that, a relay before the one that REDIS_URL names:
- * what is stopped and paused is the relay then, and nothing in that Redis is ever deleted, so tests use keys of their own.
+ * Starts an empty server. Without an installed program, starts a relay to the Redis of REDIS_URL: tests stop and pause the
+ * relay, and must use their own keys, since nothing in that Redis is deleted.
  */
 export async function startRedis(t: Ending): Promise<RunningRedis> {
   const program = findRedisServer()
@@ -31,12 +31,12 @@ export async function startRedis(t: Ending): Promise<RunningRedis> {
   throw new Error('no Redis: install redis-server or valkey-server, or set REDIS_URL')
 }
 
-/** The name of a server program that is on the PATH. */
+/** Returns the name of a server program on the PATH. */
 export function findRedisServer(): string | undefined {
   return ['redis-server', 'valkey-server'].find(name => spawnSync(name, ['--version']).status === 0)
 }
 
-/** Runs a server until its own input ends, as it does however this process ends. Prints the server's pid. */
+/** Runs a server until its input ends, which it also does if this process is killed. Prints the server's pid. */
 const GUARD = `
 trap '' HUP INT TERM
 directory=$(mktemp -d)
@@ -63,7 +63,7 @@ async function startServer(t: Ending, program: string): Promise<RunningRedis> {
     client.on('error', () => {})
     const info = await client.info('server')
     client.disconnect()
-    if (!info.includes(`process_id:${pid}\r\n`)) throw new Error(`another Redis has taken port ${port}`)
+    if (!info.includes(`process_id:${pid}\r\n`)) throw new Error(`another Redis uses port ${port}`)
   }
 
   async function stop() {
@@ -83,7 +83,7 @@ async function startServer(t: Ending, program: string): Promise<RunningRedis> {
   }
 }
 
-/** Not one of those that a system gives out by itself: it has to be free still when the server comes back. */
+/** Returns a port outside the ephemeral range, so that it is still free when the server restarts. */
 async function findPort(): Promise<number> {
   const server = createServer()
   while (!server.listening) {

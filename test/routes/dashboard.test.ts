@@ -17,8 +17,8 @@ const products: Answers = (_seen, response) =>
   )
 const broken: Answers = (_seen, response) => sendJson(response, 500, { error: 'secret' })
 
-t.test('three services are asked in parallel and answer as one', async t => {
-  // Each service waits for the two others to have been asked.
+t.test('three services are called in parallel and composed', async t => {
+  // Each service waits until the two others have been called.
   const waiting: (() => void)[] = []
   const together =
     (answer: Answers): Answers =>
@@ -52,7 +52,7 @@ t.test('three services are asked in parallel and answer as one', async t => {
     t.match(headers, { 'x-user-id': 'ada' })
 })
 
-t.test('an optional part that fails is null, named, and not to be stored', async t => {
+t.test('a failed optional part is null, named, and the response must not be stored', async t => {
   for (const failing of [
     broken,
     (_seen, response) => response.destroy(),
@@ -84,41 +84,44 @@ t.test('both optional parts may fail', async t => {
   t.equal(answer.headers.get('sluice-missing'), '"recentOrders", "recommendations"')
 })
 
-t.test("without the required part the answer is that part's error, and the others are cancelled", async t => {
-  let cancelled = 0
-  const hanging: Answers = (_seen, response) => {
-    response.on('close', () => cancelled++)
-  }
-  const cases: [Answers, number][] = [
-    [(_seen, response) => sendJson(response, 404, {}), 404],
-    [broken, 500],
-    [(_seen, response) => response.destroy(), 502],
-    [(_seen, response) => response.end('no json'), 502]
-  ]
-  for (const [failing, status] of cases) {
-    cancelled = 0
-    // The user part fails once both others are under way.
-    let others = 0
-    let fail: (() => void) | undefined
-    const asked: Answers = (seen, response) => {
-      hanging(seen, response)
-      if (++others === 2) fail?.()
+t.test(
+  'if the required part fails, the response is its error, and the other calls are cancelled',
+  async t => {
+    let cancelled = 0
+    const hanging: Answers = (_seen, response) => {
+      response.on('close', () => cancelled++)
     }
-    const { url, bearer } = await startShopBefore(t, {
-      users: (seen, response) => {
-        fail = () => failing(seen, response)
-        if (others === 2) fail()
-      },
-      orders: asked,
-      products: asked
-    })
-    const answer = await call(`${url}/api/v1/dashboard`, { headers: await bearer('ada') })
-    t.equal(answer.status, status)
-    t.match(answer.headers.get('content-type'), 'application/problem+json')
-    while (cancelled < 2) await new Promise(resolve => setTimeout(resolve, 5))
-    t.equal(cancelled, 2)
+    const cases: [Answers, number][] = [
+      [(_seen, response) => sendJson(response, 404, {}), 404],
+      [broken, 500],
+      [(_seen, response) => response.destroy(), 502],
+      [(_seen, response) => response.end('no json'), 502]
+    ]
+    for (const [failing, status] of cases) {
+      cancelled = 0
+      // The user part fails while both others are in progress.
+      let others = 0
+      let fail: (() => void) | undefined
+      const asked: Answers = (seen, response) => {
+        hanging(seen, response)
+        if (++others === 2) fail?.()
+      }
+      const { url, bearer } = await startShopBefore(t, {
+        users: (seen, response) => {
+          fail = () => failing(seen, response)
+          if (others === 2) fail()
+        },
+        orders: asked,
+        products: asked
+      })
+      const answer = await call(`${url}/api/v1/dashboard`, { headers: await bearer('ada') })
+      t.equal(answer.status, status)
+      t.match(answer.headers.get('content-type'), 'application/problem+json')
+      while (cancelled < 2) await new Promise(resolve => setTimeout(resolve, 5))
+      t.equal(cancelled, 2)
+    }
   }
-})
+)
 
 t.test(
   'an open breaker of an optional part makes it missing at once; of the required one it is 503',
@@ -138,7 +141,7 @@ t.test(
   }
 )
 
-t.test('a client that leaves cancels every part', async t => {
+t.test('a disconnected client cancels all parts', async t => {
   let asked = 0
   let cancelled = 0
   const hanging: Answers = (_seen, response) => {
@@ -156,7 +159,7 @@ t.test('a client that leaves cancels every part', async t => {
   t.equal(cancelled, 3)
 })
 
-t.test('money is summed exactly', async t => {
+t.test('money is added exactly', async t => {
   const { url, bearer } = await startShopBefore(t, {
     users,
     products,

@@ -13,7 +13,7 @@ const post = (headers: Record<string, string>, body: unknown) => ({
   body: typeof body === 'string' ? body : JSON.stringify(body)
 })
 
-t.test('an order is placed in the shape of the service, and answered in the shape of the API', async t => {
+t.test('an order is mapped to the service, and its response back', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {
     orders: (_seen, response) => sendJson(response, 201, internalOrder)
   })
@@ -59,7 +59,7 @@ t.test('an order is placed in the shape of the service, and answered in the shap
   t.equal(headers['content-length'], String(Buffer.byteLength(body)))
 })
 
-t.test('a correlation id is made where there is none', async t => {
+t.test('a missing correlation id is generated', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {
     orders: (_seen, response) => sendJson(response, 201, internalOrder)
   })
@@ -69,7 +69,7 @@ t.test('a correlation id is made where there is none', async t => {
   t.equal(JSON.parse(body).metadata.correlationId, headers['x-correlation-id'])
 })
 
-t.test('every fault of a body is named by its path, and the service is not called', async t => {
+t.test('all faults of a body are listed by path, and the service is not called', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {})
   const token = await bearer('ada')
   const item = newOrder.orderItems[0]
@@ -117,7 +117,7 @@ t.test('every fault of a body is named by its path, and the service is not calle
   t.same(seen.orders, [])
 })
 
-t.test('a body that is no JSON, of another type or too large is refused', async t => {
+t.test('a body that is invalid JSON, of another type or too large is rejected', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {})
   const token = await bearer('ada')
   const statusOf = async (headers: Record<string, string>, body: string) =>
@@ -132,7 +132,7 @@ t.test('a body that is no JSON, of another type or too large is refused', async 
   t.same(seen.orders, [])
 })
 
-t.test('an order is read; one that the service does not know is its 404, without its words', async t => {
+t.test('an order is read; a missing one gets 404 without the service’s text', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {
     orders: ({ url }, response) =>
       url === '/orders/o-1'
@@ -155,7 +155,7 @@ t.test('an order is read; one that the service does not know is its 404, without
   )
 })
 
-t.test('amounts are exact, whatever a double would make of them', async t => {
+t.test('amounts are exact', async t => {
   const cases: [string, number, string, string][] = [
     ['0.1', 3, '0.10', '0.30'],
     ['1.005', 1000, '1.01', '1005.00'],
@@ -182,7 +182,7 @@ t.test('amounts are exact, whatever a double would make of them', async t => {
   }
 })
 
-t.test('an answer that is not what it must be is 502, and its content stays inside', async t => {
+t.test('an invalid response gets 502 without its content', async t => {
   const { createdAt: _, ...incomplete } = internalOrder
   const answers: [string, (response: import('node:http').ServerResponse) => void][] = [
     ['no JSON', response => response.end('<html>stack trace</html>')],
@@ -210,7 +210,7 @@ t.test('an answer that is not what it must be is 502, and its content stays insi
   }
 })
 
-t.test('orders need a token; without one neither body nor service is looked at', async t => {
+t.test('orders need a token; without one the body is not read and the service is not called', async t => {
   const { url, seen } = await startShopBefore(t, {})
   const answer = await call(`${url}/api/v1/orders`, post({}, '{'))
   t.equal(answer.status, 401)

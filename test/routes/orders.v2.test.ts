@@ -28,7 +28,7 @@ const post = (headers: Record<string, string>, body: unknown) => ({
   body: JSON.stringify(body)
 })
 
-t.test('an order is placed by lines, with amounts in their currency', async t => {
+t.test('an order has lines, and amounts with a currency', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {
     orders: (_seen, response) => sendJson(response, 201, internalOrder)
   })
@@ -48,7 +48,7 @@ t.test('an order is placed by lines, with amounts in their currency', async t =>
   t.match(body, '"price":0.10', 'a number, with the digits that the client wrote')
 })
 
-t.test('every fault of an order is named by its path', async t => {
+t.test('all faults of an order are listed by path', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {})
   const token = await bearer('ada')
   const [line] = newOrder.lines
@@ -72,7 +72,7 @@ t.test('every fault of an order is named by its path', async t => {
   t.same(seen.orders, [])
 })
 
-t.test('an order is the same in both versions, wherever the version is said', async t => {
+t.test('an order is the same in both versions, however the version is chosen', async t => {
   const { url, bearer } = await startShopBefore(t, {
     orders: (_seen, response) => sendJson(response, 200, internalOrder)
   })
@@ -89,7 +89,7 @@ t.test('an order is the same in both versions, wherever the version is said', as
   t.equal((await read('/api/v1/orders/o-1', { 'accept-version': '2' })).status, 400)
 })
 
-t.test('no optional header refuses an order: a malformed correlation id is replaced', async t => {
+t.test('a malformed correlation id is replaced, and does not reject the order', async t => {
   const { url, seen, bearer } = await startShopBefore(t, {
     orders: (_seen, response) => sendJson(response, 201, internalOrder)
   })
@@ -108,7 +108,7 @@ t.test('no optional header refuses an order: a malformed correlation id is repla
   t.equal((await place({ 'x-client-id': 'x'.repeat(101) })).source, null)
 })
 
-t.test("a service's date that could be read in several ways is 502", async t => {
+t.test('an ambiguous date of the service gets 502', async t => {
   let dates = {}
   const { url, bearer } = await startShopBefore(t, {
     orders: (_seen, response) => sendJson(response, 200, { ...internalOrder, ...dates })

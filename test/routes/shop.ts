@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { startIdentityProvider } from '../../demo/identity.ts'
 import { type Ending, startService, startShop } from '../harness.ts'
 
-/** What a test's service was asked. */
+/** A request that a test's service received. */
 export interface Seen {
   method: string
   url: string
@@ -12,7 +12,7 @@ export interface Seen {
 
 export type Answers = (seen: Seen, response: ServerResponse) => void
 
-/** The reference gateway before three services that answer as told, and a real identity provider. */
+/** Starts the example gateway with three services whose responses the test chooses, and a real identity provider. */
 export async function startShopBefore(
   t: Ending,
   answers: { users?: Answers; orders?: Answers; products?: Answers }
@@ -51,7 +51,7 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
     .end(text)
 }
 
-/** An order as the order service has it, with more than may leave. */
+/** An order of the order service, with internal members. */
 export const internalOrder = {
   id: 'o-1',
   status: 'confirmed',
