@@ -40,8 +40,8 @@ export function createCounters(keys: number, now?: () => number): Counters {
 }
 
 /**
- * Under a name that says what is counted: workers of two configs may ask at once, and while a number is only compared with
- * what exists, a count of one window cannot be taken for that of another.
+ * Returns the tier under a name that includes windows and algorithms: workers of two configs may ask at the same time, and
+ * counts of different windows must not mix.
  */
 function toTier({ name, limits }: Checks['tiers'][number]): Tier {
   const layout = limits.map(({ window, algorithm }) => `${window}-${algorithm}`).join(' ')
@@ -50,7 +50,7 @@ function toTier({ name, limits }: Checks['tiers'][number]): Tier {
 
 const checker = Compile(Checks)
 
-/** Most messages are not for the counters: these are told by one look. */
+/** Checks the type first, since most messages are for others. */
 function isChecks(message: unknown): message is Checks {
   return (message as Partial<Checks> | null)?.type === 'checks' && checker.Check(message)
 }

@@ -92,7 +92,7 @@ export function nameMissing(reply: FastifyReply, missing: ClusterWorker[]): void
 
 /**
  * Returns the successful responses.
- * @throws the first worker's problem if there is none
+ * @throws the first worker's problem if no worker succeeded
  */
 export function successes(answers: WorkerResponse[]): WorkerResponse[] {
   const good = answers.filter(({ status }) => status < 300)

@@ -12,6 +12,11 @@ import t from 'tap'
 const CLEAN = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
+  'admin/',
+  'cluster/',
+  'test/admin/',
+  'test/bare/',
+  'test/cluster/',
   'README.md',
   'SECURITY.md',
   'app-state.ts',

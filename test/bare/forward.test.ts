@@ -208,17 +208,20 @@ t.test(
   }
 )
 
-t.test('works beside @fastify/http-proxy, and says so where @fastify/reply-from is in its way', async t => {
-  const service = await startService(t, (request, response) => response.end(request.url))
-  const url = await startApp(t, service, {
-    before: app => app.register(httpProxy, { upstream: service, prefix: '/other' })
-  })
-  t.equal((await call(`${url}/api/orders/1`)).text, '/orders/1')
-  t.equal((await call(`${url}/other/1`)).text, '/1')
-  await t.rejects(startApp(t, service, { before: app => app.register(replyFrom, { base: service }) }), {
-    message: /^forward needs @fastify\/reply-from for itself/
-  })
-})
+t.test(
+  'works next to @fastify/http-proxy, and fails with a clear message if @fastify/reply-from conflicts',
+  async t => {
+    const service = await startService(t, (request, response) => response.end(request.url))
+    const url = await startApp(t, service, {
+      before: app => app.register(httpProxy, { upstream: service, prefix: '/other' })
+    })
+    t.equal((await call(`${url}/api/orders/1`)).text, '/orders/1')
+    t.equal((await call(`${url}/other/1`)).text, '/1')
+    await t.rejects(startApp(t, service, { before: app => app.register(replyFrom, { base: service }) }), {
+      message: /^forward needs @fastify\/reply-from for itself/
+    })
+  }
+)
 
 t.test('registering it on the app and in a scope is registering it once', async t => {
   const service = await startService(t, (request, response) => response.end(request.url))

@@ -30,7 +30,7 @@ t.test('strictHttp rejects ambiguous requests in a bare app with serverOptions()
   }
 })
 
-t.test('strictHttp says so if the app was created without serverOptions()', async t => {
+t.test('strictHttp rejects an app that was created without serverOptions()', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await t.rejects(Promise.resolve(app.register(strictHttp)), { message: /serverOptions\(\)/ })

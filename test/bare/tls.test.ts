@@ -46,7 +46,7 @@ t.test('tls renews the certificate of a bare app that was created with serverOpt
   t.equal(text, '2.0')
 })
 
-t.test('tls says so if the listener has none', async t => {
+t.test('tls rejects a listener without TLS', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await t.rejects(

@@ -16,7 +16,7 @@ const EXCHANGES = 'sluice_exchange_duration_seconds_count'
 const THINGS = `${EXCHANGES}{route="/things/*",scope="things",version="",method="GET",status="2xx"}`
 const CALLS = (url: string) => `sluice_endpoint_calls_total{upstream="things",endpoint="${url}"}`
 
-t.test('metrics are summed over workers, and go on from what ended ones had counted', async t => {
+t.test('metrics are summed over workers, including ended ones', async t => {
   const { admin, workers, add, kill } = await startCluster(t, 2, ok)
   const ask = async (worker: TestWorker, times: number) => {
     for (let i = 0; i < times; i++) await call(`${worker.url}/things/1`)
@@ -56,7 +56,7 @@ t.test('metrics are summed over workers, and go on from what ended ones had coun
   t.equal(readSeries(await scrape(), THINGS), 12, 'one that does not answer has still counted')
 })
 
-t.test('what is only so at the moment is of the workers that there are', async t => {
+t.test('gauges come from running workers only', async t => {
   const { admin, workers } = await startCluster(t, 2, (request, response) => {
     response.writeHead(request.url === '/things/bad' ? 500 : 200).end()
   })
@@ -70,12 +70,12 @@ t.test('what is only so at the moment is of the workers that there are', async t
   t.equal(await breaker(), 0)
 })
 
-t.test('without metrics there are none of all either', async t => {
+t.test('without metrics in the workers, the cluster serves none', async t => {
   const { admin } = await startCluster(t, 1, ok, { metrics: false })
   t.match(await call(`${admin}/metrics`), { status: 404, json: { type: 'urn:sluice:route-not-found' } })
 })
 
-t.test('counts of many workers that have ended are kept as one sum, nothing twice', async t => {
+t.test('counters of many ended workers are kept as one sum, without duplicates', async t => {
   const running = new Set<number>()
   const workers = () =>
     [...running].map(id => ({ id, pid: 1, generation: 1, state: 'ready' as const, socket: '' }))

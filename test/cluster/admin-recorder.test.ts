@@ -14,7 +14,7 @@ const post = (url: string, body: object) =>
   call(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 const urls = (exchanges: { url: string }[]) => exchanges.map(({ url }) => url.slice('/things/'.length))
 
-t.test('exchanges are one list, the latest first, with the same filters and limits', async t => {
+t.test('exchanges of all workers form one list, latest first, with the same filters and limits', async t => {
   const { admin, workers } = await startCluster(t, 3, answer)
   for (let i = 0; i < 9; i++) await call(`${workers[i % 3]?.url}/things/${i}`)
   await call(`${workers[1]?.url}/things/bad`)
@@ -45,7 +45,7 @@ t.test('exchanges are one list, the latest first, with the same filters and limi
   t.equal((await call(`${admin}/exchanges/..%2F..%2Fmetrics`)).status, 404)
 })
 
-t.test('of two requests with one id the later is found, whoever had it', async t => {
+t.test('an id used by two requests finds the later one, in any worker', async t => {
   const { admin, workers } = await startCluster(t, 2, answer)
   for (const [i, path] of [
     [1, 'earlier'],
@@ -56,7 +56,7 @@ t.test('of two requests with one id the later is found, whoever had it', async t
   t.match((await call(`${admin}/exchanges/mine.har`)).json.log.entries, [{ request: { url: /later$/ } }])
 })
 
-t.test('HARs of all workers are one that is valid, of as many as were asked for', async t => {
+t.test('HARs of all workers merge into one valid HAR of the requested size', async t => {
   const { admin, workers } = await startCluster(t, 2, answer)
   t.same((await call(`${admin}/exchanges.har`)).json.log.entries, [])
   for (let i = 0; i < 5; i++) await call(`${workers[i === 4 ? 1 : 0]?.url}/things/${i}?q="entries":[`)
@@ -75,7 +75,7 @@ t.test('HARs of all workers are one that is valid, of as many as were asked for'
   t.equal(one.json.log.entries[0]._sluice.id, id)
 })
 
-t.test('who follows sees what all workers end, those that come later too', async t => {
+t.test('a live reader sees exchanges of all workers, including workers that start later', async t => {
   const { admin, workers, add } = await startCluster(t, 2, answer)
   const lines = await follow(`${admin}/exchanges/live?failed=true`)
   const events = await follow(`${admin}/exchanges/live`, { accept: 'text/event-stream' })
@@ -97,7 +97,7 @@ t.test('who follows sees what all workers end, those that come later too', async
   for (const worker of workers) await isFollowed(worker, false)
 })
 
-t.test('a reader that does not read holds up nobody, and is told what it missed', async t => {
+t.test('a reader that does not read blocks nobody and learns how much it missed', async t => {
   const { admin, workers } = await startCluster(t, 1, answer)
   const [worker] = workers as [TestWorker]
   const readers = await Promise.all(Array.from({ length: 16 }, () => fetch(`${admin}/exchanges/live`)))
@@ -133,7 +133,7 @@ t.test('a reader that does not read holds up nobody, and is told what it missed'
   await one.body?.cancel()
 })
 
-t.test('a live stream begins although the newest worker does not answer', async t => {
+t.test('a live stream starts although the newest worker does not respond', async t => {
   const { admin, workers } = await startCluster(t, 2, (_request, response) => void response.end())
   const [, newest] = workers as [TestWorker, TestWorker]
   newest.socket += '.gone'
@@ -142,7 +142,7 @@ t.test('a live stream begins although the newest worker does not answer', async 
   await response.body?.cancel()
 })
 
-t.test('a capture is of all workers, also of one that comes later', async t => {
+t.test('a capture covers all workers, including one that starts later', async t => {
   const { admin, workers, add, cluster } = await startCluster(t, 2, answer)
   const created = await post(`${admin}/captures`, { header: { name: 'X-Debug', value: 'me' }, count: 10 })
   t.match(created, {
@@ -182,7 +182,7 @@ t.test('a capture is of all workers, also of one that comes later', async t => {
   t.equal(cluster.workers().length, 2)
 })
 
-t.test('captures end, and are bounded', async t => {
+t.test('captures end and are bounded', async t => {
   const { admin, workers } = await startCluster(t, 2, answer)
   for (const options of [{}, { route: '/x', ttl: 1 }, { route: '/x', other: 1 }])
     t.equal((await post(`${admin}/captures`, options)).status, 400, JSON.stringify(options))
@@ -201,7 +201,7 @@ t.test('captures end, and are bounded', async t => {
   t.equal((await call(`${admin}/captures`)).json.length, 16)
 })
 
-t.test('without a recorder there is nothing to see or to capture', async t => {
+t.test('without a recorder there are no exchanges and no captures', async t => {
   const { admin } = await startCluster(t, 2, answer, { recorder: { size: 0 } })
   for (const path of ['/exchanges', '/exchanges.har', '/exchanges/live', '/exchanges/1'])
     t.equal((await call(admin + path)).status, 404, path)

@@ -18,7 +18,7 @@ async function hang(t: Test, worker: TestWorker, directory: string): Promise<voi
   worker.socket = path
 }
 
-t.test('it is ready while at least one worker takes requests', async t => {
+t.test('readyz is 200 while at least one worker accepts requests', async t => {
   const { admin, workers } = await startCluster(t, 2, ok)
   t.same((await call(`${admin}/livez`)).json, { status: 'live' })
   t.match(await call(`${admin}/readyz`), { status: 200, json: { status: 'ready' } })
@@ -30,14 +30,14 @@ t.test('it is ready while at least one worker takes requests', async t => {
   t.equal((await call(`${admin}/livez`)).status, 200)
 })
 
-t.test('it shows the processes, and not where their sockets are', async t => {
+t.test('/cluster shows the processes without the paths of their sockets', async t => {
   const { admin } = await startCluster(t, 2, ok)
   const { json, text } = await call(`${admin}/cluster`)
   t.match(json, { state: 'ready', generation: 1, workers: [{ id: 1, state: 'ready' }, { id: 2 }] })
   t.notMatch(text, 'sock')
 })
 
-t.test('a reload answers what has come of it', async t => {
+t.test('POST /reload responds with the outcome', async t => {
   let outcome: ReloadOutcome = { outcome: 'done', reason: undefined, at: 5, duration: 7, generation: 2 }
   const { admin, build } = await startCluster(t, 1, ok, {}, async () => outcome)
   const reload = (headers = {}) => call(`${admin}/reload`, { method: 'POST', headers })
@@ -77,7 +77,7 @@ t.test('a reload answers what has come of it', async t => {
       )
 })
 
-t.test('upstreams are one, with their counts summed and the worst of their states', async t => {
+t.test('upstreams of all workers merge: sums of counters and the worst state', async t => {
   const { admin, workers } = await startCluster(t, 3, (request, response) => {
     response.writeHead(request.url === '/things/bad' ? 500 : 200).end()
   })
@@ -105,7 +105,7 @@ t.test('upstreams are one, with their counts summed and the worst of their state
   t.equal(headers.get('sluice-missing'), null)
 })
 
-t.test('versions are summed by consumer, and what an ended worker has counted stays', async t => {
+t.test('versions are summed by consumer, including ended workers', async t => {
   const versions = { v1: { routes: products }, v2: { routes: products } }
   const { admin, workers, add } = await startCluster(t, 2, ok, {
     trustProxy: ['127.0.0.1'],
@@ -153,7 +153,7 @@ t.test('versions are summed by consumer, and what an ended worker has counted st
   t.equal((await call(`${admin}/versions?top=1001`)).status, 400)
 })
 
-t.test('a worker that does not answer is left out, and named', async t => {
+t.test('a worker that does not respond is left out and named', async t => {
   const { admin, workers } = await startCluster(t, 3, ok)
   const [first, second, third] = workers as [TestWorker, TestWorker, TestWorker]
   for (const worker of workers) await call(`${worker.url}/things/1`)
@@ -182,7 +182,7 @@ t.test('a worker that does not answer is left out, and named', async t => {
   t.match(await call(`${admin}/upstreams`), { status: 200, json: [] }, 'one that starts is not asked')
 })
 
-t.test('it shows where limits are counted, and what all workers have decided', async t => {
+t.test('/limits shows where limits are counted and the decisions of all workers', async t => {
   const { admin, workers } = await startCluster(t, 2, ok, {
     trustProxy: ['127.0.0.1'],
     tiers: { free: { limits: [{ limit: 1, window: 60_000 }] } },
@@ -210,7 +210,7 @@ t.test('it shows where limits are counted, and what all workers have decided', a
   t.notOk('workers' in json)
 })
 
-t.test('a worker that cannot count its limits shows in the state of all', t => {
+t.test('a worker that cannot count limits shows in the merged state', t => {
   const decisions = { allowed: 1, refused: 0, local: 2, open: 0, closed: 0, unavailable: 0 }
   const up = { store: 'redis' as const, state: 'up' as const, since: '2026-11-24T12:00:00.000Z' }
   const merged = mergeLimits([

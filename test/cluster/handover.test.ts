@@ -11,7 +11,7 @@ import { configOf, startServer } from './rig.ts'
 
 const CLOSE = { headers: { connection: 'close' } }
 
-t.test('SIGUSR2: another process takes over the sockets, and no request fails', async t => {
+t.test('SIGUSR2 hands the sockets to a new process without a failed request', async t => {
   const service = await startService(t, (_request, response) => response.end(JSON.stringify({ id: '1' })))
   const config = (version: number) => `
 import { createConfig } from '../bench/reload/gateway.ts'
@@ -46,7 +46,7 @@ export default createConfig(${version})
   t.same(recorder.stats.failures, {}, recorder.stats.samples.join('\n'))
 })
 
-t.test('a successor whose starter is killed meanwhile serves', async t => {
+t.test('a new process serves although its parent was killed while it started', async t => {
   const { child, url, file, status, write } = await startServer(t, { config: configOf(1), workers: 1 })
   const [waits, go] = [join(dirname(file), 'waits'), join(dirname(file), 'go')]
   write(`import { existsSync, writeFileSync } from 'node:fs'
@@ -69,7 +69,7 @@ ${configOf(2)}`)
   t.ok(await successor())
 })
 
-t.test('sockets that systemd has opened are known by their names, or by their order', t => {
+t.test('sockets opened by systemd are recognized by name or by order', t => {
   const LISTEN_PID = String(process.pid)
   t.same(inheritedSockets({}), {})
   t.same(inheritedSockets({ LISTEN_FDS: '1', LISTEN_PID }), { gateway: 3 })

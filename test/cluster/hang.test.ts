@@ -20,7 +20,7 @@ const config = configOf(1, 'drain: { timeout: 60_000, idle: 100 },', ROUTES)
 
 t.jobs = 3
 
-t.test('a worker that hangs is replaced, and only such a one', async t => {
+t.test('a worker that hangs is replaced, and no other', async t => {
   const { child, url, admin, status, output } = await startServer(t, { config, workers: 1, env })
   const workerNow = async () => (await status()).workers[0]
 
@@ -84,7 +84,7 @@ t.test('a worker that hangs is replaced, and only such a one', async t => {
   })
 })
 
-t.test('while one hangs the others serve, and the gateway is ready', async t => {
+t.test('while one worker hangs the others serve and the gateway is ready', async t => {
   const { url, admin, status } = await startServer(t, { config, workers: 2, env })
   ask(t, url, '/api/wait')
   await until(async () => (await status()).workers.some(({ state }) => state === 'unresponsive'))
@@ -94,7 +94,7 @@ t.test('while one hangs the others serve, and the gateway is ready', async t => 
   await until(async () => (await status()).crashes.count === 1)
 })
 
-t.test('one that stands still in a debugger stays', async t => {
+t.test('a worker paused in a debugger is not replaced', async t => {
   const debugged = { ...env, NODE_OPTIONS: '--inspect=127.0.0.1:0' }
   const { url, status } = await startServer(t, { config, workers: 1, env: debugged })
   const [before] = (await status()).workers

@@ -31,7 +31,7 @@ function start(t: Ending) {
   }
 }
 
-t.test('there is one ping at a time, one a tick', async t => {
+t.test('one ping per tick is sent, and one at a time', async t => {
   const { heartbeat, seen, pass } = start(t)
   for (let i = 0; i < 20; i++) {
     pass(100)
@@ -40,7 +40,7 @@ t.test('there is one ping at a time, one a tick', async t => {
   t.same(seen(), Array(20).fill('ping'))
 })
 
-t.test('one that does not answer is unresponsive, then hung, once', async t => {
+t.test('a worker without pongs becomes unresponsive, then hung, once', async t => {
   const { heartbeat, seen, pass } = start(t)
   pass(200)
   t.same(seen(), ['ping'])
@@ -55,7 +55,7 @@ t.test('one that does not answer is unresponsive, then hung, once', async t => {
   t.equal(heartbeat.isResponsive, false)
 })
 
-t.test('an answer ends the silence', async t => {
+t.test('a pong makes a worker responsive again', async t => {
   const { heartbeat, seen, pass } = start(t)
   for (let i = 0; i < 3; i++) {
     pass(900)
@@ -65,7 +65,7 @@ t.test('an answer ends the silence', async t => {
   }
 })
 
-t.test('the time in which nobody looked does not count', async t => {
+t.test('time in which the supervisor was stopped does not count', async t => {
   const { seen, pass } = start(t)
   pass(100)
   pass(200, 3_600_000)
@@ -76,7 +76,7 @@ t.test('the time in which nobody looked does not count', async t => {
   t.same(seen(), ['hung'])
 })
 
-t.test('one in a debugger is not judged', async t => {
+t.test('a debugged worker never counts as hung', async t => {
   const { heartbeat, seen, pass } = start(t)
   pass(100)
   heartbeat.pong(true)
@@ -84,7 +84,7 @@ t.test('one in a debugger is not judged', async t => {
   t.same(seen(), ['ping', 'ping'])
 })
 
-t.test('a timeout of 0 asks nothing', async t => {
+t.test('a timeout of 0 sends no pings', async t => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const fail = () => t.fail('nothing is to be called')

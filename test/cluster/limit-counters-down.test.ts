@@ -3,7 +3,7 @@ import { createCounters } from '../../cluster/limit-counters.ts'
 import { until } from '../until.ts'
 import { type LimitedWorker, perHour, startLimited } from './limited-worker.ts'
 
-/** What becomes of limits while the process that counts them is away. */
+/** Limits while the counting process is unavailable. */
 
 const WAYS = {
   'is gone': (worker: LimitedWorker) => worker.child.disconnect(),
@@ -11,7 +11,7 @@ const WAYS = {
 }
 
 for (const [way, leave] of Object.entries(WAYS)) {
-  t.test(`while the supervisor ${way}, each tier does what it was told`, async t => {
+  t.test(`while the supervisor ${way}, each tier follows its onRedisDown`, async t => {
     const tiers = {
       open: perHour(6, { onRedisDown: 'open', counting: 'exact' }),
       closed: perHour(6, { onRedisDown: 'closed', counting: 'exact' }),

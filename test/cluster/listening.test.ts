@@ -5,7 +5,7 @@ import { configOf, startServer } from './rig.ts'
 
 const file = (name: string) => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 
-t.test('the log says where the gateway listens, and again when a reload moves it', async t => {
+t.test('the log shows the listening addresses at the start and after a reload that moves them', async t => {
   const tls = `tls: { cert: '${file('localhost.pem')}', key: '${file('localhost.key')}' }`
   const { admin, output, write, reload } = await startServer(t, {
     config: configOf(1).replace('{ port }', `{ port: 0, ${tls} }`),

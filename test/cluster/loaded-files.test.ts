@@ -5,16 +5,16 @@ import { call } from '../harness.ts'
 import { until } from '../until.ts'
 import { configOf, startServer } from './rig.ts'
 
-/** What workers run whose files have been changed since the last reload. */
+/** Code of workers after files have changed without a reload. */
 
 const DRAIN = 'drain: { timeout: 1_000, idle: 200 },'
-/** Of an edition that another file says, which the config imports. */
+/** A config that imports its edition from another file. */
 const CONFIG = `import { edition } from './edition.ts'
 ${configOf('', DRAIN, "app.get('/imported', async () => ({ edition }))")}`
 const CLOSE = { headers: { connection: 'close' } }
 const editionOf = (number: number) => `export const edition = ${number}`
 
-t.test('one that takes the place of another runs what its siblings run, or waits', async t => {
+t.test('a restarted worker runs the same code as the others, or waits', async t => {
   const { url, file, status, write, output, reload } = await startServer(t, { config: configOf(0, DRAIN) })
   const writePart = (number: number) => writeFileSync(join(dirname(file), 'edition.ts'), editionOf(number))
   const askForEdition = async () => (await call(`${url}/api/imported`, CLOSE)).json.edition
@@ -48,7 +48,7 @@ t.test('one that takes the place of another runs what its siblings run, or waits
   t.equal(await askForEdition(), 3, 'what nobody else serves is better than nothing')
 })
 
-t.test('workers of one reload that do not run the same are none', async t => {
+t.test('a reload fails if its workers load different code', async t => {
   const { url, file, write, reload } = await startServer(t, { config: configOf(1, DRAIN) })
   const path = join(dirname(file), 'edition.ts')
   writeFileSync(path, editionOf(2))

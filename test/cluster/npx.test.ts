@@ -10,7 +10,7 @@ const START = 60_000
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const)
-  t.test(`a gateway that npx runs ends when npx is ended by ${signal}`, async t => {
+  t.test(`a gateway started by npx ends when npx gets ${signal}`, async t => {
     const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
     const npx = spawn('npx', ['-c', `"${process.execPath}" cli/sluice.js start`], {
       cwd: root,
@@ -33,7 +33,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const)
     t.equal((await call(`http://127.0.0.1:${port}/`).catch(({ cause }) => cause))?.code, 'ECONNREFUSED')
   })
 
-t.test('a Ctrl-C, which the terminal sends and npm once more, drains', async t => {
+t.test('a Ctrl-C, sent by the terminal and again by npm, drains', async t => {
   const { child, status } = await startServer(t, {
     config: configOf(1),
     workers: 1,

@@ -5,7 +5,7 @@ import t from 'tap'
 import { call, closedPort, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
 
-t.test('lines that several workers write to one pipe stay lines', async t => {
+t.test('entries that several workers write to one pipe do not mix', async t => {
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
   const env = environmentOf({ PORT: port, ADMIN_PORT: adminPort, WORKERS: '2' })
   const shell = spawn('sh', ['-c', `'${process.execPath}' server.ts | cat`], {

@@ -17,13 +17,16 @@ const program = `
   child.kill()`
 
 for (const more of [0, 5, 19])
-  t.test(`beside others of priority ${more} one yields to all, then no more; or nothing changes`, async t => {
-    const { stdout } = await promisify(execFile)(
-      'nice',
-      ['-n', `${more}`, process.execPath, '--input-type=module', '-e', program],
-      { cwd: root, env: { PATH: process.env.PATH } }
-    )
-    const { own, isLowered, ...seen } = JSON.parse(stdout)
-    // Where the system would not let us take it back, it stays as it was.
-    t.same(seen, { during: isLowered ? 19 : own, after: own })
-  })
+  t.test(
+    `next to processes of priority ${more} a starting worker yields until it is ready, or nothing changes`,
+    async t => {
+      const { stdout } = await promisify(execFile)(
+        'nice',
+        ['-n', `${more}`, process.execPath, '--input-type=module', '-e', program],
+        { cwd: root, env: { PATH: process.env.PATH } }
+      )
+      const { own, isLowered, ...seen } = JSON.parse(stdout)
+      // Where the system would not let us take it back, it stays as it was.
+      t.same(seen, { during: isLowered ? 19 : own, after: own })
+    }
+  )

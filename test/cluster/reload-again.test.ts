@@ -5,7 +5,7 @@ import { configOf, startServer } from './rig.ts'
 
 const DRAIN = 'drain: { timeout: 1_000, idle: 200 },'
 
-t.test('reloads that come during one become one more', async t => {
+t.test('reloads requested during a reload share one further reload', async t => {
   const { child, url, status, reload, write } = await startServer(t, {
     config: configOf(1, DRAIN),
     workers: 1

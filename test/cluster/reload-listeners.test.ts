@@ -5,7 +5,7 @@ import { configOf, startServer } from './rig.ts'
 
 const DRAIN = 'drain: { timeout: 1_000, idle: 200 },'
 
-t.test('a reload may move the listeners, and stays where it is if that cannot be', async t => {
+t.test('a reload may move the listeners; if an address is unavailable nothing changes', async t => {
   const { admin, url, status, write, reload } = await startServer(t, {
     config: configOf(1, DRAIN),
     workers: 1
@@ -29,7 +29,7 @@ t.test('a reload may move the listeners, and stays where it is if that cannot be
   t.match(await reload(), { outcome: 'done' })
   await until(async () => (await call(`${next}/api/edition`)).json.edition === '2')
   t.match((await call(`${nextAdmin}/cluster`)).json, { generation: 2 })
-  // What was kept alive may be used once more, and is told that it is the last time.
+  // A kept-alive connection serves one more request, with `Connection: close`.
   for (const old of [`${url}/api/edition`, `${admin}/cluster`]) await until(() => isRefused(old))
 })
 

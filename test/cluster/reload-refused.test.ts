@@ -5,7 +5,7 @@ import { configOf, startServer } from './rig.ts'
 
 const DRAIN = 'drain: { timeout: 1_000, idle: 200 },'
 
-t.test('what is wrong leaves the workers as they are, is said, and the next reload does it', async t => {
+t.test('a failed reload keeps the old workers and gives the reason; the next one succeeds', async t => {
   const { url, status, reload, write, output } = await startServer(t, {
     config: configOf(1, DRAIN),
     workers: 1
@@ -39,7 +39,7 @@ t.test('what is wrong leaves the workers as they are, is said, and the next relo
   await until(async () => (await call(`${url}/api/edition`)).json.edition === '3')
 })
 
-t.test('a worker that never gets ready is given up', async t => {
+t.test('a reload fails if a worker never gets ready', async t => {
   const { url, status, reload, write } = await startServer(t, {
     config: configOf(1, DRAIN),
     workers: 1,

@@ -8,7 +8,7 @@ import { call, closedPort, type Ending, environmentOf } from '../harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** `server.ts` as it is run, with a config that can be written anew. */
+/** Runs server.ts with a config that the test can rewrite. */
 export interface RunningServer {
   child: ChildProcess
   url: string
@@ -28,9 +28,9 @@ export interface ServerOptions {
   config: string
   workers?: number
   env?: Record<string, string>
-  /** What the shell does first: `ulimit -n 100;`. */
+  /** Shell commands to run first, such as `ulimit -n 100;`. */
   before?: string
-  /** Of node. */
+  /** Node's arguments. */
   execPath?: string
 }
 

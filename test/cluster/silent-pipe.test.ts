@@ -5,7 +5,7 @@ import t from 'tap'
 import { call, closedPort, environmentOf } from '../harness.ts'
 import { until } from '../until.ts'
 
-t.test('a log that nobody reads keeps nothing from ending', async t => {
+t.test('an unread log does not keep processes from ending', async t => {
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
   const child = spawn(process.execPath, ['server.ts'], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),

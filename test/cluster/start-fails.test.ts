@@ -13,7 +13,7 @@ import { configOf, startServer } from './rig.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-t.test('a worker for which there is no program is tried again until there is one', async t => {
+t.test('a worker whose program is missing is retried until it exists', async t => {
   const directory = mkdtempSync(join(root, '.test-node-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const execPath = join(directory, 'node')
@@ -30,7 +30,7 @@ t.test('a worker for which there is no program is tried again until there is one
 })
 
 for (const way of ['ends before it serves', 'cannot be started in its place']) {
-  t.test(`one that ${way} is replaced`, async t => {
+  t.test(`a worker that ${way} is replaced`, async t => {
     const directory = mkdtempSync(join(root, '.test-'))
     t.teardown(() => rmSync(directory, { recursive: true }))
     const file = join(directory, 'gateway.config.ts')
@@ -80,7 +80,7 @@ for (const way of ['ends before it serves', 'cannot be started in its place']) {
   })
 }
 
-t.test('a gateway whose standard output takes nothing serves, and stops as it should', async t => {
+t.test('a gateway whose standard output is blocked serves and stops normally', async t => {
   const { child, url } = await startServer(t, {
     config: configOf(1).replace('sample: 0', 'sample: 1'),
     workers: 1,

@@ -19,7 +19,7 @@ app.get('/events', { config: { deadline: 0 } }, (request, reply) => {
 `
 
 t.test(
-  'SIGTERM: not ready first, connections taken until the delay is over, exchanges finished, then 0',
+  'SIGTERM: readyz turns 503, connections are accepted during the delay, exchanges finish, exit code 0',
   async t => {
     const { child, url, admin, status } = await startServer(t, {
       config: configOf(1, 'drain: { delay: 1_500, timeout: 5_000, idle: 100 },', ROUTES),
@@ -49,24 +49,27 @@ for (const [path, count] of [
   ['/api/edition', 300],
   ['/api/block', 8]
 ] as const)
-  t.test(`${count} connections that wait when the gateway stops are taken, and ${path} answered`, async t => {
-    const { child, url } = await startServer(t, {
-      config: configOf(1, 'drain: { timeout: 6_000, idle: 100 },', ROUTES),
-      workers: 1
-    })
-    // They come as far as the system takes them.
-    child.kill('SIGSTOP')
-    const clients = Array.from({ length: count }, () => ask(t, url, path))
-    await until(() => clients.every(({ isConnected }) => isConnected()))
-    child.kill('SIGTERM')
-    child.kill('SIGCONT')
-    t.same(await once(child, 'exit'), [0, null])
-    await until(() => clients.every(({ isClosed }) => isClosed()))
-    const answered = clients.filter(({ text }) => text().startsWith('HTTP/1.1 200'))
-    t.equal(answered.length, count)
-  })
+  t.test(
+    `${count} connections that wait when the gateway stops are accepted, and ${path} responds`,
+    async t => {
+      const { child, url } = await startServer(t, {
+        config: configOf(1, 'drain: { timeout: 6_000, idle: 100 },', ROUTES),
+        workers: 1
+      })
+      // They come as far as the system takes them.
+      child.kill('SIGSTOP')
+      const clients = Array.from({ length: count }, () => ask(t, url, path))
+      await until(() => clients.every(({ isConnected }) => isConnected()))
+      child.kill('SIGTERM')
+      child.kill('SIGCONT')
+      t.same(await once(child, 'exit'), [0, null])
+      await until(() => clients.every(({ isClosed }) => isClosed()))
+      const answered = clients.filter(({ text }) => text().startsWith('HTTP/1.1 200'))
+      t.equal(answered.length, count)
+    }
+  )
 
-t.test('what need never end is ended before the time is over, and the process ends with 0', async t => {
+t.test('endless responses are aborted before the timeout, and the process exits with 0', async t => {
   const { child, url, output } = await startServer(t, {
     config: configOf(1, 'drain: { timeout: 1_000, idle: 100 },', ROUTES),
     workers: 1
@@ -83,7 +86,7 @@ t.test('what need never end is ended before the time is over, and the process en
   t.match(output(), /"cut":1,"msg":"connections cut at the end of the drain"/)
 })
 
-t.test('a second signal ends all of it at once', async t => {
+t.test('a second signal ends everything at once', async t => {
   const { child, url, status, temporary } = await startServer(t, {
     config: configOf(1, 'drain: { timeout: 60_000 },', ROUTES),
     workers: 1
@@ -100,7 +103,7 @@ t.test('a second signal ends all of it at once', async t => {
   t.same(readdirSync(temporary), [], 'nothing is left in the file system')
 })
 
-t.test('workers whose supervisor has gone finish what they have, and end', async t => {
+t.test('workers without a supervisor finish their requests and exit', async t => {
   const { child, url, status, temporary } = await startServer(t, {
     config: configOf(1, 'drain: { timeout: 5_000, idle: 100 },', ROUTES),
     workers: 2

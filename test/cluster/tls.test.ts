@@ -12,7 +12,7 @@ const secure = (edition: number, cert: string) =>
     `{ port, http2: true, tls: { cert: '${file(`${cert}.pem`)}', key: '${file(`${cert}.key`)}' } }`
   )
 
-t.test('TLS and HTTP/2 are the workers’ own, and change with them', async t => {
+t.test('workers terminate TLS and HTTP/2, so a reload changes both', async t => {
   const { url, reload, write } = await startServer(t, { config: secure(1, 'localhost'), workers: 1 })
   const session = await startSession(t, url.replace('http', 'https'))
   const headers = { ':path': '/api/edition', ':authority': new URL(url).host }

@@ -12,7 +12,7 @@ app.forward({ method: 'POST', url: '/things', upstream: 'things', prefix: '' })
 const SIZE = 2 ** 28
 const chunk = Buffer.alloc(65_536)
 
-t.test('a large body that streams by does not have the whole heap collected', async t => {
+t.test('streaming a large body does not cause full collections', async t => {
   const service = await startService(t, async (request, response) => {
     let size = 0
     for await (const part of request) size += part.length

@@ -22,7 +22,7 @@ export interface TestWorker extends ClusterWorker {
 }
 
 export interface TestCluster {
-  /** Of the operators' side of all. */
+  /** URL of the admin API of all workers. */
   admin: string
   cluster: Cluster
   kept: RetainedState

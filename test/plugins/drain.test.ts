@@ -53,7 +53,7 @@ async function start(t: Ending, url: string, timeout: number, idle: number, list
   })
 }
 
-/** A client's connection, by the octet. */
+/** A client's raw connection. */
 class Client {
   socket: Socket
   text = ''

@@ -50,7 +50,7 @@ t.test('a refused call does not cost the client its connection', async t => {
   t.equal(refused.headers.get('connection'), 'keep-alive')
 })
 
-t.test('an octet above 7F in a header stays one beside a small text', async t => {
+t.test('a header byte above 7F stays one byte next to a small text body', async t => {
   const service = await startTcpService(t, socket =>
     socket.write(
       'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nX-Case: \xab\r\n\r\nok',

@@ -256,7 +256,7 @@ t.test('what the gateway says is a status', async t => {
   t.match((await unary(limited.client, 'x')).error, { code: status.RESOURCE_EXHAUSTED })
   const away = await start(t, await closedPort())
   for (let i = 0; i < 3; i++) t.match((await unary(away.client, 'x')).error, { code: status.UNAVAILABLE })
-  // Node's own clients end by themselves; one that only says so is ended here.
+  // Node's own clients close by themselves; a raw one is closed here.
   const session = await startSession(t, (await start(t, url)).url)
   const stream = session.request({
     ':path': path('bidi'),

@@ -4,7 +4,7 @@ import { startGateway, startService } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
 import { until } from '../until.ts'
 
-t.test('a client that leaves before its request is forwarded is no error of the gateway', async t => {
+t.test('a client that disconnects before its request is forwarded causes no gateway error', async t => {
   const errors: (Error & { code?: string })[] = []
   let hasCome = false
   let isGone = false

@@ -383,7 +383,7 @@ t.test('what node refuses of HTTP/1.1 is a problem here too', async t => {
   response.resume()
 })
 
-t.test('a connection that cannot be kept is none of HTTP/2: node is given nothing to warn of', async t => {
+t.test('Connection headers are dropped over HTTP/2, so that Node prints no warning', async t => {
   const warnings: Error[] = []
   const warned = (warning: Error) => void warnings.push(warning)
   process.on('warning', warned)

@@ -379,7 +379,7 @@ t.test('a limit that means nothing is refused with the path to it', async t => {
   t.match(faults(limit({}), 'fre'), ["/scopes/a/rateLimit/address no tier is named 'fre'; there are: free"])
 })
 
-t.test('a tier that there is not, and a limit that would not be counted, stop the start', async t => {
+t.test('an unknown tier and an uncountable limit fail at the start', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   const { tiers: options, rateLimit: counting } = resolveConfig({ default: {} }, {})

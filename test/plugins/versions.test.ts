@@ -65,7 +65,7 @@ t.test('a version is chosen by path, header, media type or query, and all of the
     else {
       t.equal(json.type, `urn:sluice:${expected}`, what)
       t.equal(status, expected === 'route-not-found' ? 404 : 400, what)
-      if (status === 400) t.same(json.versions, ['v1', 'v2'], 'lists those that there are')
+      if (status === 400) t.same(json.versions, ['v1', 'v2'], 'lists the served versions')
     }
   }
   const head = await fetch(`${url}/api/things`, { method: 'HEAD', headers: { 'accept-version': '1' } })
