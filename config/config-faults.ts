@@ -2,7 +2,7 @@ import { type ConfigFault, isObject } from '../schemas/options/faults.ts'
 import { listenFaults } from '../schemas/options/listen.ts'
 import { nameFaults, unknownName } from '../schemas/options/named.ts'
 import { upstreamsFaults } from '../schemas/options/upstreams.ts'
-import { versionFaults } from '../schemas/options/versions.ts'
+import { versionFaults } from '../schemas/options/version-faults.ts'
 
 /** Returns the faults of a config that its schema cannot express: names, and options that depend on each other. */
 export function configFaults(config: Record<string, unknown>): ConfigFault[] {

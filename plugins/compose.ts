@@ -28,8 +28,8 @@ import { ComposeOptions } from '../schemas/options/compose.ts'
  *
  * All parts are fetched in parallel, within the deadline of the request. If a required part fails, its error is the
  * response and the other parts are cancelled. An optional part that fails is null, or its fallback. The response is then
- * still 200 with `Cache-Control: no-store`; it names the part in the header `Sluice-Missing` or `Sluice-Fallback` (lists
- * of RFC 9651), and a missing one in the member `missing` too if it is an object.
+ * still 200 with `Cache-Control: no-store`. It names the part in the header `Sluice-Missing` or `Sluice-Fallback`, lists
+ * by RFC 9651, and a missing one in the member `missing` too if it is an object.
  *
  * Needs `upstreams`. Its routes have compilers of their own, since Fastify's would round numbers; set `validatorCompiler`
  * or `serializerCompiler` in a route to use others.

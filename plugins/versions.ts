@@ -7,7 +7,8 @@ import { addVary } from '../http/vary.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
-import { VersionsOptions as Schema, versionFaults } from '../schemas/options/versions.ts'
+import { versionFaults } from '../schemas/options/version-faults.ts'
+import { VersionsOptions as Schema } from '../schemas/options/versions.ts'
 import { addSharedPath } from '../versions/constraint.ts'
 import { createMounts, type Mount, versionPaths } from '../versions/mounts.ts'
 import { addVersions, type ServedVersion, type VersionStatus, versionStatus } from '../versions/registry.ts'
@@ -30,8 +31,8 @@ export type VersionsOptions = Input<typeof Schema>
  * })
  * ```
  *
- * Hook order: those of the parent scope, `beforeVersion`, the version (400, 404, 405), `authenticate`, usage and the end
- * of the version (410), the version's routes.
+ * Hook order: parent scope, `beforeVersion`, the version (400, 404, 405), `authenticate`, usage and the version's end
+ * (410), the version's routes.
  */
 async function versions(fastify: FastifyInstance, options: VersionsOptions) {
   const {

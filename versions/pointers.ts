@@ -1,6 +1,6 @@
 import type { Fault } from '../http/json/faults.ts'
 
-/** The JSON pointers into a value of a type. `*` stands for the index of a list. */
+/** JSON pointers into a value of a type. `*` stands for any index of a list. */
 export type Pointers<Value, At extends string> = 0 extends 1 & Value
   ? never
   : Value extends readonly (infer Item)[]
@@ -14,15 +14,16 @@ export type Pointers<Value, At extends string> = 0 extends 1 & Value
       : never
 
 /**
- * Puts faults where `renames` say. The longest pointer that fits counts, and what follows it stays.
- * @throws for a target that has more `*` than its source.
+ * Returns a function that renames the path of a fault. The longest pointer that fits counts. What follows it stays.
+ * @param renames new pointers by old ones
+ * @throws if a new pointer has more `*` than the old one
  */
 export function renamePointers(renames: Record<string, string>): (fault: Fault) => Fault {
   const rules = Object.entries(renames)
     .sort(([a], [b]) => b.split('/').length - a.split('/').length)
     .map(([from, to]) => {
       const stars = (pointer: string) => pointer.split('/').filter(segment => segment === '*').length
-      if (stars(to) > stars(from)) throw new Error(`${to} has more * than ${from}, which it stands for`)
+      if (stars(to) > stars(from)) throw new Error(`faults: ${to} must not have more * than ${from}`)
       const pattern = from
         .split('/')
         .map(segment => (segment === '*' ? '([^/]+)' : segment.replace(/[^\w-]/g, '\\$&')))
@@ -36,7 +37,7 @@ export function renamePointers(renames: Record<string, string>): (fault: Fault) 
       if (match === null) continue
       let star = 0
       const path = to.replace(/\*/g, () => match[++star] as string) + fault.path.slice(match[0].length)
-      // A member that is missing is named in the message too.
+      // ajv's message for a missing member names it.
       return { path, message: fault.message.replace(`'${nameOf(fault.path)}'`, `'${nameOf(path)}'`) }
     }
     return fault

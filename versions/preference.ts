@@ -1,20 +1,23 @@
 import { type MediaRange, parseAccept } from '../http/accept.ts'
 
-/** Versions in an `Accept` with at least one range that names one. */
+/** Versions in an `Accept` header of which a range names one. */
 export interface Preference {
-  /** Versions with the highest weight above 0. */
+  /** Versions with the highest weight, unless it is 0. */
   best: string[]
-  /** True if ranges that name no version, but cover one that does, weigh more than `best`. */
+  /** True if a range without a version covers one with a version, and weighs more than `best`. */
   isOpen: boolean
-  /** True if a version that does not exist is named, and nothing else is acceptable. */
+  /** True if an unknown version is named and nothing else is acceptable. */
   isUnknown: boolean
   accepts(version: string): boolean
 }
 
 /**
  * Weighs the versions in `accept` (RFC 9110, 12.5.1): the highest weight wins, 0 excludes, and a range without a version
- * stands for all that are not named. `application/json;version=3, application/json;version=2;q=0.5` is version 2 where
- * there is no 3. `parameter` in lower case; `nameOf` returns a version by what it may be called.
+ * stands for all that are not named. `application/json;version=3, application/json;version=2;q=0.5` is version 2 if 3 is
+ * unknown.
+ * @param parameter in lower case
+ * @param nameOf returns the name of the version that a parameter's value means
+ * @returns undefined if no range names a version
  */
 export function weigh(
   accept: string,
@@ -38,7 +41,7 @@ export function weigh(
   }
   if (types.size === 0) return undefined
 
-  // text/html beside application/json;version=1 says nothing of versions.
+  // In text/html, application/json;version=1 the first range is of another type.
   const openWeight = open.reduce(
     (most, { type, weight }) => (covers(type, types) ? Math.max(most, weight) : most),
     0

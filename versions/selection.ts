@@ -21,8 +21,8 @@ export type Selection = string | undefined | typeof UNKNOWN | typeof CONFLICT
 export type Selector = (request: IncomingMessage, inPath?: string) => Selection
 
 /**
- * Returns a function that reads which version a request selects by header, query and media type, or undefined if none
- * of them is in `sources`. The `v` before a number may be left out: `Accept-Version: 2` is v2.
+ * Returns a function that reads which version a request selects by header, query and media type, or undefined if
+ * `sources` has none of them. The `v` before a number may be left out: `Accept-Version: 2` is v2.
  * @param names of the versions, oldest first
  */
 export function createSelector(sources: VersionSources, names: string[]): Selector | undefined {

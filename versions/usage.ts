@@ -1,28 +1,36 @@
 import { LruMap } from 'toad-cache'
 
-/** Who calls a version, and when last. Consumers beyond `MAX_CONSUMERS` push out those who have not called for longest. */
+/** Counts of one version. At most `MAX_CONSUMERS` consumers are remembered; the least recent one makes room for a new one. */
 export interface Usage {
   calls: number
-  /** Epoch ms; 0 if there was none. */
+  /** Epoch ms; 0 before the first call. */
   lastCall: number
+  /** @param now epoch ms */
   count(consumer: string, now: number): void
-  /** The `top` consumers by their calls. */
+  /** Returns the `top` consumers, the most frequent first. */
   consumers(top: number): ConsumerUsage[]
-  /** How many are known, and how often one was pushed out. */
+  /** Returns the number of consumers that are remembered. */
   known(): number
+  /** Number of consumers that were forgotten. */
   dropped: number
 }
 
 export interface ConsumerUsage {
   consumer: string
   calls: number
+  /** ISO 8601. */
   lastCall: string
 }
 
 export const MAX_CONSUMERS = 1_000
 
+interface ConsumerCount {
+  calls: number
+  lastCall: number
+}
+
 export function createUsage(max = MAX_CONSUMERS): Usage {
-  const counts = new LruMap<{ calls: number; lastCall: number }>(max)
+  const counts = new LruMap<ConsumerCount>(max)
   const usage: Usage = {
     calls: 0,
     lastCall: 0,
@@ -40,9 +48,9 @@ export function createUsage(max = MAX_CONSUMERS): Usage {
       counts.set(consumer, { calls: 1, lastCall: now })
     },
     consumers(top) {
-      // From the one that called longest ago on, so that reading leaves their order as it is.
+      // Reading refreshes entries. From the least recent one on, that keeps their order.
       return [...counts.keys()]
-        .map(consumer => ({ consumer, ...(counts.get(consumer) as { calls: number; lastCall: number }) }))
+        .map(consumer => ({ consumer, ...(counts.get(consumer) as ConsumerCount) }))
         .sort((a, b) => b.calls - a.calls)
         .slice(0, top)
         .map(({ lastCall, ...rest }) => ({ ...rest, lastCall: new Date(lastCall).toISOString() }))

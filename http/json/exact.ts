@@ -17,30 +17,30 @@ const LOWER_E = 101
 /** RFC 8259, section 6. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
-/** Cheap tests for numbers that a double may change. As one pattern they would take four times as long. */
+/** Quick tests for numbers that a double may change. One pattern for both takes four times as long. */
 const LONG_NUMBER = /\d[\d.]{15}/
 const LONG_EXPONENT = /\d[eE][+-]?\d{3}/
 
-/** Decimal digits that every double of normal size keeps (C's DBL_DIG), and those that tell any two doubles apart. */
+/** Decimal digits that every normal double keeps (DBL_DIG in C), and that distinguish any two doubles. */
 const SAFE_DIGITS = 15
 const MAX_DIGITS = 17
 /** Below this, doubles have fewer than 15 digits. */
 const SMALLEST_NORMAL = 1e-290
-/** A number with more decimals, yet no more than 17 digits, was printed from a double: no amount is written so finely. */
+/** More decimals in at most 17 digits were printed from a double: no amount of money has so many. */
 const MAX_DECIMALS = 12
 
-/** Levels of arrays and objects, as many as Jackson allows. Serializers and validators recurse, and the stack ends. */
+/** Levels of arrays and objects, as in Jackson. Serializers and validators recurse and would overflow the stack. */
 export const MAX_DEPTH = 1_000
 
-/** True for the spelling of a JSON number, such as `1E+16`; false for `007`, `0x10` and ` 1`, which `Number` also takes. */
+/** Returns true for the text of a JSON number, such as `1E+16`, and false for `007`, `0x10` and ` 1`, which `Number` accepts. */
 export function isJsonNumber(text: string): boolean {
   return NUMBER.test(text)
 }
 
 /**
- * Returns true if `value`, the double that was read from `source`, stands for the number that was written, however it
- * was spelled. An integer, and an amount of up to 12 decimals, must be the same to the last digit. Of a fraction with
- * more decimals and up to 17 digits, such as `52.520008000000001`, only the last one may differ.
+ * Returns true if `value`, the double that was parsed from `source`, is the number that was written. An integer, and an
+ * amount with up to 12 decimals, must be equal in every digit. In a fraction with more decimals and up to 17 digits, such
+ * as `52.520008000000001`, the last digit may differ.
  */
 export function isExact(value: number, source: string): boolean {
   if (!Number.isFinite(value)) return false
@@ -51,15 +51,16 @@ export function isExact(value: number, source: string): boolean {
   if (digits.length > MAX_DIGITS) return false
   if (isSame(decimalOf(String(value)), written)) return true
   const size = Math.abs(value)
-  // A reader with exact integers would get another integer, for example 72057594037927940 for 72057594037927936.
+  // Readers with exact integers would get another one: 72057594037927940 for 72057594037927936.
   if (size >= 2 ** 53) return false
   if (digits.length - 1 - exponent > MAX_DECIMALS && size > SMALLEST_NORMAL) return true
   return isSame(decimalOf(value.toExponential(digits.length - 1)), written)
 }
 
 /**
- * Returns `text`, which must be valid JSON, with each number that a double would change as a string of the same digits.
- * Returns `text` itself if there is no such number.
+ * Returns the JSON `text` with each number that a double would change as a string of the same digits, or `text` itself if
+ * it has no such number.
+ * @param text valid JSON
  */
 export function quoteInexact(text: string): string {
   if (!LONG_NUMBER.test(text) && !LONG_EXPONENT.test(text)) return text
@@ -91,7 +92,10 @@ export function quoteInexact(text: string): string {
   return from === 0 ? text : result + text.slice(from)
 }
 
-/** Returns true if arrays and objects are nested more than MAX_DEPTH levels. `text` may be anything. */
+/**
+ * Returns true if arrays and objects are nested more than MAX_DEPTH levels.
+ * @param text need not be valid JSON
+ */
 export function isTooDeep(text: string): boolean {
   if (text.length <= MAX_DEPTH) return false
   let depth = 0
@@ -112,8 +116,8 @@ export function isTooDeep(text: string): boolean {
 }
 
 /**
- * Calls `found` with the JSON pointer of each number of `value` that is a string in `quoted`: both were parsed from the
- * same text. Ends when `found` returns false.
+ * Calls `found` with the JSON pointer of each number in `value` that is a string in `quoted`, until it returns false.
+ * Both were parsed from the same text, one after `quoteInexact`.
  */
 export function eachInexact(
   value: unknown,
@@ -142,7 +146,7 @@ interface Decimal {
   exponent: number
 }
 
-/** Uses indexes, since a pattern would take time quadratic in the number of zeros. */
+/** Uses indexes, because a pattern takes quadratic time for many zeros. */
 function decimalOf(source: string): Decimal {
   const start = source.charCodeAt(0) === MINUS ? 1 : 0
   const e = indexOfExponent(source)

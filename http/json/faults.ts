@@ -12,7 +12,7 @@ export interface Fault {
   message: string
 }
 
-/** Faults reported for each part. A body can be wrong in as many places as it has bytes. */
+/** Faults reported for each part. A hostile body can have one in every byte. */
 const MAX_FAULTS = 50
 /** Characters of a reported path. The names in it come from the client. */
 const MAX_PATH = 1_000
@@ -26,7 +26,7 @@ interface Validator {
   errors?: Validation | null
 }
 
-/** Returns the faults of all parts of the request: those of `error`, and those that Fastify did not look for. */
+/** Returns the faults of all parts of the request: those in `error`, and those of the parts that Fastify did not reach. */
 export function faultsOfRequest(
   error: Pick<FastifyError, 'validation' | 'validationContext'>,
   request: FastifyRequest
@@ -41,6 +41,7 @@ export function faultsOfRequest(
   })
 }
 
+/** Returns ajv's faults of one part, such as `body`, with their paths. */
 export function faultsOf(validation: Validation, part: string): Fault[] {
   return validation.slice(0, MAX_FAULTS).map(({ instancePath, keyword, params, message }) => {
     const member =

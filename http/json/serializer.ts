@@ -1,8 +1,8 @@
 import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 
 /**
- * Compiles the serializers of responses with fast-json-stringify, which throws for a raw number (`JSON.rawJSON`, see
- * schemas/money.ts). A response with raw numbers is serialized again, and their digits are put in as they are.
+ * Compiles serializers of responses with fast-json-stringify, which throws for a raw number (`JSON.rawJSON`, see
+ * money.ts). A response with raw numbers is serialized again, with their digits unchanged.
  */
 type Serializer = (value: unknown) => string
 type Compile = (part: object) => Serializer
@@ -24,10 +24,10 @@ export function buildSerializer(externalSchemas: unknown, options: unknown): Com
   }
 }
 
-/** Returns a copy in which raw numbers are the doubles next to them, or `value` itself if it has none. */
+/** Returns a copy with the nearest doubles instead of raw numbers, or `value` itself if it has none. */
 function withDoubles(value: unknown): unknown {
   if (isRaw(value))
-    // The serializer writes null for infinity.
+    // The serializer writes Infinity as null.
     return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, Number(value.rawJSON)))
   if (Array.isArray(value)) {
     const items = value.map(withDoubles)
@@ -39,7 +39,8 @@ function withDoubles(value: unknown): unknown {
 }
 
 /**
- * Puts the raw numbers of `value` in the place of their doubles. `serialized`: the value as its schema serialized it.
+ * Returns `serialized` with the raw numbers of `value` instead of their doubles.
+ * @param serialized `value` as its schema serialized it
  */
 function withRaw(serialized: unknown, value: unknown): unknown {
   if (isRaw(value)) return typeof serialized === 'number' ? value : serialized

@@ -5,9 +5,8 @@ import { isSmall } from './small.ts'
 import { uniqueItemsPlugin } from './unique-items.ts'
 
 /**
- * Compiles the validators of requests. JSON has types, so bodies are not coerced. Parameters, query and headers are text,
- * from which numbers and lists are read. All faults of a small part are collected, and the first one of a larger part:
- * see json/small.ts.
+ * Compiles validators of requests. Bodies are not coerced, since JSON has types. Parameters, query and headers are text
+ * and are coerced to numbers and lists. Of a small part all faults are reported, of a larger one the first (small.ts).
  */
 interface Validator {
   (data: unknown, context?: object): unknown
@@ -55,20 +54,20 @@ function compileBounded(options: object, compiler: (options: object) => Compile)
       }
       return false
     }
-    // Fastify then passes the part's parent, so that ajv can replace the part itself.
+    // Fastify looks for it to pass the part's parent, in which ajv can replace the part.
     validate.schemaEnv = validateFirst.schemaEnv
     return validate
   }
 }
 
-/** Returns true if the schema may ask for a number, also behind a reference. */
+/** Returns true if the schema may have a number, also behind a reference. */
 function hasNumbers(schema: unknown): boolean {
   return /"(?:number|integer|\$ref)"/.test(JSON.stringify(schema) ?? '')
 }
 
 /**
- * Takes back what ajv has coerced to a number with another value or spelling: `007`, `0x10` and `9007199254740993` would
- * ask the service for other records. It stays text where the schema takes text, and is a fault elsewhere.
+ * Reverts ajv's coercion to a number with another value or spelling: with `007`, `0x10` and `9007199254740993` the service
+ * would return other records. The text is valid where the schema accepts text, and a fault elsewhere.
  */
 function keepNumbers(validatePart: Validator, compileStrict: () => Validator): Validator {
   let strict: Validator | undefined
@@ -77,7 +76,7 @@ function keepNumbers(validatePart: Validator, compileStrict: () => Validator): V
     const result = validatePart(data, context)
     validate.errors = validatePart.errors ?? []
     if (result !== true) return result
-    const faults = takeBack(texts, data as Record<string, unknown>)
+    const faults = revert(texts, data as Record<string, unknown>)
     if (faults.length === 0) return true
     validate.errors = faults
     strict ??= compileStrict()
@@ -93,8 +92,8 @@ function textsOf(data: unknown): Texts {
   return Object.entries(Object(data)).map(([name, value]) => [name, [value].flat()])
 }
 
-/** Restores the text of numbers that were coerced to another value. Returns a fault for each. */
-function takeBack(texts: Texts, data: Record<string, unknown>): object[] {
+/** Restores the text of numbers with another value or spelling. Returns a fault for each. */
+function revert(texts: Texts, data: Record<string, unknown>): object[] {
   return texts.flatMap(([name, before]) => {
     const after = data[name]
     const instancePath = `/${escapePointer(name)}`

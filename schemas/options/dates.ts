@@ -1,22 +1,22 @@
 /**
- * Reads points in time as services write them. `Date.parse` is too lenient: it takes `10` for a month, 31 November for
- * 1 December, and a time without zone for the time of the machine.
+ * Reads times strictly. `Date.parse` takes `10` for a month, 31 November for 1 December, and a time without a zone for one
+ * in the machine's zone.
  */
 
-/** RFC 3339, 5.6, and as Java prints it: without seconds if they are zero, without a colon in the offset. SQL has a space. */
+/** RFC 3339, 5.6, also as Java (seconds optional, no colon in the offset) and SQL (a space) write it. */
 const INSTANT =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/
 
-/** Returns true for an RFC 3339 instant, which has a zone, on a valid day. */
+/** Returns true for an RFC 3339 instant with a zone, on a valid day. */
 export function isInstant(value: string): boolean {
   const [, year, month, day] = INSTANT.exec(value) ?? []
   return year !== undefined && isDay(Number(year), Number(month), Number(day))
 }
 
 /**
- * Returns the instant in UTC, such as `2026-11-24T10:00:00.000Z`, with all digits of its fraction. `value`: an RFC 3339
- * instant, or milliseconds since the epoch. Undefined if it is neither.
+ * Returns an instant in UTC, such as `2026-11-24T10:00:00.000Z`, with all digits of its fraction, or undefined.
+ * @param value an RFC 3339 instant, or epoch ms
  */
 export function toUtc(value: string | number): string | undefined {
   if (typeof value === 'number') {
@@ -25,7 +25,7 @@ export function toUtc(value: string | number): string | undefined {
   }
   if (!isInstant(value)) return undefined
   const fraction = INSTANT.exec(value)?.[7]?.replace(/0+$/, '') ?? ''
-  // Offsets are whole minutes, so they leave the fraction as it is. Date keeps three digits of it.
+  // Date keeps three digits of the fraction. Offsets are whole minutes, so they do not change it.
   const zone = /(?:[Zz]|[+-]\d\d:?\d\d)$/.exec(value)?.[0] as string
   const time = value.slice(0, -zone.length).replace(/\.\d+$/, '')
   const offset = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone
@@ -33,13 +33,13 @@ export function toUtc(value: string | number): string | undefined {
   return utc?.replace('000Z', `${fraction.padEnd(3, '0')}Z`)
 }
 
-/** RFC 3339 has no years beyond 9999; JavaScript writes them with a sign and six digits. */
+/** RFC 3339 has no years beyond 9999. JavaScript writes those with a sign and six digits. */
 function inFourDigits(date: Date): string | undefined {
   const utc = date.toISOString()
   return /^\d{4}-/.test(utc) ? utc : undefined
 }
 
-/** Returns a day (`2026-12-01`) as it is, and an instant as `toUtc` does. Undefined if it is neither. */
+/** Returns a day such as `2026-12-01` unchanged, an instant in UTC as `toUtc` does, or undefined. */
 export function toDayOrUtc(value: string | number): string | undefined {
   const [, year, month, day] = DATE.exec(String(value)) ?? []
   if (year === undefined) return toUtc(value)

@@ -1,17 +1,18 @@
 import type { Static, TArray, TObject, TOptional, TRecord, TSchema } from 'typebox'
 
-/** Marks, for the compiler too, that a member may be left out and what it then is. `Input` is what a user writes. */
+/** Schema of a member that may be omitted. */
 export interface HasDefault {
   default: unknown
 }
 
+/** Returns a copy of the schema with a default. `Input` makes members with a default optional. */
 export function withDefault<Type extends TSchema>(type: Type, value: unknown): Type & HasDefault {
   // A copy with the hidden members of TypeBox, since `type` may be used elsewhere without a default.
   const descriptors = { ...Object.getOwnPropertyDescriptors(type), default: { value, enumerable: true } }
   return Object.create(Object.getPrototypeOf(type), descriptors)
 }
 
-/** What may be written where `Static` is what is read: members with a default can be left out, at any depth. */
+/** Type of options as a user writes them: like `Static`, but members with a default are optional, at any depth. */
 export type Input<Schema> =
   Schema extends TObject<infer Members>
     ? Flat<

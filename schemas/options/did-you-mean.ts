@@ -1,6 +1,6 @@
 import leven from 'leven'
 
-/** Returns `; did you mean host?`, or nothing if `name` is not nearly one of `known`. */
+/** Returns `; did you mean host?`, or an empty string if no name in `known` is similar. */
 export function didYouMean(name: unknown, known: readonly string[]): string {
   if (typeof name !== 'string' || name.length > MAX_LENGTH) return ''
   const limit = name.length <= 3 ? 1 : name.length <= 7 ? 2 : 3
@@ -15,5 +15,5 @@ export function didYouMean(name: unknown, known: readonly string[]): string {
   return best === undefined ? '' : `; did you mean ${best}?`
 }
 
-/** Characters. Longer text is not a mistyped name. */
+/** Characters of a name. Longer text is something else. */
 const MAX_LENGTH = 64

@@ -8,7 +8,7 @@ import { knownMembers } from './known-members.ts'
 
 export { ConfigError, type ConfigFault }
 
-/** Returns every fault of `value`, one for each path, in words that a user can act on. */
+/** Returns every fault of `value`, one for each path. The messages say what to change. */
 export function faultsOf(schema: TSchema, value: unknown): ConfigFault[] {
   const { maxErrors } = Settings.Get()
   Settings.Set({ maxErrors: 1_000 })
@@ -46,7 +46,7 @@ function variantsInWords(path: string, errors: readonly { instancePath: string; 
   return [...new Set(own)].join(', or ')
 }
 
-/** Returns a copy that defaults may be written into. Drops undefined members and keeps functions as they are. */
+/** Returns a deep copy to fill defaults into. Drops undefined members and shares functions. */
 export function copyOptions(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copyOptions)
   if (!isObject(value)) return value

@@ -1,4 +1,4 @@
-/** The members of a JSON schema that are read here. */
+/** The part of JSON schemas that `knownMembers` reads. */
 interface Node {
   properties?: Record<string, Node>
   patternProperties?: Record<string, Node>
@@ -6,7 +6,7 @@ interface Node {
   anyOf?: Node[]
 }
 
-/** Returns the names of the members that a schema has at a JSON pointer, in all its variants. */
+/** Returns the names of the members of a schema at a JSON pointer, in all variants of `anyOf`. */
 export function knownMembers(schema: object, pointer: string): string[] {
   const segments = pointer.split('/').slice(1)
   return segments

@@ -19,7 +19,7 @@ export const ScopeOptions = Type.Object(
     routes: Type.Optional(RoutesPlugin),
     /** Instead of `routes`: versions by name, oldest first. */
     versions: Type.Optional(Named(VersionOptions)),
-    /** What selects a version besides the path. */
+    /** Sources besides the path that select a version. */
     version: Type.Optional(VersionSources),
     ipFilter: Type.Optional(IpFilterOptions),
     cors: Type.Optional(CorsOptions),

@@ -18,7 +18,7 @@ const Body = Type.Object({ skus: Type.Array(Type.String()) })
 const Response = Type.Object({ total: Type.String() })
 
 t.test('the compiler refuses a step that does not fit both versions', t => {
-  // What fits.
+  // Steps that compile.
   const middle = step(next, {
     request: {
       body: Body,

@@ -152,7 +152,7 @@ t.test('UTF-8 has several names; other charsets get 415, invalid UTF-8 gets 400'
   for (const charset of others) {
     const type = `application/json; Charset=${charset}`
     const answer = await call(`${url}/any`, post('{}', type))
-    t.match(answer.json, { status: 415, type: 'urn:sluice:unknown-charset' }, type)
+    t.match(answer.json, { status: 415, type: 'urn:sluice:unsupported-charset' }, type)
   }
   const bytes = [Buffer.from('{"a":"caf\xe9"}', 'latin1'), Buffer.from('\ufeff{"a":1}', 'utf16le')]
   for (const body of bytes) t.equal((await call(`${url}/any`, post(body))).status, 400)
@@ -167,7 +167,7 @@ t.test('a byte order mark is ignored', async t => {
 t.test('a compressed body gets 415', async t => {
   const { url } = await start(t)
   const answer = await call(`${url}/any`, post('{}', 'application/json', { 'content-encoding': 'gzip' }))
-  t.match(answer.json, { status: 415, type: 'urn:sluice:coded-body' })
+  t.match(answer.json, { status: 415, type: 'urn:sluice:body-compressed' })
   t.equal(answer.headers.get('accept-encoding'), 'identity')
   const identity = post('{}', 'application/json', { 'content-encoding': 'identity' })
   t.equal((await call(`${url}/any`, identity)).status, 200)
