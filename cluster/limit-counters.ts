@@ -3,24 +3,26 @@ import type { Decision, Tier } from '../limits/limiter.ts'
 import { createMemoryLimiter } from '../limits/memory-limiter.ts'
 import { Checks, type Decisions } from '../limits/supervisor-messages.ts'
 
-/**
- * The counters of all limits. They live as long as the supervisor. The workers' end is limits/supervisor-limiter.ts.
- *
- * ```ts
- * cluster.on('message', (worker, message) => counters.answer(message, reply => worker.send(reply)))
- * ```
- */
-export interface Counters {
-  /** Answers checks. Returns false for other and for malformed messages. */
-  answer(message: unknown, send: (reply: Decisions) => void): boolean
+export interface LimitCounters {
+  /** Replies to a message with checks. Returns false, and sends nothing, for any other message. */
+  reply(message: unknown, send: (reply: Decisions) => void): boolean
 }
 
-/** @param keys keys kept at most */
-export function createCounters(keys: number, now?: () => number): Counters {
+/**
+ * Counts limits for all workers, for as long as the supervisor lives: the other end of limits/supervisor-limiter.ts.
+ *
+ * ```ts
+ * worker.on('message', message => counters.reply(message, decisions => worker.send(decisions)))
+ * ```
+ *
+ * @param keys keys to keep at most; beyond, the least recently used key starts at zero
+ * @param now milliseconds of a monotonic clock
+ */
+export function createLimitCounters(keys: number, now?: () => number): LimitCounters {
   const limiter = createMemoryLimiter(keys, now)
 
   return {
-    answer(message, send) {
+    reply(message, send) {
       if (!isChecks(message)) return false
       const { number, checks } = message
       const tiers = message.tiers.map(toTier)

@@ -11,7 +11,7 @@ import { createClusterListeners } from './cluster-listeners.ts'
 import type { Cluster, ClusterStatus, WorkerState } from './cluster-types.ts'
 import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
-import { type Counters, createCounters } from './limit-counters.ts'
+import { createLimitCounters, type LimitCounters } from './limit-counters.ts'
 import type { Settings } from './messages.ts'
 import { createReload } from './reload.ts'
 import { createRetainedState } from './retained-state.ts'
@@ -75,7 +75,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   let isStopping = false
   let isHandingOver = false
   let settings: Settings | undefined
-  let counters: Counters | undefined
+  let counters: LimitCounters | undefined
   let log: FastifyBaseLogger = pino({ level: 'silent' })
 
   const pool = createPool({
@@ -100,7 +100,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         onAck: id => distributor.ack(id),
         onNack: id => distributor.nack(id),
         onMessage: (message, reply) =>
-          counters?.answer(message, reply) ||
+          counters?.reply(message, reply) ||
           breakers.handle(message, reply, id) ||
           retained.take(id, message),
         onFailing,
@@ -146,7 +146,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       throw error
     }
     settings = next
-    counters ??= createCounters(next.keys)
+    counters ??= createLimitCounters(next.keys)
   }
 
   async function handOver(): Promise<boolean> {

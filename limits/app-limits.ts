@@ -3,12 +3,12 @@ import { Value } from 'typebox/value'
 import { appState } from '../app-state.ts'
 import { CountingOptions, type TierOptions } from '../schemas/options/rate-limit.ts'
 import { createLeasedLimiter } from './lease.ts'
-import { createTier, type Limiter, shareOf, type Tier } from './limiter.ts'
+import { createTier, divideLimits, type Limiter, type Tier } from './limiter.ts'
 import { createMemoryLimiter } from './memory-limiter.ts'
 import { createRedisLimiter } from './redis-limiter.ts'
 import type { RemoteState } from './remote-limiter.ts'
 import { createStandby, type Standby } from './standby.ts'
-import { createSharedLimiter } from './supervisor-limiter.ts'
+import { createSupervisorLimiter } from './supervisor-limiter.ts'
 
 /** Returns the limits of an app, created for its first scope that has some. */
 export function limitsOf(app: FastifyInstance): AppLimits {
@@ -78,13 +78,16 @@ export class AppLimits {
     const sharers = (client ? gateways : 1) * (supervisor?.workers ?? 1)
     const shares = new Map<Tier, Tier>()
     for (const { tier, options } of this.#tiers.values())
-      shares.set(tier, { ...createTier(tier.name, shareOf(options, sharers)), decisions: tier.decisions })
+      shares.set(tier, {
+        ...createTier(tier.name, divideLimits(options, sharers)),
+        decisions: tier.decisions
+      })
     const widest = Math.max(1, ...this.tiers.map(({ limits }) => limits.length))
     const memory = createMemoryLimiter(keys, now, widest)
     const standby = createStandby({ memory, shares, sharers, keys, ...(now && { now }) })
     const remote = client
       ? createRedisLimiter(client, redisTimeout as number, log, standby, redisError)
-      : supervisor && createSharedLimiter(supervisor.channel, log, supervisor.timeout, standby)
+      : supervisor && createSupervisorLimiter(supervisor.channel, log, supervisor.timeout, standby)
     this.#kind = client ? 'redis' : supervisor ? 'supervisor' : 'memory'
     this.#state = remote?.state
     this.#standby = standby

@@ -1,37 +1,37 @@
 import { LruMap } from 'toad-cache'
-import { createSeen } from './doorkeeper.ts'
-import type { Decision, Limiter, Tier } from './limiter.ts'
+import { createDoorkeeper } from './doorkeeper.ts'
+import type { Decision, DecisionCallback, Limiter, Tier } from './limiter.ts'
 
 /**
- * Leases: permits taken from a shared limiter ahead of need, so that it sees a few of the requests, not all of them.
+ * Wraps a remote limiter with leases: permits taken in advance, so that it is asked for few requests.
  *
- * Per key a gateway takes what it will need within a horizon (a tenth of the tier's shortest window), by the rate
- * at which the key has just come, but at most a hundredth of what is left: low limits stay exact, and so do high ones
- * towards their end. Permits are counted when they are taken; those not used within the horizon lapse. A request that
- * has a permit never waits: more are taken in the background once three quarters are gone.
+ * For each key, a lease holds what the key needs within a horizon (a tenth of the tier's shortest window) at its current
+ * rate, but at most 1 % of what is left: low limits stay exact, and high ones near their end. Permits count when they are
+ * taken and lapse after the horizon. A request that has a permit never waits: new ones are taken in the background once
+ * three quarters are used.
  *
- * Bound: with N gateways and a lease of L, at most limit + N x L requests pass within any window, since only permits
- * taken in an earlier window, and not used in it, can come on top. L is at most a hundredth of the limit.
+ * Bound: with N gateways and a lease of L, at most limit + N x L requests pass within any window, because only permits
+ * taken in an earlier window and not used there add to it. L is at most 1 % of the limit.
  *
- * A key that was refused is refused here, until its time is up. Nothing is kept of a key that has come once.
+ * A rejected key is rejected here until its time is up. Nothing is kept for a key that comes once.
  *
- * `now`: milliseconds of a monotonic clock.
+ * @param now milliseconds of a monotonic clock
  */
 export function createLeasedLimiter(limiter: Limiter, now: () => number = () => performance.now()): Limiter {
   const leases = new LruMap<Lease>(MAX_LEASES)
-  const isSeen = createSeen()
+  const isKnown = createDoorkeeper()
 
   return {
     checkNow(key, tier, cost) {
       const lease = leases.get(`${tier.name} ${key}`)
       if (lease === undefined) return undefined
       const time = now()
-      if (time < lease.refusedUntil) return standing(lease, time)
-      if (lease.permits < cost || time >= lease.ends) return undefined
+      if (time < lease.rejectedUntil) return decisionAt(lease, time)
+      if (lease.permits < cost || time >= lease.expiresAt) return undefined
       lease.permits -= cost
       lease.used += cost
       if (lease.permits <= lease.taken / 4 && !lease.isTaking) take(lease, key, tier, 0, time, () => {})
-      return standing(lease, time)
+      return decisionAt(lease, time)
     },
     check(key, tier, cost, callback) {
       const decision = this.checkNow?.(key, tier, cost)
@@ -42,12 +42,12 @@ export function createLeasedLimiter(limiter: Limiter, now: () => number = () => 
       if (lease !== undefined) {
         lease.permits = 0
         take(lease, key, tier, cost, time, callback)
-      } else if (tier.counting === 'leased' && isSeen(id)) {
+      } else if (tier.counting === 'leased' && isKnown(id)) {
         take(createLease(id, time), key, tier, cost, time, callback)
       } else {
         limiter.check(key, tier, cost, (error, decision) => {
           if (error === null && decision?.some(state => !state.allowed))
-            keep(leases.get(id) ?? createLease(id, time), decision, cost)
+            record(leases.get(id) ?? createLease(id, time), decision, cost)
           callback(error, decision)
         })
       }
@@ -57,86 +57,86 @@ export function createLeasedLimiter(limiter: Limiter, now: () => number = () => 
   function createLease(id: string, time: number): Lease {
     const lease = {
       permits: 0,
-      ends: 0,
+      expiresAt: 0,
       taken: 0,
-      calledAt: time,
+      takenAt: time,
       used: 0,
       isTaking: false,
-      refusedUntil: 0,
-      answeredAt: 0,
+      rejectedUntil: 0,
+      decidedAt: 0,
       decision: []
     }
     leases.set(id, lease)
     return lease
   }
 
-  /** Takes `cost` permits for a request that has none, and what the lease is to hold besides. */
+  /** Takes `cost` permits for a request without one, and permits for the lease with the same call. */
   function take(
     lease: Lease,
     key: string,
     tier: Tier,
     cost: number,
     time: number,
-    callback: Parameters<Limiter['check']>[3]
+    callback: DecisionCallback
   ): void {
-    const ahead = lease.isTaking ? 0 : Math.max(0, sizeOf(lease, tier, time) - lease.permits)
-    const wanted = cost + ahead
+    const extra = lease.isTaking ? 0 : Math.max(0, sizeOf(lease, tier, time) - lease.permits)
+    const wanted = cost + extra
     if (wanted === 0) return
-    if (ahead > 0) {
+    if (extra > 0) {
       lease.isTaking = true
-      lease.calledAt = time
+      lease.takenAt = time
       lease.used = cost
     } else lease.used += cost
 
     limiter.check(key, tier, wanted, (error, decision) => {
-      if (ahead > 0) lease.isTaking = false
+      if (extra > 0) lease.isTaking = false
       if (error !== null) return callback(error)
-      const answered = decision as Decision
-      if (answered.every(state => state.allowed)) {
-        lease.permits += ahead
+      const decided = decision as Decision
+      if (decided.every(state => state.allowed)) {
+        lease.permits += extra
         lease.taken = lease.permits
-        lease.ends = now() + horizonOf(tier)
-      } else if (ahead > 0 && cost > 0) {
-        // Not that much is left, but perhaps enough for this one.
+        lease.expiresAt = now() + horizonOf(tier)
+      } else if (extra > 0 && cost > 0) {
+        // Less than that is left, but perhaps enough for this request.
         return limiter.check(key, tier, cost, (error, decision) => {
-          if (error === null) keep(lease, decision as Decision, cost)
+          if (error === null) record(lease, decision as Decision, cost)
           callback(error, decision)
         })
       }
-      // What is refused ahead refuses nobody who has a permit.
-      keep(lease, cost > 0 ? answered : answered.map(state => ({ ...state, allowed: true })), cost)
-      callback(null, cost > 0 ? standing(lease, now()) : answered)
+      // Rejected permits in advance do not reject requests that have a permit.
+      record(lease, cost > 0 ? decided : decided.map(state => ({ ...state, allowed: true })), cost)
+      callback(null, cost > 0 ? decisionAt(lease, now()) : decided)
     })
   }
 
-  function keep(lease: Lease, decision: Decision, cost: number): void {
+  function record(lease: Lease, decision: Decision, cost: number): void {
     lease.decision = decision
-    lease.answeredAt = now()
-    const refused = decision.filter(state => !state.allowed)
-    if (cost === 1 && refused.length > 0)
-      lease.refusedUntil = lease.answeredAt + Math.max(...refused.map(state => state.reset))
-    else if (refused.length === 0) lease.refusedUntil = 0
+    lease.decidedAt = now()
+    const rejecting = decision.filter(state => !state.allowed)
+    if (cost === 1 && rejecting.length > 0)
+      lease.rejectedUntil = lease.decidedAt + Math.max(...rejecting.map(state => state.reset))
+    else if (rejecting.length === 0) lease.rejectedUntil = 0
   }
 
-  /** What the limiter last said, by now: the permits at hand are still to be had. */
-  function standing({ decision, answeredAt, permits }: Lease, time: number): Decision {
-    const passed = time - answeredAt
+  /** Returns the last decision as of now: permits at hand still remain. */
+  function decisionAt({ decision, decidedAt, permits }: Lease, time: number): Decision {
+    const elapsed = time - decidedAt
     return decision.map(({ allowed, remaining, reset }) => ({
       allowed,
       remaining: allowed ? remaining + permits : 0,
-      reset: Math.max(1, reset - passed)
+      reset: Math.max(1, reset - elapsed)
     }))
   }
 
   function sizeOf(lease: Lease, tier: Tier, time: number): number {
-    if (tier.counting === 'exact' || lease.answeredAt === 0) return 0
+    if (tier.counting === 'exact' || lease.decidedAt === 0) return 0
     const left = Math.min(...lease.decision.map(state => state.remaining))
-    const rate = lease.used / Math.max(1, time - lease.calledAt)
+    const rate = lease.used / Math.max(1, time - lease.takenAt)
     return Math.min(Math.ceil(rate * horizonOf(tier)), Math.floor(left / 100))
   }
 }
 
-/** Those that come most. One that is forgotten is asked for again: a lease saves calls, the truth is elsewhere. */
+/** Least recently used leases are dropped; their keys are then checked one request at a time. */
 const MAX_LEASES = 10_000
 
 /** Milliseconds. */
@@ -144,17 +144,17 @@ function horizonOf({ limits }: Tier): number {
   return Math.min(...limits.map(({ window }) => window)) / 10
 }
 
+/** Times are those of `now`. */
 interface Lease {
   permits: number
-  /** When the permits lapse. */
-  ends: number
-  /** Permits held after they were last taken. */
+  expiresAt: number
+  /** Permits at hand after the last call. */
   taken: number
-  /** When permits were last taken ahead, and how many requests have come since. */
-  calledAt: number
+  /** When permits were last taken in advance, and requests since. */
+  takenAt: number
   used: number
   isTaking: boolean
-  refusedUntil: number
-  answeredAt: number
+  rejectedUntil: number
+  decidedAt: number
   decision: Decision
 }

@@ -2,15 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import type { LimitDecision } from '../http/exchange.ts'
 import { limitsOf } from './app-limits.ts'
 
-/** Where limits are counted and what they have decided, for the admin API. */
+/** Where the limits of an app are counted, and their decisions, for the admin API. */
 export interface LimitStatus {
-  /** `redis`, `supervisor` (of several workers, without Redis) or `memory` (of one process). */
+  /** `supervisor`: several workers without Redis. `memory`: one process without Redis. */
   store: 'redis' | 'supervisor' | 'memory'
-  /** `unavailable`: tiers do as their `onRedisDown` says. */
+  /** `unavailable`: the `onRedisDown` of each tier applies. */
   state: 'up' | 'unavailable'
-  /** ISO date of the last time that it became available or unavailable to limits. */
+  /** ISO date of the last change of `state`. */
   since: string
-  /** Why it is unavailable; never with a password or a consumer in it. */
+  /** Why it is unavailable, without passwords and consumers. */
   reason?: string
   tiers: { name: string; decisions: Record<LimitDecision, number> }[]
 }

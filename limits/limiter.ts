@@ -1,9 +1,9 @@
 import type { LimitDecision } from '../http/exchange.ts'
 import type { LimitOptions, TierOptions } from '../schemas/options/rate-limit.ts'
 
-/** One limit of a tier, as a limiter and the headers need it. */
+/** One limit of a tier. */
 export interface Limit extends LimitOptions {
-  /** Its name in `RateLimit-Policy`, unique within the tier. */
+  /** Name in `RateLimit-Policy`, unique within the tier. */
   name: string
 }
 
@@ -12,37 +12,33 @@ export interface Tier {
   limits: Limit[]
   onRedisDown: TierOptions['onRedisDown']
   counting: TierOptions['counting']
-  /** As `RateLimit-Policy` says it. */
+  /** Value of `RateLimit-Policy`. */
   policy: string
-  /** Since the start: what it has decided, or that it could not be asked. */
+  /** Number of requests since the start, by decision. */
   decisions: Record<LimitDecision, number>
 }
 
-/** What one limit has to say of a request. */
+/** Decision of one limit. */
 export interface LimitState {
   allowed: boolean
-  /** Requests left after this one; 0 if this limit refused it. */
+  /** Requests left after this one; 0 if this limit rejected it. */
   remaining: number
-  /** Milliseconds until a window of this limit ends, or, if this limit refused, until it would allow again. */
+  /** Milliseconds until a window of this limit ends or, if it rejected the request, until it would allow one. */
   reset: number
 }
 
-/** One state a limit, in the tier's order. All are committed, or none. */
+/** One state for each limit, in the tier's order. The request counts for all limits or for none. */
 export type Decision = LimitState[]
 
-/**
- * Checks all limits of a tier for one key, in one atomic step. `cost`: how much the request weighs.
- * An error says that nothing is known, not that anything was refused.
- */
+/** An error means that there is no decision, not that a limit rejected the request. */
+export type DecisionCallback = (error: Error | null, decision?: Decision) => void
+
+/** Checks all limits of a tier for one key in one atomic step. */
 export interface Limiter {
-  /** As `check`, if it can be said at once; undefined, and nothing counted, if not. */
+  /** Returns the decision if it is known without waiting; otherwise undefined, and nothing is counted. */
   checkNow?(key: string, tier: Tier, cost: number): Decision | undefined
-  check(
-    key: string,
-    tier: Tier,
-    cost: number,
-    callback: (error: Error | null, decision?: Decision) => void
-  ): void
+  /** @param cost number of requests to count */
+  check(key: string, tier: Tier, cost: number, callback: DecisionCallback): void
 }
 
 export function createTier(name: string, { limits: options, onRedisDown, counting }: TierOptions): Tier {
@@ -51,17 +47,17 @@ export function createTier(name: string, { limits: options, onRedisDown, countin
     name: options.length === 1 ? name : `${name}-${limit.window / 1000}s`
   }))
   const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
-  // A lease would be let through in another window than the log says.
+  // Leased permits would pass in another window than the log has them in.
   const isExact = counting === 'exact' || limits.some(({ algorithm }) => algorithm === 'sliding-log')
   const decisions = { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
   return { name, limits, onRedisDown, counting: isExact ? 'exact' : 'leased', policy, decisions }
 }
 
-/** Each limit divided among `gateways`, so that together they let through no more, and each of them at least one. */
-export function shareOf(tier: TierOptions, gateways: number): TierOptions {
+/** Returns the tier with each limit divided by `sharers`, but at least 1. */
+export function divideLimits(tier: TierOptions, sharers: number): TierOptions {
   return {
     ...tier,
-    limits: tier.limits.map(limit => ({ ...limit, limit: Math.max(1, Math.floor(limit.limit / gateways)) }))
+    limits: tier.limits.map(limit => ({ ...limit, limit: Math.max(1, Math.floor(limit.limit / sharers)) }))
   }
 }
 
@@ -71,8 +67,8 @@ export function isAllowed(decision: Decision): boolean {
 }
 
 /**
- * Reads a decision that has come as numbers: allowed (1 or 0), remaining and reset of each limit in turn.
- * @throws if it is anything else: a proxy, another server or a broken script must not decide.
+ * Reads a decision from numbers: allowed (1 or 0), remaining and reset of each limit in turn.
+ * @throws for any other reply: a proxy, another server or a broken script must not decide
  */
 export function readDecision(reply: unknown, limits: Limit[]): Decision {
   if (!Array.isArray(reply) || reply.length !== limits.length * 3) throw new Error(UNEXPECTED)
@@ -85,8 +81,8 @@ export function readDecision(reply: unknown, limits: Limit[]): Decision {
   })
 }
 
-/** Calls back with the decision, or with an error if the reply is not one. Never throws. */
-export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Limiter['check']>[3]): void {
+/** Calls back with the decision in the reply, or with an error. Never throws. */
+export function passDecision(reply: unknown, tier: Tier, callback: DecisionCallback): void {
   let decision: Decision | undefined
   let fault: Error | null = null
   try {
@@ -98,5 +94,5 @@ export function passDecision(reply: unknown, tier: Tier, callback: Parameters<Li
 }
 
 const UNEXPECTED = 'an unexpected reply'
-/** In windows. A request waits for two at most, longer only if the limit was lowered since it was counted. */
+/** In windows. A request waits for two at most, or longer if the limit was lowered since. */
 const MAX_RESET = 4

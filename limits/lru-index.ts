@@ -1,15 +1,15 @@
 /**
- * Numbers from 0 to `max` - 1 for keys, so that what is known of a key can be in typed arrays: an object for each of
- * 100,000 keys takes several times their memory, and the collector's time. Beyond `max` the key that was not asked for
- * longest loses its number to the new one.
+ * Maps keys to indices from 0 to `max` - 1, so that state can be in typed arrays: an object for each of 100,000 keys takes
+ * several times the memory, and time of the garbage collector. Beyond `max`, a new key takes the index of the least recently
+ * used one.
  */
-export class Slots {
-  #max: number
-  #slots = new Map<string, number>()
-  #keys: string[] = []
-  /** Of a slot, the ones that were asked for just before it and just after. */
-  #older: Int32Array
-  #newer: Int32Array
+export class LruIndex {
+  readonly #max: number
+  readonly #indices = new Map<string, number>()
+  readonly #keys: string[] = []
+  /** Neighbours of an index in the order of use. */
+  readonly #older: Int32Array
+  readonly #newer: Int32Array
   #oldest = NONE
   #newest = NONE
 
@@ -19,42 +19,42 @@ export class Slots {
     this.#newer = new Int32Array(max)
   }
 
-  /** -1 for a key that has none. */
+  /** Returns the index of a key and marks it as used; -1 for an unknown key. */
   find(key: string): number {
-    const slot = this.#slots.get(key)
-    if (slot === undefined) return NONE
-    if (slot !== this.#newest) {
-      this.#unlink(slot)
-      this.#append(slot)
+    const index = this.#indices.get(key)
+    if (index === undefined) return NONE
+    if (index !== this.#newest) {
+      this.#unlink(index)
+      this.#append(index)
     }
-    return slot
+    return index
   }
 
-  /** For a key that has none; what its slot holds is of another. */
+  /** Returns an index for an unknown key. The state at the index is that of another key. */
   add(key: string): number {
-    let slot = this.#keys.length
-    if (slot === this.#max) {
-      slot = this.#oldest
-      this.#unlink(slot)
-      this.#slots.delete(this.#keys[slot] as string)
+    let index = this.#keys.length
+    if (index === this.#max) {
+      index = this.#oldest
+      this.#unlink(index)
+      this.#indices.delete(this.#keys[index] as string)
     }
-    this.#keys[slot] = key
-    this.#slots.set(key, slot)
-    this.#append(slot)
-    return slot
+    this.#keys[index] = key
+    this.#indices.set(key, index)
+    this.#append(index)
+    return index
   }
 
-  #append(slot: number): void {
-    this.#older[slot] = this.#newest
-    this.#newer[slot] = NONE
-    if (this.#newest === NONE) this.#oldest = slot
-    else this.#newer[this.#newest] = slot
-    this.#newest = slot
+  #append(index: number): void {
+    this.#older[index] = this.#newest
+    this.#newer[index] = NONE
+    if (this.#newest === NONE) this.#oldest = index
+    else this.#newer[this.#newest] = index
+    this.#newest = index
   }
 
-  #unlink(slot: number): void {
-    const older = this.#older[slot] as number
-    const newer = this.#newer[slot] as number
+  #unlink(index: number): void {
+    const older = this.#older[index] as number
+    const newer = this.#newer[index] as number
     if (older === NONE) this.#oldest = newer
     else this.#newer[older] = newer
     if (newer === NONE) this.#newest = older

@@ -1,23 +1,27 @@
 import { type Decision, isAllowed, type Limit, type Limiter, type LimitState, type Tier } from './limiter.ts'
-import { Slots } from './lru-index.ts'
+import { LruIndex } from './lru-index.ts'
 
 export interface MemoryLimiter extends Limiter {
   /**
-   * Takes over a key from another limiter: `used` requests of each limit, and the times of its `decision`. Where these
-   * leave open when requests came, takes the latest possible time, so that it is never less strict.
+   * Takes over a key from another limiter. Where the decision does not tell when requests came, assumes the latest possible
+   * time, so that this limiter is never less strict.
+   * @param used requests that each limit has counted
+   * @param decision the other limiter's last one
    */
   adopt(key: string, tier: Tier, used: number[], decision: Decision): void
 }
 
 /**
- * Limits in the memory of one gateway, with the semantics of the Lua script in redis.ts, line for line. Bounded: beyond
- * `keys` the least recently seen key is forgotten, and starts anew should it come back. A tier of the same name, windows
- * and algorithms goes on from what has been counted, whatever its limits are by now. `now`: milliseconds of a clock that
- * starts anywhere and never goes back. `widest`: limits that a tier has at most.
+ * Counts limits in memory, with the semantics of the Lua scripts in redis-limiter.ts. Counters belong to the name, the
+ * windows and the algorithms of a tier, so they survive a change of its limits.
+ *
+ * @param keys keys to keep at most; beyond, the least recently used key starts at zero
+ * @param now milliseconds of a monotonic clock
+ * @param widest limits that a tier has at most
  */
 export function createMemoryLimiter(keys: number, now = () => performance.now(), widest = 8): MemoryLimiter {
-  const slots = new Slots(keys)
-  // What a page has nothing in is not resident: only the keys that come take memory.
+  const indices = new LruIndex(keys)
+  // The system allocates a page when it is first written, so keys that never come take no memory.
   const windows = new Float64Array(keys * widest * FIELDS)
   const logs: (number[] | undefined)[] = []
   const next = new Float64Array(widest * FIELDS)
@@ -27,23 +31,23 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
       const { limits } = tier
       const time = now()
       const id = `${key}:${tier.name}`
-      let slot = slots.find(id)
-      if (slot === -1) {
-        slot = slots.add(id)
-        clear(slot, limits)
+      let index = indices.find(id)
+      if (index === -1) {
+        index = indices.add(id)
+        clear(index, limits)
       }
       const decision = limits.map((limit, i) =>
         limit.algorithm === 'sliding-log'
           ? checkLog(
-              logs[slot * widest + i] as number[],
-              adoptedAt((slot * widest + i) * FIELDS),
+              logs[index * widest + i] as number[],
+              adoptedAt((index * widest + i) * FIELDS),
               limit,
               cost,
               time
             )
           : checkWindow(
               windows,
-              (slot * widest + i) * FIELDS,
+              (index * widest + i) * FIELDS,
               next,
               i * FIELDS,
               limit,
@@ -51,7 +55,7 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
               Math.floor(time)
             )
       )
-      if (isAllowed(decision)) commit(slot, limits, cost, time)
+      if (isAllowed(decision)) commit(index, limits, cost, time)
       else for (const state of decision) if (state.allowed) state.remaining += cost
       callback(null, decision)
     },
@@ -59,11 +63,11 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
       const { limits } = tier
       const time = Math.floor(now())
       const id = `${key}:${tier.name}`
-      let slot = slots.find(id)
-      if (slot === -1) slot = slots.add(id)
-      clear(slot, limits)
+      let index = indices.find(id)
+      if (index === -1) index = indices.add(id)
+      clear(index, limits)
       limits.forEach(({ algorithm, limit, window }, i) => {
-        const at = (slot * widest + i) * FIELDS
+        const at = (index * widest + i) * FIELDS
         const { allowed, reset } = decision[i] as LimitState
         const count = allowed ? (used[i] as number) : limit
         // Time of the first request, which leaves its window at `reset`.
@@ -87,23 +91,23 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
     }
   }
 
-  function clear(slot: number, limits: Limit[]): void {
-    const first = slot * widest
+  function clear(index: number, limits: Limit[]): void {
+    const first = index * widest
     windows.fill(0, first * FIELDS, (first + limits.length) * FIELDS)
     limits.forEach(({ algorithm }, i) => {
       windows[(first + i) * FIELDS] = Number.NEGATIVE_INFINITY
       if (algorithm === 'sliding-log') logs[first + i] = []
-      // A tier without a log has had this slot's key before, or one with: nothing is left of it.
+      // The index may have belonged to a key with a log.
       else if (logs[first + i] !== undefined) logs[first + i] = undefined
     })
   }
 
-  /** Counts what has just been allowed. */
-  function commit(slot: number, limits: Limit[], cost: number, time: number): void {
+  /** Counts an allowed request. */
+  function commit(index: number, limits: Limit[], cost: number, time: number): void {
     limits.forEach(({ algorithm }, i) => {
-      const at = (slot * widest + i) * FIELDS
+      const at = (index * widest + i) * FIELDS
       if (algorithm === 'sliding-log') {
-        const times = logs[slot * widest + i] as number[]
+        const times = logs[index * widest + i] as number[]
         for (let n = 0; n < cost; n++) times.push(time)
         return
       }
@@ -114,10 +118,10 @@ export function createMemoryLimiter(keys: number, now = () => performance.now(),
   }
 }
 
-/** Of a window: when it starts, what it has counted, and what the one before has. */
+/** Fields of a window: start, current count and count of the previous window. */
 const CURRENT = 1
 const PREVIOUS = 2
-/** For a log: time of the first adopted request. The others count as of the window's start. */
+/** Field of a log: time of the first adopted request. The other adopted requests count as of the window's start. */
 const FIRST = 2
 const FIELDS = 3
 
@@ -128,14 +132,13 @@ interface Adopted {
 }
 
 /**
- * Of the previous window's requests, those are taken to be within the last `window` ms that would be had they come
- * evenly. A key's first window starts with its first request: were it to start with the clock's, a load that begins in
- * the middle of one would for a while get half as much again as its limit.
+ * Assumes that the requests of the previous window came evenly. A key's first window starts with its first request: if it
+ * started with the clock's, a load that begins in mid-window would get 1.5 times its limit for a while.
  *
- * Requests are multiplied by milliseconds rather than divided: whole numbers are exact, so that a request that comes
- * after just as long as it was told is not refused by a rounding error.
+ * Multiplies requests by milliseconds instead of dividing, because whole numbers are exact: a rounding error would reject a
+ * request that comes exactly after `Retry-After`.
  *
- * `windows[at]` is left as it is; how it stands `now` is written to `next[to]`.
+ * Leaves `windows[at]` as it is and writes its state as of `now` to `next[to]`.
  */
 function checkWindow(
   windows: Float64Array,
@@ -166,7 +169,7 @@ function checkWindow(
   const room = limit - cost
   const left = (room - current) * window - previous * (window - elapsed)
   if (left >= 0) return { allowed: true, remaining: Math.floor(left / window), reset: window - elapsed }
-  // Within this window, once enough of the previous one has slid out, or within the next, which has this one behind it.
+  // In this window, once enough of the previous one has slid out; or in the next, where this one is the previous.
   const reset =
     current <= room
       ? window - Math.floor(((room - current) * window) / previous)
@@ -174,7 +177,7 @@ function checkWindow(
   return { allowed: false, remaining: 0, reset: reset - elapsed }
 }
 
-/** `times`: of every request within the last `window` ms. Adopted requests are counted apart, and came before. */
+/** @param times times of the requests within the last `window` ms; adopted requests come before them */
 function checkLog(
   times: number[],
   adopted: Adopted,

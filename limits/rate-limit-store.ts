@@ -9,8 +9,8 @@ export interface Admission {
   key: string
   tier: Tier
   decision: Decision | undefined
-  /** How the request was decided while the limit could not be checked. */
-  without?: 'open' | 'closed' | 'local' | undefined
+  /** How the request was decided without the limiter, because that is down. */
+  fallback?: 'open' | 'closed' | 'local' | undefined
 }
 
 export type Admit = (request: FastifyRequest) => Promise<{ key: Admission; isExceeded: boolean }>
@@ -63,7 +63,7 @@ function storeOf(limits: AppLimits) {
       limiter.check(admission.key, admission.tier, 1, (error, decision) => {
         if (error === null) return settle(decision, isAllowed(decision as Decision))
         const { key, tier } = admission
-        admission.without = tier.onRedisDown
+        admission.fallback = tier.onRedisDown
         if (tier.onRedisDown !== 'local') return settle(undefined, tier.onRedisDown === 'open')
         const standby = limits.standby as Standby
         admission.tier = standby.shareOf(tier)

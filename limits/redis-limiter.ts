@@ -1,15 +1,17 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import { isNotConnected } from './ioredis-internals.ts'
-import { type Limiter, passDecision, type Tier } from './limiter.ts'
+import { type DecisionCallback, passDecision, type Tier } from './limiter.ts'
 import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
 
 /**
- * Limits in Redis, shared by all gateways: one script call a request, all limits of the tier in it, Redis's own clock.
- * Every key of a consumer carries the same hash tag, so that in a cluster they are on one node; it names window and
- * algorithm too, so that a config that changes them starts anew rather than misread what is there. `timeout`: ms that a
- * check may take. `connectionError`: returns why there is no connection; the error of a command does not tell.
+ * Counts limits in Redis for all gateways: one script call checks all limits of a request, by the clock of Redis. All keys
+ * of a consumer have the same hash tag, so that a cluster has them on one node. They name window and algorithm, so that a
+ * config with other ones starts at zero.
+ *
+ * @param timeout milliseconds for a check
+ * @param connectionError returns why there is no connection, which the error of a command does not tell
  */
 export function createRedisLimiter(
   redis: Redis,
@@ -23,7 +25,7 @@ export function createRedisLimiter(
 
   return createRemoteLimiter('Redis', ask, timeout, log, standby && { standby, charge })
 
-  function ask(key: string, tier: Tier, cost: number, callback: Parameters<Limiter['check']>[3]): void {
+  function ask(key: string, tier: Tier, cost: number, callback: DecisionCallback): void {
     const keys = keysOf(key, tier)
     const args = tier.limits.flatMap(({ algorithm, limit, window }) => [
       algorithm === 'sliding-log' ? 1 : 0,
@@ -56,7 +58,7 @@ interface ScriptedRedis extends Redis {
   sluiceCharge(...args: (string | number)[]): Promise<unknown>
 }
 
-/** Functions of both scripts. */
+/** Functions that both scripts use. */
 const PRELUDE = `
 local time = redis.call('TIME')
 local micros = time[1] * 1000000 + time[2]
@@ -102,13 +104,13 @@ end
 `
 
 /**
- * KEYS: one a limit. ARGV: cost, then algorithm (1: log), limit and window (ms) of each.
- * Returns allowed, remaining and reset (ms) of each. Counts only if all allow. What memory.ts says of the arithmetic
- * goes for this too.
+ * KEYS: one for each limit. ARGV: cost, then algorithm (1: log), limit and window (ms) of each limit.
+ * Returns allowed, remaining and reset (ms) of each limit. Counts only if all allow. memory-limiter.ts explains the
+ * arithmetic.
  *
- * Redis has only the wall clock of its host, which can be set back and changes with a failover. Requests that were
- * counted in the future then count as of now, or not at all if they are a window (for a counter: two) ahead, so that
- * nobody waits for the clock to catch up.
+ * Redis has only the wall clock of its host, which can be set back and changes with a failover. Requests counted in the
+ * future then count as of now, or not at all if they are a window (for a counter, two) ahead. So no client waits for the
+ * clock to catch up.
  */
 const CHECK = `
 ${PRELUDE}
@@ -158,8 +160,8 @@ return reply
 `
 
 /**
- * KEYS: one a limit. ARGV: algorithm (1: log), window (ms) and cost of each. Counts requests that were let through
- * elsewhere, even beyond the limit.
+ * KEYS: one for each limit. ARGV: algorithm (1: log), window (ms) and cost of each. Counts requests that passed elsewhere,
+ * beyond the limit too.
  */
 const CHARGE = `
 ${PRELUDE}

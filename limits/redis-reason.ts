@@ -1,8 +1,8 @@
 import { isNotConnected } from './ioredis-internals.ts'
 
 /**
- * Says why Redis is unavailable, for logs and the admin API. Never with the text of a reply: Redis repeats the arguments
- * of a command that it does not know, and with them passwords and the keys of consumers.
+ * Returns why Redis is unavailable, for logs and the admin API. Without the text of a reply: Redis repeats the arguments of
+ * unknown commands, such as passwords and the keys of consumers.
  */
 export function redisReason(error: Error): string {
   const { code, message } = error as NodeJS.ErrnoException
@@ -11,7 +11,7 @@ export function redisReason(error: Error): string {
   const [reply = ''] = REPLY.exec(message) ?? []
   if (reply !== '') return HINTS[reply] === undefined ? reply : `${reply}: ${HINTS[reply]}`
   if (isNotConnected(error)) return 'not connected'
-  return OWN.test(message) ? firstLine(message) : 'the connection failed'
+  return SAFE.test(message) ? firstLine(message) : 'the connection failed'
 }
 
 /** True if Redis answered with one of these error codes. */
@@ -23,8 +23,8 @@ export function hasCode({ message }: Error, codes: readonly string[]): boolean {
 /** The code of an error reply. */
 const REPLY = /^[A-Z][A-Z_]{2,31}(?= |$)/
 
-/** Messages of ioredis and of the limiter, which do not repeat arguments. */
-const OWN =
+/** Messages of ioredis and of the limiters, which do not repeat arguments. */
+const SAFE =
   /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Command aborted|no answer|an unexpected reply)/
 
 const HINTS: Record<string, string> = {

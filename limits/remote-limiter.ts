@@ -1,39 +1,62 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { type Decision, isAllowed, type Limiter, type Tier } from './limiter.ts'
+import { type Decision, type DecisionCallback, isAllowed, type Limiter, type Tier } from './limiter.ts'
 import { redisReason } from './redis-reason.ts'
 import type { Standby } from './standby.ts'
 
+export interface RemoteLimiter extends Limiter {
+  state(): RemoteState
+  close(): void
+}
+
+export interface RemoteState {
+  isDown: boolean
+  /** Epoch milliseconds of the last change. */
+  since: number
+  /** Why it is down. */
+  reason: string | undefined
+}
+
+export interface LocalCounting {
+  standby: Standby
+  /** Counts requests without checking the limits: `costs` for each limit. */
+  charge?(key: string, tier: Tier, costs: number[], callback: (error: Error | null) => void): void
+}
+
 /**
- * A limiter that counts somewhere else, which may be away: `ask` is its check. One that fails, or takes longer than
- * `timeout` (ms), marks it as away: from then on checks fail at once, and one probe at a time, jittered, finds out when
- * it counts again. `place`: where, for the log. `local`: counts meanwhile. It learns every decision, and what it let
- * through is charged before `place` is asked again.
+ * Wraps a limiter that counts elsewhere. One check that fails or takes longer than `timeout` marks it as down. While it is
+ * down, checks fail at once, and probes with jitter find out when it is up again. Then requests that `local` let through are
+ * counted there before the first check.
+ *
+ * @param place where it counts, for the log
+ * @param ask checks the limits there
+ * @param timeout milliseconds
+ * @param local counts while it is down, from its last decisions
  */
 export function createRemoteLimiter(
   place: string,
   ask: Limiter['check'],
   timeout: number,
   log: FastifyBaseLogger,
-  local?: Local
+  local?: LocalCounting
 ): RemoteLimiter {
   let isDown = false
   let isClosed = false
   let reason: string | undefined
   let since = Date.now()
   let probe: NodeJS.Timeout | undefined
-  const away = new Error(`no answer from ${place}`)
+  const down = new Error(`no answer from ${place}`)
   const late = new Error(`no answer from ${place} in time`)
 
   return {
     check(key, tier, cost, callback) {
-      if (isDown) return callback(away)
-      const settle: Answer = (error, decision) => {
-        if (error !== null) leave(error)
+      if (isDown) return callback(down)
+      const settle: DecisionCallback = (error, decision) => {
+        if (error !== null) markDown(error)
         else local?.standby.remember(key, tier, cost, decision as Decision)
         callback(error, decision)
       }
-      // A Redis that hangs runs the commands that it was sent once it continues: a late reply has been counted.
-      const settleLate: Answer = (error, decision) => {
+      // A Redis that hangs runs its commands once it continues, so a late reply has been counted.
+      const settleLate: DecisionCallback = (error, decision) => {
         if (error === null && decision && isAllowed(decision)) local?.standby.isCounted(key, tier, cost)
       }
       inTime(done => ask(key, tier, cost, done), settle, settleLate)
@@ -45,49 +68,53 @@ export function createRemoteLimiter(
     }
   }
 
-  function inTime(start: (done: Answer) => void, callback: Answer, callbackLate: Answer = () => {}): void {
-    const settle: Answer = (error, decision) => {
+  function inTime(
+    start: (done: DecisionCallback) => void,
+    callback: DecisionCallback,
+    callbackLate: DecisionCallback = () => {}
+  ): void {
+    const settle: DecisionCallback = (error, decision) => {
       if (timer === undefined) return callbackLate(error, decision)
       clearTimeout(timer)
       timer = undefined
       callback(error, decision)
     }
-    // It may have been this process that took so long: what has come meanwhile is read first.
+    // This process itself may have been busy: setImmediate lets it read replies that have come meanwhile.
     let timer: NodeJS.Timeout | undefined = setTimeout(setImmediate, timeout, settle, late)
     start(settle)
   }
 
-  function leave(error: Error): void {
+  function markDown(error: Error): void {
     if (isDown || isClosed) return
-    turn(true, redisReason(error))
+    change(true, redisReason(error))
     log.warn({ reason }, `limits are not counted in ${place}`)
     scheduleProbe()
   }
 
-  function turn(toAway: boolean, why?: string): void {
-    isDown = toAway
+  function markUp(): void {
+    change(false)
+    log.info(`limits are counted in ${place} again`)
+  }
+
+  function change(toDown: boolean, why?: string): void {
+    isDown = toDown
     reason = why
     since = Date.now()
   }
 
-  /** A check like any other: a Redis that is full, or a replica now, answers a PING all the same. */
+  /** Probes with a check, because a Redis that is full or now a replica still answers a PING. */
   function scheduleProbe(): void {
-    const tryAgain = () =>
+    const check = () =>
       inTime(
         done => ask('probe', PROBE, 1, done),
         error => {
           if (isClosed) return
           if (error) return scheduleProbe()
-          chargeAll(comeBack)
+          chargeAll(markUp)
         }
       )
-    probe = setTimeout(tryAgain, 100 + Math.random() * 150)
+    probe = setTimeout(check, 100 + Math.random() * 150)
     probe.unref()
-  }
-
-  function comeBack(): void {
-    turn(false)
-    log.info(`limits are counted in ${place} again`)
   }
 
   /**
@@ -120,32 +147,11 @@ export function createRemoteLimiter(
   }
 }
 
-export interface RemoteLimiter extends Limiter {
-  state(): RemoteState
-  close(): void
-}
-
-export interface RemoteState {
-  isDown: boolean
-  /** Epoch ms of the last change. */
-  since: number
-  /** Why it is away. */
-  reason: string | undefined
-}
-
-export interface Local {
-  standby: Standby
-  /** Counts without asking whether the limits allow it: `costs` of each limit. */
-  charge?(key: string, tier: Tier, costs: number[], callback: (error: Error | null) => void): void
-}
-
-type Answer = (error: Error | null, decision?: Decision) => void
-
 /** Keys that are charged at a time. */
 const BATCH = 256
 const ROUNDS = 100
 
-/** Refuses nothing. */
+/** Rejects nothing. */
 const PROBE: Tier = {
   name: 'probe',
   limits: [{ name: 'probe', limit: 1_000_000_000, window: 1_000, algorithm: 'sliding-window' }],

@@ -2,21 +2,21 @@ import { type Decision, isAllowed, type Limiter, type Tier } from './limiter.ts'
 import type { MemoryLimiter } from './memory-limiter.ts'
 
 /**
- * Counts limits in memory while Redis (or the supervisor) is unavailable, starting from its last decision for each key:
- * a pause must not give anybody a second quota. Each of `sharers` processes lets its share of the rest through, or of
- * the limit for a key without a decision.
+ * Counts limits in memory while Redis or the supervisor is down. Starts from the last decision for each key, so that an
+ * outage gives no client a second quota. Each of `sharers` processes lets its share of what is left pass, or of the limit
+ * for a key without a decision.
  *
- * Bound: one process keeps the limit. Of N processes each knows only its own last decision, and shares are rounded up,
- * so that (N - 1) / N of the limit plus N - 1 requests can pass on top in each outage.
+ * Bound: one process keeps the limit. Each of N processes knows only its own last decision, and shares are rounded up, so
+ * (N - 1) / N of the limit plus N - 1 requests can pass beyond the limit in each outage.
  *
- * Requests that pass are charged when Redis is available again, for up to `keys` keys.
+ * Requests that pass are charged when Redis is up again, for up to `keys` keys.
  */
 export interface Standby extends Limiter {
-  /** Learns a decision of Redis. */
+  /** Records a decision of Redis. */
   remember(key: string, tier: Tier, cost: number, decision: Decision): void
-  /** Subtracts a request that was decided here, but turned out to be counted in Redis too. */
+  /** Subtracts a request that passed here and was counted in Redis too. */
   isCounted(key: string, tier: Tier, cost: number): void
-  /** Returns up to `max` keys with the requests that were let through here, and forgets them. */
+  /** Returns up to `max` keys with the requests that passed here, and removes them. */
   takeCharges(max: number): Charge[]
   /** Returns the tier with this process's share of the limits. */
   shareOf(tier: Tier): Tier
@@ -25,7 +25,7 @@ export interface Standby extends Limiter {
 export interface Charge {
   key: string
   tier: Tier
-  /** For each limit: requests that were let through within its window. */
+  /** Requests that passed within the window of each limit. */
   costs: number[]
 }
 
@@ -46,19 +46,19 @@ export function createStandby({
   keys,
   now = () => performance.now()
 }: StandbyOptions): Standby {
-  const uses = new Map<string, Use>()
+  const passed = new Map<string, PassedRequests>()
 
   return {
     shareOf,
     check(key, tier, cost, callback) {
       memory.check(key, shareOf(tier), cost, (error, decision) => {
-        if (decision && isAllowed(decision)) use(key, tier, cost)
+        if (decision && isAllowed(decision)) addPassed(key, tier, cost)
         callback(error, decision)
       })
     },
     remember(key, tier, cost, decision) {
       if (tier.onRedisDown !== 'local') return
-      // A refused batch does not tell how much is left.
+      // A rejected batch does not tell how much is left.
       if (cost > 1 && !isAllowed(decision)) return
       const share = shareOf(tier)
       const used = decision.map(({ remaining }, i) =>
@@ -67,15 +67,15 @@ export function createStandby({
       memory.adopt(key, share, used, decision)
     },
     isCounted(key, tier, cost) {
-      uses.get(idOf(key, tier))?.take(cost)
+      passed.get(idOf(key, tier))?.subtract(cost)
     },
     takeCharges(max) {
       const charges: Charge[] = []
       const time = now()
-      for (const [id, use] of uses) {
+      for (const [id, each] of passed) {
         if (charges.length === max) break
-        uses.delete(id)
-        charges.push({ key: use.key, tier: use.tier, costs: use.costs(time) })
+        passed.delete(id)
+        charges.push({ key: each.key, tier: each.tier, costs: each.costs(time) })
       }
       return charges
     }
@@ -85,13 +85,13 @@ export function createStandby({
     return shares.get(tier) ?? tier
   }
 
-  function use(key: string, tier: Tier, cost: number): void {
+  function addPassed(key: string, tier: Tier, cost: number): void {
     const id = idOf(key, tier)
-    let known = uses.get(id)
+    let known = passed.get(id)
     if (known === undefined) {
-      if (uses.size >= keys) uses.delete(uses.keys().next().value as string)
-      known = new Use(key, tier)
-      uses.set(id, known)
+      if (passed.size >= keys) passed.delete(passed.keys().next().value as string)
+      known = new PassedRequests(key, tier)
+      passed.set(id, known)
     }
     known.add(cost, now())
   }
@@ -105,8 +105,8 @@ function idOf(key: string, { name }: Tier): string {
   return `${key}:${name}`
 }
 
-/** Requests that were let through for a key: for each limit, in its current and its previous window. */
-class Use {
+/** Requests of a key that passed in the current and the previous window of each limit. */
+class PassedRequests {
   readonly key: string
   readonly tier: Tier
   #windows: { start: number; current: number; previous: number }[]
@@ -118,24 +118,24 @@ class Use {
   }
 
   add(cost: number, now: number): void {
-    this.#turn(now)
+    this.#slide(now)
     for (const window of this.#windows) window.current += cost
   }
 
-  take(cost: number): void {
+  subtract(cost: number): void {
     for (const window of this.#windows) window.current = Math.max(0, window.current - cost)
   }
 
-  /** Counts like the sliding windows of memory.ts. */
+  /** Counts like the sliding windows of memory-limiter.ts. */
   costs(now: number): number[] {
-    this.#turn(now)
+    this.#slide(now)
     return this.#windows.map(({ start, current, previous }, i) => {
       const left = 1 - (now - start) / this.#lengthOf(i)
       return current + Math.ceil(previous * left)
     })
   }
 
-  #turn(now: number): void {
+  #slide(now: number): void {
     this.#windows.forEach((window, i) => {
       const length = this.#lengthOf(i)
       if (now - window.start >= length * 2) Object.assign(window, { start: now, current: 0, previous: 0 })

@@ -1,23 +1,25 @@
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Channel } from '../supervisor-channel.ts'
-import { type Limiter, passDecision, type Tier } from './limiter.ts'
+import { type DecisionCallback, passDecision, type Tier } from './limiter.ts'
 import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
 import { type Checks, type Decisions, MAX_BATCH, MAX_KEY } from './supervisor-messages.ts'
 
 /**
- * Counts in the memory of the supervisor, so that all workers count together and counters outlive each of them. The
- * supervisor's end is cluster/limit-counters.ts. Checks of one turn of the event loop are sent as one message.
+ * Counts limits in the supervisor (cluster/limit-counters.ts) over the channel to it: all workers count together, and
+ * counters outlive a worker. The checks of one turn of the event loop are one message.
+ *
+ * @param timeout milliseconds; the channel loses nothing, so this is how long the supervisor may be busy
  */
-export function createSharedLimiter(
+export function createSupervisorLimiter(
   channel: Channel,
   log: FastifyBaseLogger,
   timeout = TIMEOUT,
   standby?: Standby
 ): RemoteLimiter {
-  const waiting = new Map<number, Asked[]>()
-  let batch: Asked[] = []
+  const waiting = new Map<number, PendingCheck[]>()
+  let batch: PendingCheck[] = []
   let last = 0
   channel.on('message', receive)
   const remote = createRemoteLimiter('the supervisor', ask, timeout, log, standby && { standby })
@@ -31,7 +33,7 @@ export function createSharedLimiter(
     }
   }
 
-  function ask(key: string, tier: Tier, cost: number, callback: Asked['callback']): void {
+  function ask(key: string, tier: Tier, cost: number, callback: PendingCheck['callback']): void {
     if (batch.length === 0) setImmediate(send)
     batch.push({ key: key.length > MAX_KEY ? digest(key) : key, tier, cost, callback })
     if (batch.length === MAX_BATCH) send()
@@ -39,17 +41,17 @@ export function createSharedLimiter(
 
   function send(): void {
     if (batch.length === 0) return
-    const asked = batch
+    const pending = batch
     const number = ++last
     batch = []
-    waiting.set(number, asked)
-    // Who is never answered has been told that it is late long ago.
+    waiting.set(number, pending)
+    // Such an old check has timed out long ago.
     waiting.delete(number - MAX_WAITING)
     if (channel.send === undefined) {
       answer(number, new Error('there is no supervisor'))
       return
     }
-    channel.send(toChecks(number, asked), undefined, undefined, error => {
+    channel.send(toChecks(number, pending), undefined, undefined, error => {
       if (error !== null) answer(number, error)
     })
   }
@@ -60,34 +62,34 @@ export function createSharedLimiter(
   }
 
   function answer(number: number, error: Error | null, states: number[] = []): void {
-    const asked = waiting.get(number) ?? []
+    const pending = waiting.get(number) ?? []
     waiting.delete(number)
     let from = 0
-    for (const { tier, callback } of asked) {
+    for (const { tier, callback } of pending) {
       const to = from + tier.limits.length * 3
       if (error !== null) callback(error)
-      else if (states.length < to) callback(new Error('the supervisor has not answered all of it'))
+      else if (states.length < to) callback(new Error('the reply of the supervisor is incomplete'))
       else passDecision(states.slice(from, to), tier, callback)
       from = to
     }
   }
 }
 
-/** ms. The channel loses no messages, so this is how long the supervisor may be busy otherwise. */
+/** Milliseconds. */
 const TIMEOUT = 1_000
 /** Messages without a response. */
 const MAX_WAITING = 1_024
 
-interface Asked {
+interface PendingCheck {
   key: string
   tier: Tier
   cost: number
-  callback: Parameters<Limiter['check']>[3]
+  callback: DecisionCallback
 }
 
-function toChecks(number: number, asked: Asked[]): Checks {
+function toChecks(number: number, pending: PendingCheck[]): Checks {
   const indices = new Map<Tier, number>()
-  const checks = asked.map(({ key, tier, cost }): Checks['checks'][number] => {
+  const checks = pending.map(({ key, tier, cost }): Checks['checks'][number] => {
     const index = indices.get(tier) ?? indices.size
     indices.set(tier, index)
     return [key, index, cost]

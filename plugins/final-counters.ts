@@ -5,17 +5,18 @@ import { type VersionStatus, versionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
 import type { Supervisor } from './supervisor.ts'
 
-/**
- * A worker's last words to its supervisor, once its last exchange has ended: all that it has counted, so that the sums of
- * all workers go on without it (cluster/kept.ts).
- */
+/** Message of a worker with all that it has counted. */
 export interface FinalCounters {
   type: 'counts'
-  /** Undefined if there are no metrics. */
+  /** Undefined without the metrics plugin. */
   metrics: Awaited<ReturnType<Registry['getMetricsAsJSON']>> | undefined
   versions: VersionStatus[]
 }
 
+/**
+ * Sends the counters of a worker to its supervisor when the app closes, after its last exchange. So the totals of all
+ * workers do not shrink (cluster/retained-state.ts).
+ */
 async function finalCounters(fastify: FastifyInstance) {
   const { channel } = fastify.supervisor as Supervisor
   fastify.addHook('onClose', async () => {
@@ -24,7 +25,7 @@ async function finalCounters(fastify: FastifyInstance) {
       metrics: await fastify.metrics?.getMetricsAsJSON(),
       versions: versionStatus(fastify, MAX_CONSUMERS)
     }
-    // Gone by the time that the process may end; or there is nobody to take it any more.
+    // Waits until the message is sent, since the process may end then. Without a channel the supervisor has ended.
     await new Promise<void>(resolve => {
       if (channel.send === undefined) return resolve()
       channel.send(message, undefined, undefined, () => resolve())

@@ -113,9 +113,9 @@ function settle(
   { exchange }: FastifyRequest,
   reply: FastifyReply
 ): ProblemError | undefined {
-  const { tier, decision, without } = admission
+  const { tier, decision, fallback } = admission
   addLimitHeaders(reply, tier, decision)
-  const outcome = decision !== undefined && isExceeded ? 'refused' : (without ?? 'allowed')
+  const outcome = decision !== undefined && isExceeded ? 'refused' : (fallback ?? 'allowed')
   tier.decisions[outcome]++
   if (exchange !== undefined) {
     exchange.tier = tier.name

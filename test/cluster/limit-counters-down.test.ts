@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createCounters } from '../../cluster/limit-counters.ts'
+import { createLimitCounters } from '../../cluster/limit-counters.ts'
 import { until } from '../until.ts'
 import { type LimitedWorker, perHour, startLimited } from './limited-worker.ts'
 
@@ -17,7 +17,7 @@ for (const [way, leave] of Object.entries(WAYS)) {
       closed: perHour(6, { onRedisDown: 'closed', counting: 'exact' }),
       local: perHour(6, { onRedisDown: 'local', counting: 'exact' })
     }
-    const counters = createCounters(1_000)
+    const counters = createLimitCounters(1_000)
     const worker = await startLimited(t, counters, tiers, 2_000)
     for (const tier of Object.keys(tiers)) {
       const answer = await worker.askFor(tier, '192.0.2.1')
@@ -36,9 +36,7 @@ for (const [way, leave] of Object.entries(WAYS)) {
     t.strictSame(local, [200, 200, 200, 429], 'its share of two workers')
 
     if (way === 'is gone') return
-    worker.child.on('message', message =>
-      counters.answer(message, reply => worker.child.send(reply as never))
-    )
+    worker.child.on('message', message => counters.reply(message, reply => worker.child.send(reply as never)))
     await until(async () => (await worker.ask('closed', '192.0.2.3')) === 200)
     t.match((await worker.askFor('local', '192.0.2.1')).headers.get('ratelimit'), '"local";r=4;')
   })

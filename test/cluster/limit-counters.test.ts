@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { type Counters, createCounters } from '../../cluster/limit-counters.ts'
+import { createLimitCounters, type LimitCounters } from '../../cluster/limit-counters.ts'
 import { type Checks, MAX_BATCH, MAX_KEY } from '../../limits/supervisor-messages.ts'
 import { type LimitedWorker, perHour, startLimited } from './limited-worker.ts'
 
@@ -9,7 +9,7 @@ import { type LimitedWorker, perHour, startLimited } from './limited-worker.ts'
 const count = (statuses: number[], status: number) => statuses.filter(one => one === status).length
 
 t.test('two processes together let through exactly one limit', async t => {
-  const counters = createCounters(1_000)
+  const counters = createLimitCounters(1_000)
   const workers = await Promise.all([1, 2].map(() => startLimited(t, counters, { low: perHour(20) })))
   const statuses = await Promise.all(
     Array.from({ length: 60 }, (_, i) => (workers[i % 2] as LimitedWorker).ask('low', '192.0.2.1'))
@@ -20,7 +20,7 @@ t.test('two processes together let through exactly one limit', async t => {
 })
 
 t.test('a restarted worker finds the counters of the one it replaces', async t => {
-  const counters = createCounters(1_000)
+  const counters = createLimitCounters(1_000)
   const first = await startLimited(t, counters, { low: perHour(5), other: perHour(5) })
   for (let i = 0; i < 4; i++) t.equal(await first.ask('low', '192.0.2.1'), 200)
   first.child.kill('SIGKILL')
@@ -32,7 +32,7 @@ t.test('a restarted worker finds the counters of the one it replaces', async t =
 })
 
 t.test('a changed limit keeps its counters; a changed window starts at zero', async t => {
-  const counters = createCounters(1_000)
+  const counters = createLimitCounters(1_000)
   const limits = (...all: [limit: number, window: number][]) => ({
     low: { limits: all.map(([limit, window]) => ({ limit, window }) as never) }
   })
@@ -59,11 +59,11 @@ t.test('a changed limit keeps its counters; a changed window starts at zero', as
 
 t.test('leases ask the supervisor rarely, and exceed the limit by at most 1 % per worker', async t => {
   let asked = 0
-  const counters = createCounters(1_000)
-  const counting: Counters = {
-    answer(message, send) {
+  const counters = createLimitCounters(1_000)
+  const counting: LimitCounters = {
+    reply(message, send) {
       asked += (message as Checks).checks.length
-      return counters.answer(message, send)
+      return counters.reply(message, send)
     }
   }
   const limit = 1_000
@@ -82,11 +82,11 @@ t.test('leases ask the supervisor rarely, and exceed the limit by at most 1 % pe
 })
 
 t.test('other messages get no response from the counters', async t => {
-  const counters = createCounters(10)
+  const counters = createLimitCounters(10)
   const limits = [{ limit: 1, window: 1_000, algorithm: 'sliding-window' }]
   const good = { type: 'checks', number: 1, tiers: [{ name: 'free', limits }], checks: [['k', 0, 1]] }
   const sent: unknown[] = []
-  const answer = (message: unknown) => counters.answer(message, reply => sent.push(reply))
+  const answer = (message: unknown) => counters.reply(message, reply => sent.push(reply))
   for (const message of [
     undefined,
     null,

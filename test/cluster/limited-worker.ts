@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Counters } from '../../cluster/limit-counters.ts'
+import type { LimitCounters } from '../../cluster/limit-counters.ts'
 import type { TierOptions } from '../../schemas/options/rate-limit.ts'
 import { call, type Ending } from '../harness.ts'
 
@@ -18,7 +18,7 @@ export interface LimitedWorker {
 /** Patient (`timeout`: ms), so that a busy machine is not an outage. */
 export async function startLimited(
   t: Ending,
-  counters: Counters,
+  counters: LimitCounters,
   tiers: Tiers,
   timeout = 20_000
 ): Promise<LimitedWorker> {
@@ -32,7 +32,7 @@ export async function startLimited(
   })
   const [{ url }] = (await once(child, 'message')) as [{ url: string }]
   child.on('message', message =>
-    counters.answer(message, reply => child.connected && child.send(reply as never))
+    counters.reply(message, reply => child.connected && child.send(reply as never))
   )
   const askFor = (tier: string, address: string) =>
     call(`${url}/${tier}`, { headers: { 'x-forwarded-for': address } })

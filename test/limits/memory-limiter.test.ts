@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createTier, type Decision, type Limiter } from '../../limits/limiter.ts'
-import { Slots } from '../../limits/lru-index.ts'
+import { LruIndex } from '../../limits/lru-index.ts'
 import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 import { seeded } from '../random.ts'
 
@@ -22,7 +22,7 @@ function ask(limiter: Limiter, key: string, tier: ReturnType<typeof tierOf>): bo
 t.test('a key keeps its slot until as many others have been asked for since', async t => {
   const random = seeded(7)
   for (const max of [1, 2, 3, 10]) {
-    const slots = new Slots(max)
+    const slots = new LruIndex(max)
     // The longest not asked for first.
     const model: [key: string, slot: number][] = []
     for (let i = 0; i < 5_000; i++) {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { buildAdmin } from '../../admin/admin.ts'
 import { limitStatus } from '../../limits/limit-status.ts'
-import { createTier, type Decision, type Limiter, shareOf, type Tier } from '../../limits/limiter.ts'
+import { createTier, type Decision, divideLimits, type Limiter, type Tier } from '../../limits/limiter.ts'
 import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 import { createStandby } from '../../limits/standby.ts'
 import { startRedis } from '../../testing/redis-server.ts'
@@ -213,7 +213,7 @@ function createPair({ limit, algorithm }: Kind, sharers: number, now: () => numb
     limits: [{ limit, window: 60_000, algorithm }]
   }
   const tier = createTier('free', options)
-  const shares = new Map([[tier, createTier('free', shareOf(options, sharers))]])
+  const shares = new Map([[tier, createTier('free', divideLimits(options, sharers))]])
   const counter = createMemoryLimiter(keys, now)
   const standby = createStandby({ memory: createMemoryLimiter(keys, now), shares, sharers, keys, now })
   const wide = createTier('free', { ...options, limits: [{ limit: 1_000_000, window: 60_000, algorithm }] })
