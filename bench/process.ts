@@ -19,6 +19,9 @@ export interface MeasuredProcess {
 
 const canPin = process.platform === 'linux' && has('taskset')
 
+/** Has `import … from 'sluice'` load the sources rather than the build. */
+export const SOURCES = '--conditions=sluice-source'
+
 /**
  * Starts a Node script that sends `{ port }` when it is ready.
  * @param core 0 for subjects, 1 for load and upstream; ignored without taskset
@@ -29,7 +32,7 @@ export async function startNode(
   core: number,
   flags: string[] = []
 ): Promise<MeasuredProcess> {
-  const node = [process.execPath, ...flags, script]
+  const node = [process.execPath, SOURCES, ...flags, script]
   const [command, ...args] = canPin ? ['taskset', '-c', String(core), ...node] : node
   const child = spawn(command as string, args, {
     env: { ...process.env, ...env, PORT: '0' },

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster-types.ts'
+import { SOURCES } from '../process.ts'
 import type { LoadStats } from './load-stats.ts'
 
 /** Starts a script of this folder that sends `{ port }` when it is ready. */
@@ -10,7 +11,7 @@ export async function startScript(
   file: string,
   env: Record<string, string>
 ): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
+  const child = spawn(process.execPath, [SOURCES, fileURLToPath(new URL(file, import.meta.url))], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
@@ -28,7 +29,7 @@ export async function takeStats(load: ChildProcess, command: 'take' | 'stop' = '
 
 /** Starts `server.ts` with a config file. */
 export async function startGateway(file: string, env: Record<string, string>): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['server.ts', '--config', file], {
+  const child = spawn(process.execPath, [SOURCES, 'server.ts', '--config', file], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
