@@ -15,7 +15,7 @@ import { ExchangeOptions } from '../schemas/options/exchange.ts'
  * deadline in milliseconds with `config: { deadline }`. With `deadline: 0`, for event streams, it has none; it ends when no
  * byte was sent for `config: { idleTimeout }` (default 300,000 ms) or when the gateway stops.
  *
- * Access log, metrics, recorder and usage listen with `fastify.onExchangeStart` and `fastify.onExchangeEnd`.
+ * Access log, metrics and recorder listen with `fastify.onExchangeStart` and `fastify.onExchangeEnd`.
  */
 async function exchange(fastify: FastifyInstance, options: Input<typeof ExchangeOptions>) {
   const { deadline, trace } = completeOptions(ExchangeOptions, options, 'exchange')
