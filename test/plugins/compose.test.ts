@@ -49,7 +49,7 @@ async function start(
 
 const answering: RequestListener = (_request, response) => response.end('{"text":"hello"}')
 
-t.test('a part that takes longer than its own timeout is missing, and its call is cancelled', async t => {
+t.test('a part that exceeds its timeout is missing, and its call is cancelled', async t => {
   let waiting = 0
   const { url, gateway, calls } = await start(t, { timeout: 300 }, (_request, response) => {
     waiting++
@@ -63,30 +63,30 @@ t.test('a part that takes longer than its own timeout is missing, and its call i
   t.match(gateway.upstream('products').state().breaker, { failures: 1 })
 })
 
-t.test("a required part's timeout is 504", async t => {
+t.test('a required part that exceeds its timeout gets 504', async t => {
   const { url } = await start(t, { timeout: 50, required: true }, () => {})
   const answer = await call(url)
   t.equal(answer.status, 504)
   t.match(answer.json, { title: 'The service took too long to respond' })
 })
 
-t.test('the deadline ends the exchange, also when only an optional part is late', async t => {
+t.test('the deadline ends the request even if only an optional part is late', async t => {
   const { url } = await start(t, {}, () => {}, { deadline: 50 })
   t.equal((await call(url)).status, 504)
 })
 
-t.test('a fallback stands in for a part that failed, which then is not missing', async t => {
+t.test('a fallback replaces a failed part, which is then not missing', async t => {
   const { url } = await start(t, { fallback: { text: 'instead' } }, (_request, response) =>
     response.destroy()
   )
   const answer = await call(url)
   t.same(answer.json, { part: 'instead' })
   t.notOk(answer.headers.has('sluice-missing'))
-  t.equal(answer.headers.get('sluice-fallback'), '"part"', 'and the response is marked')
-  t.equal(answer.headers.get('cache-control'), 'no-store', "so that nobody keeps it for the service's own")
+  t.equal(answer.headers.get('sluice-fallback'), '"part"', 'the response names it')
+  t.equal(answer.headers.get('cache-control'), 'no-store', 'caches must not store it')
 })
 
-t.test('a cached part is fetched once in its time, for each consumer, and never when it failed', async t => {
+t.test('a cached part is fetched once per ttl and consumer; failures are not cached', async t => {
   let isUp = true
   const { url, calls } = await start(t, { cache: { ttl: 60_000 } }, (request, response) => {
     if (isUp) answering(request, response)
@@ -95,14 +95,14 @@ t.test('a cached part is fetched once in its time, for each consumer, and never 
   for (let i = 0; i < 3; i++) t.same((await call(url)).json, { part: 'hello' })
   t.equal(calls(), 1)
   t.same((await call(url, { headers: { 'x-test-sub': 'grace' } })).json, { part: 'hello' })
-  t.equal(calls(), 2, 'another consumer does not get what was fetched for the first')
+  t.equal(calls(), 2, 'each consumer has its own response')
   isUp = false
   t.same((await call(url, { headers: { 'x-test-sub': 'alan' } })).json, { part: null, missing: ['part'] })
   isUp = true
   t.same((await call(url, { headers: { 'x-test-sub': 'alan' } })).json, { part: 'hello' })
 })
 
-t.test('a caller who is not known gets nothing from a cache, and leaves nothing in it', async t => {
+t.test('requests without a consumer are not cached', async t => {
   const { url, calls } = await start(t, { cache: { ttl: 60_000 } }, answering)
   for (let i = 1; i <= 2; i++) {
     await call(url, { headers: { 'x-test-sub': 'nobody' } })
@@ -119,7 +119,7 @@ t.test("a service's Retry-After is passed on with its status", async t => {
   t.equal(answer.headers.get('retry-after'), '17')
 })
 
-t.test('what one side of a split says is not kept for callers of another', async t => {
+t.test('each side of a split is cached on its own', async t => {
   const says = (text: string) =>
     startService(t, (_request, response) => {
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ text }))
@@ -163,14 +163,14 @@ t.test('what one side of a split says is not kept for callers of another', async
   }
 })
 
-t.test('a shared cache is shared', async t => {
+t.test('a shared cache serves all consumers', async t => {
   const { url, calls } = await start(t, { cache: { ttl: 60_000, shared: true } }, answering)
   await call(url)
   await call(url, { headers: { 'x-test-sub': 'grace' } })
   t.equal(calls(), 1)
 })
 
-t.test('a path that cannot be built is the part failing', async t => {
+t.test('an error in path fails the part', async t => {
   const throwing = () => {
     throw Object.assign(new Error('no'), { statusCode: 400, code: 'SLUICE_TEST' })
   }
@@ -178,7 +178,7 @@ t.test('a path that cannot be built is the part failing', async t => {
   t.equal((await call(url)).status, 400)
 })
 
-t.test('the compiler asks for the case of an optional part', async t => {
+t.test('the compiler requires toClient to handle a missing optional part', async t => {
   const routes = (app: FastifyInstance) =>
     app.compose({
       url: '/',
@@ -193,12 +193,12 @@ t.test('the compiler asks for the case of an optional part', async t => {
   t.type(routes, 'function', 'checked by tsc')
 })
 
-t.test('a fallback must be what the part answers', async t => {
+t.test('a fallback must match upstreamResponse', async t => {
   const part = { fallback: { text: 5 } as never }
   await t.rejects(start(t, part, answering), { message: /^part 'part' has a fallback/ })
 })
 
-t.test('a response may be of any kind; parts that are missing are named if it is an object', async t => {
+t.test('a response may be any JSON value; missing parts are listed if it is an object', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/b') return void response.destroy()
     response.setHeader('content-type', 'application/json').end('{"text":"x"}')
@@ -245,40 +245,43 @@ t.test('a response may be of any kind; parts that are missing are named if it is
   }
 })
 
-t.test('toClient may change what it is given: the next caller gets it as it was', async t => {
-  const List = Type.Object({ items: Type.Array(Type.Number()) })
-  let isUp = true
-  let calls = 0
-  const service = await startService(t, (_request, response) => {
-    calls++
-    if (isUp) response.setHeader('content-type', 'application/json').end('{"items":[3,1,2]}')
-    else response.destroy()
-  })
-  const routes = async (app: FastifyInstance) => {
-    await app.register(compose)
-    const part = { upstream: 'things' as never, upstreamResponse: List, path: () => '/' }
-    for (const [url, options] of [
-      ['/cached', { cache: { ttl: 60_000, shared: true } }],
-      ['/fallback', { fallback: { items: [3, 1, 2] } }]
-    ] as const)
-      app.compose({
-        url,
-        response: List,
-        parts: { list: { ...part, ...options } },
-        toClient: ({ list }) => {
-          const items = list?.items ?? []
-          const before = [...items]
-          items.sort().push(0)
-          return { items: before }
-        }
-      })
+t.test(
+  'a change that toClient makes to a cached part or fallback does not affect later requests',
+  async t => {
+    const List = Type.Object({ items: Type.Array(Type.Number()) })
+    let isUp = true
+    let calls = 0
+    const service = await startService(t, (_request, response) => {
+      calls++
+      if (isUp) response.setHeader('content-type', 'application/json').end('{"items":[3,1,2]}')
+      else response.destroy()
+    })
+    const routes = async (app: FastifyInstance) => {
+      await app.register(compose)
+      const part = { upstream: 'things' as never, upstreamResponse: List, path: () => '/' }
+      for (const [url, options] of [
+        ['/cached', { cache: { ttl: 60_000, shared: true } }],
+        ['/fallback', { fallback: { items: [3, 1, 2] } }]
+      ] as const)
+        app.compose({
+          url,
+          response: List,
+          parts: { list: { ...part, ...options } },
+          toClient: ({ list }) => {
+            const items = list?.items ?? []
+            const before = [...items]
+            items.sort().push(0)
+            return { items: before }
+          }
+        })
+    }
+    const { url } = await startGateway(t, {
+      upstreams: { things: { url: service, breaker: { failures: 1_000 }, retry: { attempts: 0 } } },
+      scopes: { x: { prefix: '/x', routes } }
+    })
+    for (let i = 0; i < 3; i++) t.same((await call(`${url}/x/cached`)).json, { items: [3, 1, 2] })
+    t.equal(calls, 1)
+    isUp = false
+    for (let i = 0; i < 3; i++) t.same((await call(`${url}/x/fallback`)).json, { items: [3, 1, 2] })
   }
-  const { url } = await startGateway(t, {
-    upstreams: { things: { url: service, breaker: { failures: 1_000 }, retry: { attempts: 0 } } },
-    scopes: { x: { prefix: '/x', routes } }
-  })
-  for (let i = 0; i < 3; i++) t.same((await call(`${url}/x/cached`)).json, { items: [3, 1, 2] })
-  t.equal(calls, 1)
-  isUp = false
-  for (let i = 0; i < 3; i++) t.same((await call(`${url}/x/fallback`)).json, { items: [3, 1, 2] })
-})
+)

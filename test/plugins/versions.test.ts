@@ -12,7 +12,7 @@ const named = (name: string) => async (app: FastifyInstance) => {
 }
 const versions = { v1: { routes: named('v1') }, v2: { routes: named('v2') } }
 
-t.test('a version is chosen by path, header, media type or query, and all of them say the same', async t => {
+t.test('path, header, media type and query select a version, and must agree', async t => {
   const { url } = await startGateway(t, {
     scopes: {
       things: {
@@ -73,11 +73,11 @@ t.test('a version is chosen by path, header, media type or query, and all of the
   for (const path of ['/api/v1/things/1', '/api/things/1']) {
     const wrong = await call(url + path, { method: 'DELETE' })
     t.equal(wrong.status, 405)
-    t.equal(wrong.headers.get('allow'), 'GET, HEAD', 'what answers 400 is no route')
+    t.equal(wrong.headers.get('allow'), 'GET, HEAD', 'the routes that answer 400 are not listed')
   }
 })
 
-t.test('without a default a version must be asked for', async t => {
+t.test('without a default, a request must name a version', async t => {
   const { url } = await startGateway(t, {
     scopes: { things: { prefix: '/things', versions, version: { header: 'api-version' } } }
   })
@@ -91,7 +91,7 @@ t.test('without a default a version must be asked for', async t => {
   t.same((await call(`${url}/things`, { headers: { 'api-version': '2' } })).json, { name: 'v2' })
 })
 
-t.test('an answer varies with what chose it, errors too, and with nothing where the path chose', async t => {
+t.test('Vary names the sources of the version, also in errors, unless the path selected it', async t => {
   const service = await startService(t, (request, response) =>
     response
       .writeHead(request.url === '/none' ? 404 : 200, {
@@ -123,13 +123,13 @@ t.test('an answer varies with what chose it, errors too, and with nothing where 
   t.equal(await vary('/both/none'), 'Origin, accept-version, accept', "a service's error")
   t.equal(await vary('/both/varies'), 'Accept, Accept-Version', 'each name once')
   t.equal(await vary('/both/any'), '*')
-  t.equal(await vary('/both/broken'), 'accept-version, accept', 'an error of our own')
-  t.equal(await vary('/both/x', '9'), 'accept-version, accept', 'no such version')
+  t.equal(await vary('/both/broken'), 'accept-version, accept', 'an error of the gateway')
+  t.equal(await vary('/both/x', '9'), 'accept-version, accept', 'an unknown version')
   t.equal(await vary('/v1/both/x'), 'Origin')
   t.equal(await vary('/query/x'), 'Origin')
 })
 
-t.test('what a client makes up becomes no label, and calls are counted by version', async t => {
+t.test('calls are counted by version; unknown versions do not become labels', async t => {
   const { url, gateway } = await startGateway(t, {
     scopes: {
       things: { prefix: '/{version}/things', versions, version: { header: 'accept-version', default: 'v2' } }
@@ -144,7 +144,7 @@ t.test('what a client makes up becomes no label, and calls are counted by versio
   t.match(text, 'sluice_version_requests_total{scope="things",version="v2"} 1\n')
 })
 
-t.test('what is counted is told to operators: by consumer, most calls first, and when last', async t => {
+t.test('the admin API lists the consumers of each version, the most frequent first', async t => {
   let now = Date.parse('2026-11-24T12:00:00Z')
   const { url, gateway } = await startGateway(
     t,
@@ -174,8 +174,8 @@ t.test('what is counted is told to operators: by consumer, most calls first, and
   await from('192.0.2.2', 3)
   await call(`${url}/plain`)
 
-  const told = async (query = '') => (await admin.inject(`/versions${query}`)).json()
-  t.same(await told(), [
+  const listed = async (query = '') => (await admin.inject(`/versions${query}`)).json()
+  t.same(await listed(), [
     {
       scope: 'things',
       version: 'v1',
@@ -203,6 +203,6 @@ t.test('what is counted is told to operators: by consumer, most calls first, and
       dropped: 0
     }
   ])
-  t.match(await told('?top=1'), [{ consumers: [{ consumer: '192.0.2.2' }], known: 2 }, {}])
+  t.match(await listed('?top=1'), [{ consumers: [{ consumer: '192.0.2.2' }], known: 2 }, {}])
   t.equal((await admin.inject('/versions?top=x')).statusCode, 400)
 })

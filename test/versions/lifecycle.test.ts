@@ -12,7 +12,7 @@ const routes = async (app: FastifyInstance) => {
   app.get('/broken', async () => Promise.reject(new Error('broken')))
 }
 
-t.test('a version says when it is to end, and where else to go, on every answer', async t => {
+t.test('every response of a version announces its end and its successor', async t => {
   const service = await startService(t, (_request, response) =>
     response
       .writeHead(503, { link: '</next>; rel="next"', deprecation: 'true', sunset: 'soon' })
@@ -52,7 +52,7 @@ t.test('a version says when it is to end, and where else to go, on every answer'
     },
     () => now
   )
-  const said = async (path: string, headers: Record<string, string> = {}) => {
+  const announced = async (path: string, headers: Record<string, string> = {}) => {
     const answer = await call(url + path, { headers })
     const named = ['deprecation', 'sunset', 'link'].map(name => answer.headers.get(name))
     return [answer.status, ...named]
@@ -61,23 +61,23 @@ t.test('a version says when it is to end, and where else to go, on every answer'
   const links =
     '<https://docs.example/v1%20%22%3Cx%3E%22>; rel="deprecation", <https://docs.example/end>; rel="sunset", ' +
     '</api/v2/things>; rel="successor-version", </api/v3/things>; rel="latest-version"'
-  t.same(await said('/api/v1/things'), [200, ...dates, links])
-  t.same(await said('/api/v1/things/broken'), [500, ...dates, links], 'an error of our own')
+  t.same(await announced('/api/v1/things'), [200, ...dates, links])
+  t.same(await announced('/api/v1/things/broken'), [500, ...dates, links], 'an error of the gateway')
   t.same(
-    await said('/api/v1/things/forwarded'),
+    await announced('/api/v1/things/forwarded'),
     [503, ...dates, `</next>; rel="next", ${links}`],
     "a service's error, with its own links"
   )
-  t.same(await said('/api/things'), [200, ...dates, links], 'by header')
-  t.same(await said('/api/v2/things'), [200, ...dates, '</api/v3/things>; rel="successor-version"'])
-  t.same(await said('/api/v3/things'), [200, null, null, null])
-  t.same(await said('/api/things', { 'accept-version': 'v3' }), [200, null, null, null])
-  t.same(await said('/queried'), [200, ...dates, '</queried?v=v2>; rel="successor-version"'])
+  t.same(await announced('/api/things'), [200, ...dates, links], 'by header')
+  t.same(await announced('/api/v2/things'), [200, ...dates, '</api/v3/things>; rel="successor-version"'])
+  t.same(await announced('/api/v3/things'), [200, null, null, null])
+  t.same(await announced('/api/things', { 'accept-version': 'v3' }), [200, null, null, null])
+  t.same(await announced('/queried'), [200, ...dates, '</queried?v=v2>; rel="successor-version"'])
 
   now = at('2024-06-30T23:59:58.999Z')
-  t.equal((await call(`${url}/api/v1/things`)).status, 200, 'to its last second')
+  t.equal((await call(`${url}/api/v1/things`)).status, 200, 'until its last second')
   now = at('2024-06-30T23:59:59Z')
-  t.same(await said('/api/v1/things'), [410, ...dates, links])
+  t.same(await announced('/api/v1/things'), [410, ...dates, links])
   t.match((await call(`${url}/api/v1/things`)).json, {
     type: 'urn:sluice:version-gone',
     title: 'This API version has ended',
@@ -85,10 +85,10 @@ t.test('a version says when it is to end, and where else to go, on every answer'
     successor: 'v2'
   })
   t.equal((await call(`${url}/api/v3/things`)).status, 200)
-  t.same((await call(`${url}/api/v9/things`)).json.versions, ['v3'], 'what has ended is not offered')
+  t.same((await call(`${url}/api/v9/things`)).json.versions, ['v3'], 'ended versions are not listed')
 })
 
-t.test('a brownout answers 410 for as long as it lasts, and comes again', async t => {
+t.test('a brownout answers 410 while it lasts, and repeats', async t => {
   let now = 0
   const { url } = await startGateway(
     t,
@@ -130,7 +130,11 @@ t.test('a brownout answers 410 for as long as it lasts, and comes again', async 
     t.equal(answer.status, status, instant)
     t.equal(answer.headers.get('retry-after'), retryAfter, instant)
     t.equal(answer.headers.get('deprecation'), '@1767225600', instant)
-    t.equal(answer.headers.get('cache-control'), status === 410 ? 'no-store' : null, 'it will not last')
+    t.equal(
+      answer.headers.get('cache-control'),
+      status === 410 ? 'no-store' : null,
+      'the 410 must not be stored'
+    )
   }
   now = at('2026-06-15T09:09:00Z')
   t.match((await call(`${url}/v1/things`)).json, {
@@ -141,7 +145,7 @@ t.test('a brownout answers 410 for as long as it lasts, and comes again', async 
   t.equal((await call(`${url}/v2/things`)).status, 200)
 })
 
-t.test('who calls what has ended is known by name, and strangers are told nothing', async t => {
+t.test('consumers of an ended version are counted by name; requests without a token get 401', async t => {
   const provider = await startIdentityProvider({})
   t.teardown(() => provider.close())
   const { url, gateway } = await startGateway(
@@ -168,7 +172,7 @@ t.test('who calls what has ended is known by name, and strangers are told nothin
   })
 })
 
-t.test('every fault of a declaration is named by its path before anything starts', t => {
+t.test('every fault of versions is reported with its path', t => {
   const faultsOf = (scopes: object) => {
     try {
       resolveConfig({ default: { scopes } }, {})
@@ -181,19 +185,23 @@ t.test('every fault of a declaration is named by its path before anything starts
   const cases: [what: string, scope: object, faults: string[]][] = [
     ['neither routes nor versions', { prefix: '/a' }, ['/routes']],
     ['both', { prefix: '/a/{version}', ...both }, ['/routes']],
-    ['a version in the path of none', { prefix: '/{version}/a', routes }, ['/prefix']],
-    ['a choice of none', { prefix: '/a', routes, version: { query: 'v' } }, ['/version']],
-    ['nothing that chooses', { prefix: '/a', versions: { v1: { routes } } }, ['/version']],
+    ['a version in the path without versions', { prefix: '/{version}/a', routes }, ['/prefix']],
+    ['sources without versions', { prefix: '/a', routes, version: { query: 'v' } }, ['/version']],
+    ['versions without a source', { prefix: '/a', versions: { v1: { routes } } }, ['/version']],
     ['no versions', { prefix: '/{version}', versions: {} }, ['/versions']],
     ['a name', { prefix: '/{version}', versions: { 'V 1': { routes } } }, ['/versions/V 1']],
-    ['two places in a path', { prefix: '/{version}/{version}', versions: { v1: { routes } } }, ['/prefix']],
     [
-      'nothing but the version in a shared path',
+      '{version} twice in a path',
+      { prefix: '/{version}/{version}', versions: { v1: { routes } } },
+      ['/prefix']
+    ],
+    [
+      'only the version in a shared path',
       { prefix: '/{version}', versions: { v1: { routes } }, version: { default: 'v1' } },
       ['/prefix']
     ],
     [
-      'what may not choose',
+      'invalid sources',
       {
         prefix: '/a',
         versions: { v1: { routes } },
@@ -202,7 +210,7 @@ t.test('every fault of a declaration is named by its path before anything starts
       ['/version/cookie', '/version/default', '/version/header', '/version/mediaType', '/version/query']
     ],
     [
-      'too many at one path',
+      'too many versions at one path',
       {
         prefix: '/a',
         versions: Object.fromEntries(Array.from({ length: 31 }, (_, i) => [`v${i}`, { routes }])),

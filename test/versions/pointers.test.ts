@@ -13,7 +13,7 @@ const NAMES: [name: string, escaped: string][] = [
   ['a//b~~', 'a~1~1b~0~0']
 ]
 
-t.test('a fault points to a member whatever its name is', async t => {
+t.test('names of members are escaped in pointers', async t => {
   const all = (type: () => object) => Object.fromEntries(NAMES.map(([name]) => [name, type()]))
   const inner = Type.Object(all(() => Type.Integer()) as Record<string, never>, {
     additionalProperties: false

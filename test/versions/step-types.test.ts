@@ -17,7 +17,7 @@ const next = defineTransform({
 const Body = Type.Object({ skus: Type.Array(Type.String()) })
 const Response = Type.Object({ total: Type.String() })
 
-t.test('the compiler refuses a step that does not fit both versions', t => {
+t.test('the compiler rejects a step that does not fit both versions', t => {
   // Steps that compile.
   const middle = step(next, {
     request: {
@@ -31,59 +31,59 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
   step(next, { url: '/old' })
 
   step(next, {
-    // @ts-expect-error another body, and nothing that maps it
+    // @ts-expect-error the body differs, but toNext is missing
     request: { body: Body }
   })
   step(next, {
     request: {
       body: Body,
-      // @ts-expect-error nothing that the next version takes
+      // @ts-expect-error a body that the next version does not take
       toNext: () => ({})
     }
   })
   step(next, {
     request: {
       body: Body,
-      // @ts-expect-error not the body of the next version
+      // @ts-expect-error a body of another shape
       toNext: ({ body }) => ({ body: { lines: body.skus } })
     }
   })
   step(next, {
     request: {
       body: Body,
-      // @ts-expect-error the older version has no such member
+      // @ts-expect-error a member that the older version does not have
       toNext: ({ body }) => ({ body: { lines: body.lines } })
     }
   })
   step(next, {
     request: {
       params: Type.Object({ number: Type.Integer() }),
-      // @ts-expect-error the parameter is left out
+      // @ts-expect-error a parameter is missing
       toNext: ({ body }) => ({ body })
     }
   })
   step(next, {
-    // @ts-expect-error another answer, and nothing that maps it
+    // @ts-expect-error the response differs, but fromNext is missing
     response: { schema: Response }
   })
   step(next, {
     response: {
       schema: Response,
-      // @ts-expect-error not what the older version answers
+      // @ts-expect-error a response of another shape
       fromNext: ({ total }) => ({ total })
     }
   })
   step(next, {
     response: {
       schema: Response,
-      // @ts-expect-error the next version answers no such member
+      // @ts-expect-error a member that the next version does not have
       fromNext: ({ sum }) => ({ total: sum })
     }
   })
   step(middle, {
     response: {
       schema: Response,
-      // @ts-expect-error the next version of this one is the middle one, whose total is a string
+      // @ts-expect-error the next version is the middle one, whose total is a string
       fromNext: ({ total }) => ({ total: total.amount })
     }
   })
@@ -92,7 +92,7 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
       body: Body,
       toNext: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
     },
-    // @ts-expect-error the next version has no such path
+    // @ts-expect-error a pointer that the next version does not have
     faults: { '/body/line': '/body/skus' }
   })
   step(next, {
@@ -100,7 +100,7 @@ t.test('the compiler refuses a step that does not fit both versions', t => {
       body: Body,
       toNext: ({ body }) => ({ body: { lines: body.skus.map(sku => ({ sku, count: 1 })) } })
     },
-    // @ts-expect-error the older version has no such path
+    // @ts-expect-error a pointer that the older version does not have
     faults: { '/body/lines': '/body/sku' }
   })
   t.pass('checked by tsc')

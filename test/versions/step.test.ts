@@ -13,7 +13,7 @@ import { call, startGateway, startService } from '../harness.ts'
 const strict = { additionalProperties: false }
 const SoldOut = createError('SLUICE_SOLD_OUT', 'Sold out', 409, Error, false)
 
-/** Version 3: the one that knows the service. It has become stricter, and has a parameter and a header more. */
+/** Version 3 knows the service. It is stricter, and has one more parameter and header. */
 const v3 = defineTransform({
   method: 'POST',
   url: '/shops/:shop/carts',
@@ -51,7 +51,7 @@ const v3 = defineTransform({
   }
 })
 
-/** Version 2: `items`, of the one shop that there was; no channel, and a dry run is a header. */
+/** Version 2: `items` of a single shop, without a channel; a dry run is a header. */
 const v2 = step(v3, {
   url: '/carts',
   request: {
@@ -84,7 +84,7 @@ const v2 = step(v3, {
   problem: ({ line, ...problem }) => ({ ...problem, ...(line !== undefined && { item: line }) })
 })
 
-/** Version 1: names and numbers in two lists of one. */
+/** Version 1: names, and one quantity for all. */
 const v1 = step(v2, {
   request: {
     body: Type.Object({ names: Type.Array(Type.String()), qty: Type.Optional(Type.Integer()) }, strict),
@@ -145,7 +145,7 @@ async function start(t: Parameters<typeof startService>[0]) {
   return { post, seen }
 }
 
-t.test('the oldest version goes through every step up to the service, and back', async t => {
+t.test('a request of the oldest version passes every step to the service and back', async t => {
   const { post, seen } = await start(t)
   const lines = (...skus: string[]) => ({ lines: skus.map(sku => ({ sku, count: 2 })) })
 
@@ -163,7 +163,7 @@ t.test('the oldest version goes through every step up to the service, and back',
   ])
 })
 
-t.test('what is wrong is named in the words of the version that was asked, whichever found it', async t => {
+t.test('faults have the paths of the requested version, whichever version found them', async t => {
   const { post, seen } = await start(t)
   const faults = async (path: string, body: unknown) => {
     const { status, json } = await post(path, body)
@@ -178,15 +178,31 @@ t.test('what is wrong is named in the words of the version that was asked, which
       { sku: 'b', count }
     ]
   })
-  t.same(await faults('/v2/carts', items(10)), ['/body/items/1/count must be <= 9'], 'by its own schema')
-  t.same(await faults('/v2/carts', items(6)), ['/body/items/1/count must be <= 5'], "by the next one's")
-  t.same(await faults('/v1/carts', { names: ['a'], qty: 10 }), ['/body/qty must be <= 9'], 'one step up')
-  t.same(await faults('/v1/carts', { names: ['a'], qty: 6 }), ['/body/qty must be <= 5'], 'two steps up')
+  t.same(
+    await faults('/v2/carts', items(10)),
+    ['/body/items/1/count must be <= 9'],
+    'found by its own schema'
+  )
+  t.same(
+    await faults('/v2/carts', items(6)),
+    ['/body/items/1/count must be <= 5'],
+    "found by the next version's"
+  )
+  t.same(
+    await faults('/v1/carts', { names: ['a'], qty: 10 }),
+    ['/body/qty must be <= 9'],
+    'found one step further'
+  )
+  t.same(
+    await faults('/v1/carts', { names: ['a'], qty: 6 }),
+    ['/body/qty must be <= 5'],
+    'found two steps further'
+  )
   t.same(await faults('/v1/carts', { names: ['a'], items: [] }), ['/body/items is not known'])
   t.same(seen, [], 'the service is not called')
 })
 
-t.test('a problem of the newest version goes down every step', async t => {
+t.test('a problem of the newest version is mapped by every step', async t => {
   const { post, seen } = await start(t)
   const shared = { type: 'urn:sluice:sold-out' }
   const line = { sku: 'none', count: 1 }
@@ -205,14 +221,18 @@ t.test('a problem of the newest version goes down every step', async t => {
   t.equal(first.headers.get('retry-after'), '60')
   t.same(seen, [])
 
-  t.match((await post('/v1/carts', { names: ['negative'] })).json, { ...shared, status: 422 }, 'of an answer')
+  t.match(
+    (await post('/v1/carts', { names: ['negative'] })).json,
+    { ...shared, status: 422 },
+    'thrown by toClient'
+  )
   const failed = await post('/v1/carts', { names: ['teapot'] })
   t.match(failed.json, { type: 'about:blank', title: "I'm a Teapot", status: 418 }, "the service's own")
   t.equal(failed.headers.get('retry-after'), '5')
   t.notMatch(failed.text, 'secret')
 })
 
-t.test('a pointer is renamed by the longest one that fits, at a segment, and keeps its indexes', t => {
+t.test('the longest pointer that fits renames a path; indexes are kept', t => {
   const rename = renamePointers({
     '/body/lines': '/body/items',
     '/body/lines/*/parts/*/a.b': '/body/items/*/bits/*/c',
@@ -236,7 +256,7 @@ t.test('a pointer is renamed by the longest one that fits, at a segment, and kee
   t.end()
 })
 
-t.test('faults that the next version finds in several parts are reported together', async t => {
+t.test('faults of several parts of the next version are reported together', async t => {
   const service = await startService(t, (_request, response) => response.end('{"n":1}'))
   const older = step(v3, {
     request: {

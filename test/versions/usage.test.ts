@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createUsage } from '../../versions/usage.ts'
 
-t.test('as many consumers are known as may be; who has not called for longest is forgotten', async t => {
+t.test('the least recent consumer makes room for a new one', async t => {
   const usage = createUsage(2)
   usage.count('a', 1)
   usage.count('b', 2)
@@ -24,6 +24,6 @@ t.test('as many consumers are known as may be; who has not called for longest is
       .map(({ consumer }) => consumer)
       .sort(),
     ['c', 'd'],
-    'reading does not count as calling'
+    'reading does not refresh consumers'
   )
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { isInstant, toDayOrUtc, toUtc } from '../../../schemas/options/dates.ts'
 
-t.test('an instant is given in UTC, to the last digit', async t => {
+t.test('an instant is converted to UTC with all its digits', async t => {
   const instants: [value: string | number, utc: string][] = [
     ['2026-11-24T10:00:00Z', '2026-11-24T10:00:00.000Z'],
     ['2026-11-24t10:00:00z', '2026-11-24T10:00:00.000Z'],
@@ -56,7 +56,7 @@ t.test('an ambiguous date is not an instant', async t => {
   }
 })
 
-t.test('a time outside the years 0 to 9999 is refused', async t => {
+t.test('a year outside 0 to 9999 is rejected', async t => {
   for (const value of [
     '9999-12-31T23:30:00-01:00',
     '0000-01-01T00:30:00+01:00',
@@ -66,7 +66,7 @@ t.test('a time outside the years 0 to 9999 is refused', async t => {
     t.equal(toUtc(value), undefined, String(value))
 })
 
-t.test('a day may stand alone where a day is meant', async t => {
+t.test('toDayOrUtc accepts a day without a time', async t => {
   t.equal(toDayOrUtc('2026-12-01'), '2026-12-01')
   t.equal(toDayOrUtc('2026-12-01T12:00:00+01:00'), '2026-12-01T11:00:00.000Z')
   t.equal(toDayOrUtc(1_796_083_200_000), '2026-12-01T00:00:00.000Z')

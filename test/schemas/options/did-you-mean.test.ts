@@ -12,7 +12,7 @@ function faultsOf(definition: object): Record<string, string> {
   }
 }
 
-t.test('unknown members are reported with the nearest one, at any depth', async t => {
+t.test('an unknown option gets a suggestion, at any depth', async t => {
   t.match(
     faultsOf({
       lisen: {},
@@ -33,7 +33,7 @@ t.test('unknown members are reported with the nearest one, at any depth', async 
   )
 })
 
-t.test('unknown values, and names that are not defined, are reported with the nearest one too', async t => {
+t.test('unknown values and undefined names get a suggestion', async t => {
   t.match(
     faultsOf({
       log: { level: 'wran' },
@@ -56,7 +56,7 @@ t.test('unknown values, and names that are not defined, are reported with the ne
   )
 })
 
-t.test('a name that is not near to a known one gets no suggestion', async t => {
+t.test('a name that is not similar to a known one gets no suggestion', async t => {
   for (const name of ['', 'xyz', 'x'.repeat(100_000), 7, undefined, null])
     t.equal(didYouMean(name, ['host', 'port']), '')
 })

@@ -22,7 +22,7 @@ const url = 'http://10.0.0.1'
 const dns = { name: 'orders.internal', port: 80 }
 const key = '0123456789abcdef'
 
-t.test('what is right is taken, with its defaults', async t => {
+t.test('valid endpoints get their defaults', async t => {
   const good: unknown[] = [
     { url },
     { url: 'unix:/run/app.sock' },
@@ -73,7 +73,7 @@ const wrong: [what: string, upstream: unknown, path: string, message: RegExp][] 
   ['a DNS server by name', { dns: { ...dns, servers: ['ns.test'] } }, '/dns/servers/0', /address/],
   ['hash that nobody uses', { dns, balance: { hash: { header: 'a' } } }, '/balance/hash', /no use/],
   [
-    'hash by both',
+    'a hash by two keys',
     { dns, balance: { policy: 'hash', hash: { header: 'a', cookie: 'b' } } },
     '/balance/hash',
     /1/
@@ -87,7 +87,7 @@ const wrong: [what: string, upstream: unknown, path: string, message: RegExp][] 
   ['a key without its certificate', { url, tls: { key: read('client.key') } }, '/tls/cert', /missing/],
   ['an invalid private key', { url, tls: { cert: read('client.pem'), key: 'x' } }, '/tls/key', /private key/],
   [
-    'the key of another',
+    'the key of another certificate',
     { url, tls: { cert: read('client.pem'), key: read('localhost.key') } },
     '/tls/key',
     /not the key of cert/

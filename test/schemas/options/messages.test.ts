@@ -14,7 +14,7 @@ function faultsOf(definition: object): Record<string, string> {
   }
 }
 
-t.test('a fault of a union names all of its variants', async t => {
+t.test('a fault of a union names all variants', async t => {
   const claims = (roles: unknown) => ({
     issuers: { shop: { issuer: 'https://id.example', audience: 'a', claims: { roles } } }
   })
@@ -22,7 +22,7 @@ t.test('a fault of a union names all of its variants', async t => {
   t.match(faultsOf(claims('')), { '/issuers/shop/claims/roles': /fewer than 1 .*, or must be array$/ })
 })
 
-t.test('an upstream URL is told what is wrong with it', async t => {
+t.test("a fault of an upstream's URL says what to change", async t => {
   const fault = (url: string) => faultsOf({ upstreams: { a: { url } } })['/upstreams/a/url']
   t.equal(fault('http://127.0.0.1:4001?x=1'), 'must not have a query or a fragment')
   t.equal(fault('https://127.0.0.1:4001/a#b'), 'must not have a query or a fragment')
@@ -44,7 +44,7 @@ t.test('passHeaders says why a header cannot be listed', async t => {
   t.notOk(faults['/scopes/s/passHeaders/3'])
 })
 
-t.test('an upstream that a route mistypes is reported with the nearest one, and the scope', async t => {
+t.test('an unknown upstream in a route gets a suggestion and the scope', async t => {
   const config = resolveConfig(
     {
       default: {

@@ -46,7 +46,7 @@ t.test('a valid Redis URL is accepted', t => {
   t.end()
 })
 
-t.test('an invalid Redis URL is a fault of the config, and is not repeated', t => {
+t.test('an invalid Redis URL is a fault that does not repeat it', t => {
   for (const [url, expected] of FAULTS) {
     const { config, environment } = faultsOf(url)
     t.match(config, [{ path: '/redis/url', message: expected }], url)
@@ -56,7 +56,7 @@ t.test('an invalid Redis URL is a fault of the config, and is not repeated', t =
   t.end()
 })
 
-t.test('an issuer, or its keys, by a URL with a password is a fault', t => {
+t.test('a URL of an issuer or its keys with a password is a fault', t => {
   for (const [member, path] of [
     ['issuer', '/issuers/shop/issuer'],
     ['jwksUri', '/issuers/shop/jwksUri']

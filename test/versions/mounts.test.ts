@@ -20,7 +20,7 @@ function start(t: Ending) {
   })
 }
 
-t.test('preflights are answered, and problems read, wherever a version may be', async t => {
+t.test('CORS works at every path of a version, also for unknown versions', async t => {
   const { url } = await start(t)
   const headers = { origin: ORIGIN, 'access-control-request-method': 'PUT' }
   for (const path of ['/api/orders', '/api/orders/1', '/api/v1/orders/1', '/api/v9/orders/1']) {
@@ -42,7 +42,7 @@ t.test('preflights are answered, and problems read, wherever a version may be', 
   }
 })
 
-t.test('an absolute target means the version that its path would', async t => {
+t.test('an absolute target selects the same version as its path', async t => {
   const { url } = await start(t)
   for (const [header, version] of [
     ['', 'v2'],
