@@ -136,7 +136,7 @@ function basesOf({ url, endpoints = [], dns }: UpstreamOptions): string[] {
 function describePolicy({ url, dns, balance, breaker, retry, timeout, mirror }: UpstreamOptions): string {
   const { attempts, on } = retry ?? UNASKED
   const choice = dns ? `DNS ${dns.type}` : `one endpoint by ${balance.policy}`
-  const rate = breaker.rate ? ` or ${breaker.rate.share * 100} %` : ''
+  const rate = breaker.rate ? ` or ${breaker.rate.ratio * 100} %` : ''
   return [
     ...(url === undefined ? [choice] : []),
     attempts === 0 ? '1 attempt' : `up to ${attempts + 1} attempts (${on.join(' ')})`,

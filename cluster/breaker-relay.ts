@@ -1,12 +1,12 @@
 import { Compile } from 'typebox/schema'
-import { FailureRun } from '../proxy/failure-run.ts'
 import {
   BreakerChange,
+  BreakerHalfOpen,
   type BreakerMessage,
   BreakerOutcomes,
-  type BreakersAsked,
-  BreakerTrials
-} from '../proxy/shared-breakers.ts'
+  type BreakersQuery
+} from '../proxy/breaker-messages.ts'
+import { FailureRun } from '../proxy/failure-run.ts'
 
 /**
  * Relays messages of the workers' breakers to the other workers, and keeps their state for workers that start. The workers'
@@ -35,7 +35,7 @@ export function createBreakerRelay(
 
   return {
     handle(message, reply, from) {
-      const { type } = (message ?? {}) as Partial<BreakerMessage | BreakersAsked>
+      const { type } = (message ?? {}) as Partial<BreakerMessage | BreakersQuery>
       if (type === 'breakers') {
         for (const [key, breaker] of known) describe(key, breaker).forEach(reply)
         return true
@@ -51,7 +51,7 @@ export function createBreakerRelay(
         broadcast(message, from)
         return true
       }
-      if (type !== 'trials' || !trials.Check(message)) return false
+      if (type !== 'half-open' || !halfOpen.Check(message)) return false
       broadcast(message, from)
       return true
     }
@@ -84,4 +84,4 @@ function describe(key: string, { openedAt, changedAt, run }: KnownBreaker): Brea
 
 const changes = Compile(BreakerChange)
 const outcomes = Compile(BreakerOutcomes)
-const trials = Compile(BreakerTrials)
+const halfOpen = Compile(BreakerHalfOpen)

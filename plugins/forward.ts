@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { requirePlugin } from '../http/require-plugin.ts'
-import type { Headers } from '../proxy/attempt.ts'
+import type { Headers } from '../proxy/call-types.ts'
 import { streamBody } from '../proxy/forwarded-body.ts'
 import { checkPrefixes, remainderOf } from '../proxy/forwarded-path.ts'
 import { compileEdit, type EditDefinition } from '../proxy/header-modifier.ts'

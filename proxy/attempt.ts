@@ -2,98 +2,83 @@ import { type Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Abortable, Exchange } from '../http/exchange.ts'
-import { DeadlineExceeded, IdleTimeout, Stopping } from '../http/exchange-errors.ts'
-import { isBodyLate } from '../http/request-body.ts'
-import type { Outcome } from './breaker.ts'
-import {
-  isLocalResourceExhaustion,
-  toUpstreamError,
-  UpstreamFailed,
-  UpstreamInvalidResponse,
-  UpstreamTimeout
-} from './errors.ts'
-import { readGrpcStatus, setGrpcStatus, toHttpStatus } from './grpc-status.ts'
+import { outcomeOfFailure } from './attempt-blame.ts'
+import type { Outcome } from './breaker-types.ts'
+import type { Headers, UpstreamResponse } from './call-types.ts'
+import { DiscardedBody } from './discarded-body.ts'
+import { toUpstreamError, UpstreamFailed, UpstreamInvalidResponse, UpstreamTimeout } from './errors.ts'
+import { outcomeStatus } from './grpc-status.ts'
+import { MAX_INTERIM_RESPONSES } from './response-limits.ts'
 import { ServiceTime } from './service-time.ts'
 import { passEarlyHints, passTrailers } from './trailers.ts'
 
-export type Headers = Record<string, string | string[] | undefined>
-
-export interface UpstreamResponse {
-  statusCode: number
-  headers: Headers
-  /** A Buffer when the answer was small or had to be collected, undefined when there can be none, else a stream. */
-  body: Buffer | Readable | string | undefined
-  /** Not the service's own: not to be kept as if it were. */
-  isFallback?: boolean
-  /** The connection, once the service has agreed to speak another protocol on it (101). */
-  socket?: Duplex
-}
-
-export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void
-
-/** Who made the call, and hears of it. */
-export interface CallOwner {
-  /** The head of an answer has come. True if the call is over by that: another one is made in its place. */
-  onHead(statusCode: number, headers: Headers): boolean
-  /** Exactly once unless `onHead` said true: what it comes to, and why it failed. Never both this and an answer's end. */
+/** The call that an attempt belongs to. */
+export interface AttemptOwner {
+  /** Called with the response's headers. Returns true if it retries: the attempt then ends without another callback. */
+  onHeaders(statusCode: number, headers: Headers): boolean
+  /** Called exactly once, unless `onHeaders` returned true, with the outcome for breaker and endpoint. */
   onSettled(outcome: Outcome, error?: Error): void
   onResponse(response: UpstreamResponse): void
 }
 
-const MAX_INFORMATION = 16
+export interface AttemptOptions {
+  isHead: boolean
+  /** Bytes up to which a response of known length is buffered; with `buffersAll`, beyond which the attempt fails. */
+  bufferLimit: number
+  /** Buffers every response. */
+  buffersAll: boolean
+  /** By `performance.now()`. */
+  startedAt: number
+  /** What delays the request: the rest of the client's body, or a connection in use by other calls. */
+  waitsFor: 'body' | 'connection' | undefined
+}
 
 interface Http2Controller extends Dispatcher.DispatchController {
-  /** True if a response over HTTP/2 has no body: its headers have ended it. */
+  /** True if a response over HTTP/2 ended with its headers. */
   isHeadersOnly?: boolean
 }
 
+/** Milliseconds that the headers of a small response wait for its body. Until then it can still be retried, or be a 502. */
+const BUFFER_TIME = 500
+
 /**
- * One call to an endpoint: undici's dispatch handler that collects a small answer into one Buffer (a stream costs as
- * much again as the whole exchange), streams any other, and settles exactly once what the breaker is to count.
+ * One request to an endpoint, as undici's dispatch handler. Buffers small responses, since a stream costs as much again as
+ * the whole exchange, streams others, and settles its outcome exactly once.
  */
-export class Call implements Dispatcher.DispatchHandler, Abortable {
-  #owner: CallOwner
+export class Attempt implements Dispatcher.DispatchHandler, Abortable {
+  #owner: AttemptOwner
   #exchange: Exchange
-  #limit: number
-  #collectAll: boolean
+  #bufferLimit: number
+  #buffersAll: boolean
   #isHead: boolean
   #controller: Dispatcher.DispatchController | undefined
-  #leave: (() => void) | undefined
+  #leaveQueue: (() => void) | undefined
   #statusCode = 0
   #headers: Headers = {}
   #chunks: Buffer[] | undefined
   #size = 0
-  #informed = 0
+  #interimResponses = 0
   #stream: Readable | undefined
   #failure: Error | undefined
   #isSettled = false
-  #discarding: NodeJS.Timeout | undefined
+  #discarded: DiscardedBody | undefined
   #timeout = 0
   #timer: NodeJS.Timeout | undefined
   #serviceTime: ServiceTime
-  #waitsFor: 'body' | 'connection' | undefined
+  #waitsFor: AttemptOptions['waitsFor']
 
-  /**
-   * `limit`: bytes up to which an answer of known length is collected; with `collectAll` every answer is collected, and
-   * one that grows beyond the limit fails. `startedAt`: by `performance.now()`. `waitsFor`: what delays the request:
-   * the rest of the client's body, or a connection in use by other calls.
-   */
   constructor(
-    owner: CallOwner,
+    owner: AttemptOwner,
     exchange: Exchange,
-    isHead: boolean,
-    limit: number,
-    collectAll: boolean,
-    startedAt: number,
-    waitsFor?: 'body' | 'connection'
+    { isHead, bufferLimit, buffersAll, startedAt, waitsFor }: AttemptOptions
   ) {
-    this.#waitsFor = waitsFor
-    this.#serviceTime = new ServiceTime(startedAt)
     this.#owner = owner
     this.#exchange = exchange
     this.#isHead = isHead
-    this.#limit = limit
-    this.#collectAll = collectAll
+    this.#bufferLimit = bufferLimit
+    this.#buffersAll = buffersAll
+    this.#serviceTime = new ServiceTime(startedAt)
+    this.#waitsFor = waitsFor
   }
 
   /** Start of the wait for the service, by `performance.now()`. */
@@ -106,23 +91,23 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     return this.#controller !== undefined
   }
 
-  /** Milliseconds for a connection from now, and again for the headers of the response once the request has been sent. */
-  expectHead(ms: number): void {
+  /** Starts the timeout for a connection. It starts again for the response's headers once the request has been sent. */
+  startTimeout(ms: number): void {
     this.#timeout = ms
-    this.#timer = setTimeout(Call.#expire, ms, this)
+    this.#timer = setTimeout(Attempt.#expire, ms, this)
   }
 
-  /** `elapsed`: if a time has run out, how many ms it was; 0 if all of it was the service's. */
+  /** `elapsed`: milliseconds of the timer that has fired; 0 if the service had all of them. */
   abort(reason: Error, elapsed = this.#exchange.elapsed): void {
     this.#fail(reason, elapsed)
     if (this.#controller !== undefined) this.#controller.abort(reason)
-    else this.#leave?.()
+    else this.#leaveQueue?.()
   }
 
-  /** `leave` forgets the call, which waits for a stream of HTTP/2. */
+  /** Called while the request waits for an HTTP/2 stream. */
   onQueued(leave: () => void): void {
     if (this.#failure !== undefined) leave()
-    else this.#leave = leave
+    else this.#leaveQueue = leave
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -140,36 +125,35 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
 
   onRequestSent(): void {
     if (this.#waitsFor !== undefined) this.#serviceTime.sent()
-    if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(Call.#expire, this.#timeout, this)
+    if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(Attempt.#expire, this.#timeout, this)
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
     if (statusCode < 200) {
-      this.#inform(statusCode, headers)
+      this.#onInterimResponse(statusCode, headers)
       return
     }
     this.#timeout = 0
     this.#stopTimer()
-    // RFC 9112, 6.1: what is in another coding would be passed on as if it were not.
+    // RFC 9112, 6.1: content in another coding would be passed on as if it were not coded.
     const coding = headers['transfer-encoding']
     if (statusCode > 599 || (coding !== undefined && String(coding).trim().toLowerCase() !== 'chunked')) {
       this.abort(new UpstreamInvalidResponse())
       return
     }
     this.#exchange.respondedAt = performance.now()
-    if (this.#owner.onHead(statusCode, headers)) {
+    if (this.#owner.onHeaders(statusCode, headers)) {
       this.#isSettled = true
-      // Its connection is worth some bytes and a moment, no more; a rest that is not read would keep it for good.
-      this.#discarding = setTimeout(abandon, DRAIN_TIME, controller)
+      this.#discarded = new DiscardedBody(controller)
       return
     }
-    // RFC 9110, 8.6; there is no body that it could be the length of.
+    // RFC 9110, 8.6.
     if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
-    if (this.#collectAll || this.#isSmall() || (controller as Http2Controller).isHeadersOnly) {
+    if (this.#buffersAll || this.#isSmall() || (controller as Http2Controller).isHeadersOnly) {
       this.#chunks = []
-      if (!this.#collectAll) this.#timer = setTimeout(Call.#streamLateBody, COLLECT_TIME, this)
+      if (!this.#buffersAll) this.#timer = setTimeout(Attempt.#streamLateBody, BUFFER_TIME, this)
       return
     }
     this.#startStream(controller)
@@ -182,7 +166,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
         controller.resume()
       },
       destroy: (error, done) => {
-        // Nobody reads on: the client has gone, or the reply was given up.
+        // The client has gone, or the reply was given up.
         if (this.#failure === undefined && !stream.readableEnded) this.abort(error ?? new UpstreamFailed())
         done(error)
       }
@@ -193,15 +177,15 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   /** Passes on the headers of a small response whose body does not come with them. */
-  static #streamLateBody(call: Call): void {
-    const chunks = call.#chunks
-    if (call.#isSettled || chunks === undefined) return
-    call.#chunks = undefined
-    const stream = call.#startStream(call.#controller as Dispatcher.DispatchController)
+  static #streamLateBody(attempt: Attempt): void {
+    const chunks = attempt.#chunks
+    if (attempt.#isSettled || chunks === undefined) return
+    attempt.#chunks = undefined
+    const stream = attempt.#startStream(attempt.#controller as Dispatcher.DispatchController)
     for (const chunk of chunks) stream.push(chunk)
   }
 
-  /** Only called if an upgrade was asked for. The connection is no longer the pool's. */
+  /** Called only if an upgrade was requested. The connection no longer belongs to the pool. */
   onRequestUpgrade(
     _controller: Dispatcher.DispatchController,
     statusCode: number,
@@ -214,31 +198,28 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#discarding !== undefined) {
-      this.#size += chunk.length
-      if (this.#size > DRAIN_SIZE) abandon(controller)
-    } else if (this.#stream !== undefined) {
+    if (this.#discarded !== undefined) this.#discarded.add(chunk)
+    else if (this.#stream !== undefined) {
       if (!this.#stream.push(chunk)) {
         this.#serviceTime.pause()
         controller.pause()
       }
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
-      if (this.#size > this.#limit)
+      if (this.#size > this.#bufferLimit)
         this.abort(
-          new UpstreamInvalidResponse({ cause: new Error(`it answered more than ${this.#limit} bytes`) })
+          new UpstreamInvalidResponse({
+            cause: new Error(`the response is larger than ${this.#bufferLimit} bytes`)
+          })
         )
       else this.#chunks.push(chunk)
     }
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers?: Headers): void {
-    if (this.#discarding !== undefined) {
-      clearTimeout(this.#discarding)
-      return
-    }
+    if (this.#discarded !== undefined) return void this.#discarded.end()
     if (this.#failure !== undefined) return
-    const status = this.#exchange.isGrpc ? this.#grpcStatus(trailers) : this.#statusCode
+    const status = outcomeStatus(this.#exchange, this.#statusCode, this.#headers, trailers)
     this.#finish(status >= 500 ? this.#failedOutcome(status) : status >= 400 ? 'answered' : 'success')
     if (trailers !== undefined && this.#hasClient()) {
       passTrailers(trailers, this.#exchange.reply)
@@ -248,45 +229,41 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       this.#stream.push(null)
       return
     }
-    this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body: this.#collected() })
-  }
-
-  /** In the trailers, or in the head if there is nothing else; what has none in either is judged as HTTP. */
-  #grpcStatus(trailers: Headers = {}): number {
-    const status = readGrpcStatus(trailers) ?? readGrpcStatus(this.#headers)
-    setGrpcStatus(this.#exchange, status)
-    return status === undefined ? this.#statusCode : toHttpStatus(status)
+    this.#owner.onResponse({
+      statusCode: this.#statusCode,
+      headers: this.#headers,
+      body: this.#bufferedBody()
+    })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#discarding !== undefined) {
-      clearTimeout(this.#discarding)
-      return
-    }
+    if (this.#discarded !== undefined) return void this.#discarded.end()
     this.#fail(toUpstreamError(error))
   }
 
-  /** RFC 9110, 15.2: any number may come before the answer; a service that never comes to it is not waited for. */
-  #inform(statusCode: number, headers: Headers): void {
-    if (++this.#informed > MAX_INFORMATION)
+  /** RFC 9110, 15.2: any number may come. A service that never sends its response is not waited for. */
+  #onInterimResponse(statusCode: number, headers: Headers): void {
+    if (++this.#interimResponses > MAX_INTERIM_RESPONSES)
       this.abort(
-        new UpstreamInvalidResponse({ cause: new Error(`it gave ${MAX_INFORMATION} interim answers`) })
+        new UpstreamInvalidResponse({
+          cause: new Error(`the service sent more than ${MAX_INTERIM_RESPONSES} interim responses`)
+        })
       )
     else if (statusCode === 103 && this.#hasClient()) passEarlyHints(headers, this.#exchange.reply)
   }
 
-  /** That gets what the service says besides its answer: not of a part, nor of a copy. */
+  /** True if 1xx responses and trailers go to a client: not for buffered responses or mirrored requests. */
   #hasClient(): boolean {
-    return !this.#collectAll && !(this.#exchange instanceof DetachedExchange)
+    return !this.#buffersAll && !(this.#exchange instanceof DetachedExchange)
   }
 
-  #collected(): Buffer | undefined {
+  #bufferedBody(): Buffer | undefined {
     const chunks = this.#chunks as Buffer[]
     if (this.#hasNoBody()) return undefined
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#size)
   }
 
-  /** RFC 9110, 6.4.1. Its `content-length`, if any, is of a body that would have been. */
+  /** RFC 9110, 6.4.1. */
   #hasNoBody(): boolean {
     return this.#isHead || this.#statusCode === 204 || this.#statusCode === 304
   }
@@ -294,7 +271,7 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
   #isSmall(): boolean {
     if (this.#hasNoBody()) return true
     const length = this.#headers['content-length']
-    return typeof length === 'string' && Number(length) <= this.#limit
+    return typeof length === 'string' && Number(length) <= this.#bufferLimit
   }
 
   /** Neutral if the service gave up at the client's own deadline, as it should. */
@@ -304,41 +281,22 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
       : 'failure'
   }
 
-  /** `elapsed`: if a timer of the gateway's has run out, see `abort`. */
   #fail(error: Error & { statusCode?: number }, elapsed?: number): void {
     if (this.#failure !== undefined || (this.#isSettled && this.#stream === undefined)) return
     this.#failure = error
-    const isNeutral =
-      (error.statusCode ?? 500) < 500 ||
-      error instanceof Stopping ||
-      isLocalResourceExhaustion(error) ||
-      (elapsed === undefined ? this.#serviceTime.isHeldUp : this.#waitsForReader()) ||
-      (error.statusCode === 504 && elapsed !== undefined && !this.#isServiceLate(error, elapsed)) ||
-      this.#exchange.isClientGone
+    const stream = this.#stream
+    const outcome = outcomeOfFailure(error, elapsed, {
+      exchange: this.#exchange,
+      serviceTime: this.#serviceTime,
+      wasSent: this.wasSent,
+      hasHeaders: this.#statusCode !== 0,
+      isStreaming: stream !== undefined,
+      isReaderSlow: stream !== undefined && stream.readableLength >= stream.readableHighWaterMark,
+      isQueued: this.#waitsFor === 'connection'
+    })
     // A listener (grpc-response.ts) ends the response with a status.
-    if (!this.#stream?.emit('failure', error)) this.#stream?.destroy(error)
-    this.#finish(isNeutral ? 'neutral' : 'failure', error)
-  }
-
-  /** False if a timeout is not the service's fault. */
-  #isServiceLate(error: Error, elapsed: number): boolean {
-    if (this.#waitsForBody()) return false
-    // A stream of events may be silent for as long as nothing happens.
-    if (error instanceof IdleTimeout) return this.#stream === undefined
-    if (error instanceof DeadlineExceeded && this.#exchange.isClientDeadline) return false
-    // The gateway's own limit on connections.
-    if (!this.wasSent && this.#waitsFor === 'connection') return false
-    return this.#serviceTime.isFairOf(elapsed)
-  }
-
-  /** A stream that waits for a slow client is not the service's fault. */
-  #waitsForReader(): boolean {
-    return this.#stream !== undefined && this.#stream.readableLength >= this.#stream.readableHighWaterMark
-  }
-
-  /** Nor is a service slow that has not been sent all of the request: the client has not. */
-  #waitsForBody(): boolean {
-    return this.wasSent && this.#statusCode === 0 && isBodyLate(this.#exchange.reply.request.raw)
+    if (!stream?.emit('failure', error)) stream?.destroy(error)
+    this.#finish(outcome, error)
   }
 
   #stopTimer(): void {
@@ -346,11 +304,11 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#timer = undefined
   }
 
-  /** After a process has stood still its timers come first: what has arrived by then is read before it is called late. */
-  static #expire(call: Call): void {
-    const timer = call.#timer
+  /** After the process was suspended, its timers run first. Reads what has arrived meanwhile before the attempt fails. */
+  static #expire(attempt: Attempt): void {
+    const timer = attempt.#timer
     setImmediate(() => {
-      if (call.#timer === timer) call.abort(new UpstreamTimeout(), 0)
+      if (attempt.#timer === timer) attempt.abort(new UpstreamTimeout(), 0)
     })
   }
 
@@ -360,15 +318,4 @@ export class Call implements Dispatcher.DispatchHandler, Abortable {
     this.#stopTimer()
     this.#owner.onSettled(outcome, error)
   }
-}
-
-/** Milliseconds that the headers of a small response wait for its body. Until then it can still be retried, or be a 502. */
-const COLLECT_TIME = 500
-
-/** Bytes and milliseconds of an answer that nobody wants. */
-const DRAIN_SIZE = 16_384
-const DRAIN_TIME = 500
-
-function abandon(controller: Dispatcher.DispatchController): void {
-  controller.abort(new Error('the answer is not wanted'))
 }

@@ -1,86 +1,34 @@
-import CircuitBreaker from 'opossum'
 import type { BreakerOptions } from '../schemas/options/upstreams.ts'
+import type { Breaker, BreakerPeers, BreakerState, Outcome, Permit } from './breaker-types.ts'
 import { FailureRun } from './failure-run.ts'
 import { machineNow } from './machine-clock.ts'
+import { createOpossumState } from './opossum-state.ts'
 import { addCounts, type OutcomeCounts, OutcomeWindow } from './outcome-window.ts'
-import type { BreakerPeers, HeardOutcomes, HeardTrials } from './shared-breakers.ts'
 
+/** Milliseconds after which half-open requests without a result give their places to others, unless `resetTimeout` is shorter. */
+const MAX_HALF_OPEN_TIME = 10_000
 /**
- * Circuit breaker for one upstream.
+ * Creates a breaker. opossum keeps the state and the reset timer (opossum-state.ts); Sluice decides what counts, and counts
+ * it together with the breakers of other workers.
  *
- * opossum keeps the state and the reset timer. Sluice decides what counts, and counts it, together with the breakers of
- * other workers: `circuit.fire()` would count rejected calls as failures and filtered errors as successes, and would
- * close on a success that started before the breaker opened.
+ * @param onChange called with each new state; `isFollowing` if another worker's breaker caused it
+ * @param now milliseconds of a monotonic clock that all processes share
  */
-export interface Breaker {
-  /** Returns a permit, or undefined while calls are rejected. Report every permit exactly once. */
-  admit(): Permit | undefined
-  /**
-   * Records the outcome of a call.
-   * @param ms milliseconds to the response's headers, for `slow`
-   * @param endpoint the one of several that failed, such as its URL; failures in a row of one alone eject it instead
-   */
-  report(permit: Permit, outcome: Outcome, ms?: number, endpoint?: unknown): void
-  /** Records the success of a response that may never end. Report its permit afterwards only if it fails. */
-  pass(permit: Permit, ms?: number): void
-  /** True if the permit is of a trial that can still pass. */
-  isTrial(permit: Permit): boolean
-  /** Opens as another process' breaker did at `openedAt` (of the same clock), or closes at 0. `at`: when that changed. */
-  follow(openedAt: number, at?: number): void
-  /** Counts together with the breakers of other processes from here on. */
-  share(peers: BreakerPeers): void
-  /** Counts outcomes of other processes. */
-  hear(outcomes: HeardOutcomes): void
-  /** Counts trials of other processes. */
-  hearTrials(trials: HeardTrials): void
-  /** Seconds until a rejected call is worth repeating. */
-  retryAfter(): number
-  readonly state: BreakerState
-  counts(): BreakerCounts
-  close(): void
-}
-
-/**
- * - `success`, `failure`: the upstream did, or did not do, its work.
- * - `answered`: a 4xx. Changes nothing while closed; a trial passes by it, or a service that is only asked for what it
- *   lacks would stay half-open.
- * - `neutral`: the upstream is not to blame (client gone, rejected here, too little time). Frees the trial's place.
- */
-export type Outcome = 'success' | 'failure' | 'answered' | 'neutral'
-export type BreakerState = 'closed' | 'open' | 'half-open'
-/** Grows with each change of state and each round of trials: results of calls from before a change are not settled. */
-export type Permit = number
-
-/** `calls`, `successes`, `failures`, `slow`: within the rolling window. All others: since the start. */
-export interface BreakerCounts extends OutcomeCounts {
-  refused: number
-  opened: number
-  halfOpened: number
-  closed: number
-  slowTotal: number
-}
-
-/** Milliseconds after which trials without a result give their places to others, unless `resetTimeout` is shorter. */
-const MAX_TRIAL_TIME = 10_000
-/** Milliseconds by which two processes may read the same clock differently. */
-const MAX_SKEW = 1_000
-
-/** `now`: milliseconds, of a monotonic clock that all processes share. */
 export function createBreaker(
   name: string,
   options: Omit<BreakerOptions, 'shared'>,
   onChange: (state: BreakerState, isFollowing: boolean) => void,
   now: () => number = machineNow
 ): Breaker {
-  const { failures, rate, slow, resetTimeout, trials } = options
-  const circuit = new CircuitBreaker(async () => {}, {
-    name,
-    timeout: false,
-    resetTimeout,
-    rollingPercentilesEnabled: false,
-    enableSnapshots: false
+  const { failures, rate, slow, resetTimeout, halfOpenRequests } = options
+  const circuit = createOpossumState(name, resetTimeout, state => {
+    if (state === 'open') {
+      openedAt = now()
+      started = passed = 0
+    }
+    enter(state)
   })
-  const trialTime = Math.min(resetTimeout, MAX_TRIAL_TIME)
+  const halfOpenTime = Math.min(resetTimeout, MAX_HALF_OPEN_TIME)
   const window = rate?.window ?? 10_000
   /** Calls of this process, for operators. */
   const seen = new OutcomeWindow(window)
@@ -93,7 +41,7 @@ export function createBreaker(
   let changedAt = Number.NEGATIVE_INFINITY
   let openedAt = 0
   let succeededAt = 0
-  /** Trials of all processes, since the breaker opened: in the current round, and passed in all rounds. */
+  /** Half-open requests of all processes since the breaker opened: in the current round, and passed in all rounds. */
   let started = 0
   let passed = 0
   let startedAt = 0
@@ -102,26 +50,18 @@ export function createBreaker(
   let slowTotal = 0
   const entered = { open: 0, 'half-open': 0, closed: 0 }
 
-  circuit.on('open', () => {
-    openedAt = now()
-    started = passed = 0
-    enter('open')
-  })
-  circuit.on('halfOpen', () => enter('half-open'))
-  circuit.on('close', () => enter('closed'))
-
   return {
     admit() {
-      if (circuit.closed) return permit
-      if (circuit.halfOpen) {
-        if (started >= trials && now() - startedAt >= trialTime) {
+      if (circuit.isClosed) return permit
+      if (circuit.isHalfOpen) {
+        if (started >= halfOpenRequests && now() - startedAt >= halfOpenTime) {
           permit++
           started = 0
         }
-        if (started < trials) {
+        if (started < halfOpenRequests) {
           started++
           startedAt = now()
-          peers?.tried(openedAt, 1, 0)
+          peers?.halfOpenChanged(openedAt, 1, 0)
           return permit
         }
       }
@@ -130,19 +70,22 @@ export function createBreaker(
     },
     report(of, outcome, ms = 0, endpoint) {
       if (outcome !== 'neutral') return record(of, outcome, ms, endpoint)
-      if (of !== permit || !circuit.halfOpen) return
+      if (of !== permit || !circuit.isHalfOpen) return
       started--
-      peers?.tried(openedAt, -1, 0)
+      peers?.halfOpenChanged(openedAt, -1, 0)
     },
     pass(of, ms = 0) {
       record(of, 'success', ms)
     },
-    isTrial: of => circuit.halfOpen && of >= firstPermit,
+    isHalfOpenRequest: of => circuit.isHalfOpen && of >= firstPermit,
     follow(since, at = now()) {
       const before = permit
       isFollowing = true
       if (since === 0) circuit.close()
-      else if (!circuit.opened) openAsOf(since)
+      else if (!circuit.isOpen) {
+        circuit.open(since + resetTimeout - now())
+        openedAt = since
+      }
       isFollowing = false
       if (permit !== before) changedAt = Math.min(changedAt, at)
     },
@@ -150,7 +93,7 @@ export function createBreaker(
       peers = others
     },
     hear({ since, failures: heard, successAt, counts }) {
-      if (!circuit.closed || since < changedAt) return
+      if (!circuit.isClosed || since < changedAt) return
       for (const [at, endpoint] of heard) run.fail(at, endpoint === '' ? undefined : endpoint)
       if (successAt > 0) run.succeed(successAt)
       // The others do not know of this process' success unless they are told: no call is reported while all is well.
@@ -161,18 +104,18 @@ export function createBreaker(
       if (counted) addCounts(counted.at(now()), counts)
       if (heard.length > 0 || counts.slow > 0) openIfDue(heard.length > 0, counts.slow > 0)
     },
-    hearTrials({ openedAt: of, started: more, passed: good }) {
-      if (circuit.closed || of !== openedAt) return
+    hearHalfOpen({ openedAt: of, started: more, passed: good }) {
+      if (circuit.isClosed || of !== openedAt) return
       started = Math.max(0, started + more)
       if (more > 0) startedAt = now()
       passed += good
-      if (circuit.halfOpen && passed >= trials) circuit.close()
+      if (circuit.isHalfOpen && passed >= halfOpenRequests) circuit.close()
     },
     retryAfter() {
-      return circuit.opened ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
+      return circuit.isOpen ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
     },
     get state() {
-      return circuit.closed ? 'closed' : circuit.opened ? 'open' : 'half-open'
+      return circuit.isClosed ? 'closed' : circuit.isOpen ? 'open' : 'half-open'
     },
     counts() {
       return {
@@ -187,16 +130,6 @@ export function createBreaker(
     close() {
       circuit.shutdown()
     }
-  }
-
-  /** Opens for the rest of the reset timeout. A time far in the future is of another clock: then nothing is left. */
-  function openAsOf(since: number): void {
-    const { options } = circuit as unknown as { options: { resetTimeout: number } }
-    const left = since + resetTimeout - now()
-    options.resetTimeout = left > resetTimeout + MAX_SKEW ? 1 : Math.min(resetTimeout, Math.max(1, left))
-    circuit.open()
-    options.resetTimeout = resetTimeout
-    openedAt = since
   }
 
   function enter(state: BreakerState): void {
@@ -217,15 +150,15 @@ export function createBreaker(
     if (isSlow) slowTotal++
     add(seen.at(at), outcome, isSlow)
     if (of < firstPermit) return
-    if (circuit.halfOpen) settleTrial(outcome, isSlow)
-    else if (circuit.closed) settle(at, outcome, isSlow, endpoint)
+    if (circuit.isHalfOpen) settleHalfOpen(outcome, isSlow)
+    else if (circuit.isClosed) settle(at, outcome, isSlow, endpoint)
   }
 
-  function settleTrial(outcome: Outcome, isSlow: boolean): void {
+  function settleHalfOpen(outcome: Outcome, isSlow: boolean): void {
     if (outcome === 'failure' || isSlow) circuit.open()
     else {
-      peers?.tried(openedAt, 0, 1)
-      if (++passed >= trials) circuit.close()
+      peers?.halfOpenChanged(openedAt, 0, 1)
+      if (++passed >= halfOpenRequests) circuit.close()
     }
   }
 
@@ -239,7 +172,7 @@ export function createBreaker(
       run.succeed(at)
     }
     if (isFailure || isSlow) openIfDue(isFailure, isSlow)
-    if (circuit.closed && (isFailure || isSlow || endsRun || counted))
+    if (circuit.isClosed && (isFailure || isSlow || endsRun || counted))
       peers?.settled(at, outcome, isSlow, endpoint, isFailure || isSlow || endsRun)
   }
 
@@ -252,14 +185,14 @@ export function createBreaker(
     if (rate === undefined || counted === undefined) return false
     const { successes, failures } = counted.total(now())
     const total = successes + failures
-    return total >= rate.volume && failures / total >= rate.share
+    return total >= rate.minimumCalls && failures / total >= rate.ratio
   }
 
   /** True if too many calls were slow. All settled calls count: a slow 404 is slow too. */
   function slowExceeded(): boolean {
     if (slow === undefined || counted === undefined) return false
     const { calls, slow: late } = counted.total(now())
-    return calls >= slow.volume && late / calls >= slow.share
+    return calls >= slow.minimumCalls && late / calls >= slow.ratio
   }
 }
 

@@ -1,21 +1,18 @@
-/**
- * How many calls to an upstream are under way at once, and how many wait in line for a place: no queue without an end,
- * so that what waits for one service cannot fill the gateway.
- */
+/** Limits the calls in progress to an upstream, and those that wait for a place, so that one service cannot fill the gateway. */
 export interface Bulkhead {
-  /** True, and counted, if there is neither a place nor one in the line. */
-  turnsAway(): boolean
+  /** Returns true, and counts, if there is neither a place nor room in the queue. */
+  tryReject(): boolean
   /** Starts the call, now or in its turn. */
-  enter(call: Waiting): void
-  /** Takes a call out of the line. False if it does not wait. */
-  leave(call: Waiting): boolean
-  /** A call that was started has ended. */
+  enter(call: QueuedCall): void
+  /** Takes a call out of the queue. Returns false if it does not wait. */
+  leave(call: QueuedCall): boolean
+  /** Frees the place of a call that was started. */
   done(): void
   counts(): BulkheadCounts
 }
 
-export interface Waiting {
-  /** `hasWaited`: in line, so that what was true when it came may no longer be. */
+export interface QueuedCall {
+  /** @param hasWaited true after a wait in the queue: the breaker may have opened since */
   start(hasWaited: boolean): void
 }
 
@@ -26,35 +23,35 @@ export interface BulkheadCounts {
   rejected: number
 }
 
-/** `max`: asked anew for each call, since it may be of what DNS says. */
-export function createBulkhead(max: () => number, queue: number): Bulkhead {
-  // In order, and each can leave at once.
-  const line = new Set<Waiting>()
+/** `max` is called for each call, since it may depend on the number of endpoints in DNS. */
+export function createBulkhead(max: () => number, maxQueued: number): Bulkhead {
+  // A set keeps the order, and a call leaves in constant time.
+  const queued = new Set<QueuedCall>()
   let running = 0
   let rejected = 0
   let isCalling = false
 
   return {
-    turnsAway() {
-      if (running < max() || line.size < queue) return false
+    tryReject() {
+      if (running < max() || queued.size < maxQueued) return false
       rejected++
       return true
     },
     enter(call) {
-      if (running >= max()) return void line.add(call)
+      if (running >= max()) return void queued.add(call)
       running++
       call.start(false)
     },
-    leave: call => line.delete(call),
+    leave: call => queued.delete(call),
     done() {
       running--
-      // A call that ends as it starts comes back here; the loop below goes on with it, not the stack.
-      if (line.size === 0 || isCalling) return
+      // A call that ends while it starts calls this again: the loop goes on, not the recursion.
+      if (queued.size === 0 || isCalling) return
       isCalling = true
       try {
-        for (const call of line) {
+        for (const call of queued) {
           if (running >= max()) break
-          line.delete(call)
+          queued.delete(call)
           running++
           call.start(true)
         }
@@ -62,6 +59,6 @@ export function createBulkhead(max: () => number, queue: number): Bulkhead {
         isCalling = false
       }
     },
-    counts: () => ({ running, queued: line.size, rejected })
+    counts: () => ({ running, queued: queued.size, rejected })
   }
 }

@@ -1,7 +1,8 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
-import type { Upstream, UpstreamState } from './upstream.ts'
+import { Counter, Gauge, type Metric, type Registry } from 'prom-client'
+import { valuesOf } from '../observe/histogram.ts'
+import type { Upstream, UpstreamState } from './upstream-types.ts'
 
-/** What becomes of the calls to each upstream; read when it is asked for, since the upstreams count already. */
+/** Adds metrics of the calls to each upstream. They are read when scraped, since the upstreams count already. */
 export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly Upstream[]): void {
   const ofUpstreams = (
     Kind: typeof Counter | typeof Gauge,
@@ -73,4 +74,26 @@ export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly U
     ({ mirror }) => ({ sent: mirror?.sent, failed: mirror?.failed, dropped: mirror?.dropped }),
     'result'
   )
+}
+
+/** Adds the durations of all upstreams to `registry`. */
+export function addAttemptDurations(registry: Registry, upstreamsOf: () => readonly Upstream[]): void {
+  const name = 'sluice_upstream_duration_seconds'
+  const help = 'From an attempt to the headers of its response, or to its failure'
+  registry.registerMetric({
+    name,
+    help,
+    get: () => ({
+      name,
+      help,
+      type: 'histogram',
+      values: upstreamsOf().flatMap(({ name: upstream, durations }) =>
+        Object.entries(durations?.series ?? {}).flatMap(([outcome, series]) =>
+          valuesOf(name, { upstream, outcome }, series)
+        )
+      ),
+      aggregator: 'sum'
+    }),
+    reset() {}
+  } as unknown as Metric)
 }

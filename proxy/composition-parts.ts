@@ -3,13 +3,13 @@ import { Value } from 'typebox/value'
 import { consumerOf } from '../auth/consumer.ts'
 import { UnsafePath } from '../http/path.ts'
 import { createProblem, type ProblemError } from '../http/problem.ts'
-import type { Headers, UpstreamResponse } from './attempt.ts'
+import type { Headers, UpstreamResponse } from './call-types.ts'
 import type { Part } from './compose-route.ts'
 import { replaceUnauthorized, UpstreamTimeout } from './errors.ts'
 import { toComposedHeaders } from './headers.ts'
 import { createPartCache } from './part-cache.ts'
 import { answerReader } from './response-reader.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from './upstream-types.ts'
 
 /** A status below 500, so that no breaker counts it. */
 const PartCancelled = createProblem('SLUICE_PART_CANCELLED', 'Another part failed', 499)

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import * as zlib from 'node:zlib'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /**
  * The content of a collected response, decoded: content codings are undone up to a size, and the text is read by the

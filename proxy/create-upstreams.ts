@@ -1,7 +1,7 @@
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
 import { mirrorUpstream } from './mirror.ts'
 import { splitUpstream } from './split.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from './upstream-types.ts'
 
 /**
  * Creates upstreams with their mirrors and splits. A mirror's target and a split's sides are not mirrored or split

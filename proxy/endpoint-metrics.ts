@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { EndpointState } from './endpoints/endpoint.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from './upstream-types.ts'
 
 const STATES = { healthy: 0, ejected: 1, unhealthy: 2 }
 

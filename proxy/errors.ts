@@ -1,6 +1,6 @@
 import { STATUS_CODES } from '../http/node-internals.ts'
 import { createProblem, type ProblemError } from '../http/problem.ts'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /** The service could not be reached, broke the connection, or sent something that is not HTTP. The cause is logged only. */
 export const UpstreamFailed = createProblem('SLUICE_UPSTREAM_FAILED', 'The service failed to respond', 502)

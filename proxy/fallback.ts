@@ -1,16 +1,15 @@
 import type { FastifyReply } from 'fastify'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { FallbackOptions } from '../schemas/options/upstreams.ts'
-import type { UpstreamCallback, UpstreamResponse } from './attempt.ts'
-import type { Breaker } from './breaker.ts'
+import type { Breaker } from './breaker-types.ts'
+import type { UpstreamCallback, UpstreamRequest, UpstreamResponse } from './call-types.ts'
 import { createUnavailable } from './errors.ts'
-import type { UpstreamRequest } from './upstream-call.ts'
 
 /**
- * What a call gets while the breaker refuses it: 503, or the fallback of the config, which the client can tell by
- * `Sluice-Fallback` (RFC 9651 list of the upstreams' names) and which is not to be stored.
+ * Returns what answers calls that the breaker rejects: 503, or the fallback of the options. A client recognizes a fallback
+ * by `Sluice-Fallback` (RFC 9651 list of the upstreams' names); it must not be stored.
  */
-export function createRefusal(
+export function createRejection(
   name: string,
   breaker: Breaker,
   fallback: FallbackOptions | undefined
@@ -26,9 +25,9 @@ export function createRefusal(
     'cache-control': 'no-store'
   }
   return ({ exchange, method, upgrade }, callback) => {
-    // Nothing stands in for another protocol.
+    // A WebSocket handshake and a gRPC call have no fallback.
     if (upgrade !== undefined || exchange.isGrpc) return callback(createUnavailable(breaker.retryAfter()))
-    // What a copy gets the client does not.
+    // The client does not get the response of a mirrored request.
     if (!(exchange instanceof DetachedExchange)) markFallback(exchange.reply, name)
     const response: UpstreamResponse = {
       statusCode,

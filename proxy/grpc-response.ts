@@ -1,7 +1,7 @@
 import { constants, type Http2ServerResponse, type OutgoingHttpHeaders } from 'node:http2'
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import type { Headers, UpstreamResponse } from './attempt.ts'
+import type { Headers, UpstreamResponse } from './call-types.ts'
 import { setGrpcStatus, toGrpcStatus } from './grpc-status.ts'
 
 /** Milliseconds for a client to take what is left of a response that failed, and its status. */

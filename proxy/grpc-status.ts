@@ -1,9 +1,9 @@
 import type { Exchange } from '../http/exchange.ts'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
-/** gRPC's statuses and HTTP's, each in the place of the other. */
+/** Converts between statuses of gRPC and HTTP. */
 
-/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, with more told apart. */
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md, in more detail. */
 const GRPC: Record<number, number> = {
   400: 3,
   401: 16,
@@ -23,8 +23,8 @@ const GRPC: Record<number, number> = {
 const UNKNOWN = 2
 
 /**
- * By the number, as Envoy has it (Grpc::Utility::grpcToHttpStatus), but for UNIMPLEMENTED: any client can call what there
- * is not, so no breaker should count it.
+ * HTTP status by the number of the gRPC status, as in Envoy (Grpc::Utility::grpcToHttpStatus), except for UNIMPLEMENTED:
+ * any client can call a method that does not exist, so no breaker should count it.
  */
 const HTTP = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 404, 500, 503, 500, 401]
 
@@ -42,8 +42,24 @@ export function setGrpcStatus(exchange: Exchange, grpcStatus: number | undefined
   exchange.outcomeStatus = grpcStatus === undefined ? undefined : toHttpStatus(grpcStatus)
 }
 
-/** Undefined if there is none. What is no number is UNKNOWN, as it is to clients. */
-export function readGrpcStatus({ 'grpc-status': status }: Headers): number | undefined {
+/**
+ * Returns the HTTP status that stands for the outcome of a response. For gRPC it is in the trailers, or in the headers of a
+ * response without a body; without a `grpc-status` the HTTP status counts.
+ */
+export function outcomeStatus(
+  exchange: Exchange,
+  statusCode: number,
+  headers: Headers,
+  trailers: Headers = {}
+): number {
+  if (!exchange.isGrpc) return statusCode
+  const status = readGrpcStatus(trailers) ?? readGrpcStatus(headers)
+  setGrpcStatus(exchange, status)
+  return status === undefined ? statusCode : toHttpStatus(status)
+}
+
+/** Returns undefined without a status, UNKNOWN for an invalid one, as clients do. */
+function readGrpcStatus({ 'grpc-status': status }: Headers): number | undefined {
   if (status === undefined) return undefined
   return /^\d{1,2}$/.test(String(status)) ? Number(status) : UNKNOWN
 }

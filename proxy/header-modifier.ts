@@ -2,7 +2,7 @@ import { Value } from 'typebox/value'
 import type { Input } from '../schemas/options/defaults.ts'
 import { ConfigError, type ConfigFault, faultsOf } from '../schemas/options/faults.ts'
 import { EditOptions, type HeaderEdit, type QueryEdit } from '../schemas/options/header-modifier.ts'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 import { isClientsToSend, isServicesToSend } from './headers.ts'
 import { rewriteLocations } from './location.ts'
 

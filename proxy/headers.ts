@@ -5,7 +5,7 @@ import { clientAddress, NO_ADDRESS, toAddress } from '../http/client-address.ts'
 import { FRAMING, HOP_BY_HOP, isClientsToSend, isDropped } from '../http/header-names.ts'
 import { isHost, protocolOf } from '../http/host.ts'
 import { passedTracestate } from '../http/trace-context.ts'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /** Converts headers for services and clients (RFC 9110, 7.6.1). header-names.ts decides which of a client's pass. */
 

@@ -1,4 +1,4 @@
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /**
  * Where the service says that something is, as the client sees it (RFC 9110, 10.2.2 and 8.7; RFC 6265, 5.2).

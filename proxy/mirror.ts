@@ -5,7 +5,7 @@ import type { Exchange } from '../http/exchange.ts'
 import { TimerQueue } from '../http/timer-queue.ts'
 import type { MirrorOptions } from '../schemas/options/upstreams.ts'
 import { Replay } from './replay.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from './upstream-types.ts'
 
 /** Since the start. */
 export interface MirrorCounts {
@@ -23,7 +23,7 @@ export interface MirrorCounts {
  */
 export function mirrorUpstream(
   upstream: Upstream,
-  { share, maxBody, concurrency, deadline }: MirrorOptions,
+  { ratio, maxBody, concurrency, deadline }: MirrorOptions,
   target: Upstream
 ): Upstream {
   const counts: MirrorCounts = { sent: 0, dropped: 0, failed: 0 }
@@ -34,7 +34,7 @@ export function mirrorUpstream(
     ...upstream,
     request(request, callback) {
       // A handshake is no request without the connection that it is for.
-      const isCopied = request.upgrade === undefined && (share === 1 || Math.random() < share)
+      const isCopied = request.upgrade === undefined && (ratio === 1 || Math.random() < ratio)
       if (!isCopied) return upstream.request(request, callback)
       if (inFlight >= concurrency) {
         counts.dropped++

@@ -1,4 +1,4 @@
-import type { UpstreamResponse } from './attempt.ts'
+import type { UpstreamResponse } from './call-types.ts'
 import type { PartCache } from './compose-route.ts'
 
 /** Responses of one part. The least recently used are dropped when there are too many, or too many bytes of them. */

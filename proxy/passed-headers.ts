@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /** Headers of the service that a reply has got. */
 const passed = Symbol('sluice.passedHeaders')

@@ -1,5 +1,9 @@
 import { Readable } from 'node:stream'
 
+export function isStream(body: unknown): body is Readable {
+  return typeof body === 'object' && body !== null && !Buffer.isBuffer(body)
+}
+
 /**
  * A streamed request body that can be sent more than once: what is read of it is kept, up to `limit` bytes. A further
  * attempt gets what was kept, then the rest as it comes. Once more than the limit has been read nothing is kept, and

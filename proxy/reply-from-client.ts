@@ -2,10 +2,10 @@ import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Exchange } from '../http/exchange.ts'
 import { ClientClosedRequest } from '../http/exchange-errors.ts'
-import type { Headers, UpstreamCallback, UpstreamResponse } from './attempt.ts'
+import type { Headers, UpstreamCallback, UpstreamRequest, UpstreamResponse } from './call-types.ts'
 import { toSendable } from './forwarded-response.ts'
 import { dropPassedHeadersOnError, notePassedHeaders } from './passed-headers.ts'
-import type { Upstream, UpstreamRequest } from './upstream.ts'
+import type { Upstream } from './upstream-types.ts'
 
 /**
  * Everything about @fastify/reply-from: an upstream stands in for its undici client.

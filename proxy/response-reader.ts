@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import { isTooDeep, MAX_DEPTH, quoteInexact } from '../http/json/exact.ts'
 import { isSmall } from '../http/json/small.ts'
 import { isSafeTarget, UnsafePath } from '../http/path.ts'
-import type { Headers, UpstreamResponse } from './attempt.ts'
+import type { Headers, UpstreamResponse } from './call-types.ts'
 import { decodeContent, decodeText } from './content.ts'
 
 import { createStatusError, UpstreamInvalidResponse } from './errors.ts'

@@ -1,5 +1,5 @@
 import type { RetryOptions, RetryReason } from '../schemas/options/upstreams.ts'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 import { UpstreamFailed, UpstreamTimeout } from './errors.ts'
 
 /**
@@ -22,8 +22,8 @@ export const UNASKED: RetryOptions = {
   attempts: 1,
   on: ['connect', 'reset'],
   methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'],
-  budget: { share: 0.2, floor: 3 },
-  backoff: { base: 25, cap: 250 },
+  budget: { ratio: 0.2, floor: 3 },
+  backoff: { base: 25, max: 250 },
   maxRetryAfter: 1_000,
   maxBody: 65_536
 }
@@ -33,7 +33,7 @@ export function createRetryPolicy({
   on,
   methods,
   budget,
-  backoff: { base, cap },
+  backoff: { base, max },
   maxRetryAfter,
   maxBody
 }: RetryOptions = UNASKED): RetryPolicy {
@@ -45,7 +45,7 @@ export function createRetryPolicy({
     repeats: method => repeatable.has(method),
     retries: reason => reasons.has(reason),
     delay(retry, retryAfter) {
-      const jitter = Math.random() * Math.min(cap, base * 2 ** (retry - 1))
+      const jitter = Math.random() * Math.min(max, base * 2 ** (retry - 1))
       const asked = retryAfter === undefined ? 0 : millisecondsOf(retryAfter)
       return asked > maxRetryAfter ? undefined : Math.max(jitter, asked)
     },
@@ -61,7 +61,7 @@ export interface RetryBudget {
 }
 
 /** Calls and retries of about the last second: this one, and of the one before the part that is not over a second ago. */
-export function createRetryBudget({ share, floor }: RetryOptions['budget']): RetryBudget {
+export function createRetryBudget({ ratio, floor }: RetryOptions['budget']): RetryBudget {
   let second = 0
   let calls = 0
   let retries = 0
@@ -76,7 +76,7 @@ export function createRetryBudget({ share, floor }: RetryOptions['budget']): Ret
     take(now) {
       turn(now)
       const rest = 1 - (now / 1000 - second)
-      if (retries + retriesBefore * rest + 1 > Math.max(floor, share * (calls + callsBefore * rest)))
+      if (retries + retriesBefore * rest + 1 > Math.max(floor, ratio * (calls + callsBefore * rest)))
         return false
       retries++
       return true

@@ -1,92 +1,32 @@
 import { createHash } from 'node:crypto'
-import Type, { type Static } from 'typebox'
 import type { Channel } from '../supervisor-channel.ts'
-import type { Breaker, Outcome } from './breaker.ts'
+import {
+  type BreakerChange,
+  type BreakerHalfOpen,
+  type BreakerMessage,
+  type BreakerOutcomes,
+  type BreakersQuery,
+  MAX_ENDPOINT
+} from './breaker-messages.ts'
+import type { Breaker, Outcome } from './breaker-types.ts'
 import { addCounts, type OutcomeCounts } from './outcome-window.ts'
 
-export type { Channel }
-
 /**
- * Breakers of several workers that count together, and open and close together. A worker tells the supervisor what its
- * breaker has learned, and the supervisor tells the others; its end is cluster/breakers.ts. No call waits for any of this,
- * and while all is well nothing is sent. Times are of the machine's monotonic clock (clock.ts).
+ * Lets breakers of several workers count, open and close together. A worker sends what its breaker has learned to the
+ * supervisor, which sends it to the others (cluster/breaker-relay.ts). No call waits for that, and nothing is sent while
+ * all calls succeed. Times are of the machine's monotonic clock (machine-clock.ts).
  */
 export interface Sharing {
-  /** Has the breaker count together with all that have joined under the same name. */
+  /** Lets the breaker count together with all that have joined under the same name. */
   join(name: string, breaker: Breaker): void
   close(): void
 }
 
-/** Sends what a breaker has learned to those of other processes. */
-export interface BreakerPeers {
-  /** The breaker opened at `openedAt`, or closed (0). `at`: when. */
-  changed(openedAt: number, at: number): void
-  /** A call ended. `isUrgent`: it may decide something; otherwise it is sent with others. */
-  settled(at: number, outcome: Outcome, isSlow: boolean, endpoint: unknown, isUrgent: boolean): void
-  /** A call ended well at this time, and has been counted. */
-  succeeded(at: number): void
-  /** Changes of the numbers of trials that started and passed since it opened. */
-  tried(openedAt: number, started: number, passed: number): void
-  /** Drops what has not been sent yet. */
-  forget(): void
-}
-
-/** Characters of an endpoint's URL. */
-const MAX_ENDPOINT = 4_096
-const Key = Type.String({ maxLength: 43 })
-const Count = Type.Integer({ minimum: 0 })
-
-/** A breaker opened, or closed: 0. `isOwn`: the receiver said so itself. All workers get changes in the same order. */
-export const BreakerChange = Type.Object({
-  type: Type.Literal('breaker'),
-  key: Key,
-  openedAt: Type.Number({ minimum: 0 }),
-  /** When it changed. */
-  at: Type.Number(),
-  isOwn: Type.Optional(Type.Boolean())
-})
-export type BreakerChange = Static<typeof BreakerChange>
-
-/** Calls that ended while the breaker was closed. */
-export const BreakerOutcomes = Type.Object({
-  type: Type.Literal('outcomes'),
-  key: Key,
-  /** When the first of them ended. */
-  since: Type.Number(),
-  /** When each that failed did, and at which endpoint of several: ''. */
-  failures: Type.Array(Type.Tuple([Type.Number(), Type.String({ maxLength: MAX_ENDPOINT })]), {
-    maxItems: 1_024
-  }),
-  /** When the last success ended; 0: there was none. */
-  successAt: Type.Number(),
-  counts: Type.Object({ calls: Count, successes: Count, failures: Count, slow: Count })
-})
-export type BreakerOutcomes = Static<typeof BreakerOutcomes>
-export type HeardOutcomes = Omit<BreakerOutcomes, 'type' | 'key'>
-
-/** Changes of the numbers of trials. `openedAt`: of which time that it was open. */
-export const BreakerTrials = Type.Object({
-  type: Type.Literal('trials'),
-  key: Key,
-  openedAt: Type.Number(),
-  started: Type.Integer({ minimum: -1, maximum: 1 }),
-  passed: Type.Integer({ minimum: 0, maximum: 1 })
-})
-export type BreakerTrials = Static<typeof BreakerTrials>
-export type HeardTrials = Omit<BreakerTrials, 'type' | 'key'>
-
-/** Sent by a worker that starts, to learn the state of all breakers. */
-export interface BreakersAsked {
-  type: 'breakers'
-}
-
-export type BreakerMessage = BreakerChange | BreakerOutcomes | BreakerTrials
-
-/** Messages of outcomes in `PERIOD` ms; what comes beyond goes as one at its end. */
+/** Messages with outcomes in `PERIOD` ms. Further outcomes are sent as one message at its end. */
 const BURST = 16
 /** Milliseconds. */
 const PERIOD = 100
-/** Messages that the supervisor has not taken yet; beyond, outcomes are added up here. */
+/** Messages that the supervisor has not received yet. Beyond, outcomes are added up here. */
 const MAX_UNSENT = 64
 const MAX_FAILURES = 256
 
@@ -117,7 +57,8 @@ export function createSharing(channel: Channel): Sharing {
           own.outcomes.succeed(at)
           schedule(true)
         },
-        tried: (openedAt, started, passed) => send({ type: 'trials', key, openedAt, started, passed }),
+        halfOpenChanged: (openedAt, started, passed) =>
+          send({ type: 'half-open', key, openedAt, started, passed }),
         forget: () => own.outcomes.clear()
       })
       // The reply comes before any connection does.
@@ -162,7 +103,7 @@ export function createSharing(channel: Channel): Sharing {
     if (own === undefined) return
     if (type === 'breaker') followChange(own, message as BreakerChange)
     else if (type === 'outcomes') own.breaker.hear(message as BreakerOutcomes)
-    else if (type === 'trials') own.breaker.hearTrials(message as BreakerTrials)
+    else if (type === 'half-open') own.breaker.hearHalfOpen(message as BreakerHalfOpen)
   }
 
   /**
@@ -174,7 +115,7 @@ export function createSharing(channel: Channel): Sharing {
     if (own.unconfirmed === 0) own.breaker.follow(message.openedAt, message.at)
   }
 
-  function send(message: BreakerMessage | BreakersAsked, onFailure = () => {}): void {
+  function send(message: BreakerMessage | BreakersQuery, onFailure = () => {}): void {
     if (channel.send === undefined) {
       onFailure()
       return

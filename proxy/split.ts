@@ -4,7 +4,7 @@ import type { Exchange } from '../http/exchange.ts'
 import type { SplitOptions } from '../schemas/options/upstreams.ts'
 import { hashOf } from './endpoints/balance/hash.ts'
 import { stickyHeader } from './headers.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from './upstream-types.ts'
 
 /**
  * An upstream some of whose calls are others': a canary beside the version that everybody has. What keeps a caller on

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /**
  * Passes early hints (RFC 8297) and trailers (RFC 9110, 6.5) of a service to clients of HTTP/1.1 and HTTP/2. Neither

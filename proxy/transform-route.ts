@@ -1,7 +1,7 @@
 import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
-import type { Headers } from './attempt.ts'
+import type { Headers } from './call-types.ts'
 
 /**
  * A route of `app.transform`, with the options of Fastify's shorthand routes except `schema`.

@@ -1,4 +1,4 @@
-import type { UpstreamState } from '../../proxy/upstream.ts'
+import type { UpstreamState } from '../../proxy/upstream-types.ts'
 import { type MeasuredProcess, startGateway, startScript } from '../process.ts'
 
 export interface GatewayState {

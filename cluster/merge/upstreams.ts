@@ -1,5 +1,5 @@
 import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
-import type { UpstreamState } from '../../proxy/upstream.ts'
+import type { UpstreamState } from '../../proxy/upstream-types.ts'
 
 /** Workers by the state that they report. Only present if they differ. */
 type ByState = { workers?: Record<string, number[]> }

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import type { Outcome } from '../breaker.ts'
+import type { Outcome } from '../breaker-types.ts'
 import { hashOf } from './balance/hash.ts'
 import type { Candidate } from './balance/policy.ts'
 import { Outlier } from './outlier-detection.ts'

@@ -4,7 +4,7 @@ import { clientAddress } from '../../http/client-address.ts'
 import { DetachedExchange } from '../../http/detached-exchange.ts'
 import type { Exchange } from '../../http/exchange.ts'
 import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
-import type { Headers } from '../attempt.ts'
+import type { Headers } from '../call-types.ts'
 import { stickyHeader } from '../headers.ts'
 import { hashOf } from './balance/hash.ts'
 import { createPolicy } from './balance/index.ts'
@@ -194,7 +194,7 @@ export function createEndpoints(
     for (const priority of priorities) {
       const peers = members.filter(({ target }) => target.priority === priority)
       const healthy = peers.filter(({ isUsable }) => isUsable)
-      if (healthy.length > 0 && healthy.length >= peers.length * balance.panic) {
+      if (healthy.length > 0 && healthy.length >= peers.length * balance.panicThreshold) {
         usable = healthy
         return
       }

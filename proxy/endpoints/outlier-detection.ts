@@ -1,5 +1,5 @@
 import type { EjectionOptions } from '../../schemas/options/endpoints.ts'
-import type { Outcome } from '../breaker.ts'
+import type { Outcome } from '../breaker-types.ts'
 
 /**
  * Passive health, after Envoy's outlier detection: an endpoint that fails calls is ejected for a while, each time for
@@ -37,7 +37,7 @@ export function createEjection<Member extends { outlier: Outlier }>(
   onChange: (member: Member, ms: number) => void,
   now: () => number
 ): Ejection<Member> {
-  const { failures, rate, time, maxTime, maxShare } = options
+  const { failures, rate, time, maxTime, maxRatio } = options
   let due = Number.POSITIVE_INFINITY
 
   return {
@@ -76,7 +76,7 @@ export function createEjection<Member extends { outlier: Outlier }>(
 
   /** Than the others together: what all of them fail at is not this one's fault. */
   function isWorse(outlier: Outlier): boolean {
-    if (outlier.calls < rate.volume) return false
+    if (outlier.calls < rate.minimumCalls) return false
     let calls = 0
     let failed = 0
     for (const { outlier: other } of members()) {
@@ -84,13 +84,13 @@ export function createEjection<Member extends { outlier: Outlier }>(
       calls += other.calls
       failed += other.failures
     }
-    return calls >= rate.volume && outlier.failures / outlier.calls - failed / calls >= rate.margin
+    return calls >= rate.minimumCalls && outlier.failures / outlier.calls - failed / calls >= rate.margin
   }
 
   function eject(member: Member): void {
     const all = members()
     const ejected = all.filter(({ outlier }) => outlier.returnsAt !== 0).length
-    if (ejected + 1 > all.length * maxShare) return
+    if (ejected + 1 > all.length * maxRatio) return
     const { outlier } = member
     // One step back for every `time` that it has stayed in rotation.
     if (outlier.ejections > 0)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { isSameHost, protocolOf } from '../../http/host.ts'
 import { createProblem, type ProblemError } from '../../http/problem.ts'
-import type { UpstreamResponse } from '../attempt.ts'
+import type { UpstreamResponse } from '../call-types.ts'
 import { createStatusError, UpstreamInvalidResponse } from '../errors.ts'
 import { isServicesToSend, toClientHeaders } from '../headers.ts'
 

@@ -7,7 +7,7 @@ import { lingeringClose } from '../../http/client-error.ts'
 import { toOriginForm } from '../../http/host.ts'
 import type { ServerResponse } from '../../http/node-internals.ts'
 import { RecordedResponse } from '../../observe/recorder/response.ts'
-import type { Headers } from '../attempt.ts'
+import type { Headers } from '../call-types.ts'
 import { toClientHeaders } from '../headers.ts'
 
 /** Connection of a request that asks for another protocol, as Node hands it over. */

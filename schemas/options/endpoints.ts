@@ -3,7 +3,7 @@ import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 import { TlsOptions } from './tls.ts'
 
-/** Bytes of a Unix socket's path that every system takes. */
+/** Bytes of a Unix socket's path that every system accepts. */
 const MAX_SOCKET_PATH = 103
 
 const EndpointUrl = Type.Refine(
@@ -12,7 +12,7 @@ const EndpointUrl = Type.Refine(
   value => endpointUrlFault(value) as string
 )
 
-/** Never with the value itself: it may hold a password. */
+/** Does not repeat the value, which may contain a password. */
 function endpointUrlFault(value: string): string | undefined {
   if (/^unix:\/[^/\0][^\0]*$/.test(value) && Buffer.byteLength(value) - 5 <= MAX_SOCKET_PATH) return undefined
   if (!URL.canParse(value))
@@ -26,9 +26,9 @@ const NO_ENDPOINT_URL = `must be a URL that begins with http:// or https://, or 
 
 const EndpointOptions = Type.Object(
   {
-    /** A base URL, whose path, if any, is put before every request's; or `unix:/run/app.sock`. */
+    /** Base URL, whose path comes before that of every request, or `unix:/run/app.sock`. */
     url: EndpointUrl,
-    /** Its share of the calls, against the others'. */
+    /** Share of the calls compared to the others. */
     weight: withDefault(Type.Integer({ minimum: 1, maximum: 65_535 }), 1)
   },
   { additionalProperties: false }
@@ -36,7 +36,7 @@ const EndpointOptions = Type.Object(
 
 export const DnsOptions = Type.Object(
   {
-    /** The full name: no search domains, no hosts file. It is also the `Host` and what a certificate must name. */
+    /** Full name, without search domains or hosts file. Also the `Host` and the name that a certificate must have. */
     name: Type.Refine(
       Type.String({ maxLength: 253 }),
       value => /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(value) && isIP(value) === 0,
@@ -44,12 +44,12 @@ export const DnsOptions = Type.Object(
     ),
     /** `A` asks for addresses of both families, `SRV` for targets with their ports, priorities and weights. */
     type: withDefault(Type.Enum(['A', 'SRV']), 'A'),
-    /** Of the addresses; SRV brings its own. */
+    /** Port of the addresses. SRV records have their own. */
     port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
-    /** Only addresses of this one. */
+    /** Uses only addresses of this family. */
     family: Type.Optional(Type.Enum([4, 6])),
     protocol: withDefault(Type.Enum(['http', 'https']), 'http'),
-    /** Put before every request's path. */
+    /** Comes before the path of every request. */
     path: withDefault(
       Type.Refine(
         Type.String(),
@@ -58,9 +58,9 @@ export const DnsOptions = Type.Object(
       ),
       ''
     ),
-    /** Milliseconds between lookups, at most; sooner where a time to live is known, but never under a second. */
+    /** Longest time between look-ups in ms. A shorter time to live applies, but at least a second. */
     refresh: withDefault(Type.Integer({ minimum: 1_000 }), 30_000),
-    /** Addresses of the DNS servers to ask instead of the system's, `127.0.0.1:53`. */
+    /** Addresses of DNS servers, such as `127.0.0.1:53`. Default: the system's. */
     servers: Type.Optional(
       Type.Array(
         Type.Refine(
@@ -95,27 +95,27 @@ const CookieName = Type.Refine(
 export const BalanceOptions = Type.Object(
   {
     policy: withDefault(Type.Enum(['p2c', 'round-robin', 'weighted', 'least-requests', 'hash']), 'p2c'),
-    /** What `hash` goes by; without it, or where a request has none, by consumer: the token's `sub`, or the address. */
+    /** Key of the `hash` policy. Default, also for requests without it: the consumer, else the address. */
     hash: Type.Optional(
       Type.Object(
         { header: Type.Optional(HeaderName), cookie: Type.Optional(CookieName) },
         { additionalProperties: false, maxProperties: 1 }
       )
     ),
-    /** A client's later calls go to the endpoint that its first one went to, by a cookie of the gateway's own. */
+    /** Sends a client's later calls to the same endpoint, by a cookie of the gateway. */
     sticky: Type.Optional(
       Type.Object(
         {
-          /** By default `sluice-` and the upstream's name. */
+          /** Default: `sluice-` and the upstream's name. */
           cookie: Type.Optional(CookieName),
-          /** The secret with which endpoints are named in it: the same in every gateway. */
+          /** Secret for the names of endpoints in the cookie. It must be the same in all gateways. */
           key: Type.String({ minLength: 16 })
         },
         { additionalProperties: false }
       )
     ),
-    /** Fewer endpoints in rotation than this share of them: all are used, since it is rather the check that fails. */
-    panic: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.5)
+    /** Uses all endpoints if a smaller ratio of them is in rotation: the health check is then more likely to be wrong. */
+    panicThreshold: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.5)
   },
   { additionalProperties: false }
 )
@@ -123,21 +123,21 @@ export type BalanceOptions = Type.Static<typeof BalanceOptions>
 
 export const HealthOptions = Type.Object(
   {
-    /** Sent by GET; the endpoint's own path comes before it. */
+    /** Path of the GET request, after the endpoint's own path. */
     path: Type.Refine(
       Type.String(),
       value => /^\/[\x21-\x7e]*$/.test(value),
       () => 'must be a path such as /healthz'
     ),
-    /** Milliseconds from a check's end to the next one, up to a tenth less. */
+    /** Milliseconds from the end of a check to the next, minus up to a tenth. */
     interval: withDefault(Type.Integer({ minimum: 10 }), 5_000),
-    /** Milliseconds to an answer's last byte. */
+    /** Milliseconds to the last byte of the response. */
     timeout: withDefault(Type.Integer({ minimum: 1 }), 2_000),
-    /** Good checks in a row that bring an endpoint back. */
+    /** Successful checks in a row that bring an endpoint back. */
     healthy: withDefault(Type.Integer({ minimum: 1 }), 1),
-    /** Bad checks in a row that take it out. */
+    /** Failed checks in a row that take it out. */
     unhealthy: withDefault(Type.Integer({ minimum: 1 }), 3),
-    /** The good answers; without it, any 2xx. */
+    /** Statuses that count as success. Default: any 2xx. */
     status: Type.Optional(Type.Array(Type.Integer({ minimum: 200, maximum: 599 }), { minItems: 1 }))
   },
   { additionalProperties: false }
@@ -148,54 +148,54 @@ export const EjectionOptions = Type.Object(
   {
     /** Failures in a row that eject an endpoint. */
     failures: withDefault(Type.Integer({ minimum: 1 }), 5),
-    /** Ejects too one whose share of failures is above all others' together by `margin`. */
+    /** Also ejects an endpoint whose ratio of failures exceeds that of all others by `margin`. */
     rate: withDefault(
       Type.Object(
         {
           margin: withDefault(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), 0.3),
-          /** Calls within `window` ms that both must have had. */
-          volume: withDefault(Type.Integer({ minimum: 1 }), 100),
+          /** Calls within `window` ms that the endpoint and the others must have had. */
+          minimumCalls: withDefault(Type.Integer({ minimum: 1 }), 100),
           window: withDefault(Type.Integer({ minimum: 100 }), 10_000)
         },
         { additionalProperties: false }
       ),
       {}
     ),
-    /** Milliseconds of the first ejection; the second takes twice that, and so on. */
+    /** Milliseconds of the first ejection. The second takes twice as long, and so on. */
     time: withDefault(Type.Integer({ minimum: 1 }), 30_000),
     maxTime: withDefault(Type.Integer({ minimum: 1 }), 300_000),
-    /** The share of the endpoints that may be ejected at once; 0 ejects none. */
-    maxShare: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.5)
+    /** Ratio of the endpoints that may be ejected at once; 0 disables ejection. */
+    maxRatio: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.5)
   },
   { additionalProperties: false }
 )
 export type EjectionOptions = Type.Static<typeof EjectionOptions>
 
-/** Where an upstream is, and how its endpoints are chosen, watched and connected to. */
+/** Options for the endpoints of an upstream: addresses, choice, health and connections. */
 export const endpointsMembers = {
-  /** The one endpoint; or else `endpoints`, or `dns`. */
+  /** The only endpoint. Otherwise give `endpoints` or `dns`. */
   url: Type.Optional(EndpointUrl),
   endpoints: Type.Optional(Type.Array(EndpointOptions, { minItems: 1, maxItems: 256 })),
   dns: Type.Optional(DnsOptions),
   balance: withDefault(BalanceOptions, {}),
-  /** Active checks; none without it. */
+  /** Active health checks. Default: none. */
   health: Type.Optional(HealthOptions),
-  /** What is learned from calls. Only of use with two endpoints or more. */
+  /** Outlier detection by the outcome of calls. Needs two endpoints or more. */
   ejection: withDefault(EjectionOptions, {}),
-  /** Connections to an endpoint, kept at most. Calls beyond them wait in line, under their deadline. */
+  /** Connections to one endpoint. Further calls wait, under their deadline. */
   connections: withDefault(Type.Integer({ minimum: 1 }), 256),
   /** Milliseconds to get a connection. */
   connectTimeout: withDefault(Type.Integer({ minimum: 1 }), 2_000),
   /** Bytes of the names and values of a response's headers; by default `http.maxHeaderSize` of the gateway. */
   maxHeaderSize: Type.Optional(Type.Integer({ minimum: 1_024, maximum: 1_048_576 })),
-  /** HTTP/2: over https if the service offers it (ALPN), over http without asking. */
+  /** Uses HTTP/2: over https if the service offers it (ALPN), over http always. */
   http2: withDefault(Type.Boolean(), false),
   tls: Type.Optional(TlsOptions)
 }
 const EndpointsOptions = Type.Object(endpointsMembers)
 export type EndpointsOptions = Type.Static<typeof EndpointsOptions>
 
-/** What a schema cannot say of an upstream: which members go together. */
+/** Returns faults that the schema cannot find: members that exclude or need each other. */
 export function endpointsFaults(upstream: Record<string, unknown>): { path: string; message: string }[] {
   const { url, endpoints, dns, balance } = upstream as Partial<EndpointsOptions>
   const given = ['url', 'endpoints', 'dns'].filter(member => upstream[member] !== undefined)
@@ -203,7 +203,7 @@ export function endpointsFaults(upstream: Record<string, unknown>): { path: stri
     return [{ path: '/url', message: 'is missing: an upstream has url, endpoints or dns' }]
   const faults = given
     .slice(1)
-    .map(member => ({ path: `/${member}`, message: `cannot stand beside ${given[0]}: only one of them` }))
+    .map(member => ({ path: `/${member}`, message: `excludes ${given[0]}: give one of them` }))
   if (Array.isArray(endpoints)) {
     const urls = endpoints.map(endpoint => endpoint?.url)
     urls.forEach((one, index) => {
@@ -215,12 +215,12 @@ export function endpointsFaults(upstream: Record<string, unknown>): { path: stri
     })
   }
   if (dns?.type === 'A' && dns.port === undefined)
-    faults.push({ path: '/dns/port', message: 'is missing: only SRV brings ports' })
+    faults.push({ path: '/dns/port', message: 'is missing: only SRV records have ports' })
   if (dns?.type === 'SRV' && dns.port !== undefined)
-    faults.push({ path: '/dns/port', message: 'is not taken: SRV brings its own' })
+    faults.push({ path: '/dns/port', message: 'is not allowed: SRV records have ports' })
   if (balance?.hash !== undefined && balance.policy !== 'hash')
-    faults.push({ path: '/balance/hash', message: "is of no use: the policy is not 'hash'" })
+    faults.push({ path: '/balance/hash', message: "has no effect: the policy is not 'hash'" })
   if (balance?.sticky !== undefined && url !== undefined)
-    faults.push({ path: '/balance/sticky', message: 'is of no use: there is one endpoint' })
+    faults.push({ path: '/balance/sticky', message: 'has no effect: there is one endpoint' })
   return faults
 }

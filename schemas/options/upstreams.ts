@@ -9,40 +9,40 @@ export const BreakerOptions = Type.Object(
   {
     /** Failures in a row that open the breaker. */
     failures: withDefault(Type.Integer({ minimum: 1 }), 5),
-    /** Opens on a share of failures too, once `volume` calls have been settled within `window` ms. */
+    /** Also opens at this ratio of failures, once `minimumCalls` have ended within `window` ms. */
     rate: Type.Optional(
       Type.Object(
         {
-          share: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
-          volume: Type.Integer({ minimum: 1 }),
+          ratio: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+          minimumCalls: Type.Integer({ minimum: 1 }),
           window: withDefault(Type.Integer({ minimum: 100 }), 10_000)
         },
         { additionalProperties: false }
       )
     ),
-    /** Opens on a share of slow calls too: those whose answer's head took `threshold` ms or longer. A slow trial fails. */
+    /** Also opens at this ratio of slow calls: those whose response headers took `threshold` ms or longer. */
     slow: Type.Optional(
       Type.Object(
         {
           threshold: Type.Integer({ minimum: 1 }),
-          share: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
-          volume: Type.Integer({ minimum: 1 })
+          ratio: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+          minimumCalls: Type.Integer({ minimum: 1 })
         },
         { additionalProperties: false }
       )
     ),
-    /** Milliseconds from opening to the first trial. */
+    /** Milliseconds from open to half-open. */
     resetTimeout: withDefault(Type.Integer({ minimum: 1 }), 30_000),
-    /** Calls let through as trials; all of them must succeed for the breaker to close. */
-    trials: withDefault(Type.Integer({ minimum: 1 }), 3),
-    /** It opens and closes in all workers when it does in one. */
+    /** Calls let through while half-open. All must succeed for the breaker to close. */
+    halfOpenRequests: withDefault(Type.Integer({ minimum: 1 }), 3),
+    /** Counts, opens and closes together in all workers. */
     shared: withDefault(Type.Boolean(), true)
   },
   { additionalProperties: false }
 )
 export type BreakerOptions = Type.Static<typeof BreakerOptions>
 
-/** What a further attempt may be for: no connection; a connection that broke; the per-try timeout; a status. */
+/** Reasons to retry: no connection, a broken connection, the timeout of an attempt, a status. */
 export const RetryReason = Type.Enum(['connect', 'reset', 'timeout', 429, 500, 502, 503, 504])
 export type RetryReason = Type.Static<typeof RetryReason>
 
@@ -50,36 +50,36 @@ const Method = Type.Enum(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PA
 
 export const RetryOptions = Type.Object(
   {
-    /** Attempts after the first; 0: none. */
+    /** Attempts after the first; 0 for none. */
     attempts: withDefault(Type.Integer({ minimum: 0, maximum: 10 }), 1),
     on: withDefault(Type.Array(RetryReason), ['connect', 'reset', 'timeout', 502, 503, 504]),
-    /** Those that may be sent twice (RFC 9110, 9.2.2). After a connection that failed any method may: nothing was sent. */
+    /** Methods that may be repeated (RFC 9110, 9.2.2). Without a connection any method may: nothing was sent. */
     methods: withDefault(Type.Array(Method), ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']),
-    /** Retries at most: a share of the calls of the last second, but `floor` a second always. */
+    /** Limits retries to a ratio of the calls of the last second. `floor` retries a second are always allowed. */
     budget: withDefault(
       Type.Object(
         {
-          share: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.2),
+          ratio: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 0.2),
           floor: withDefault(Type.Integer({ minimum: 0 }), 3)
         },
         { additionalProperties: false }
       ),
       {}
     ),
-    /** Milliseconds: a retry waits a random part of `base`, twice that the next time, and so on up to `cap`. */
+    /** Milliseconds. A retry waits a random part of `base`, which doubles with each retry up to `max`. */
     backoff: withDefault(
       Type.Object(
         {
           base: withDefault(Type.Integer({ minimum: 0 }), 25),
-          cap: withDefault(Type.Integer({ minimum: 0 }), 250)
+          max: withDefault(Type.Integer({ minimum: 0 }), 250)
         },
         { additionalProperties: false }
       ),
       {}
     ),
-    /** Milliseconds: a longer `Retry-After` is not waited for but passed on, with its answer. */
+    /** Milliseconds. A longer `Retry-After` is passed to the client instead of waited for. */
     maxRetryAfter: withDefault(Type.Integer({ minimum: 0 }), 1_000),
-    /** Bytes of a streamed body that are kept to be sent again. */
+    /** Bytes of a streamed request body that are kept for a retry. */
     maxBody: withDefault(Type.Integer({ minimum: 0 }), 65_536)
   },
   { additionalProperties: false }
@@ -88,18 +88,18 @@ export type RetryOptions = Type.Static<typeof RetryOptions>
 
 export const ConcurrencyOptions = Type.Object(
   {
-    /** Calls under way at most; `connections` for each endpoint if not given. */
+    /** Calls in progress. Default: `connections` for each endpoint. */
     max: Type.Optional(Type.Integer({ minimum: 1 })),
-    /** Calls that wait for a place; what comes beyond is answered 503 at once. */
+    /** Calls that wait for a place. Further calls get 503 at once. */
     queue: withDefault(Type.Integer({ minimum: 0 }), 1_024)
   },
   { additionalProperties: false }
 )
 export type ConcurrencyOptions = Type.Static<typeof ConcurrencyOptions>
 
-const HOP = /^(connection|keep-alive|trailer|transfer-encoding|upgrade)$/
+const HOP_BY_HOP = /^(connection|keep-alive|trailer|transfer-encoding|upgrade)$/
 
-/** Answered in the place of the 503 while the breaker is open. */
+/** Response that replaces the 503 while the breaker is open. */
 export const FallbackOptions = Type.Object(
   {
     status: withDefault(Type.Integer({ minimum: 200, maximum: 599 }), 200),
@@ -109,8 +109,8 @@ export const FallbackOptions = Type.Object(
       Type.Record(
         Type.Refine(
           Type.String(),
-          name => /^[a-z0-9-]{1,64}$/.test(name) && !name.startsWith('content-') && !HOP.test(name),
-          () => 'must be a header in lower case, and none that says how a body is sent'
+          name => /^[a-z0-9-]{1,64}$/.test(name) && !name.startsWith('content-') && !HOP_BY_HOP.test(name),
+          () => 'must be a header in lower case that does not describe body or connection'
         ),
         Type.Refine(
           Type.String(),
@@ -127,7 +127,7 @@ export type FallbackOptions = Type.Static<typeof FallbackOptions>
 
 export const SplitOptions = Type.Object(
   {
-    /** What keeps a caller on one side: the consumer, or a header's value. `random`: nothing does. */
+    /** Keeps a caller on one side: by consumer, or by the value of a header. `random` does not. */
     by: withDefault(
       Type.Refine(
         Type.String(),
@@ -136,9 +136,9 @@ export const SplitOptions = Type.Object(
       ),
       'consumer'
     ),
-    /** Percent of the calls, by the name of the upstream that takes them. What is left to 100 stays here. */
+    /** Percent of the calls by name of the upstream that takes them. The rest stays here. */
     to: Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 100 })),
-    /** A header by which anybody chooses the side, by its upstream's name: for testers. */
+    /** Request header with which testers choose the side, by the name of its upstream. */
     override: Type.Optional(
       Type.Refine(
         Type.String(),
@@ -153,15 +153,15 @@ export type SplitOptions = Type.Static<typeof SplitOptions>
 
 export const MirrorOptions = Type.Object(
   {
-    /** The upstream that gets the copies. */
+    /** Name of the upstream that gets the copies. */
     to: Type.String(),
-    /** Of the calls, 0 to 1. */
-    share: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1),
-    /** Bytes: a call with a larger body is not mirrored. */
+    /** Ratio of the calls that are mirrored, 0 to 1. */
+    ratio: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1),
+    /** Bytes. A call with a larger body is not mirrored. */
     maxBody: withDefault(Type.Integer({ minimum: 0 }), 65_536),
-    /** Copies under way at most. */
+    /** Copies in progress. */
     concurrency: withDefault(Type.Integer({ minimum: 1 }), 32),
-    /** Milliseconds for a copy and its answer. */
+    /** Milliseconds for a copy and its response. */
     deadline: withDefault(Type.Integer({ minimum: 1 }), 10_000)
   },
   { additionalProperties: false }
@@ -174,17 +174,17 @@ export const UpstreamOptions = Type.Object(
     breaker: withDefault(BreakerOptions, {}),
     fallback: Type.Optional(FallbackOptions),
     concurrency: withDefault(ConcurrencyOptions, {}),
-    /** Without it: one more attempt after a connection that failed or broke. */
+    /** Default: one retry without a connection, or after a broken one. */
     retry: Type.Optional(RetryOptions),
-    /** Milliseconds from an attempt's last byte sent to its answer's first; 0: as long as the deadline lets it. */
+    /** Milliseconds from the last byte of a request to the response headers; 0 for no limit but the deadline. */
     timeout: withDefault(Type.Integer({ minimum: 0 }), 0),
-    /** Milliseconds between two pieces of an answer; 0: as long as the deadline lets it. */
+    /** Milliseconds between two pieces of a response; 0 for no limit but the deadline. */
     idleTimeout: withDefault(Type.Integer({ minimum: 0 }), 0),
     split: Type.Optional(SplitOptions),
     mirror: Type.Optional(MirrorOptions),
     /** Bytes up to which a response of known length is buffered instead of streamed. */
     bufferLimit: withDefault(Type.Integer({ minimum: 0 }), 65_536),
-    /** Bytes up to which an answer may grow that the gateway has to read: transformed or composed. */
+    /** Bytes of a response that the gateway reads to transform or compose it. */
     maxBody: withDefault(Type.Integer({ minimum: 1 }), 8_388_608)
   },
   { additionalProperties: false }

@@ -29,7 +29,7 @@ for (const shared of [true, false])
       response.writeHead(isWell ? 200 : 500).end()
     })
     const config = (resetTimeout: number) => {
-      const breaker = JSON.stringify({ failures: 3, trials: 1, resetTimeout, shared })
+      const breaker = JSON.stringify({ failures: 3, halfOpenRequests: 1, resetTimeout, shared })
       const upstreams = `upstreams: { things: { url: '${service}', breaker: ${breaker} } },`
       return configOf(1, `drain: { timeout: 1_000, idle: 200 }, ${upstreams}`, ROUTES)
     }

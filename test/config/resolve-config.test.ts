@@ -24,7 +24,10 @@ t.test('the shop needs no environment variables', async t => {
     log: { level: 'info' },
     deadline: 10_000,
     upstreams: {
-      orders: { url: 'http://127.0.0.1:4002', breaker: { failures: 5, resetTimeout: 30_000, trials: 3 } }
+      orders: {
+        url: 'http://127.0.0.1:4002',
+        breaker: { failures: 5, resetTimeout: 30_000, halfOpenRequests: 3 }
+      }
     },
     issuers: { shop: { issuer: 'http://127.0.0.1:4000', audience: 'api://gateway' } },
     tiers: {

@@ -129,7 +129,7 @@ for (const path of ['/things', '/transformed'])
   })
 
 t.test('a slow upload does not make the service slow', async t => {
-  const slow = { threshold: 100, share: 0.1, volume: 1 }
+  const slow = { threshold: 100, ratio: 0.1, minimumCalls: 1 }
   const { url, state } = await start(
     t,
     (request, response) => void request.resume().on('end', () => response.end('done')),

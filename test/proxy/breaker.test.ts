@@ -1,10 +1,11 @@
 import t from 'tap'
-import { type Breaker, type BreakerState, createBreaker, type Permit } from '../../proxy/breaker.ts'
+import { createBreaker } from '../../proxy/breaker.ts'
+import type { Breaker, BreakerState, Permit } from '../../proxy/breaker-types.ts'
 import { machineNow } from '../../proxy/machine-clock.ts'
 import type { BreakerOptions } from '../../schemas/options/upstreams.ts'
 import { createClock } from '../../testing.ts'
 
-const options: BreakerOptions = { failures: 5, resetTimeout: 20, trials: 3, shared: true }
+const options: BreakerOptions = { failures: 5, resetTimeout: 20, halfOpenRequests: 3, shared: true }
 
 function start(t: Tap, overrides: Partial<BreakerOptions> = {}, now?: () => number) {
   const changes: BreakerState[] = []
@@ -105,7 +106,7 @@ t.test('a failure that began before it closed does not open it', async t => {
 })
 
 t.test('a trial of which nothing was learned gives its place back (opossum note 6)', async t => {
-  const { breaker, change } = start(t, { trials: 1 })
+  const { breaker, change } = start(t, { halfOpenRequests: 1 })
   fail(breaker, 5)
   await change()
   for (let i = 0; i < 10; i++) breaker.report(breaker.admit() as Permit, 'neutral')
@@ -115,7 +116,7 @@ t.test('a trial of which nothing was learned gives its place back (opossum note 
 })
 
 t.test('a trial that the service answers with a 4xx passes: it is up', async t => {
-  const { breaker, change } = start(t, { trials: 2 })
+  const { breaker, change } = start(t, { halfOpenRequests: 2 })
   fail(breaker, 5)
   await change()
   for (let i = 0; i < 2; i++) breaker.report(breaker.admit() as Permit, 'answered')
@@ -124,7 +125,7 @@ t.test('a trial that the service answers with a 4xx passes: it is up', async t =
 
 t.test('trials that hang give their places to others, and count when they end', async t => {
   const { now, turn } = createClock(1_000_000)
-  const { breaker, change } = start(t, { trials: 2 }, now)
+  const { breaker, change } = start(t, { halfOpenRequests: 2 }, now)
   fail(breaker, 5)
   await change()
   const hanging = [breaker.admit(), breaker.admit()] as Permit[]
@@ -142,16 +143,16 @@ t.test('trials that hang give their places to others, and count when they end', 
 })
 
 t.test('a trial passes by a response that may never end, once', async t => {
-  const { breaker, change } = start(t, { trials: 2 })
+  const { breaker, change } = start(t, { halfOpenRequests: 2 })
   fail(breaker, 5)
   await change()
   const [stream, call] = [breaker.admit(), breaker.admit()] as Permit[]
-  t.ok(breaker.isTrial(stream as Permit))
+  t.ok(breaker.isHalfOpenRequest(stream as Permit))
   breaker.pass(stream as Permit)
   t.equal(breaker.state, 'half-open')
   breaker.report(call as Permit, 'success')
   t.equal(breaker.state, 'closed')
-  t.notOk(breaker.isTrial(stream as Permit))
+  t.notOk(breaker.isHalfOpenRequest(stream as Permit))
 })
 
 t.test('a response that may never end ends a run of failures', async t => {
@@ -166,8 +167,8 @@ t.test('a response that may never end ends a run of failures', async t => {
 })
 
 t.test('what failed before the breaker opened does not count after it has closed', async t => {
-  const rate = { share: 0.5, volume: 4, window: 60_000 }
-  const { breaker, change } = start(t, { failures: 1_000, rate, trials: 1 })
+  const rate = { ratio: 0.5, minimumCalls: 4, window: 60_000 }
+  const { breaker, change } = start(t, { failures: 1_000, rate, halfOpenRequests: 1 })
   fail(breaker, 4)
   t.equal(breaker.state, 'open')
   await change()
@@ -181,8 +182,8 @@ t.test('what failed before the breaker opened does not count after it has closed
 })
 
 t.test('slow calls from before it opened do not count after it has closed either', async t => {
-  const slow = { threshold: 100, share: 0.5, volume: 4 }
-  const { breaker, change } = start(t, { slow, trials: 1 })
+  const slow = { threshold: 100, ratio: 0.5, minimumCalls: 4 }
+  const { breaker, change } = start(t, { slow, halfOpenRequests: 1 })
   for (let i = 0; i < 4; i++) breaker.report(breaker.admit() as Permit, 'success', 100)
   t.equal(breaker.state, 'open')
   await change()
@@ -192,7 +193,7 @@ t.test('slow calls from before it opened do not count after it has closed either
 })
 
 t.test('opens on a failure rate, but only over the volume', async t => {
-  const { breaker } = start(t, { failures: 1_000, rate: { share: 0.5, volume: 10, window: 10_000 } })
+  const { breaker } = start(t, { failures: 1_000, rate: { ratio: 0.5, minimumCalls: 10, window: 10_000 } })
   for (let i = 0; i < 4; i++) {
     breaker.report(breaker.admit() as Permit, 'success')
     fail(breaker, 1)

@@ -125,7 +125,7 @@ t.test('a line of calls that end as they start is worked off without a stack', a
       }
     })
   }
-  t.ok(bulkhead.turnsAway())
+  t.ok(bulkhead.tryReject())
   bulkhead.done()
   t.equal(started, 100_000)
   t.match(bulkhead.counts(), { running: 0, queued: 0, rejected: 1 })

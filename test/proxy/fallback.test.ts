@@ -7,7 +7,7 @@ import transform from '../../plugins/transform.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { forwarding, until } from './service.ts'
 
-const breaker = { failures: 1, resetTimeout: 100, trials: 1 }
+const breaker = { failures: 1, resetTimeout: 100, halfOpenRequests: 1 }
 
 t.test('while the breaker is open the fallback is the answer, and says so', async t => {
   let calls = 0
@@ -93,7 +93,9 @@ t.test('slow answers open the breaker, though they are good', async t => {
     setTimeout(() => response.end('late'), 60)
   })
   const { url, gateway } = await startGateway(t, {
-    upstreams: { orders: { url: service, breaker: { slow: { threshold: 50, share: 0.5, volume: 4 } } } },
+    upstreams: {
+      orders: { url: service, breaker: { slow: { threshold: 50, ratio: 0.5, minimumCalls: 4 } } }
+    },
     scopes: { orders: { prefix: '/orders', routes: forwarding } }
   })
   for (let i = 0; i < 3; i++) t.equal((await call(`${url}/orders/slow`)).text, 'late')

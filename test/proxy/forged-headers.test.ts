@@ -142,7 +142,7 @@ t.test(
     const shop = await startShop(t)
     const copies = await startShop(t)
     const { url } = await startGateway(t, {
-      upstreams: { shop: { url: shop.url, mirror: { to: 'copies', share: 1 } }, copies: { url: copies.url } },
+      upstreams: { shop: { url: shop.url, mirror: { to: 'copies', ratio: 1 } }, copies: { url: copies.url } },
       scopes: { api: { prefix: '/api', routes } }
     })
     for (const path of ['/forward', '/transform', '/compose', '/websocket']) {

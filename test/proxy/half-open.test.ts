@@ -13,7 +13,7 @@ import { until } from './service.ts'
 
 /** Half-open breakers before services that are well again, while the first trials go on for as long as they like. */
 
-const breaker = { failures: 1, resetTimeout: 50, trials: 1 }
+const breaker = { failures: 1, resetTimeout: 50, halfOpenRequests: 1 }
 
 async function routes(app: FastifyInstance): Promise<void> {
   await app.register(forward)
@@ -93,7 +93,7 @@ for (const path of ['/endless', '/events'])
 
 for (const path of ['/poll', '/download'])
   t.test(`a trial that goes on holds nobody up for long: ${path}`, async t => {
-    const { url, state, halfOpen, started } = await startThings(t, { trials: 2 })
+    const { url, state, halfOpen, started } = await startThings(t, { halfOpenRequests: 2 })
     await halfOpen()
     for (let i = 0; i < 2; i++) open(t, url + path)
     await until(() => started.length === 2)

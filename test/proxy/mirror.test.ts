@@ -119,7 +119,7 @@ t.test('a body beyond the limit goes to the service alone', async t => {
 t.test('a share of them is copied', async t => {
   const service = await startService(t, (_request, response) => response.end('real'))
   const { url, gateway } = await startGateway(t, {
-    upstreams: { orders: { url: service, mirror: { to: 'next', share: 0.3 } }, next: { url: service } },
+    upstreams: { orders: { url: service, mirror: { to: 'next', ratio: 0.3 } }, next: { url: service } },
     scopes: { orders: { prefix: '/orders', routes: forwarding } }
   })
   for (let i = 0; i < 200; i++) await call(`${url}/orders`)

@@ -100,7 +100,7 @@ t.test('the budget is a share of the calls of about a second, and a floor', asyn
     while (budget.take(now)) taken++
     return taken
   }
-  const shared = createRetryBudget({ share: 0.2, floor: 0 })
+  const shared = createRetryBudget({ ratio: 0.2, floor: 0 })
   t.equal(take(shared, 0), 0, 'of no calls nothing')
   for (let i = 0; i < 100; i++) shared.call(500)
   t.equal(take(shared, 900), 20)
@@ -108,7 +108,7 @@ t.test('the budget is a share of the calls of about a second, and a floor', asyn
   for (let i = 0; i < 100; i++) shared.call(1_500)
   t.equal(take(shared, 1_900), 20)
   t.equal(take(shared, 9_000), 0, 'calls of long ago pay for nothing')
-  const floored = createRetryBudget({ share: 0.2, floor: 3 })
+  const floored = createRetryBudget({ ratio: 0.2, floor: 3 })
   t.equal(take(floored, 0), 3)
   t.equal(take(floored, 2_000), 3)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Upstream } from '../../proxy/upstream.ts'
+import type { Upstream } from '../../proxy/upstream-types.ts'
 import { call, closedPort, startGateway, startService } from '../harness.ts'
 import { forwarding } from './service.ts'
 
@@ -13,7 +13,7 @@ t.test('an endpoint at which nobody listens fails no call, however many come at 
         endpoints: [{ url: await closedPort() }, { url: well }],
         balance: { policy: 'round-robin' },
         // Nothing else may spare it the calls.
-        ejection: { maxShare: 0 }
+        ejection: { maxRatio: 0 }
       }
     },
     scopes: { orders: { prefix: '/orders', routes: forwarding } }

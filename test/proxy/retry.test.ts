@@ -257,7 +257,7 @@ t.test('a kept-alive connection that the service has closed costs nobody an erro
 t.test('after a connection that was not made any method is tried again, as nothing was sent', async t => {
   const closed = await closedPort()
   const { url, gateway } = await startGateway(t, {
-    upstreams: { orders: { url: closed, breaker: never, retry: { backoff: { base: 0, cap: 0 } } } },
+    upstreams: { orders: { url: closed, breaker: never, retry: { backoff: { base: 0, max: 0 } } } },
     scopes: { orders: { prefix: '/orders', routes: forwarding } }
   })
   t.equal((await call(`${url}/orders`, { method: 'POST', body: 'x' })).status, 502)

@@ -1,14 +1,15 @@
 import { EventEmitter } from 'node:events'
 import t from 'tap'
 import { createBreakerRelay } from '../../cluster/breaker-relay.ts'
-import { type Breaker, createBreaker, type Outcome, type Permit } from '../../proxy/breaker.ts'
+import { createBreaker } from '../../proxy/breaker.ts'
+import type { Breaker, Outcome, Permit } from '../../proxy/breaker-types.ts'
 import { createSharing } from '../../proxy/shared-breakers.ts'
 import type { BreakerOptions } from '../../schemas/options/upstreams.ts'
 import { createClock } from '../../testing.ts'
 
 /** Breakers of several workers and their supervisor, with a channel between them that can be held up. */
 
-const options: BreakerOptions = { failures: 5, resetTimeout: 30_000, trials: 3, shared: true }
+const options: BreakerOptions = { failures: 5, resetTimeout: 30_000, halfOpenRequests: 3, shared: true }
 
 /** All of it with one clock, which stands still: `now` is the same for all processes of a machine. */
 function startWorkers(t: Tap, overrides: Partial<BreakerOptions> = {}) {
@@ -145,7 +146,7 @@ t.test('failures of one endpoint of several open nothing, whichever worker sees 
 t.test('a rate is of the calls of all workers', async t => {
   const { clock, start } = startWorkers(t, {
     failures: 1_000,
-    rate: { share: 0.5, volume: 10, window: 10_000 }
+    rate: { ratio: 0.5, minimumCalls: 10, window: 10_000 }
   })
   const [one, other] = [start(), start()]
   for (let i = 0; i < 4; i++) {

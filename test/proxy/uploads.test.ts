@@ -15,7 +15,7 @@ const situations: Record<string, (hanging: string, down: string) => Options> = {
   'its service is down': (_hanging, url) => ({ url }),
   'its service is down, and is asked again': (_hanging, url) => ({
     url,
-    retry: { attempts: 10, on: ['connect'], backoff: { base: 200, cap: 200 } } as never
+    retry: { attempts: 10, on: ['connect'], backoff: { base: 200, max: 200 } } as never
   }),
   'the breaker is open': (_hanging, url) => ({ url, breaker: { failures: 1 } as never }),
   'it waits for a place': url => ({ url, concurrency: { max: 1 } as never }),

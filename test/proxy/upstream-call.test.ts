@@ -3,15 +3,17 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { Pool } from 'undici'
 import { AttemptDurations } from '../../proxy/attempt-durations.ts'
-import { createBreaker, type Outcome, type Permit } from '../../proxy/breaker.ts'
+import { createBreaker } from '../../proxy/breaker.ts'
+import type { Outcome, Permit } from '../../proxy/breaker-types.ts'
 import { createBulkhead } from '../../proxy/bulkhead.ts'
 import type { Endpoint } from '../../proxy/endpoints/endpoint.ts'
 import { createRetryPolicy } from '../../proxy/retry.ts'
-import { Attempts, type Guards } from '../../proxy/upstream-call.ts'
+import { UpstreamCall } from '../../proxy/upstream-call.ts'
+import type { UpstreamPolicies } from '../../proxy/upstream-policies.ts'
 import { call, closedPort, startGateway, startService } from '../harness.ts'
 
 /** A gateway whose calls go to the first endpoint that has not failed them. */
-async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
+async function start(t: Tap, urls: string[], policies: Partial<UpstreamPolicies> = {}) {
   const reports: [number, Outcome][] = []
   const endpoints = urls.map((url, index): Endpoint => {
     const dispatcher = new Pool(url, { headersTimeout: 0, bodyTimeout: 0 })
@@ -19,9 +21,13 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
     const report = (outcome: Outcome) => void reports.push([index, outcome])
     return { url, base: '', dispatcher, inFlight: 0, report }
   })
-  const breaker = createBreaker('orders', { failures: 5, resetTimeout: 30_000, trials: 1 }, () => {})
+  const breaker = createBreaker(
+    'orders',
+    { failures: 5, resetTimeout: 30_000, halfOpenRequests: 1 },
+    () => {}
+  )
   t.teardown(() => breaker.close())
-  const all: Guards = {
+  const all: UpstreamPolicies = {
     breaker,
     bulkhead: createBulkhead(() => 10, 10),
     endpoints: {
@@ -31,15 +37,15 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
       state: () => [],
       close: async () => {}
     },
-    policy: createRetryPolicy(),
+    retry: createRetryPolicy(),
     timeout: 0,
     idleTimeout: 0,
     bufferLimit: 65_536,
     maxBody: 65_536,
     counts: { retries: 0, exhausted: 0 },
     durations: new AttemptDurations(),
-    refuse: () => {},
-    ...guards
+    reject: () => {},
+    ...policies
   }
   const attempts: number[] = []
   const { url } = await startGateway(t, {
@@ -56,7 +62,7 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
               const { exchange, method, body } = request
               const headers = { ...(body !== undefined && { 'content-type': 'text/plain' }) }
               all.bulkhead.enter(
-                new Attempts(
+                new UpstreamCall(
                   all,
                   { exchange, method, path: '/', headers, body: (body as never) ?? null },
                   breaker.admit() as Permit,
@@ -73,13 +79,13 @@ async function start(t: Tap, urls: string[], guards: Partial<Guards> = {}) {
       }
     }
   })
-  return { url: `${url}/orders`, reports, endpoints, attempts, guards: all }
+  return { url: `${url}/orders`, reports, endpoints, attempts, policies: all }
 }
 type Tap = { teardown(end: () => unknown): void }
 
 t.test('a retry goes to an endpoint that has not failed the call, and each attempt is reported', async t => {
   const good = await startService(t, (_request, response) => response.end('good'))
-  const { url, reports, endpoints, attempts, guards } = await start(t, [await closedPort(), good])
+  const { url, reports, endpoints, attempts, policies } = await start(t, [await closedPort(), good])
   t.equal((await call(url)).text, 'good')
   t.same(reports, [
     [0, 'failure'],
@@ -90,7 +96,7 @@ t.test('a retry goes to an endpoint that has not failed the call, and each attem
     [0, 0]
   )
   t.same(attempts, [2], 'the exchange knows how many there were')
-  t.match(guards.breaker.counts(), { calls: 1, successes: 1, failures: 0 })
+  t.match(policies.breaker.counts(), { calls: 1, successes: 1, failures: 0 })
 })
 
 t.test('an endpoint that hangs is left for another one', async t => {
@@ -98,12 +104,12 @@ t.test('an endpoint that hangs is left for another one', async t => {
   const good = await startService(t, (_request, response) => response.end('good'))
   const { url, reports } = await start(t, [hanging, good], {
     timeout: 200,
-    policy: createRetryPolicy({
+    retry: createRetryPolicy({
       attempts: 1,
       on: ['timeout'],
       methods: ['GET'],
-      budget: { share: 0.2, floor: 3 },
-      backoff: { base: 25, cap: 250 },
+      budget: { ratio: 0.2, floor: 3 },
+      backoff: { base: 25, max: 250 },
       maxRetryAfter: 1_000,
       maxBody: 65_536
     })
@@ -122,10 +128,10 @@ t.test('a POST whose connection was not made keeps its body for the endpoint tha
 })
 
 t.test('without any endpoint it is 503, and no failure', async t => {
-  const { url, guards } = await start(t, [])
+  const { url, policies } = await start(t, [])
   t.equal((await call(url)).status, 503)
-  t.match(guards.bulkhead.counts(), { running: 0 })
-  t.match(guards.breaker.counts(), { failures: 0 })
+  t.match(policies.bulkhead.counts(), { running: 0 })
+  t.match(policies.breaker.counts(), { failures: 0 })
 })
 
 t.test('a client that leaves has no further attempt made for it', async t => {

@@ -114,7 +114,7 @@ const cases: Record<string, [faulty: unknown, fixed: unknown]> = {
   ],
   'no-breaker': [
     withUpstream({ breaker: { failures: 1_000_000 } }),
-    withUpstream({ breaker: { failures: 1_000_000, rate: { share: 0.5, volume: 20 } } })
+    withUpstream({ breaker: { failures: 1_000_000, rate: { ratio: 0.5, minimumCalls: 20 } } })
   ],
   'attempts-beyond-deadline': [
     withUpstream({ timeout: 4_000, retry: { attempts: 2 } }),

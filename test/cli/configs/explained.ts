@@ -94,7 +94,7 @@ export default {
       dns: { name: 'others.invalid', port: 80, servers: ['127.0.0.1:1'] },
       timeout: 800,
       retry: { attempts: 2 },
-      breaker: { rate: { share: 0.5, volume: 10 } },
+      breaker: { rate: { ratio: 0.5, minimumCalls: 10 } },
       mirror: { to: 'things' }
     },
     canary: {

@@ -1,13 +1,13 @@
 import t from 'tap'
-import type { Outcome } from '../../../proxy/breaker.ts'
+import type { Outcome } from '../../../proxy/breaker-types.ts'
 import { createEjection, Outlier } from '../../../proxy/endpoints/outlier-detection.ts'
 
 const defaults = {
   failures: 5,
-  rate: { margin: 0.3, volume: 100, window: 10_000 },
+  rate: { margin: 0.3, minimumCalls: 100, window: 10_000 },
   time: 30_000,
   maxTime: 300_000,
-  maxShare: 0.5
+  maxRatio: 0.5
 }
 
 function setUp(count: number, options: Partial<typeof defaults> = {}) {
@@ -82,7 +82,7 @@ t.test('each ejection is longer, up to the cap, and good behaviour shortens the 
 })
 
 t.test('never more than the share is ejected', async t => {
-  for (const [count, maxShare, ejected] of [
+  for (const [count, maxRatio, ejected] of [
     [2, 0.5, 1],
     [3, 0.5, 1],
     [4, 0.5, 2],
@@ -91,9 +91,9 @@ t.test('never more than the share is ejected', async t => {
     [2, 0.4, 0],
     [4, 0, 0]
   ] as const) {
-    const { report, changes } = setUp(count, { maxShare })
+    const { report, changes } = setUp(count, { maxRatio })
     for (let i = 0; i < count; i++) report(i, 'failure', 20)
-    t.equal(changes.length, ejected, `${maxShare} of ${count}`)
+    t.equal(changes.length, ejected, `${maxRatio} of ${count}`)
   }
 })
 

@@ -157,7 +157,7 @@ t.test('a service that refuses, breaks or lies is a problem, and the breaker cou
     t,
     await closedPort(),
     {},
-    { breaker: { failures: 1, resetTimeout: 30_000, trials: 1, shared: true } }
+    { breaker: { failures: 1, resetTimeout: 30_000, halfOpenRequests: 1, shared: true } }
   )
   t.match(await refused(dial(t, away.url)), { status: 502 })
   t.match(await refused(dial(t, away.url)), { status: 503 })

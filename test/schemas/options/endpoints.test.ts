@@ -41,14 +41,14 @@ t.test('valid endpoints get their defaults', async t => {
   )
   t.match(upstreams.a, {
     endpoints: [{ url, weight: 1 }],
-    balance: { policy: 'p2c', panic: 0.5 },
+    balance: { policy: 'p2c', panicThreshold: 0.5 },
     health: { interval: 5_000, timeout: 2_000, healthy: 1, unhealthy: 3 },
     ejection: {
       failures: 5,
-      rate: { margin: 0.3, volume: 100, window: 10_000 },
+      rate: { margin: 0.3, minimumCalls: 100, window: 10_000 },
       time: 30_000,
       maxTime: 300_000,
-      maxShare: 0.5
+      maxRatio: 0.5
     }
   })
   t.match(upstreams.b?.dns, { type: 'A', protocol: 'http', path: '', refresh: 30_000 })

@@ -1,0 +1,68 @@
+import type { HalfOpenChange, HeardOutcomes } from './breaker-messages.ts'
+import type { OutcomeCounts } from './outcome-window.ts'
+
+/** Circuit breaker for one upstream. */
+export interface Breaker {
+  /** Returns a permit, or undefined while calls are rejected. Report every permit exactly once. */
+  admit(): Permit | undefined
+  /**
+   * Records the outcome of a call.
+   * @param ms milliseconds to the response's headers, for `slow`
+   * @param endpoint the one of several that failed, such as its URL; failures in a row of one alone eject it instead
+   */
+  report(permit: Permit, outcome: Outcome, ms?: number, endpoint?: unknown): void
+  /** Records the success of a response that may never end. Report its permit afterwards only if it fails. */
+  pass(permit: Permit, ms?: number): void
+  /** True if the permit is of a half-open request that can still pass. */
+  isHalfOpenRequest(permit: Permit): boolean
+  /** Opens as another process's breaker did at `openedAt` (of the same clock), or closes at 0. `at`: when that changed. */
+  follow(openedAt: number, at?: number): void
+  /** Counts together with the breakers of other processes from here on. */
+  share(peers: BreakerPeers): void
+  /** Counts outcomes of other processes. */
+  hear(outcomes: HeardOutcomes): void
+  /** Counts half-open requests of other processes. */
+  hearHalfOpen(change: HalfOpenChange): void
+  /** Returns the seconds until a rejected call is worth repeating; sent as `Retry-After`. */
+  retryAfter(): number
+  readonly state: BreakerState
+  counts(): BreakerCounts
+  close(): void
+}
+
+/**
+ * - `success`, `failure`: the upstream did, or did not do, its work.
+ * - `answered`: a 4xx. Changes nothing while closed. A half-open request passes by it, since a service that is only asked
+ *   for what it lacks would otherwise stay half-open.
+ * - `neutral`: the upstream is not to blame (client gone, rejected here, too little time). Frees the half-open place.
+ */
+export type Outcome = 'success' | 'failure' | 'answered' | 'neutral'
+
+export type BreakerState = 'closed' | 'open' | 'half-open'
+
+/** Grows with each change of state and each half-open round: results of calls from before a change are not settled. */
+export type Permit = number
+
+/** `calls`, `successes`, `failures`, `slow`: within the rolling window. All others: since the start. */
+export interface BreakerCounts extends OutcomeCounts {
+  /** Calls that were rejected. */
+  refused: number
+  opened: number
+  halfOpened: number
+  closed: number
+  slowTotal: number
+}
+
+/** Sends what a breaker has learned to those of other processes. */
+export interface BreakerPeers {
+  /** The breaker opened at `openedAt`, or closed (0). `at`: when. */
+  changed(openedAt: number, at: number): void
+  /** A call ended. `isUrgent`: it may decide something; otherwise it is sent with others. */
+  settled(at: number, outcome: Outcome, isSlow: boolean, endpoint: unknown, isUrgent: boolean): void
+  /** A call succeeded at this time, and has been counted. */
+  succeeded(at: number): void
+  /** Changes of the numbers of half-open requests that started and passed since the breaker opened. */
+  halfOpenChanged(openedAt: number, started: number, passed: number): void
+  /** Drops what has not been sent yet. */
+  forget(): void
+}
