@@ -67,6 +67,26 @@ t.test('every npm script that a page names exists', t => {
   t.end()
 })
 
+t.test('every plugin is shown in an own Fastify app', t => {
+  const plugins = [...read('index.ts').matchAll(/default as (\w+)[^}]*\} from '\.\/plugins\//g)]
+  t.ok(plugins.length > 20, `${plugins.length} plugins`)
+  const apps = [...pages.values()].flatMap(page =>
+    [...page.matchAll(/^```ts\n[\s\S]*?^```/gm)]
+      .map(([block]) => block)
+      .filter(block => block.includes('Fastify('))
+  )
+  for (const [, name = ''] of plugins) {
+    // Replaces upstreams and clocks in dry runs and tests.
+    if (name === 'overrides') continue
+    const isRegistered = new RegExp(`register\\(\\s*${name}\\b`)
+    t.ok(
+      apps.some(app => isRegistered.test(app)),
+      name
+    )
+  }
+  t.end()
+})
+
 t.test('every option of the config is in a table, with its default', t => {
   const options = [...optionsOf(GatewayOptions as unknown as Schema, '')]
   t.ok(options.length > 100, `${options.length} options`)
