@@ -1,11 +1,8 @@
 import { hash } from 'node:crypto'
 
-/** RFC 6750, 2.1: any bearer token, valid or not. */
+/** RFC 6750, 2.1. Matches invalid tokens too. */
 const BEARER = /^bearer\s+\S/i
-/**
- * A JWS in compact form (RFC 7515, 7.1), whose first two parts begin like an encoded `{`. Anything else need not be
- * verified.
- */
+/** A JWS in compact form (RFC 7515, 7.1): its first two parts begin like an encoded `{`. */
 const JWS = /^e[w-z][\w-]*\.e[w-z][\w-]*\.[\w-]*$/
 const SPACE = 32
 
@@ -25,7 +22,7 @@ export function tokenOf(authorization = ''): string {
 }
 
 /**
- * Returns the cache key of a token. Covers all of it, since parts can be combined with other claims. A digest, since
+ * Returns the cache key of a token: a digest of all of it, because parts can be combined with other claims, and because
  * tokens have 700 bytes or more and must not be kept in a usable form.
  */
 export function digestOf(token: string): string {

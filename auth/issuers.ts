@@ -7,16 +7,16 @@ import { createJwks, type Jwks } from './jwks.ts'
 import { TokenCache } from './token-cache.ts'
 import { listNames } from './user.ts'
 
-/** What the scopes of an app share about an issuer. */
+/** State of an issuer that the scopes of an app share. */
 export interface SharedIssuer {
   name: string
-  /** One for all scopes with the same issuer, `jwksUri` and `jwks`. */
+  /** Shared by scopes with the same issuer, `jwksUri` and `jwks`. */
   keys: Jwks
-  /** One for all scopes with the same options. */
+  /** Shared by scopes with the same options. */
   cache: TokenCache
   /**
-   * Name and URL that tell subjects of several issuers apart. Undefined while the app has one issuer, because a subject
-   * is unique there (RFC 7519, 4.1.2). Only final once the app is ready.
+   * Returns the name and URL that distinguish subjects of several issuers. Undefined while the app has one issuer. Final
+   * once the app is ready.
    */
   qualifier(): Qualifier | undefined
 }
@@ -27,7 +27,7 @@ export interface Qualifier {
 }
 
 interface State {
-  /** Qualifiers by issuer URL. The first name of an issuer counts. */
+  /** By issuer URL. The first name of an issuer counts, in the order of registration. */
   qualifiers: Map<string, Qualifier>
   keys: Map<string, Jwks>
   caches: Map<string, TokenCache>

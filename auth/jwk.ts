@@ -4,13 +4,13 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 export interface Key {
   kid: string | undefined
   algorithms: readonly string[]
-  /** SPKI, for @fastify/jwt, which keeps a verifier a PEM. */
+  /** SPKI, for @fastify/jwt, which keeps one verifier for each PEM. */
   pem: string
-  /** Set once the key is gone from the set, or the set itself is too old to be trusted. */
+  /** True once the key has left the set, or the set is too old. */
   revoked: boolean
 }
 
-/** Members that are null count as missing: some serializers write them. */
+/** Members that are null count as missing, because some serializers write them. */
 interface Jwk {
   kty?: string
   crv?: string | null
@@ -42,7 +42,7 @@ export function isSame(one: Key, other: Key): boolean {
 }
 
 /**
- * Returns undefined for a key that cannot or must not verify: symmetric, private, weak, for encryption, or malformed.
+ * Returns the key, or undefined if it cannot or must not verify: symmetric, private, weak, for encryption, or malformed.
  */
 export function toKey(jwk: Jwk): Key | undefined {
   try {

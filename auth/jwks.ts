@@ -1,38 +1,38 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { type Dispatcher, fetch } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { IssuerOptions } from '../schemas/options/jwt.ts'
-import { isTrustedUrl } from '../schemas/options/url.ts'
-import { ALGORITHMS, isSame, type Key, toKey } from './jwk.ts'
+import { fetchKeys } from './fetch-keys.ts'
+import { ALGORITHMS, isSame, type Key } from './jwk.ts'
 import { keysUnavailable } from './token-errors.ts'
 
 export { ALGORITHMS, type Key } from './jwk.ts'
 
 /**
- * An issuer's public keys (RFC 7517), fetched on first use and kept as one set: a key that leaves the set is revoked, and
- * with it every token that it verified. A set without a usable key counts as a failed fetch.
+ * Public keys of an issuer (RFC 7517), fetched with the first token and kept as one set. A key that leaves the set is
+ * revoked, and with it every token that it verified. A set without a usable key counts as a failed fetch.
  *
- * One fetch at a time. Keys are refreshed in the background after `refreshAfter` and used up to `maxStale` while the
- * issuer is unavailable. Unknown keys cause one fetch a `cooldown`, and a few more for each address that asks for one.
+ * One fetch at a time. Keys are refreshed in the background after `refreshAfter` and used up to `maxStale` while the issuer
+ * is unavailable. Unknown keys cause one fetch per `cooldown`, and a few more for each client address.
  */
 export interface Jwks {
   /**
    * Returns the first key that may have signed a token: with its `kid`, else without one; for a token without `kid` any
    * key of the algorithm. Undefined if there is no such key.
-   * @throws Unavailable (503) without usable keys, and for an unknown one if the issuer cannot be asked.
+   * @throws SLUICE_KEYS_UNAVAILABLE (503) without usable keys, and for an unknown key if the issuer cannot be asked
    */
   find(kid: string | undefined, algorithm: string, asker?: Asker): Promise<Key | undefined>
-  /** Refreshes the keys if they are due, also while every token comes from a cache. */
+  /** Refreshes keys that are due. Call it for tokens from a cache too. */
   touch(): void
 }
 
 export interface Asker {
-  /** Keys that have not signed the token. */
+  /** Keys that did not sign the token. */
   tried?: readonly Key[]
   /** Address of the client. */
   from?: string | undefined
   /**
-   * When the token came, by `performance.now()`. If given, `find` throws Unavailable instead of returning undefined unless
-   * the keys have been fetched since: a key that was published meanwhile is not called unknown.
+   * When the token came, by `performance.now()`. If given, `find` throws instead of returning undefined unless the keys were
+   * fetched since, because the key may have been published meanwhile.
    */
   since?: number | undefined
 }
@@ -44,11 +44,7 @@ export interface JwksSurroundings {
   now?: () => number
 }
 
-const MAX_BYTES = 1_048_576
-const MAX_KEYS = 100
-/** Members of a key set that are read. */
-const MAX_MEMBERS = 1_000
-/** Milliseconds to wait after a fetch that failed. */
+/** Milliseconds between a failed fetch and the next. */
 const BACKOFF = 1_000
 /** Extra fetches within a cooldown: for one address, and for all addresses. */
 const MAX_EXTRA_OF_ONE = 3
@@ -74,22 +70,22 @@ export function createJwks(
       if (!ALGORITHMS.includes(algorithm)) return undefined
       const { tried = [] } = asker
       const isFirst = fetchedAt === Number.NEGATIVE_INFINITY
-      await freshen()
+      await refreshIfDue()
       if (now() - fetchedAt > timing.maxStale) throw keysUnavailable()
       const key = pick(kid, algorithm, tried)
       if (key !== undefined) return key
-      // The key that the token names is known, and has not signed it.
+      // The key that the token names is known and did not sign it.
       if (kid !== undefined && tried.some(key => key.kid === kid)) return undefined
       if (isFirst) missedAt = now()
       return search(kid, algorithm, asker)
     },
     touch() {
-      void freshen()
+      void refreshIfDue()
     }
   }
 
-  /** To be waited for if the keys at hand may not be used, or not before it has been tried to get newer ones. */
-  function freshen(): Promise<void> | undefined {
+  /** Returns a promise if the known keys must not be used before it settles. */
+  function refreshIfDue(): Promise<void> | undefined {
     const age = now() - fetchedAt
     if (age <= Math.min(timing.refreshAfter, timing.maxStale)) return undefined
     if (age > timing.maxStale) {
@@ -97,8 +93,8 @@ export function createJwks(
       return refresh()
     }
     const refreshed = refresh()
-    // Idle for long: what was refreshed in the background of no request is refreshed before this one. Once: an issuer
-    // that is away is not waited for by all of them.
+    // After a long pause without requests, this request waits for the refresh. Others do not if it failed: an issuer that
+    // is down must not delay all of them.
     return age > timing.refreshAfter * 2 && failedAt < fetchedAt ? refreshed : undefined
   }
 
@@ -115,7 +111,7 @@ export function createJwks(
     if (key === undefined && !isKnown && (pending !== undefined || mayFetch(from))) {
       await refresh()
       key = pick(kid, algorithm, tried)
-      if (key !== undefined) giveBack(from)
+      if (key !== undefined) resetCooldown(from)
     }
     if (key !== undefined) return key
     if (failedAt > fetchedAt) throw keysUnavailable()
@@ -123,7 +119,7 @@ export function createJwks(
     return undefined
   }
 
-  /** Allows extra fetches for each address: made-up key ids of one client must not hide a new key from the others. */
+  /** Allows extra fetches for each address: invented key ids of one client must not hide a new key from other clients. */
   function mayFetch(from: string | undefined): boolean {
     const time = now()
     if (time - missedAt >= timing.cooldown) {
@@ -137,7 +133,7 @@ export function createJwks(
     return true
   }
 
-  function giveBack(from: string | undefined): void {
+  function resetCooldown(from: string | undefined): void {
     missedAt = Number.NEGATIVE_INFINITY
     extra = extra.filter(fetch => fetch.from !== from)
   }
@@ -150,7 +146,7 @@ export function createJwks(
     return fitting.find(key => key.kid === undefined)
   }
 
-  /** Never rejects: the keys at hand stand, and their age says what they are worth. */
+  /** Never rejects: the known keys stay, and their age tells whether they may be used. */
   function refresh(): Promise<void> {
     if (pending === undefined && now() - failedAt < BACKOFF) return Promise.resolve()
     const began = now()
@@ -170,7 +166,7 @@ export function createJwks(
     return pending
   }
 
-  /** Keeps the objects of keys that stay: tokens hold on to them. */
+  /** Keeps the objects of keys that stay, because verified tokens refer to them. */
   function replace(fetched: Key[]): void {
     const next = fetched.map(key => keys.find(known => isSame(known, key)) ?? key)
     for (const key of keys) key.revoked = !next.includes(key)
@@ -181,56 +177,4 @@ export function createJwks(
     for (const key of keys) key.revoked = true
     keys = []
   }
-}
-
-async function fetchKeys(
-  { issuer, jwksUri, jwks: { timeout } }: IssuerOptions,
-  dispatcher: Dispatcher | undefined
-): Promise<Key[]> {
-  const signal = AbortSignal.timeout(timeout)
-  const fetchJson = (uri: string) => fetchObject(uri, signal, dispatcher)
-  const uri = jwksUri ?? (await discover(issuer, fetchJson))
-  const { keys } = (await fetchJson(uri)) as { keys?: unknown }
-  if (!Array.isArray(keys)) throw new Error(`${uri} is no JWK Set`)
-  const usable = keys.slice(0, MAX_MEMBERS).flatMap(jwk => toKey(jwk) ?? [])
-  const distinct = usable.filter((key, i) => usable.findIndex(other => isSame(other, key)) === i)
-  // Such a set is a mistake of the issuer: it would reject every token.
-  if (distinct.length === 0) throw new Error(`${uri} has no key that can verify a token`)
-  return distinct.slice(0, MAX_KEYS)
-}
-
-/** OpenID Connect Discovery 1.0, 4.3: the document must be about the issuer that was asked for. */
-async function discover(issuer: string, fetchJson: (uri: string) => Promise<object>): Promise<string> {
-  const uri = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const document = (await fetchJson(uri)) as { issuer?: unknown; jwks_uri?: unknown }
-  if (document.issuer !== issuer) throw new Error(`${uri} speaks for another issuer`)
-  if (typeof document.jwks_uri !== 'string' || !isTrustedUrl(document.jwks_uri))
-    throw new Error(`${uri} names no https jwks_uri`)
-  return document.jwks_uri
-}
-
-async function fetchObject(
-  uri: string,
-  signal: AbortSignal,
-  dispatcher: Dispatcher | undefined
-): Promise<object> {
-  const headers = { accept: 'application/json' }
-  const response = await fetch(uri, {
-    signal,
-    ...(dispatcher && { dispatcher }),
-    redirect: 'error',
-    headers
-  })
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > MAX_BYTES) throw new Error(`${uri} answered more than ${MAX_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  if (response.status !== 200) throw new Error(`${uri} answered ${response.status}`)
-  // Drops a byte order mark.
-  const json: unknown = JSON.parse(new TextDecoder().decode(Buffer.concat(chunks)))
-  if (typeof json !== 'object' || json === null) throw new Error(`${uri} answered no JSON object`)
-  return json
 }

@@ -50,13 +50,13 @@ export class TokenCache {
     this.#verified?.set(digest, token)
   }
 
-  /** Returns why the token was rejected a moment ago. */
+  /** Returns the error of a token that was rejected within the last 10 s. */
   rejection(digest: string): ProblemError | undefined {
     const rejection = this.#rejected.get(digest)
     return rejection !== undefined && performance.now() < rejection.until ? rejection.error : undefined
   }
 
-  /** Remembers a token that stays invalid: not one whose key is unknown or whose time has not come. */
+  /** Remembers a token that stays invalid. Not for a token with an unknown key or a future `nbf`. */
   reject(digest: string, error: ProblemError): void {
     this.#rejected.set(digest, { error, until: performance.now() + REJECTED_TTL })
   }

@@ -10,9 +10,9 @@ import { ALGORITHMS, type Key } from './jwks.ts'
 import { expired, invalid, keysUnavailable, missing, TokenInvalid } from './token-errors.ts'
 import { type Claims, isHeaderSafe, listNames, toUser } from './user.ts'
 
-/** `typ` of access tokens, and of issuers that do not mark them (RFC 9068, 2.1; RFC 7519, 5.1). */
+/** `typ` of access tokens, marked as such or not (RFC 9068, 2.1; RFC 7519, 5.1). */
 const TYPE = /^(application\/)?(at\+)?jwt$/i
-/** Bytes. No issuer makes longer tokens, and no cache should hold them. */
+/** Bytes. */
 const MAX_TOKEN = 8_192
 
 interface Decoded {
@@ -20,7 +20,7 @@ interface Decoded {
   payload: Record<string, unknown>
 }
 
-/** The keys that a token has been verified with so far. */
+/** Keys that a token was verified with so far. */
 interface Trial {
   /** By `performance.now()`. */
   since: number
@@ -43,7 +43,7 @@ export async function createGuard(
     secret: (async (request: FastifyRequest, { header: { alg, kid, typ, crit }, payload }: Decoded) => {
       if (kid !== undefined && typeof kid !== 'string') throw new TokenInvalid()
       if (typ !== undefined && !(typeof typ === 'string' && TYPE.test(typ))) throw new TokenInvalid()
-      // No extension is understood here (RFC 7515, 4.1.11).
+      // No extension is supported (RFC 7515, 4.1.11).
       if (crit !== undefined) throw new TokenInvalid()
       const trial = request[trialOf] as Trial
       const key = await keys.find(kid, alg, {
@@ -67,7 +67,7 @@ export async function createGuard(
       isHeaderSafe((claims as Claims).sub) && Number.isFinite((claims as Claims).exp)
   })
 
-  // Not async: a cached token, as most are, needs no promise.
+  // Not async: most tokens are cached and need no promise.
   return function authenticate(request, _reply, done) {
     const { authorization } = request.headers
     if (authorization === undefined || !isBearer(authorization)) return done(missing)
@@ -82,7 +82,7 @@ export async function createGuard(
     }
     const rejection = cache.rejection(digest)
     if (rejection !== undefined) return done(rejection)
-    // After the caches, since a cached token has passed it and it takes as long as the digest.
+    // After the caches: a cached token has passed this check, which takes as long as the digest.
     if (!isJws(token)) return done(invalid)
     const settle = request.exchange?.hold(done, keysUnavailable) ?? done
     verifyToken(request, digest).then(({ claims, key }) => {
@@ -93,7 +93,7 @@ export async function createGuard(
     }, settle)
   }
 
-  /** Tries every key that may have signed the token: a `kid` may be missing, or belong to several keys. */
+  /** Tries every key that may have signed the token: its `kid` may be missing or belong to several keys. */
   async function verifyToken(request: FastifyRequest, digest: string): Promise<{ claims: Claims; key: Key }> {
     const trial: Trial = { since: performance.now(), keys: [], isNamed: false }
     request[trialOf] = trial
@@ -109,7 +109,7 @@ export async function createGuard(
           fault = error as ProblemError
           continue
         }
-        // No key is left to try: report the fault of the last one.
+        // No key is left to try. Report the fault of the last one.
         const own = error as ProblemError
         throw reject(request, digest, code === EXPIRED ? own : (fault ?? own), trial)
       }
@@ -124,7 +124,7 @@ export async function createGuard(
   ): ProblemError {
     request.log.debug({ err: error }, 'token rejected')
     const rejection = error.code === EXPIRED ? expired : invalid
-    // Unless the token names a known key, the key that signed it may yet be published.
+    // Without a known key, the key that signed the token may be published later.
     if (error.code?.startsWith('FST_JWT_AUTHORIZATION_TOKEN_') && (isNamed || keys.length === 0))
       cache.reject(digest, rejection)
     return rejection
@@ -157,7 +157,7 @@ async function registerVerifier(
   return request => request[method]<Claims>()
 }
 
-/** True if only the signature is open. Only such tokens cause fetches within the cooldown. */
+/** True if only the signature is unchecked. Only such tokens cause fetches within the cooldown. */
 function hasGoodClaims(claims: Record<string, unknown>, options: JwtOptions): boolean {
   const { iss, aud, exp, nbf, sub } = claims
   const now = Date.now()

@@ -2,7 +2,7 @@ import type { LruMap } from 'toad-cache'
 import type { ClaimOptions } from '../schemas/options/jwt.ts'
 import { consumerId } from './consumer.ts'
 
-/** Symbols are not serialized: a route that answers `request.user` does not show them. */
+/** Symbols are not serialized, so a route that returns `request.user` does not disclose them. */
 export const expires = Symbol('sluice.expires')
 export const hasDefaultTier = Symbol('sluice.hasDefaultTier')
 export const issuedBy = Symbol('sluice.issuedBy')
@@ -13,18 +13,18 @@ export interface User {
   readonly email?: string
   readonly roles: readonly string[]
   readonly permissions: readonly string[]
-  /** The token's, else the tier of the scope's consumer limit, else `free`. */
+  /** Tier of the token, else of the scope's consumer limit, else `free`. */
   readonly tier: string
-  /** Epoch milliseconds of the token's end, `clockTolerance` included. */
+  /** Epoch milliseconds when the token expires, `clockTolerance` included. */
   readonly [expires]?: number
   readonly [consumerId]?: string
   /** True if the token names no tier. */
   readonly [hasDefaultTier]?: true
-  /** The `iss`. Undefined where the config has one issuer only, since the subject alone is unique there. */
+  /** `iss` of the token. Undefined in an app with one issuer, where the subject alone is unique. */
   readonly [issuedBy]?: string
 }
 
-/** Claims that @fastify/jwt has checked; the others are of any type. */
+/** Claims that are checked; others have any type. */
 export interface Claims extends Record<string, unknown> {
   iss: string
   sub: string
@@ -32,17 +32,17 @@ export interface Claims extends Record<string, unknown> {
 }
 
 export interface UserOptions {
-  /** Names in the order in which they are looked for. */
+  /** Names of claims for each member, in order of preference. */
   claims: Record<keyof ClaimOptions, readonly string[]>
-  /** Prefix of the consumer and value of `issuedBy`, where the config has several issuers. */
+  /** Prefix of the consumer and value of `issuedBy`, in an app with several issuers. */
   issuer: { name: string; url: string } | undefined
-  /** Lists that tokens have in common, so that equal ones are one object. */
+  /** Cache that makes equal lists one object. */
   sets: LruMap<readonly string[]>
 }
 
 const MAX_NAMES = 100
 
-/** Returns the claims to look for, in order. */
+/** Returns the names of the claims to read, in order of preference. */
 export function listNames({
   email = 'email',
   roles = 'roles',
@@ -57,7 +57,10 @@ export function listNames({
   }
 }
 
-/** Reads a user from verified claims; a claim of another type than expected is ignored. `end`: see `User[expires]`. */
+/**
+ * Returns the user of verified claims. Ignores claims of an unexpected type.
+ * @param end epoch milliseconds when the token expires
+ */
 export function toUser(claims: Claims, { claims: names, issuer, sets }: UserOptions, end: number): User {
   const { sub } = claims
   const email = claimNamed(claims, names.email)
@@ -73,12 +76,12 @@ export function toUser(claims: Claims, { claims: names, issuer, sets }: UserOpti
   })
 }
 
-/** Returns `user` in the tier of the scope, for a token that names none. */
+/** Returns the user with another tier. */
 export function withTier(user: User, tier: string): User {
   return user.tier === tier ? user : Object.freeze({ ...user, tier })
 }
 
-/** Returns the first of these claims that is present. */
+/** Returns the first of the named claims that is present. */
 function claimNamed(claims: object, names: readonly string[]): unknown {
   for (const name of names) {
     const value = claimOf(claims, name) ?? claimOf(claims, ...name.split('.'))
@@ -87,7 +90,7 @@ function claimNamed(claims: object, names: readonly string[]): unknown {
   return undefined
 }
 
-/** Own members only: `constructor` is no claim unless the token has it. */
+/** Returns own members only: `constructor` is not a claim unless the token has it. */
 function claimOf(claims: object, ...path: string[]): unknown {
   let value: unknown = claims
   for (const name of path) {
@@ -110,7 +113,7 @@ function toList(value: unknown, sets: LruMap<readonly string[]>): readonly strin
   return set
 }
 
-/** Printable ASCII without space at either end, so that every header parser reads the same. */
+/** True for printable ASCII without a space at either end, which all header parsers read alike. */
 export function isHeaderSafe(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/.test(value)
 }

@@ -25,7 +25,7 @@ export type JwtOptions = Input<typeof Options>
 async function jwt(fastify: FastifyInstance, input: JwtOptions) {
   const options = completeOptions(Options, input, 'jwt')
   const issuer = shareIssuer(fastify, options)
-  // What a limit by consumer looks for.
+  // A limit by consumer needs it.
   if (!fastify.hasRequestDecorator('user')) fastify.decorateRequest('user')
   fastify.addHook('onRequest', await createGuard(fastify, options, issuer))
   describeRoutes(fastify, { issuer: issuer.name })

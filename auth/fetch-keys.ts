@@ -1,0 +1,64 @@
+import { type Dispatcher, fetch } from 'undici'
+import type { IssuerOptions } from '../schemas/options/jwt.ts'
+import { isTrustedUrl } from '../schemas/options/url.ts'
+import { isSame, type Key, toKey } from './jwk.ts'
+
+const MAX_BYTES = 1_048_576
+const MAX_KEYS = 100
+/** Members of a key set that are read. */
+const MAX_MEMBERS = 1_000
+
+/**
+ * Fetches the keys of an issuer that can verify tokens, each once.
+ * @throws if there is no such key: that is a mistake of the issuer, and would reject every token
+ */
+export async function fetchKeys(
+  { issuer, jwksUri, jwks: { timeout } }: IssuerOptions,
+  dispatcher: Dispatcher | undefined
+): Promise<Key[]> {
+  const signal = AbortSignal.timeout(timeout)
+  const fetchJson = (uri: string) => fetchObject(uri, signal, dispatcher)
+  const uri = jwksUri ?? (await discover(issuer, fetchJson))
+  const { keys } = (await fetchJson(uri)) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw new Error(`${uri} is not a JWK Set`)
+  const usable = keys.slice(0, MAX_MEMBERS).flatMap(jwk => toKey(jwk) ?? [])
+  const distinct = usable.filter((key, i) => usable.findIndex(other => isSame(other, key)) === i)
+  if (distinct.length === 0) throw new Error(`${uri} has no key that can verify a token`)
+  return distinct.slice(0, MAX_KEYS)
+}
+
+/** OpenID Connect Discovery 1.0, 4.3: the document must name the same issuer. */
+async function discover(issuer: string, fetchJson: (uri: string) => Promise<object>): Promise<string> {
+  const uri = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const document = (await fetchJson(uri)) as { issuer?: unknown; jwks_uri?: unknown }
+  if (document.issuer !== issuer) throw new Error(`${uri} has another issuer`)
+  if (typeof document.jwks_uri !== 'string' || !isTrustedUrl(document.jwks_uri))
+    throw new Error(`${uri} has no https jwks_uri`)
+  return document.jwks_uri
+}
+
+async function fetchObject(
+  uri: string,
+  signal: AbortSignal,
+  dispatcher: Dispatcher | undefined
+): Promise<object> {
+  const headers = { accept: 'application/json' }
+  const response = await fetch(uri, {
+    signal,
+    ...(dispatcher && { dispatcher }),
+    redirect: 'error',
+    headers
+  })
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > MAX_BYTES) throw new Error(`${uri} has more than ${MAX_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  if (response.status !== 200) throw new Error(`${uri} responded with ${response.status}`)
+  // Drops a byte order mark.
+  const json: unknown = JSON.parse(new TextDecoder().decode(Buffer.concat(chunks)))
+  if (typeof json !== 'object' || json === null) throw new Error(`${uri} is not a JSON object`)
+  return json
+}
