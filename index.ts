@@ -2,6 +2,7 @@
  * The package `sluice`: the config, the patterns as Fastify plugins, and what routes are written with. Nothing else is public
  * except `sluice/testing` and `sluice/money`.
  */
+export type { AuthenticatedInstance, AuthenticatedRequest } from './auth/authenticated.ts'
 export { forbidden } from './auth/token-errors.ts'
 export type { User } from './auth/user.ts'
 export { defineGateway, type GatewayDefinition } from './config/define-gateway.ts'
@@ -39,6 +40,7 @@ export type { ComposeRoute, Part, PartCache, PartValues } from './proxy/compose-
 export { UpstreamInvalidResponse } from './proxy/errors.ts'
 export { path } from './proxy/response-reader.ts'
 export {
+  defineAuthenticatedTransform,
   defineTransform,
   type InternalRequest,
   type TransformRequest,

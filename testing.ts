@@ -33,7 +33,7 @@ export interface GatewaySurroundings {
 /** Starts a gateway that listens on a free port. Logs nothing unless given a logger. */
 export async function startGateway(
   t: Ending,
-  definition: GatewayDefinition<string, string, string>,
+  definition: GatewayDefinition,
   { now, logger }: GatewaySurroundings = {}
 ): Promise<RunningGateway> {
   const config = resolveConfig({ default: { log: { level: 'silent' }, ...definition } }, {})

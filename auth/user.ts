@@ -120,7 +120,14 @@ export function isHeaderSafe(value: unknown): value is string {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Also declared by @fastify/jwt, whose types an app need not load. */
-    user: User
+    /** Undefined in a scope without `jwt`. `AuthenticatedInstance` types the routes of one with it. */
+    user: User | undefined
+  }
+}
+
+// The same type for @fastify/jwt, which declares `user` too.
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    user: User | undefined
   }
 }

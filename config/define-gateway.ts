@@ -1,3 +1,4 @@
+import type { AnonymousInstance, AuthenticatedInstance } from '../auth/authenticated.ts'
 import type { CompressOptions } from '../schemas/options/compress.ts'
 import type { CorsOptions } from '../schemas/options/cors.ts'
 import type { Input } from '../schemas/options/defaults.ts'
@@ -7,33 +8,31 @@ import type { IssuerOptions } from '../schemas/options/jwt.ts'
 import type { Priority } from '../schemas/options/overload.ts'
 import type { PassHeadersOptions } from '../schemas/options/pass-headers.ts'
 import type { TierOptions } from '../schemas/options/rate-limit.ts'
-import type { Routes } from '../schemas/options/routes.ts'
 import type { SecurityHeadersOptions } from '../schemas/options/security-headers.ts'
-import type { MirrorOptions, SplitOptions, UpstreamOptions } from '../schemas/options/upstreams.ts'
+import type { MirrorOptions, UpstreamOptions } from '../schemas/options/upstreams.ts'
 import type { VersionOptions, VersionSources } from '../schemas/options/versions.ts'
+import type { CheckNames } from './check-names.ts'
 
 type Options = Omit<Input<typeof GatewayOptions>, 'upstreams' | 'issuers' | 'tiers' | 'scopes'>
 
-/** Config of a gateway, as a user writes it. Issuers, tiers, and upstreams in `mirror` and `split` must be defined in it. */
-export interface GatewayDefinition<Upstream extends string, Issuer extends string, Tier extends string>
-  extends Options {
-  upstreams?: Record<Upstream, UpstreamDefinition<NoInfer<Upstream>>>
-  issuers?: Record<Issuer, Input<typeof IssuerOptions>>
-  tiers?: Record<Tier, Input<typeof TierOptions>>
-  scopes?: Record<string, ScopeDefinition<NoInfer<Issuer>, NoInfer<Tier>>>
+/** Config of a gateway, as a user writes it. */
+export interface GatewayDefinition extends Options {
+  upstreams?: Record<string, UpstreamDefinition>
+  issuers?: Record<string, Input<typeof IssuerOptions>>
+  tiers?: Record<string, Input<typeof TierOptions>>
+  scopes?: Record<string, ScopeDefinition>
 }
 
-/** An upstream whose `mirror.to` and `split.to` name upstreams of the same config. */
-export type UpstreamDefinition<Upstream extends string> = Omit<
-  Input<typeof UpstreamOptions>,
-  'mirror' | 'split'
-> & {
-  mirror?: Omit<Input<typeof MirrorOptions>, 'to'> & { to: Upstream }
-  split?: Omit<Input<typeof SplitOptions>, 'to'> & { to: { [Name in Upstream]?: number } }
+/** `mirror.to` and `split.to` name upstreams of the config. */
+export type UpstreamDefinition = Omit<Input<typeof UpstreamOptions>, 'mirror'> & {
+  mirror?: Omit<Input<typeof MirrorOptions>, 'to'> & { to: Name }
 }
 
-/** A scope. `rateLimit.consumer` needs `jwt`, since without a token there is no consumer. */
-export type ScopeDefinition<Issuer extends string, Tier extends string> = {
+/**
+ * A scope. With `jwt`, the name of an issuer, its routes may be written for an `AuthenticatedInstance`. `rateLimit` names
+ * tiers; a limit by consumer needs `jwt`, since without a token there is no consumer.
+ */
+export type ScopeDefinition = {
   prefix: string
   priority?: Priority
   ipFilter?: Input<typeof IpFilterOptions>
@@ -42,20 +41,32 @@ export type ScopeDefinition<Issuer extends string, Tier extends string> = {
   compress?: Input<typeof CompressOptions>
   passHeaders?: Input<typeof PassHeadersOptions>
 } & (
-  | { routes: Routes; versions?: undefined; version?: undefined }
+  | ({ jwt: Name; rateLimit?: { address?: Name; consumer?: Name } } & ScopeRoutes<AuthenticatedInstance>)
+  | ({
+      jwt?: undefined
+      rateLimit?: { address?: Name; consumer?: undefined }
+    } & ScopeRoutes<AnonymousInstance>)
+)
+
+type ScopeRoutes<App> =
+  | { routes: RoutesPlugin<App>; versions?: undefined; version?: undefined }
   | {
       routes?: undefined
-      versions: Record<string, Input<typeof VersionOptions>>
+      versions: Record<string, Omit<Input<typeof VersionOptions>, 'routes'> & { routes: RoutesPlugin<App> }>
       version?: Input<typeof VersionSources>
     }
-) &
-  (
-    | { jwt: Issuer; rateLimit?: { address?: Tier; consumer?: Tier } }
-    | { jwt?: undefined; rateLimit?: { address?: Tier; consumer?: undefined } }
-  )
+
+/** A Fastify plugin. Declared as a method, so that it may have another type provider: its parameters are bivariant. */
+type RoutesPlugin<App> = {
+  plugin(app: App, options: object, done: (error?: Error) => void): void | Promise<void>
+}['plugin']
+
+/** A string. The union keeps TypeScript from widening the type of a literal, so that `CheckNames` sees the name. */
+type Name = '' | (string & {})
 
 /**
- * Type-checks the config of a gateway and returns it unchanged. It is validated when the gateway starts.
+ * Type-checks the config of a gateway and returns it unchanged: issuers, tiers and upstreams that it names must be defined
+ * in it. It is validated when the gateway starts.
  *
  * ```ts
  * export default defineGateway({
@@ -64,8 +75,8 @@ export type ScopeDefinition<Issuer extends string, Tier extends string> = {
  * })
  * ```
  */
-export function defineGateway<Upstream extends string, Issuer extends string, Tier extends string>(
-  definition: GatewayDefinition<Upstream, Issuer, Tier>
-): GatewayDefinition<Upstream, Issuer, Tier> {
+export function defineGateway<const Definition>(
+  definition: GatewayDefinition & CheckNames<Definition>
+): GatewayDefinition {
   return definition
 }

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
+import type { AuthenticatedInstance } from '../auth/authenticated.ts'
+import type { User } from '../auth/user.ts'
 import { jsonCompilers } from '../http/json/compilers.ts'
 import { sendJson } from '../http/json/send.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
@@ -120,5 +122,13 @@ declare module 'fastify' {
     compose<const Parts extends Record<string, Part>, Response extends TSchema>(
       route: ComposeRoute<Parts, Response>
     ): FastifyInstance
+  }
+}
+
+declare module '../auth/authenticated.ts' {
+  interface AuthenticatedMethods<Provider> {
+    compose<const Parts extends Record<string, Part<TSchema, User>>, Response extends TSchema>(
+      route: ComposeRoute<Parts, Response, User>
+    ): AuthenticatedInstance<Provider>
   }
 }

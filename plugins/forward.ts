@@ -1,5 +1,6 @@
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteGenericInterface, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import type { AuthenticatedInstance, WithAuthenticatedHooks } from '../auth/authenticated.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
 import type { Headers } from '../proxy/call-types.ts'
 import { streamBody } from '../proxy/forwarded-body.ts'
@@ -114,6 +115,14 @@ function toEditedHeaders(edit: (headers: Headers) => void) {
 declare module 'fastify' {
   interface FastifyInstance {
     forward(route: ForwardRoute): FastifyInstance
+  }
+}
+
+declare module '../auth/authenticated.ts' {
+  interface AuthenticatedMethods<Provider> {
+    forward<Route extends RouteGenericInterface = RouteGenericInterface>(
+      route: WithAuthenticatedHooks<ForwardRoute, Route>
+    ): AuthenticatedInstance<Provider>
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Http2ServerResponse } from 'node:http2'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fp from 'fastify-plugin'
+import type { AuthenticatedInstance, WithAuthenticatedHooks } from '../auth/authenticated.ts'
 import { createProblem, type ProblemError, problemOf } from '../http/problem.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
 import { setGrpcStatus, toGrpcStatus } from '../proxy/grpc-status.ts'
@@ -83,6 +84,14 @@ function parseTimeout(value: string | string[] | undefined): number | undefined 
 declare module 'fastify' {
   interface FastifyInstance {
     grpc(route: GrpcRoute): FastifyInstance
+  }
+}
+
+declare module '../auth/authenticated.ts' {
+  interface AuthenticatedMethods<Provider> {
+    grpc<Route extends RouteGenericInterface = RouteGenericInterface>(
+      route: WithAuthenticatedHooks<GrpcRoute, Route>
+    ): AuthenticatedInstance<Provider>
   }
 }
 

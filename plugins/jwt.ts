@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { shareIssuer } from '../auth/issuers.ts'
 import { createGuard } from '../auth/token-guard.ts'
-import type { User } from '../auth/user.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
@@ -32,9 +31,3 @@ async function jwt(fastify: FastifyInstance, input: JwtOptions) {
 }
 
 export default fp(jwt, { name: 'sluice-jwt', fastify: '5.x' })
-
-declare module '@fastify/jwt' {
-  interface FastifyJWT {
-    user: User
-  }
-}

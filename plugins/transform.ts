@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
+import type { AuthenticatedInstance } from '../auth/authenticated.ts'
+import type { User } from '../auth/user.ts'
 import { jsonCompilers } from '../http/json/compilers.ts'
 import { sendJson } from '../http/json/send.ts'
 import type { ProblemError } from '../http/problem.ts'
@@ -133,5 +135,20 @@ declare module 'fastify' {
       Query extends TSchema = TSchema,
       RequestHeaders extends TSchema = TSchema
     >(route: TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response>): FastifyInstance
+  }
+}
+
+declare module '../auth/authenticated.ts' {
+  interface AuthenticatedMethods<Provider> {
+    transform<
+      UpstreamResponse extends TSchema,
+      Response extends TSchema,
+      Body extends TSchema = TSchema,
+      Params extends TSchema = TSchema,
+      Query extends TSchema = TSchema,
+      RequestHeaders extends TSchema = TSchema
+    >(
+      route: TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response, User>
+    ): AuthenticatedInstance<Provider>
   }
 }

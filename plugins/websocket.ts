@@ -1,6 +1,13 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  RouteGenericInterface,
+  RouteOptions
+} from 'fastify'
 import fp from 'fastify-plugin'
+import type { AuthenticatedInstance, WithAuthenticatedHooks } from '../auth/authenticated.ts'
 import { expires } from '../auth/user.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
 import { spreadEvenly } from '../http/spread.ts'
@@ -156,6 +163,14 @@ function ignore(): void {}
 declare module 'fastify' {
   interface FastifyInstance {
     websocket(route: WebSocketRoute): FastifyInstance
+  }
+}
+
+declare module '../auth/authenticated.ts' {
+  interface AuthenticatedMethods<Provider> {
+    websocket<Route extends RouteGenericInterface = RouteGenericInterface>(
+      route: WithAuthenticatedHooks<WebSocketRoute, Route>
+    ): AuthenticatedInstance<Provider>
   }
 }
 

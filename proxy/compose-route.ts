@@ -1,6 +1,8 @@
-import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { RouteShorthandOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import type { User } from '../auth/user.ts'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
+import type { RequestOf } from './transform-route.ts'
 
 /**
  * A route of `app.compose`, with the options of Fastify's shorthand routes except `schema`. The method is GET.
@@ -17,8 +19,11 @@ import type { UpstreamName } from '../schemas/options/upstream-name.ts'
  * })
  * ```
  */
-export interface ComposeRoute<Parts extends Record<string, Part>, Response extends TSchema>
-  extends Omit<RouteShorthandOptions, 'schema'> {
+export interface ComposeRoute<
+  Parts extends Record<string, Part<TSchema, Identity>>,
+  Response extends TSchema,
+  Identity extends User | undefined = User | undefined
+> extends Omit<RouteShorthandOptions, 'schema'> {
   url: string
   params?: TSchema
   querystring?: TSchema
@@ -27,7 +32,7 @@ export interface ComposeRoute<Parts extends Record<string, Part>, Response exten
   /** Schema of the response to the client, which gets these members only, and `missing`. */
   response: Response
   /** Returns the response to the client. A part that is optional and has no fallback may be null. */
-  toClient(parts: PartValues<Parts>, request: FastifyRequest): Static<Response>
+  toClient: (parts: PartValues<Parts>, request: RequestOf<Identity>) => Static<Response>
 }
 
 /**
@@ -37,10 +42,13 @@ export interface ComposeRoute<Parts extends Record<string, Part>, Response exten
  * const orders: Part = { upstream: 'orders', upstreamResponse: Orders, path: () => '/orders?limit=10', timeout: 2_000 }
  * ```
  */
-export interface Part<UpstreamResponse extends TSchema = TSchema> {
+export interface Part<
+  UpstreamResponse extends TSchema = TSchema,
+  Identity extends User | undefined = User | undefined
+> {
   upstream: UpstreamName
   /** Returns path and query. Write it with the template `path`, which encodes values. */
-  path(request: FastifyRequest): string
+  path: (request: RequestOf<Identity>) => string
   /** Schema of the service's 2xx response. It may have more members, which are ignored. */
   upstreamResponse: UpstreamResponse
   /** Ends the request with the part's error if it fails. Default: false. */
@@ -77,7 +85,7 @@ export interface PartCache {
 }
 
 /** Values that `toClient` gets: those of required parts and of parts with a fallback are never null. */
-export type PartValues<Parts extends Record<string, Part>> = {
+export type PartValues<Parts extends Record<string, Part<TSchema, never>>> = {
   [Name in keyof Parts]: Parts[Name] extends { required: true } | { fallback: NonNullable<unknown> }
     ? Static<Parts[Name]['upstreamResponse']>
     : Static<Parts[Name]['upstreamResponse']> | null

@@ -1,5 +1,6 @@
 import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import type { User } from '../auth/user.ts'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import type { Headers } from './call-types.ts'
 
@@ -25,7 +26,8 @@ export interface TransformRoute<
   Query extends TSchema,
   RequestHeaders extends TSchema,
   UpstreamResponse extends TSchema,
-  Response extends TSchema
+  Response extends TSchema,
+  Identity extends User | undefined = User | undefined
 > extends Omit<RouteShorthandOptions, 'schema'> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   url: string
@@ -41,32 +43,36 @@ export interface TransformRoute<
   /** Schema of the response to the client, which gets these members only. */
   response: Response
   /** Returns the request to the service. */
-  toUpstream(request: TransformRequest<Body, Params, Query, RequestHeaders>): InternalRequest
+  toUpstream: (request: TransformRequest<Body, Params, Query, RequestHeaders, Identity>) => InternalRequest
   /** Returns the response to the client. */
-  toClient(response: Static<UpstreamResponse>, request: FastifyRequest): Static<Response>
+  toClient: (response: Static<UpstreamResponse>, request: RequestOf<Identity>) => Static<Response>
   /**
    * Passes a 401 of the service to the client with its `WWW-Authenticate`. Otherwise the client gets 502, because the
    * service rejected the gateway's request. Default: false.
    */
   passUnauthorized?: boolean
   /** Returns the error to send when the call to the service failed. */
-  toError?(error: Error, request: FastifyRequest): Error
+  toError?: (error: Error, request: RequestOf<Identity>) => Error
 }
 
 export type AnyTransformRoute = TransformRoute<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
+
+/** A request whose `user` is defined in scopes with `jwt`. */
+export type RequestOf<Identity extends User | undefined> = FastifyRequest & { readonly user: Identity }
 
 /** The request that `toUpstream` gets, typed by the route's schemas: `request.body.items[0].quantity`. */
 export type TransformRequest<
   Body extends TSchema,
   Params extends TSchema,
   Query extends TSchema,
-  RequestHeaders extends TSchema
+  RequestHeaders extends TSchema,
+  Identity extends User | undefined = User | undefined
 > = FastifyRequest<{
   Body: Static<Body>
   Params: Static<Params>
   Querystring: Static<Query>
   Headers: Static<RequestHeaders>
-}>
+}> & { readonly user: Identity }
 
 /**
  * A request to the service.
@@ -103,5 +109,27 @@ export function defineTransform<
 >(
   route: TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response>
 ): TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response> {
+  return route
+}
+
+/**
+ * Type-checks a route for an `AuthenticatedInstance`: `request.user` is defined. Otherwise like `defineTransform`.
+ *
+ * ```ts
+ * const readMine = defineAuthenticatedTransform({
+ *   …, toUpstream: ({ user }) => ({ method: 'GET', path: path`/users/${user.sub}/orders` })
+ * })
+ * ```
+ */
+export function defineAuthenticatedTransform<
+  UpstreamResponse extends TSchema,
+  Response extends TSchema,
+  Body extends TSchema = TSchema,
+  Params extends TSchema = TSchema,
+  Query extends TSchema = TSchema,
+  RequestHeaders extends TSchema = TSchema
+>(
+  route: TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response, User>
+): TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response, User> {
   return route
 }

@@ -1,12 +1,11 @@
-import type { FastifyInstance } from 'fastify'
-import { compose, path } from 'sluice'
+import { type AuthenticatedInstance, compose, path } from 'sluice'
 import { amount } from 'sluice/money'
 import type { Static } from 'typebox'
 import { Dashboard, OrderSummaries, Recommendations } from '../schemas/dashboard.ts'
 import { InternalUser } from '../schemas/users.ts'
 
 /** Data of the shop's start page, from three services in one call. */
-export async function dashboard(app: FastifyInstance) {
+export async function dashboard(app: AuthenticatedInstance) {
   await app.register(compose)
 
   app.compose({

@@ -1,11 +1,10 @@
-import type { FastifyInstance } from 'fastify'
-import { step, transform } from 'sluice'
+import { type AuthenticatedInstance, step, transform } from 'sluice'
 import { NewOrder, Order } from '../schemas/orders.ts'
 import { CURRENCY, type Order as OrderV2 } from '../schemas/orders.v2.ts'
 import { placeOrder, readOrder } from './orders.v2.ts'
 
 /** Orders, version 1, as a step from version 2: items instead of lines, amounts without currency. */
-export async function ordersV1(app: FastifyInstance) {
+export async function ordersV1(app: AuthenticatedInstance) {
   await app.register(transform)
 
   app.transform(

@@ -1,18 +1,25 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
-import { defineTransform, path, toDayOrUtc, toUtc, transform, UpstreamInvalidResponse } from 'sluice'
+import {
+  type AuthenticatedInstance,
+  defineAuthenticatedTransform,
+  path,
+  toDayOrUtc,
+  toUtc,
+  transform,
+  UpstreamInvalidResponse
+} from 'sluice'
 import { amount, type InternalAmount, jsonNumber, product } from 'sluice/money'
 import { InternalOrder, NewOrderHeaders, OrderParams } from '../schemas/orders.ts'
 import { CURRENCY, type Money, NewOrder, Order } from '../schemas/orders.v2.ts'
 
 /** Orders, version 2. The order service uses other names and types for the same data. */
-export async function ordersV2(app: FastifyInstance) {
+export async function ordersV2(app: AuthenticatedInstance) {
   await app.register(transform)
   app.transform(placeOrder)
   app.transform(readOrder)
 }
 
-export const placeOrder = defineTransform({
+export const placeOrder = defineAuthenticatedTransform({
   method: 'POST',
   url: '/',
   upstream: 'orders',
@@ -42,7 +49,7 @@ export const placeOrder = defineTransform({
   toClient: toOrder
 })
 
-export const readOrder = defineTransform({
+export const readOrder = defineAuthenticatedTransform({
   method: 'GET',
   url: '/:id',
   upstream: 'orders',

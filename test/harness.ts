@@ -21,7 +21,7 @@ export interface Ending {
 /** Starts a gateway: `startGateway(t, { upstreams, scopes })`. Silent unless LOG_LEVEL is set. */
 export function startGateway(
   t: Ending,
-  definition: GatewayDefinition<string, string, string>,
+  definition: GatewayDefinition,
   now?: () => number
 ): Promise<RunningGateway> {
   return start(t, definition, {

@@ -207,7 +207,7 @@ export async function openJwks(
   }
 }
 
-type IssuerInput = NonNullable<GatewayDefinition<string, string, string>['issuers']>[string]
+type IssuerInput = NonNullable<GatewayDefinition['issuers']>[string]
 
 export interface Guarded {
   url: string

@@ -1,8 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import type { User } from '../auth/user.ts'
 import { type Fault, faultsOf } from '../http/json/faults.ts'
 import { type Problem, type ProblemError, problemOf } from '../http/problem.ts'
-import type { AnyTransformRoute, TransformRequest, TransformRoute } from '../proxy/transform-route.ts'
+import type {
+  AnyTransformRoute,
+  RequestOf,
+  TransformRequest,
+  TransformRoute
+} from '../proxy/transform-route.ts'
 import { type Pointers, renamePointers } from './pointers.ts'
 
 /**
@@ -29,7 +35,8 @@ export interface Step<
   Params extends TSchema,
   Query extends TSchema,
   RequestHeaders extends TSchema,
-  Response extends TSchema
+  Response extends TSchema,
+  Identity extends User | undefined
 > {
   /** Path in the older version. */
   url?: string
@@ -40,7 +47,7 @@ export interface Step<
     headers?: RequestHeaders
     /** Returns the parts of the request that differ, as the next version takes them. */
     toNext(
-      request: TransformRequest<Body, Params, Query, RequestHeaders>
+      request: TransformRequest<Body, Params, Query, RequestHeaders, Identity>
     ): NextParts<NextBody, NextParams, NextQuery, NextHeaders> &
       RequireIfDifferent<'body', Body, NextBody> &
       RequireIfDifferent<'params', Params, NextParams> &
@@ -50,7 +57,7 @@ export interface Step<
   response?: {
     schema: Response
     /** Returns the older version's response. */
-    fromNext(response: Static<NextResponse>, request: FastifyRequest): Static<Response>
+    fromNext(response: Static<NextResponse>, request: RequestOf<Identity>): Static<Response>
   }
   /**
    * JSON pointers of the next version's faults, mapped to the older version; `*` stands for any index. The longest pointer
@@ -114,9 +121,18 @@ export function step<
   Params extends TSchema = NextParams,
   Query extends TSchema = NextQuery,
   RequestHeaders extends TSchema = NextHeaders,
-  Response extends TSchema = NextResponse
+  Response extends TSchema = NextResponse,
+  Identity extends User | undefined = User | undefined
 >(
-  next: TransformRoute<NextBody, NextParams, NextQuery, NextHeaders, UpstreamResponse, NextResponse>,
+  next: TransformRoute<
+    NextBody,
+    NextParams,
+    NextQuery,
+    NextHeaders,
+    UpstreamResponse,
+    NextResponse,
+    Identity
+  >,
   older: Step<
     NextBody,
     NextParams,
@@ -127,9 +143,10 @@ export function step<
     Params,
     Query,
     RequestHeaders,
-    Response
+    Response,
+    Identity
   >
-): TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response>
+): TransformRoute<Body, Params, Query, RequestHeaders, UpstreamResponse, Response, Identity>
 
 export function step(
   next: AnyTransformRoute,
@@ -188,7 +205,7 @@ export function step(
 }
 
 // biome-ignore format: one line is easier to read
-type AnyStep = Step<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema>
+type AnyStep = Step<TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, TSchema, User | undefined>
 
 const SCHEMA_OF = { body: 'body', params: 'params', query: 'querystring', headers: 'headers' } as const
 

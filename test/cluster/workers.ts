@@ -34,7 +34,7 @@ export interface TestCluster {
   build(guard?: AdminGuardOptions): Promise<FastifyInstance>
 }
 
-type Definition = Partial<GatewayDefinition<string, string, string>>
+type Definition = Partial<GatewayDefinition>
 
 /**
  * Gateways in this process, each with its own admin side on a Unix socket, before a service that all of them forward

@@ -35,7 +35,7 @@ async function routes(app: FastifyInstance) {
   app.post('/small', { bodyLimit: 10 }, async () => 'yes')
 }
 
-function start(t: Ending, url: string, options: Partial<GatewayDefinition<string, string, string>> = {}) {
+function start(t: Ending, url: string, options: Partial<GatewayDefinition> = {}) {
   return startGateway(t, {
     upstreams: { service: { url } },
     tiers: { none: { limits: [{ limit: 1, window: 600_000 }] } },
@@ -44,7 +44,7 @@ function start(t: Ending, url: string, options: Partial<GatewayDefinition<string
       limited: { prefix: '/limited', rateLimit: { address: 'none' }, routes }
     },
     ...options
-  } as GatewayDefinition<string, string, string>)
+  } as GatewayDefinition)
 }
 
 t.test('the number of pipelined requests behind a slow response is limited', async t => {

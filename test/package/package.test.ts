@@ -69,6 +69,10 @@ t.test('type-checks in an app, with the declarations of the package', async t =>
   t.equal(await app.run('npx', ['tsc']), '')
 })
 
+t.test('finds a wrong upstream when a project registers its names', async t => {
+  t.equal(await app.run('npx', ['tsc', '--project', 'registered']), '')
+})
+
 t.test("an app's own tests run with sluice/testing", async t => {
   t.match(await app.run('node', ['--test', '--test-reporter=tap', 'test/gateway.ts']), '# fail 0')
 })
@@ -80,6 +84,14 @@ t.test('the command checks, lists and explains a config', async t => {
     await app.run('npx', ['sluice', 'explain', 'GET', '/api/status/1']),
     'http://127.0.0.1:4002/orders/1'
   )
+  const second = ['sluice', 'check', '--config', 'second.config.ts']
+  const { message } = await app.run('npx', second).then(
+    () => new Error('no fault'),
+    error => error
+  )
+  t.match(message, "no upstream is named 'stokc'")
+  t.match(message, '/api/typo/*')
+  t.match(message, '/scopes/typo')
   t.equal((await app.run('npx', ['sluice', '--version'])).trim(), packageJson.version)
 })
 

@@ -10,7 +10,7 @@ import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 /** Configs for each finding of the audit: one that has it, and a fixed one without findings. */
 export const environment = Type.Object({ CASE: Type.String(), FIXED: Type.Optional(Type.String()) })
 
-type Definition = GatewayDefinition<string, string, string>
+type Definition = GatewayDefinition
 type Routes = (app: FastifyInstance) => Promise<void>
 
 const things = 'things' as UpstreamName

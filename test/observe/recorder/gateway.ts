@@ -15,7 +15,7 @@ export interface Watched {
 export async function startWatched(
   t: Ending,
   listener: RequestListener,
-  definition: Partial<GatewayDefinition<string, string, string>> = {},
+  definition: Partial<GatewayDefinition> = {},
   guard?: { host: string; token?: string }
 ): Promise<Watched> {
   const service = await startService(t, listener)
@@ -29,7 +29,7 @@ export async function startWatched(
     upstreams: { things: { url: service } },
     scopes: { things: { prefix: '/things', routes } },
     ...definition
-  } as GatewayDefinition<string, string, string>)
+  } as GatewayDefinition)
   const admin = await buildAdmin(gateway, () => false, guard)
   t.teardown(() => admin.close())
   return { url, gateway, admin: await admin.listen({ port: 0, host: '127.0.0.1' }) }

@@ -194,7 +194,7 @@ async function start(t: Test, definition: object = {}) {
       }
     },
     ...definition
-  } as GatewayDefinition<string, string, string>)
+  } as GatewayDefinition)
   const admin = await buildAdmin(gateway, () => false)
   t.teardown(() => admin.close())
   const adminUrl = await admin.listen({ port: 0, host: '127.0.0.1' })

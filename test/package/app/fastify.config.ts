@@ -1,5 +1,6 @@
 import { defineGateway, withDefault } from 'sluice'
 import Type, { type Static } from 'typebox'
+import { mine } from './routes/mine.ts'
 import { orders } from './routes/orders.ts'
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 })
@@ -19,6 +20,7 @@ export default function gateway(env: Static<typeof environment>) {
     tiers: { standard: { limits: [{ limit: 100, window: 60_000 }] } },
     scopes: {
       orders: { prefix: '/api/orders', routes: orders, jwt: 'main', rateLimit: { consumer: 'standard' } },
+      mine: { prefix: '/api/mine', routes: mine, jwt: 'main' },
       status: { prefix: '/api/status', routes: orders, rateLimit: { address: 'standard' } }
     }
   })
