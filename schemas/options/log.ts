@@ -26,8 +26,8 @@ const entryOptions = {
   sample: withDefault(Type.Number({ minimum: 0, maximum: 1 }), 1),
   /** Milliseconds from which an exchange is slow. */
   slowThreshold: withDefault(Type.Number({ minimum: 0 }), 1_000),
-  /** Whether entries have the client's address. */
-  clientAddress: withDefault(Type.Boolean(), true),
+  /** Whether entries have the client's address, which is personal data. */
+  clientAddress: withDefault(Type.Boolean(), false),
   /** Whether entries have the redacted path and query. Paths may contain secrets that redaction does not recognize. */
   path: withDefault(Type.Boolean(), false)
 }
