@@ -26,17 +26,17 @@ function shares(chosen: Member[]): Record<string, number> {
   return counts
 }
 
-/** Chosen `times`, each with another key. */
+/** Chooses `times` endpoints with different keys. */
 function choose(policy: ReturnType<typeof createPolicy>, from: Member[], times: number): Member[] {
   return Array.from({ length: times }, (_, i) => policy(from, hashOf(`consumer-${i}`)))
 }
 
-t.test('round robin takes each in turn, whatever the weights', async t => {
+t.test('round robin takes each endpoint in turn, without weights', async t => {
   const chosen = choose(createPolicy('round-robin', seeded(1)), members({ a: 5, b: 1, c: 1 }), 7)
   t.equal(chosen.map(({ name }) => name).join(''), 'abcabca')
 })
 
-t.test('round robin goes on where endpoints come and go', async t => {
+t.test('round robin continues when endpoints change', async t => {
   const policy = createPolicy('round-robin', seeded(1))
   const all = members({ a: 1, b: 1, c: 1 })
   choose(policy, all, 3)
@@ -49,12 +49,12 @@ t.test('round robin goes on where endpoints come and go', async t => {
   t.equal(new Set(choose(policy, all, 3)).size, 3)
 })
 
-t.test('weighted round robin is as smooth as that of nginx', async t => {
+t.test('weighted round robin is as smooth as in nginx', async t => {
   const chosen = choose(createPolicy('weighted', seeded(1)), members({ a: 5, b: 1, c: 1 }), 14)
   t.equal(chosen.map(({ name }) => name).join(''), 'aabacaaaabacaa')
 })
 
-t.test('least requests takes the one with the fewest under way for its weight', async t => {
+t.test('least requests takes the endpoint with the fewest calls for its weight', async t => {
   const policy = createPolicy('least-requests', seeded(1))
   const all = members({ a: 1, b: 1, c: 4 })
   for (const [index, inFlight] of [2, 1, 7].entries()) (all[index] as Member).inFlight = inFlight
@@ -72,7 +72,7 @@ t.test('least requests takes any among equals', async t => {
   for (const share of [a, b, c]) t.ok(Math.abs(share - 1 / 3) < 0.02, `${share}`)
 })
 
-t.test('p2c spreads by weight while nothing is under way', async t => {
+t.test('p2c spreads by weight when there are no calls', async t => {
   for (const weights of [
     { a: 1, b: 1, c: 1 },
     { a: 3, b: 1 },
@@ -86,12 +86,12 @@ t.test('p2c spreads by weight while nothing is under way', async t => {
   }
 })
 
-t.test('p2c never takes the busier of two, and keeps many even', async t => {
+t.test('p2c never takes the busier of two, and balances many', async t => {
   const two = members({ a: 1, b: 1 })
   ;(two[0] as Member).inFlight = 1
   t.same(shares(choose(createPolicy('p2c', seeded(4)), two, 1_000)), { b: 1 })
 
-  // Nothing ends: at random alone the fullest of ten would get about 1,000 + 3 x 30.
+  // No call ends. Purely random choices would give the busiest of ten about 1,000 + 3 x 30 calls.
   const ten = members(Object.fromEntries([...'abcdefghij'].map(name => [name, 1])))
   const policy = createPolicy('p2c', seeded(5))
   for (let i = 0; i < 10_000; i++) policy(ten, 0).inFlight++
@@ -103,13 +103,13 @@ t.test('p2c never takes the busier of two, and keeps many even', async t => {
   t.ok(Math.abs((uneven[0] as Member).inFlight - 6_000) < 100, 'by weight')
 })
 
-t.test('p2c takes the other where only two are left, and learns of a new set', async t => {
+t.test('p2c takes the other one of two, and follows a new set', async t => {
   const policy = createPolicy('p2c', seeded(7))
   choose(policy, members({ a: 1, b: 1, c: 1, d: 1 }), 10)
   t.same(Object.keys(shares(choose(policy, members({ e: 1, f: 2 }), 100))).sort(), ['e', 'f'])
 })
 
-t.test('hash spreads keys by weight, and a key stays', async t => {
+t.test('hash spreads keys by weight, and a key keeps its endpoint', async t => {
   const policy = createPolicy('hash', seeded(1))
   const all = members({ a: 1, b: 1, c: 2 })
   const chosen = choose(policy, all, 40_000)
@@ -122,7 +122,7 @@ t.test('hash spreads keys by weight, and a key stays', async t => {
   t.ok(Math.abs(a - 0.25) < 0.02 && Math.abs(b - 0.25) < 0.02 && Math.abs(c - 0.5) < 0.02, `${[a, b, c]}`)
 })
 
-t.test('an endpoint that goes or comes moves its own keys and no others', async t => {
+t.test('an endpoint that leaves or joins moves only its own keys', async t => {
   const policy = createPolicy('hash', seeded(1))
   const all = members({ a: 1, b: 1, c: 1, d: 1, e: 1 })
   const before = choose(policy, all, 10_000)

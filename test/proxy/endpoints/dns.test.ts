@@ -28,7 +28,7 @@ interface Service {
   connections(): Promise<number>
 }
 
-/** On a loopback address of its own, so that one port serves several addresses. */
+/** Starts a service on its own loopback address, so that several addresses share a port. */
 async function startAt(t: Ending, host: string, port = 0, listener?: RequestListener): Promise<Service> {
   const service: Service = {
     host,
@@ -87,16 +87,16 @@ t.test('a change of address is followed under load, without a failed request', a
     dns.questions.length - asked <= 8,
     `within the refresh time: ${dns.questions.length - asked} questions`
   )
-  t.equal(first.requests, atChange, 'nothing more goes to the address that left')
+  t.equal(first.requests, atChange, 'the removed address gets no more calls')
   await until(async () => (await first.connections()) === 0)
   t.match(endpointsOf(gateway), [{ url: `http://127.0.0.3:${first.port}`, state: 'healthy' }])
   t.match(gateway.gateway.upstreams[0]?.state().endpoints, { length: 1 })
   const text = (await gateway.gateway.metrics?.metrics()) ?? ''
   t.match(text, `sluice_endpoint_state{upstream="products",endpoint="http://127.0.0.3:${first.port}"} 0`)
-  t.notMatch(text, '127.0.0.2', 'the series of an address that left go with it')
+  t.notMatch(text, '127.0.0.2', 'the series of a removed address are removed')
 })
 
-t.test('a call under way at an address that leaves is answered to its end', async t => {
+t.test('a call at an address that is removed completes', async t => {
   let finish = () => {}
   const first = await startAt(t, '127.0.0.2', 0, (_request, response) => {
     response.write('be')
@@ -117,7 +117,7 @@ t.test('a call under way at an address that leaves is answered to its end', asyn
   await until(async () => (await first.connections()) === 0)
 })
 
-t.test('what is known stays while DNS fails or answers nothing', async t => {
+t.test('known addresses stay while DNS fails or returns nothing', async t => {
   const service = await startAt(t, '127.0.0.2')
   const zone: Zone = { 'A products.test': a('products.test', '127.0.0.2') }
   const dns = await startDns(t, zone)
@@ -126,14 +126,14 @@ t.test('what is known stays while DNS fails or answers nothing', async t => {
   for (const failure of ['SERVFAIL', []] as const) {
     zone['A products.test'] = failure as never
     const asked = dns.questions.length
-    // The second question comes once the first answer has been dealt with.
+    // The second query follows after the first reply was handled.
     await until(() => dns.questions.length > asked + 1)
     t.equal((await call(`${gateway.url}/products`)).status, 200, `${failure}`)
     t.equal(endpointsOf(gateway).length, 1)
   }
 })
 
-t.test('one address family that fails takes nothing from the other', async t => {
+t.test('a failure of one address family does not affect the other', async t => {
   const service = await startAt(t, '127.0.0.2')
   const zone: Zone = {
     'A products.test': a('products.test', '127.0.0.2'),
@@ -153,7 +153,7 @@ t.test('one address family that fails takes nothing from the other', async t => 
   )
 })
 
-t.test('the gateway starts without DNS, answers 503, and goes on as soon as there is one', async t => {
+t.test('the gateway starts without DNS, answers 503, and works when DNS does', async t => {
   const service = await startAt(t, '127.0.0.2')
   const zone: Zone = {}
   const dns = await startDns(t, zone)
@@ -167,7 +167,7 @@ t.test('the gateway starts without DNS, answers 503, and goes on as soon as ther
   await until(async () => (await call(`${gateway.url}/products`)).status === 200)
 })
 
-t.test('the service gets the configured name as its host, by address and by SRV', async t => {
+t.test('Host is the configured name, for addresses and SRV', async t => {
   const service = await startAt(t, '127.0.0.2')
   const { port } = service
   const dns = await startDns(t, {
@@ -182,7 +182,7 @@ t.test('the service gets the configured name as its host, by address and by SRV'
   t.equal((await call(`${bySrv.url}/products`)).text, `{"at":"127.0.0.2","host":"shop.test:${port}"}`)
 })
 
-t.test('SRV: by weight within the lowest priority, the next one once that has too few', async t => {
+t.test('SRV: by weight within the lowest priority, or the next one if too few are healthy', async t => {
   let isUp = true
   const listener =
     (isBackup: boolean): RequestListener =>
@@ -226,10 +226,10 @@ t.test('SRV: by weight within the lowest priority, the next one once that has to
   t.same(calls(), [33, 11, 10])
 })
 
-t.test('an answer may be as long as it likes: 256 endpoints are taken', async t => {
+t.test('at most 256 endpoints are used', async t => {
   const addresses = Array.from({ length: 300 }, (_, i) => `127.0.${1 + (i >> 8)}.${i & 255}`)
   const service = await startAt(t, '127.0.1.0')
-  // Over UDP it would not be 300 at once: SRV targets of 100 addresses each are.
+  // One UDP reply cannot have 300 addresses, but SRV targets can have 100 each.
   const zone: Zone = {}
   const targets = [0, 100, 200].map(from => {
     zone[`A t${from}.test`] = a(`t${from}.test`, ...addresses.slice(from, from + 100))
@@ -242,7 +242,7 @@ t.test('an answer may be as long as it likes: 256 endpoints are taken', async t 
   t.pass()
 })
 
-t.test('over https the certificate has to have the configured name', async t => {
+t.test('over https the certificate must have the configured name', async t => {
   const server = createTlsServer(
     { cert: read('localhost.pem'), key: read('localhost.key') },
     (request, response) => response.end(request.headers.host)
@@ -264,7 +264,7 @@ t.test('over https the certificate has to have the configured name', async t => 
   t.equal((await call(`${told.url}/products`)).text, `products.test:${port}`)
 })
 
-t.test('as many calls may be under way as the endpoints that DNS names have connections', async t => {
+t.test('the connections of the endpoints from DNS limit concurrent calls', async t => {
   const waiting: import('node:http').ServerResponse[] = []
   const hang: RequestListener = (_request, response) => void waiting.push(response)
   const { port } = await startAt(t, '127.0.0.2', 0, hang)

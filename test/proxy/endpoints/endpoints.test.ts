@@ -13,7 +13,7 @@ import { until } from '../../until.ts'
 
 const scopes = { products: { prefix: '/products', routes: products } }
 
-/** Services that answer their own index, and a gateway before them. */
+/** Starts services that respond with their index, and a gateway in front of them. */
 async function start(
   t: Ending,
   count: number,
@@ -43,7 +43,7 @@ async function answers(gateway: RunningGateway, times: number, init?: RequestIni
   return texts
 }
 
-t.test('what one endpoint fails is spread over the others, whose turns stay as they are', async t => {
+t.test('retries of a failing endpoint spread over the others without shifting their turns', async t => {
   const urls = [await closedPort(), ...(await start(t, 2)).urls]
   for (const policy of ['round-robin', 'weighted']) {
     const gateway = await startBefore(t, urls, { balance: { policy }, ejection: { failures: 1_000 } })
@@ -56,7 +56,7 @@ t.test('what one endpoint fails is spread over the others, whose turns stay as t
   }
 })
 
-t.test('each policy serves, and every call is counted at its endpoint', async t => {
+t.test('every policy works, and calls are counted per endpoint', async t => {
   for (const policy of ['p2c', 'round-robin', 'weighted', 'least-requests', 'hash']) {
     const gateway = await start(t, 3, { balance: { policy } })
     const texts = await answers(gateway, 60)
@@ -71,7 +71,7 @@ t.test('each policy serves, and every call is counted at its endpoint', async t 
   }
 })
 
-t.test('calls under way are counted, and settled with their last byte', async t => {
+t.test('calls in flight are counted until their last byte', async t => {
   const open: (() => void)[] = []
   const gateway = await start(t, 2, { balance: { policy: 'least-requests' } }, () => (_request, response) => {
     response.write('be')
@@ -88,13 +88,13 @@ t.test('calls under way are counted, and settled with their last byte', async t 
   await until(() => endpointsOf(gateway).every(({ inFlight }) => inFlight === 0))
 })
 
-t.test('a path of an endpoint comes before that of the request', async t => {
+t.test('the path of an endpoint precedes that of the request', async t => {
   const url = await startService(t, (request, response) => response.end(request.url))
   const gateway = await startBefore(t, [`${url}/one/`, `${url}/two`], { balance: { policy: 'round-robin' } })
   t.same(await answers(gateway, 2), ['/one/products', '/two/products'])
 })
 
-t.test('hash by header and by cookie: a value has one endpoint, whoever sends it', async t => {
+t.test('hash by header and by cookie: a value has one endpoint for all clients', async t => {
   for (const [hash, name] of [
     [{ header: 'x-tenant' }, 'x-tenant'],
     [{ cookie: 'session' }, 'cookie']
@@ -108,12 +108,12 @@ t.test('hash by header and by cookie: a value has one endpoint, whoever sends it
       seen.add(texts[0] as string)
     }
     t.equal(seen.size, 4)
-    t.equal(new Set(await answers(gateway, 5)).size, 1, 'one who sends none is known by the address')
+    t.equal(new Set(await answers(gateway, 5)).size, 1, 'clients without a value are hashed by address')
   }
 })
 
 t.test(
-  'sticky: a cookie of the gateway binds a client, names no address, and keeps the service’s own',
+  'sticky: a cookie without an address binds the client, besides the cookies of the service',
   async t => {
     const key = 'a secret of 16 or more'
     const gateway = await start(t, 3, { balance: { sticky: { key } } }, index => (_request, response) => {
@@ -126,11 +126,11 @@ t.test(
     t.match(ours, /^sluice-products=[\w-]{22}; Path=\/; HttpOnly; SameSite=Lax$/)
     const cookie = (ours as string).split(';')[0] as string
     const again = await call(`${gateway.url}/products`, { headers: { cookie } })
-    t.same(again.headers.getSetCookie(), ['own=1; Path=/', 'other=2'], 'told once')
+    t.same(again.headers.getSetCookie(), ['own=1; Path=/', 'other=2'], 'set once')
     t.same(new Set(await answers(gateway, 20, { headers: { cookie } })), new Set([first.text]))
     for (const made of ['sluice-products=', 'sluice-products=made-up', `${cookie}x`]) {
-      const anew = await call(`${gateway.url}/products`, { headers: { cookie: made } })
-      t.equal(anew.headers.getSetCookie().length, 3, 'a name that is nobody’s is replaced')
+      const replaced = await call(`${gateway.url}/products`, { headers: { cookie: made } })
+      t.equal(replaced.headers.getSetCookie().length, 3, 'an unknown value is replaced')
     }
     const twin = await startBefore(t, gateway.urls, { balance: { sticky: { key } } })
     t.same(
@@ -141,7 +141,7 @@ t.test(
   }
 )
 
-t.test('sticky: Secure where the client came by https', async t => {
+t.test('sticky: Secure for clients over https', async t => {
   const urls = [await startService(t, (_q, r) => r.end()), await startService(t, (_q, r) => r.end())]
   const { url } = await startGateway(t, {
     trustProxy: ['127.0.0.1'],
@@ -157,7 +157,7 @@ t.test('sticky: Secure where the client came by https', async t => {
   t.match(answer.headers.getSetCookie()[0], /^bound=.*; SameSite=Lax; Secure$/)
 })
 
-t.test('sticky: a client whose endpoint is ejected is bound anew', async t => {
+t.test('sticky: a client whose endpoint is ejected gets another one', async t => {
   let broken = ''
   const gateway = await start(
     t,
@@ -176,30 +176,27 @@ t.test('sticky: a client whose endpoint is ejected is bound anew', async t => {
   t.equal(moved.headers.getSetCookie().length, 1)
 })
 
-t.test(
-  'an endpoint that is down is ejected after five failures, and named neither to clients nor again',
-  async t => {
-    const service = await startService(t, (_request, response) => response.end('up'))
-    const dead = await closedPort()
-    const gateway = await startBefore(t, [dead, service], {
-      balance: { policy: 'round-robin' },
-      retry: { attempts: 0 }
-    })
-    const texts = await answers(gateway, 30)
-    t.equal(texts.filter(text => text === 'up').length, 25)
-    t.notMatch(texts.join(), /127\.0\.0\.1/)
-    t.match(endpointsOf(gateway), [
-      { url: dead, state: 'ejected', failures: 5, ejections: 1, returnsIn: Number },
-      { url: service, state: 'healthy', calls: 25 }
-    ])
-    const text = (await gateway.gateway.metrics?.metrics()) ?? ''
-    t.match(text, `sluice_endpoint_state{upstream="products",endpoint="${dead}"} 1`)
-    t.match(text, `sluice_endpoint_ejections_total{upstream="products",endpoint="${dead}"} 1`)
-    t.match(text, `sluice_endpoint_calls_total{upstream="products",endpoint="${service}"} 25`)
-  }
-)
+t.test('an endpoint that is down is ejected after five failures, and clients do not see its URL', async t => {
+  const service = await startService(t, (_request, response) => response.end('up'))
+  const dead = await closedPort()
+  const gateway = await startBefore(t, [dead, service], {
+    balance: { policy: 'round-robin' },
+    retry: { attempts: 0 }
+  })
+  const texts = await answers(gateway, 30)
+  t.equal(texts.filter(text => text === 'up').length, 25)
+  t.notMatch(texts.join(), /127\.0\.0\.1/)
+  t.match(endpointsOf(gateway), [
+    { url: dead, state: 'ejected', failures: 5, ejections: 1, returnsIn: Number },
+    { url: service, state: 'healthy', calls: 25 }
+  ])
+  const text = (await gateway.gateway.metrics?.metrics()) ?? ''
+  t.match(text, `sluice_endpoint_state{upstream="products",endpoint="${dead}"} 1`)
+  t.match(text, `sluice_endpoint_ejections_total{upstream="products",endpoint="${dead}"} 1`)
+  t.match(text, `sluice_endpoint_calls_total{upstream="products",endpoint="${service}"} 25`)
+})
 
-t.test('an ejected endpoint comes back by its time', async t => {
+t.test('an ejected endpoint returns after its time', async t => {
   let isUp = false
   const gateway = await start(
     t,
@@ -214,13 +211,13 @@ t.test('an ejected endpoint comes back by its time', async t => {
   t.equal(endpointsOf(gateway)[0]?.state, 'healthy')
 })
 
-t.test('one endpoint is never ejected: that is for the breaker', async t => {
+t.test('a single endpoint is never ejected, since the breaker handles it', async t => {
   const gateway = await start(t, 1, {}, () => (_request, response) => response.writeHead(500).end())
   await answers(gateway, 20)
   t.match(endpointsOf(gateway), [{ state: 'healthy', calls: 20, failures: 20, ejections: 0 }])
 })
 
-t.test('panic: with fewer than half of them healthy, all are used', async t => {
+t.test('panic: with fewer than half healthy, all are used', async t => {
   const isUp = [true, true, true]
   const gateway = await start(
     t,

@@ -8,7 +8,7 @@ import { until } from '../../until.ts'
 
 const scopes = { products: { prefix: '/products', routes: products } }
 
-/** A service in a process of its own. */
+/** Starts a service process. */
 async function spawnService(t: Ending, port: number): Promise<ChildProcess> {
   const source = `require('node:http').createServer((_, r) => r.end('${port}')).listen(${port}, '127.0.0.1', () => console.log('up'))`
   const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -32,7 +32,7 @@ async function startChecked(t: Ending, health: object, listener: RequestListener
   return { url, gateway, first: () => gateway.upstreams[0]?.state().endpoints[0] }
 }
 
-t.test('a service that is killed and started again under load is back by its first good check', async t => {
+t.test('a service that is killed and restarted under load returns with its first passed check', async t => {
   const ports = [Number(new URL(await closedPort()).port), Number(new URL(await closedPort()).port)]
   const [first] = await Promise.all(ports.map(port => spawnService(t, port)))
   const { url, gateway } = await startGateway(t, {
@@ -47,7 +47,7 @@ t.test('a service that is killed and started again under load is back by its fir
   })
   const state = () => gateway.upstreams[0]?.state().endpoints[0]
   let isDone = false
-  /** What calls were answered that have begun since `forget()`. */
+  /** Responses to calls that started since `forget()`. */
   let answers: string[] = []
   const forget = () => {
     answers = []
@@ -64,7 +64,7 @@ t.test('a service that is killed and started again under load is back by its fir
   await until(() => state()?.state !== 'healthy')
   forget()
   await until(() => state()?.state === 'unhealthy' && answers.length > 50)
-  t.same(new Set(answers), new Set([`${ports[1]}`]), 'no call fails while it is out')
+  t.same(new Set(answers), new Set([`${ports[1]}`]), 'no call fails while it is out of rotation')
 
   await spawnService(t, ports[0] as number)
   const startedAt = Date.now()
@@ -77,7 +77,7 @@ t.test('a service that is killed and started again under load is back by its fir
   t.notOk(answers.includes('502'))
 })
 
-t.test('an endpoint goes after so many bad checks in a row, and comes after so many good ones', async t => {
+t.test('thresholds of failed and passed checks in a row remove and return an endpoint', async t => {
   let isUp = true
   let answered = 0
   const { first } = await startChecked(t, { unhealthy: 3, healthy: 4 }, (request, response) => {
@@ -93,7 +93,7 @@ t.test('an endpoint goes after so many bad checks in a row, and comes after so m
   t.ok((first()?.check?.passed ?? 0) >= 4)
 })
 
-t.test('checks do not overlap, come over a connection of their own, and end with the gateway', async t => {
+t.test('checks do not overlap, use their own connections, and end with the gateway', async t => {
   let open = 0
   let most = 0
   let checks = 0
@@ -109,7 +109,7 @@ t.test('checks do not overlap, come over a connection of their own, and end with
   })
   await until(() => checks >= 4)
   t.equal(most, 1)
-  t.equal(ports.size, checks, 'a new connection each')
+  t.equal(ports.size, checks, 'a new connection per check')
   await gateway.close()
   const after = checks
   await new Promise(resolve => setTimeout(resolve, 300))
@@ -120,19 +120,19 @@ const bad: Record<string, RequestListener> = {
   'a redirect': (_request, response) => response.writeHead(302, { location: '/' }).end(),
   'no answer': () => {},
   'an answer without an end': (_request, response) => void response.writeHead(200).write('x'),
-  'an answer cut short': (_request, response) => {
+  'an aborted response': (_request, response) => {
     response.writeHead(200, { 'content-length': 10 }).write('x', () => response.destroy())
   },
   'a cut connection': request => void request.socket.destroy()
 }
 for (const [what, listener] of Object.entries(bad))
-  t.test(`${what} is no good check`, async t => {
+  t.test(`${what} fails the check`, async t => {
     const { first } = await startChecked(t, { timeout: 100, unhealthy: 1 }, listener)
     await until(() => first()?.state === 'unhealthy')
     t.pass()
   })
 
-t.test('which statuses are good may be said', async t => {
+t.test('the expected statuses are an option', async t => {
   const answer: RequestListener = (_request, response) => response.writeHead(404).end()
   const { first } = await startChecked(t, { status: [404], unhealthy: 1 }, answer)
   await until(() => (first()?.check?.passed ?? 0) > 2)

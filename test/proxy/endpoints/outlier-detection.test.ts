@@ -36,7 +36,7 @@ function setUp(count: number, options: Partial<typeof defaults> = {}) {
   }
 }
 
-t.test('five failures in a row eject, for 30 s', async t => {
+t.test('five failures in a row eject for 30 s', async t => {
   const { report, pass, changes, ejection } = setUp(2)
   report(0, 'failure', 4)
   report(0, 'answered')
@@ -44,7 +44,7 @@ t.test('five failures in a row eject, for 30 s', async t => {
   report(0, 'success')
   report(0, 'failure', 4)
   report(0, 'neutral')
-  t.same(changes, [], 'what succeeds or refuses begins anew, what says nothing changes nothing')
+  t.same(changes, [], 'successes and 4xx restart the count, neutral outcomes do not')
   t.equal(ejection.due, Number.POSITIVE_INFINITY)
   report(0, 'failure')
   t.same(changes, [[0, 30_000]])
@@ -66,7 +66,7 @@ t.test('calls that end after the ejection change nothing', async t => {
   t.equal(changes.length, 2)
 })
 
-t.test('each ejection is longer, up to the cap, and good behaviour shortens the next', async t => {
+t.test('each ejection is longer, up to the maximum, and a healthy time shortens the next', async t => {
   const { report, pass, changes } = setUp(2, { maxTime: 100_000 })
   const eject = () => {
     report(0, 'failure', 5)
@@ -76,12 +76,12 @@ t.test('each ejection is longer, up to the cap, and good behaviour shortens the 
   }
   t.same([eject(), eject(), eject(), eject(), eject()], [30_000, 60_000, 90_000, 100_000, 100_000])
   pass(30_000 * 4)
-  t.equal(eject(), 60_000, 'five less four, and one more')
+  t.equal(eject(), 60_000, 'five minus four plus one')
   pass(30_000 * 100)
   t.equal(eject(), 30_000)
 })
 
-t.test('never more than the share is ejected', async t => {
+t.test('at most the configured ratio is ejected', async t => {
   for (const [count, maxRatio, ejected] of [
     [2, 0.5, 1],
     [3, 0.5, 1],
@@ -97,7 +97,7 @@ t.test('never more than the share is ejected', async t => {
   }
 })
 
-t.test('one that could not be ejected for the share is once there is room', async t => {
+t.test('an endpoint beyond the ratio is ejected when another one returns', async t => {
   const { report, pass, changes } = setUp(2)
   report(0, 'failure', 5)
   report(1, 'failure', 10)
@@ -106,7 +106,7 @@ t.test('one that could not be ejected for the share is once there is room', asyn
   t.same(changes.at(-1), [1, 30_000])
 })
 
-t.test('one that fails more often than the others is ejected, with no five failures in a row', async t => {
+t.test('an endpoint with a higher failure rate is ejected without five failures in a row', async t => {
   const { report, changes } = setUp(3)
   report(1, 'success', 60)
   report(2, 'success', 60)
@@ -114,13 +114,13 @@ t.test('one that fails more often than the others is ejected, with no five failu
     report(0, 'failure')
     report(0, 'success')
   }
-  t.same(changes, [], 'not below the volume')
+  t.same(changes, [], 'not below the minimum of calls')
   report(0, 'success')
   report(0, 'failure')
   t.same(changes, [[0, 30_000]])
 })
 
-t.test('what all of them fail at ejects none', async t => {
+t.test('failures of all endpoints eject none of them', async t => {
   const { report, changes } = setUp(3)
   for (let i = 0; i < 200; i++)
     for (const index of [0, 1, 2]) {
@@ -130,7 +130,7 @@ t.test('what all of them fail at ejects none', async t => {
   t.same(changes, [])
 })
 
-t.test('the rate is that of a window', async t => {
+t.test('the rate is counted per window', async t => {
   const { report, pass, changes } = setUp(2)
   const work = () => {
     report(1, 'success', 120)
@@ -142,10 +142,10 @@ t.test('the rate is that of a window', async t => {
   work()
   pass(10_000)
   work()
-  t.same(changes, [], 'twice 90 are not 180')
+  t.same(changes, [], 'two windows of 90 are not 180')
 })
 
-t.test('one that its checks have found good comes back before its time', async t => {
+t.test('a passed health check returns an endpoint early', async t => {
   const { report, release, changes, ejection } = setUp(2)
   report(0, 'failure', 5)
   release(0)

@@ -10,7 +10,7 @@ const CANCELS = Number(process.env.CANCELS ?? 1_000)
 const AT_ONCE = 50
 const OK = { ':status': '200' }
 
-/** Bodies at every point at which a call can be cancelled. */
+/** Request bodies in all states in which a call can be cancelled. */
 const bodies: Record<string, () => null | Buffer | PassThrough> = {
   'no body': () => null,
   'a small body': () => Buffer.alloc(5),
@@ -31,11 +31,11 @@ function opened(): PassThrough {
   return body
 }
 
-// With CANCELS=10000 as by hand.
+// CANCELS=10000 for a long run.
 for (const [what, bodyOf] of Object.entries(bodies))
-  t.test(`${what}: whenever a call is cancelled, one CANCEL is sent and nothing else happens`, async t => {
+  t.test(`${what}: a call cancelled at any time sends one CANCEL and nothing else`, async t => {
     const service = await startFrameService(t, (stream, socket, before) => {
-      // Some are answered, some in part.
+      // Some responses complete, some are partial.
       if (before % 3 === 0)
         socket.write(Buffer.concat([headers(stream, OK), data(stream, 'x', before % 2 === 0)]))
     })
@@ -44,7 +44,7 @@ for (const [what, bodyOf] of Object.entries(bodies))
     for (let made = 0; made < CANCELS / Object.keys(bodies).length; made += AT_ONCE) {
       const calls = Array.from({ length: AT_ONCE }, () => dispatch(pool, { method: 'POST', body: bodyOf() }))
       all.push(...calls)
-      // At once, and in later turns of the event loop.
+      // In the same and in later turns of the event loop.
       for (const [at, { controller, leave, told, over }] of calls.entries()) {
         if (at % 5 === 0) await turn()
         if (controller !== undefined) controller.abort(new Error('cancelled'))
@@ -69,7 +69,7 @@ for (const [what, bodyOf] of Object.entries(bodies))
     t.pass('no stream is left')
   })
 
-t.test('uploads that are cancelled leave the connection as it was, however many bytes they had', async t => {
+t.test('cancelled uploads leave the connection usable after any number of bytes', async t => {
   const service = await startFrameService(t, (stream, socket, before) => {
     if (before === 100) socket.write(headers(stream, OK, true))
   })

@@ -36,7 +36,7 @@ async function startSecure(t: Ending, options: SecureServerOptions = {}): Promis
   return `https://localhost:${(server.address() as AddressInfo).port}`
 }
 
-t.test('over TLS a service that offers HTTP/2 is called over it, with its name and certificates', async t => {
+t.test('a service that offers HTTP/2 over TLS is called over it, with SNI and certificates', async t => {
   const url = await startSecure(t, {
     requestCert: true,
     rejectUnauthorized: true,
@@ -54,7 +54,7 @@ t.test('over TLS a service that offers HTTP/2 is called over it, with its name a
   t.match(String((await dispatch(startPool(t, byAddress, named)).over).body), '2.0 127.0.0.1')
 })
 
-t.test('a service that chooses HTTP/1.1 is called over it, on the connection on which it did', async t => {
+t.test('a service that chooses HTTP/1.1 is called over it on the same connection', async t => {
   let connections = 0
   const server = createHttps(tls, (request, response) => response.end(request.httpVersion))
   server.on('secureConnection', () => connections++)
@@ -69,7 +69,7 @@ t.test('a service that chooses HTTP/1.1 is called over it, on the connection on 
   server.closeAllConnections()
   await new Promise(resolve => server.on('close', resolve))
 
-  // Another version of it, in its place.
+  // Another version of the service takes its place.
   const next = createSecureServer(tls, (request, response) => response.end(request.httpVersion))
   next.listen(port)
   await once(next, 'listening')
@@ -77,7 +77,7 @@ t.test('a service that chooses HTTP/1.1 is called over it, on the connection on 
   await until(async () => String((await dispatch(pool).over).body) === '2.0')
 })
 
-t.test('an upgrade goes over HTTP/1.1', async t => {
+t.test('an upgrade uses HTTP/1.1', async t => {
   const server = createSecureServer({ ...tls, allowHTTP1: true }, (request, response) =>
     response.end(request.httpVersion)
   )
@@ -90,10 +90,10 @@ t.test('an upgrade goes over HTTP/1.1', async t => {
   const pool = startPool(t, `https://localhost:${(server.address() as AddressInfo).port}`, { tls: { ca } })
   const { socket } = await pool.upgrade({ path: '/', protocol: 'websocket' })
   t.equal(String((await once(socket, 'data'))[0]), 'hello')
-  t.equal(String((await dispatch(pool).over).body), '2.0', 'all else does not')
+  t.equal(String((await dispatch(pool).over).body), '2.0', 'other requests use HTTP/2')
 })
 
-t.test('a service on a Unix socket', async t => {
+t.test('a service on a Unix socket is called', async t => {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const path = join(directory, 'h2.sock')
@@ -104,7 +104,7 @@ t.test('a service on a Unix socket', async t => {
   t.equal(String((await dispatch(startPool(t, `unix:${path}`)).over).body), 'localhost')
 })
 
-t.test('a service that speaks no HTTP/2, or nothing, is an error before anything is sent to it', async t => {
+t.test('a service that does not speak HTTP/2 fails before anything is sent', async t => {
   const http1 = await dispatch(startPool(t, await startService(t, (_request, response) => response.end())))
     .over
   t.ok(http1.error)
@@ -117,7 +117,7 @@ t.test('a service that speaks no HTTP/2, or nothing, is an error before anything
   t.ok((await dispatch(startPool(t, closing)).over).error)
 })
 
-t.test('as many streams are open as the service takes, the others wait, and can leave', async t => {
+t.test('streams are limited by the service; further calls wait and can be cancelled', async t => {
   const waiting: (() => void)[] = []
   let open = 0
   let most = 0
@@ -147,7 +147,7 @@ t.test('as many streams are open as the service takes, the others wait, and can 
   t.equal(waiting.length, 9)
 })
 
-t.test('a service that takes no streams is not asked for more connections', async t => {
+t.test('a service that allows no streams gets no more connections', async t => {
   const service = await startFrameService(t, finish, { greeting: settings(MAX_CONCURRENT_STREAMS, 0) })
   const pool = startPool(t, service.url)
   const calls = Array.from({ length: 10 }, () => dispatch(pool))
@@ -158,12 +158,12 @@ t.test('a service that takes no streams is not asked for more connections', asyn
   t.equal(service.accepted, 1)
 })
 
-t.test('after GOAWAY what is open goes on, and new calls go over another connection', async t => {
+t.test('after GOAWAY open streams continue, and new calls use another connection', async t => {
   let first: { stream: number; socket: Socket } | undefined
   const service = await startFrameService(t, (stream, socket) => {
     if (first !== undefined) return void finish(stream, socket)
     first = { stream, socket }
-    // As services do that stop: any stream may still come.
+    // Like a stopping service: any open stream may still be served.
     socket.write(goAway(2 ** 31 - 1))
   })
   const pool = startPool(t, service.url)
@@ -176,7 +176,7 @@ t.test('after GOAWAY what is open goes on, and new calls go over another connect
   await until(() => service.connections.size === 1)
 })
 
-t.test('a connection on which a call was timed out and nothing came is asked for a sign of life', async t => {
+t.test('a silent connection gets a PING after a call timed out', async t => {
   for (const isAlive of [true, false]) {
     let calls = 0
     const service = await startFrameService(
@@ -192,13 +192,13 @@ t.test('a connection on which a call was timed out and nothing came is asked for
     await until(() => calls === 2)
     call.controller?.abort(Object.assign(new Error('late'), { statusCode: 504 }))
     await until(() => service.frames.some(({ type }) => type === PING))
-    // Waits for the answer, or for another connection.
+    // Waits for the PING reply, or for another connection.
     t.equal((await dispatch(pool).over).status, 200)
     t.equal(service.accepted, isAlive ? 1 : 2)
   }
 })
 
-t.test('close() waits for what is under way, destroy() does not', async t => {
+t.test('close() waits for calls in progress, destroy() does not', async t => {
   const streams: { stream: number; socket: Socket }[] = []
   const service = await startFrameService(t, (stream, socket) => void streams.push({ stream, socket }), {
     greeting: settings(MAX_CONCURRENT_STREAMS, 1)
@@ -224,7 +224,7 @@ t.test('close() waits for what is under way, destroy() does not', async t => {
   await until(() => service.connections.size === 0)
 })
 
-t.test('a service that floods the connection is cut off, and the process goes on', async t => {
+t.test('a service that floods the connection is disconnected, and the process continues', async t => {
   const floods: Record<string, (socket: Socket, stream: number) => void> = {
     PING: socket => {
       for (let i = 0; i < 20_000; i++)
@@ -258,7 +258,7 @@ t.test('a service that floods the connection is cut off, and the process goes on
     const service = await startFrameService(t, (stream, socket) => flood(socket, stream))
     const call = dispatch(startPool(t, service.url))
     if (what === 'PING' || what === 'SETTINGS') {
-      // Answered as they come, or cut off.
+      // Acknowledged, or disconnected.
       await until(
         () => service.frames.length > 1_000 || call.told.ends === 1 || service.connections.size === 0
       )

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { createPool, targetOf } from '../../../proxy/endpoints/pool.ts'
 import type { Ending } from '../../harness.ts'
 
-/** The result of a call, as its dispatch handler got it. */
+/** The result of a call as its dispatch handler received it. */
 export interface Told {
   status: number
   headers: Record<string, unknown>
@@ -11,7 +11,7 @@ export interface Told {
   trailers: Record<string, unknown> | undefined
   interim: number[]
   error: (Error & { code?: string }) | undefined
-  /** Times that it was told that it is over. */
+  /** Number of end and error callbacks. */
   ends: number
 }
 
@@ -22,7 +22,7 @@ export interface Dispatched {
   over: Promise<Told>
 }
 
-/** A dispatcher to an HTTP/2 service that ends with the test. */
+/** Creates a dispatcher for an HTTP/2 service. It ends with the test. */
 export function startPool(t: Ending, url: string, options: object = {}): Dispatcher {
   const pool = createPool(targetOf(url), {
     http2: true,
@@ -95,7 +95,7 @@ export function dispatch(
   return call
 }
 
-/** Returns a body of `size` bytes that counts what has been read of it. */
+/** Returns a body of `size` bytes that counts the bytes read. */
 export function countedBody(size: number): Readable & { given: number } {
   const chunk = Buffer.alloc(16_384)
   const body = Object.assign(

@@ -14,7 +14,7 @@ import { data, goAway, headers, reset, startFrameService } from './frames.ts'
 const OK = { ':status': '200', 'content-type': 'text/plain' }
 const { NGHTTP2_NO_ERROR, NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants
 
-/** Ways in which a service breaks off after the headers and `part` of a body. */
+/** Ways in which a service aborts after the headers and `part` of a body. */
 const cuts: Record<string, (stream: number, socket: Socket) => void> = {
   'RST_STREAM with NO_ERROR': (stream, socket) => socket.write(reset(stream, NGHTTP2_NO_ERROR)),
   'RST_STREAM with CANCEL': (stream, socket) => socket.write(reset(stream, NGHTTP2_CANCEL)),
@@ -33,29 +33,32 @@ for (const [ending, cut] of Object.entries(cuts)) {
       const isSized = ending.includes('content-length')
       socket.write(headers(stream, { ...OK, ...(isSized && { 'content-length': '1000' }) }))
       socket.write(data(stream, 'part'))
-      // In another segment, so that the client has the beginning of the response before.
+      // In another segment, so that the client has the start of the response.
       setImmediate(cut, stream, socket)
     })
 
-  t.test(`${ending} in mid-body is an error, told once`, async t => {
+  t.test(`${ending} in mid-body is reported as one error`, async t => {
     const told = await dispatch(startPool(t, (await service(t)).url)).over
     t.ok(told.error)
     t.equal(told.ends, 1)
   })
 
   for (const client of ['HTTP/1.1', 'HTTP/2'])
-    t.test(`${ending} in mid-body cuts the response for a client of ${client}, and is a failure`, async t => {
-      const { url, gateway } = await startGateway(t, {
-        listen: { tls, http2: true },
-        // Streamed, not collected.
-        upstreams: { orders: { url: (await service(t)).url, http2: true, bufferLimit: 0 } },
-        scopes: { orders: { prefix: '/orders', routes: forwarding } }
-      })
-      const isWhole = await (client === 'HTTP/2' ? wholeOverHttp2(url) : wholeOverHttp1(url))
-      t.notOk(isWhole)
-      await until(() => gateway.upstream('orders').state().calls.running === 0)
-      t.match(gateway.upstream('orders').state().breaker, { successes: 0, failures: 1 })
-    })
+    t.test(
+      `${ending} in mid-body aborts the response for a client of ${client}, and counts as a failure`,
+      async t => {
+        const { url, gateway } = await startGateway(t, {
+          listen: { tls, http2: true },
+          // Streamed, not buffered.
+          upstreams: { orders: { url: (await service(t)).url, http2: true, bufferLimit: 0 } },
+          scopes: { orders: { prefix: '/orders', routes: forwarding } }
+        })
+        const isWhole = await (client === 'HTTP/2' ? wholeOverHttp2(url) : wholeOverHttp1(url))
+        t.notOk(isWhole)
+        await until(() => gateway.upstream('orders').state().calls.running === 0)
+        t.match(gateway.upstream('orders').state().breaker, { successes: 0, failures: 1 })
+      }
+    )
 }
 
 function wholeOverHttp1(url: string): Promise<boolean> {
@@ -91,7 +94,7 @@ function wholeOverHttp2(url: string): Promise<boolean> {
   })
 }
 
-t.test('a response that was complete stays so, whatever follows it', async t => {
+t.test('a complete response stays complete, whatever follows', async t => {
   const followers: Record<string, (stream: number, socket: Socket) => Buffer | undefined> = {
     'RST_STREAM with NO_ERROR': stream => reset(stream, NGHTTP2_NO_ERROR),
     'RST_STREAM with CANCEL': stream => reset(stream, NGHTTP2_CANCEL),
@@ -109,7 +112,7 @@ t.test('a response that was complete stays so, whatever follows it', async t => 
         socket.write(Buffer.concat([headers(stream, OK), ...end, ...(last ? [last] : [])]))
         if (last === undefined) socket.end()
       })
-      // The request has not ended.
+      // The request body is incomplete.
       const body = new Readable({ read() {} })
       const call = dispatch(startPool(t, url), { method: 'POST', body })
       call.controller?.pause()
@@ -118,11 +121,11 @@ t.test('a response that was complete stays so, whatever follows it', async t => 
       t.equal(String(told.body), 'whole')
       t.equal(told.trailers?.['grpc-status'], hasTrailers ? '0' : undefined)
       t.equal(told.ends, 1)
-      t.ok(body.destroyed, 'the rest of the request is not waited for')
+      t.ok(body.destroyed, 'the rest of the request is dropped')
     }
 })
 
-t.test('a response that is not valid is an error that is not worth another try', async t => {
+t.test('an invalid response is an error and not retried', async t => {
   const faults: Record<string, (stream: number) => Buffer> = {
     'no status': stream => headers(stream, { 'content-type': 'text/plain' }, true),
     'a status that is no number': stream => headers(stream, { ':status': 'two' }, true),

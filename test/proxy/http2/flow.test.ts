@@ -11,7 +11,7 @@ import { countedBody, dispatch, startPool } from './dispatch.ts'
 
 const MiB = 1_048_576
 
-/** A service of node's own, which `answer` is called for. */
+/** Starts a service with node:http2 that calls `answer`. */
 async function startHttp2(
   t: Ending,
   answer: (stream: ServerHttp2Stream, path: string) => void
@@ -32,7 +32,7 @@ async function startHttp2(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** Sends `size` bytes that differ by their place, then trailers; keeps count of what was taken. */
+/** Sends `size` bytes that depend on their offset, then trailers. Counts the bytes that were accepted. */
 function sendAll(stream: ServerHttp2Stream, size: number, type = 'text/plain'): { taken: number } {
   const state = { taken: 0 }
   stream.respond({ ':status': 200, 'content-type': type }, { waitForTrailers: true })
@@ -51,31 +51,28 @@ function sendAll(stream: ServerHttp2Stream, size: number, type = 'text/plain'): 
   return state
 }
 
-t.test(
-  'a response that ends with trailers comes whole to a reader that is slower than the service',
-  async t => {
-    for (const size of [0, 1, 60_000, 140_000, 300_000, 2 * MiB]) {
-      const url = await startHttp2(t, stream => void sendAll(stream, size))
-      let resumed = 0
-      const call = dispatch(startPool(t, url), {}, { onStart: controller => controller.pause() })
-      // Taken in pieces, some of them after all has been sent.
-      const timer = setInterval(() => {
-        resumed++
-        call.controller?.resume()
-        call.controller?.pause()
-      }, 1)
-      const told = await call.over
-      clearInterval(timer)
-      t.equal(told.error, undefined)
-      t.equal(told.body.length, size)
-      t.ok(isInOrder(told.body))
-      t.match(told.trailers, { 'x-check': String(size) })
-      t.ok(size < MiB || resumed > 1)
-    }
+t.test('a response with trailers is complete for a reader slower than the service', async t => {
+  for (const size of [0, 1, 60_000, 140_000, 300_000, 2 * MiB]) {
+    const url = await startHttp2(t, stream => void sendAll(stream, size))
+    let resumed = 0
+    const call = dispatch(startPool(t, url), {}, { onStart: controller => controller.pause() })
+    // Read in pieces, some of them after everything was sent.
+    const timer = setInterval(() => {
+      resumed++
+      call.controller?.resume()
+      call.controller?.pause()
+    }, 1)
+    const told = await call.over
+    clearInterval(timer)
+    t.equal(told.error, undefined)
+    t.equal(told.body.length, size)
+    t.ok(isInOrder(told.body))
+    t.match(told.trailers, { 'x-check': String(size) })
+    t.ok(size < MiB || resumed > 1)
   }
-)
+})
 
-t.test('a reader that does not read holds up the service, also through the gateway', async t => {
+t.test('a paused reader pauses the service, also through the gateway', async t => {
   const states: { taken: number }[] = []
   const url = await startHttp2(t, stream => void states.push(sendAll(stream, 8 * MiB)))
   const call = dispatch(startPool(t, url), {}, { onStart: controller => controller.pause() })
@@ -103,7 +100,7 @@ t.test('a reader that does not read holds up the service, also through the gatew
   t.equal(stream.rstCode, 0)
 })
 
-t.test('a service that does not read holds up an upload, which comes whole once it does', async t => {
+t.test('a paused service pauses an upload, which completes when it reads again', async t => {
   let stream: ServerHttp2Stream | undefined
   const url = await startHttp2(t, opened => {
     stream = opened.pause()
@@ -144,7 +141,7 @@ for (const retry of [{ attempts: 0 }, undefined])
       t.equal(String(Buffer.concat(await response.toArray())), 'abcdef')
     })
 
-t.test('many responses at once do not hold up each other', async t => {
+t.test('concurrent responses do not block each other', async t => {
   const url = await startHttp2(t, (stream, path) => void sendAll(stream, Number(path.slice(1))))
   const pool = startPool(t, url, { connections: 1 })
   const slow = dispatch(pool, { path: `/${2 * MiB}` }, { onStart: controller => controller.pause() })
@@ -168,7 +165,7 @@ function isInOrder(body: Buffer): boolean {
   return true
 }
 
-/** Waits until a count no longer grows. */
+/** Waits until a count stops growing. */
 async function settled(count: () => unknown): Promise<void> {
   let before: unknown
   let same = 0

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Ending } from '../../harness.ts'
 
-/** A service that speaks HTTP/2 frame by frame (RFC 9113, 4), for what no library sends. */
+/** A service that writes HTTP/2 frames (RFC 9113, 4), also those that no library sends. */
 
 export const DATA = 0
 export const HEADERS = 1
@@ -26,7 +26,7 @@ export interface Frame {
 
 export interface FrameServer {
   url: string
-  /** All frames that came, in their order, on all connections. */
+  /** Received frames of all connections in order. */
   frames: Frame[]
   connections: Set<Socket>
   /** Connections since the start. */
@@ -47,7 +47,7 @@ export function frame(
   return Buffer.concat([head, payload])
 }
 
-/** Without compression (RFC 7541, 6.2.2). Names and values of less than 127 bytes. */
+/** Encodes headers without compression (RFC 7541, 6.2.2). Names and values must be shorter than 127 bytes. */
 export function headers(stream: number, fields: Record<string, string>, isEnd = false): Buffer {
   const block = Object.entries(fields).flatMap(([name, value]) => [
     Buffer.from([0, name.length]),
@@ -70,7 +70,7 @@ export function goAway(lastStream: number, code = 0): Buffer {
   return frame(GOAWAY, 0, 0, Buffer.concat([uint32(lastStream), uint32(code)]))
 }
 
-/** A SETTINGS frame with one setting, or none. */
+/** Returns a SETTINGS frame with at most one setting. */
 export function settings(id?: number, value = 0): Buffer {
   const payload = Buffer.alloc(id === undefined ? 0 : 6)
   if (id !== undefined) {
@@ -89,13 +89,13 @@ function uint32(value: number): Buffer {
 }
 
 export interface FrameServerOptions {
-  /** Sent first on a connection; null: nothing is. */
+  /** First bytes on a connection. Null: nothing. */
   greeting?: Buffer | null
   /** Acknowledges PING. */
   answersPing?: boolean
 }
 
-/** `onFrame` is called with each frame but those of SETTINGS, which are acknowledged. */
+/** Calls `onFrame` with each frame except SETTINGS, which it acknowledges. */
 export async function startFrameServer(
   t: Ending,
   onFrame: (frame: Frame, socket: Socket) => void,
@@ -146,7 +146,7 @@ export async function startFrameServer(
   return server
 }
 
-/** The same, calling `onRequest` for each request, with its stream and how many came before it. */
+/** Calls `onRequest` for each request, with its stream and the number of earlier requests. */
 export function startFrameService(
   t: Ending,
   onRequest: (stream: number, socket: Socket, before: number) => void,

@@ -5,13 +5,13 @@ import t from 'tap'
 import { dispatch, startPool } from './dispatch.ts'
 import { data, headers, reset, startFrameService } from './frames.ts'
 
-t.test("many responses at once from node's server are whole, though together they are large", async t => {
+t.test("many concurrent responses from Node's server are complete", async t => {
   const body = Buffer.alloc(25_000, 'x')
   const server = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
   const pool = startPool(t, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  // Over one connection, as the first has it.
+  // Over one connection, like the first one.
   await dispatch(pool).over
   const calls = Array.from({ length: 90 }, () => dispatch(pool).over)
   for (const told of await Promise.all(calls)) {
@@ -20,7 +20,7 @@ t.test("many responses at once from node's server are whole, though together the
   }
 })
 
-t.test('a response is whole once its content-length has come, though NO_ERROR ends the stream', async t => {
+t.test('a response is complete after its content-length, even if NO_ERROR ends the stream', async t => {
   for (const [length, isWhole] of [
     ['5', true],
     ['6', false],

@@ -20,7 +20,7 @@ import {
 const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 const END_STREAM = 1
 
-/** Ways in which a service says that it has not processed a request. */
+/** Ways in which a service reports that it has not processed a request. */
 const refusals: Record<string, (stream: number, socket: Socket) => void> = {
   REFUSED_STREAM: (stream, socket) => socket.write(reset(stream, NGHTTP2_REFUSED_STREAM)),
   'GOAWAY before the stream': (stream, socket) => socket.write(goAway(stream - 1)),
@@ -31,7 +31,7 @@ const refusals: Record<string, (stream: number, socket: Socket) => void> = {
     socket.write(Buffer.concat([goAway(stream - 1, NGHTTP2_NO_ERROR), reset(stream, NGHTTP2_REFUSED_STREAM)]))
 }
 
-/** Refuses the first request, after a part of its body, and answers the next one with how many bytes of a body came. */
+/** Rejects the first request after a part of its body. Responds to the next one with the size of its body. */
 async function startRefusing(
   t: Ending,
   refuse: (stream: number, socket: Socket) => void,
@@ -48,7 +48,7 @@ async function startRefusing(
     if (type === DATA) bodies.set(key, (bodies.get(key) ?? 0) + payload.length)
     const hasEnded = (flags & END_STREAM) !== 0
     if (refused.has(key)) {
-      // With a body, once a part of it has come.
+      // With a body: after a part of it.
       if ((type === HEADERS && hasEnded) || type === DATA) {
         refused.delete(key)
         bodies.set(key, Number.NaN)
@@ -75,7 +75,7 @@ async function start(t: Ending, url: string, options: Partial<UpstreamOptions> =
 
 for (const [what, refuse] of Object.entries(refusals))
   for (const method of ['GET', 'POST', 'PATCH'])
-    t.test(`${what}: a ${method} is sent again`, async t => {
+    t.test(`${what}: a ${method} is retried`, async t => {
       const service = await startRefusing(t, refuse)
       const { state, session } = await start(t, service.url)
       const body = method === 'GET' ? undefined : 'x'.repeat(10_000)
@@ -85,14 +85,14 @@ for (const [what, refuse] of Object.entries(refusals))
         body
       )
       t.equal(status, 200)
-      t.equal(String(received), String(body?.length ?? 0), 'with its whole body')
+      t.equal(String(received), String(body?.length ?? 0), 'with its complete body')
       t.match(state(), { calls: { retries: 1 }, breaker: { successes: 1, failures: 0 } })
       const [endpoint] = state().endpoints
-      // A stream too many is the endpoint's fault, a connection that ends in order is nobody's.
+      // REFUSED_STREAM is a failure of the endpoint, GOAWAY is not.
       t.equal(endpoint?.failures, what === 'REFUSED_STREAM' ? 1 : 0)
     })
 
-t.test('a body that is too large to be kept is not sent again', async t => {
+t.test('a body too large to keep is not retried', async t => {
   const service = await startRefusing(t, refusals.REFUSED_STREAM as never)
   const { state, session } = await start(t, service.url, { retry: { maxBody: 1_000 } as never })
   const answer = await exchange(session, { ':path': '/orders', ':method': 'POST' }, 'x'.repeat(10_000))
@@ -100,19 +100,16 @@ t.test('a body that is too large to be kept is not sent again', async t => {
   t.match(state(), { calls: { retries: 0 }, breaker: { failures: 1 } })
 })
 
-t.test(
-  'a service that refuses every stream is asked no more often than retries allow, and fails',
-  async t => {
-    const service = await startRefusing(t, refusals.REFUSED_STREAM as never, 1_000)
-    const { state, session } = await start(t, service.url)
-    const answer = await exchange(session, { ':path': '/orders', ':method': 'POST' }, 'x')
-    t.equal(answer.status, 502)
-    t.match(state(), { calls: { retries: 1 }, breaker: { failures: 1 } })
-    t.equal(service.frames.filter(({ type }) => type === HEADERS).length, 2)
-  }
-)
+t.test('a service that rejects all streams gets no more than the allowed retries', async t => {
+  const service = await startRefusing(t, refusals.REFUSED_STREAM as never, 1_000)
+  const { state, session } = await start(t, service.url)
+  const answer = await exchange(session, { ':path': '/orders', ':method': 'POST' }, 'x')
+  t.equal(answer.status, 502)
+  t.match(state(), { calls: { retries: 1 }, breaker: { failures: 1 } })
+  t.equal(service.frames.filter(({ type }) => type === HEADERS).length, 2)
+})
 
-t.test('the calls that a GOAWAY leaves out cost nothing of the budget', async t => {
+t.test('retries after a GOAWAY do not use the budget', async t => {
   const count = 20
   const waiting: number[] = []
   let connections = 0
@@ -135,7 +132,7 @@ t.test('the calls that a GOAWAY leaves out cost nothing of the budget', async t 
   t.match(state(), { calls: { retries: count, exhausted: 0 }, breaker: { failures: 0 } })
 })
 
-t.test('a POST whose stream is reset otherwise was perhaps processed, and is not sent again', async t => {
+t.test('a POST with another reset may have been processed, and is not retried', async t => {
   const service = await startRefusing(t, (stream, socket) =>
     socket.write(reset(stream, NGHTTP2_INTERNAL_ERROR))
   )
@@ -146,10 +143,10 @@ t.test('a POST whose stream is reset otherwise was perhaps processed, and is not
     socket.write(reset(stream, NGHTTP2_INTERNAL_ERROR))
   )
   const other = await start(t, again.url)
-  t.equal((await exchange(other.session, { ':path': '/orders' })).status, 200, 'a GET is')
+  t.equal((await exchange(other.session, { ':path': '/orders' })).status, 200, 'a GET is retried')
 })
 
-t.test('another endpoint gets what one has refused', async t => {
+t.test('a rejected request is retried at another endpoint', async t => {
   const refusing = await startRefusing(t, refusals.REFUSED_STREAM as never, 1_000)
   const taking = await startRefusing(t, () => {}, 0)
   const { session } = await start(t, '', {
