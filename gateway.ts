@@ -111,64 +111,76 @@ export async function buildGateway(
   await gateway.register(rateLimit, { tiers: config.tiers, ...config.rateLimit })
   if (supervisor) await gateway.register(finalCounters)
 
-  // Hook order in a scope: CORS, load shedding, IP filter, 404 and 405, address limit, version, JWT, end of the version,
-  // consumer limit, routes.
-  for (const [name, options] of Object.entries(config.scopes)) {
-    const { prefix, routes, version, priority, passHeaders, jwt: issuer, rateLimit: limits } = options
-    const everyRequest = async (scope: FastifyInstance) => {
-      await scope.register(scopeName, { name, passHeaders })
-      if (options.cors) await scope.register(cors, options.cors)
-      if (config.overload) await scope.register(overload, { ...config.overload, priority })
-      if (options.ipFilter) await scope.register(ipFilter, options.ipFilter)
-      if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
-      if (options.compress) await scope.register(compress, options.compress)
-    }
-    const limitAddress = async (scope: FastifyInstance) => {
-      if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
-    }
-    const authenticate = async (scope: FastifyInstance) => {
-      if (issuer) await scope.register(jwt, { name: issuer, ...(config.issuers[issuer] as IssuerOptions) })
-    }
-    const limited = (routes: Routes) => async (scope: FastifyInstance) => {
-      if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
-      try {
-        await scope.register(routes)
-      } catch (error) {
-        throw inScope(error, name)
-      }
-    }
-    if (options.versions) {
-      const family = Object.entries(options.versions).map(([name, { routes, ...dates }]) => [
-        name,
-        { ...dates, routes: limited(routes) }
-      ])
-      await gateway.register(versions, {
-        name,
-        prefix,
-        versions: Object.fromEntries(family),
-        version,
-        beforeVersion: async scope => {
-          await everyRequest(scope)
-          await limitAddress(scope)
-        },
-        authenticate
-      })
-    } else
-      await gateway.register(
-        async scope => {
-          await everyRequest(scope)
-          await scope.register(async inner => {
-            await limitAddress(inner)
-            await authenticate(inner)
-            await inner.register(limited(routes as Routes))
-          })
-          answerUnrouted(scope)
-        },
-        { prefix }
-      )
-  }
+  for (const [name, options] of Object.entries(config.scopes))
+    await registerScope(gateway, config, name, options)
   await gateway.ready()
   return gateway
+}
+
+/**
+ * Registers the hooks and routes of a scope. Hook order: CORS, load shedding, IP filter, 404 and 405, address limit,
+ * version, JWT, end of the version, consumer limit, routes. In a scope with versions 404 and 405 come with the version.
+ */
+async function registerScope(
+  gateway: FastifyInstance,
+  config: GatewayConfig,
+  name: string,
+  options: GatewayConfig['scopes'][string]
+): Promise<void> {
+  const { prefix, version, jwt: issuer, rateLimit: limits } = options
+  const everyRequest = async (scope: FastifyInstance) => {
+    await scope.register(scopeName, { name, passHeaders: options.passHeaders })
+    if (options.cors) await scope.register(cors, options.cors)
+    if (config.overload) await scope.register(overload, { ...config.overload, priority: options.priority })
+    if (options.ipFilter) await scope.register(ipFilter, options.ipFilter)
+    if (options.securityHeaders) await scope.register(securityHeaders, options.securityHeaders)
+    if (options.compress) await scope.register(compress, options.compress)
+  }
+  const limitAddress = async (scope: FastifyInstance) => {
+    if (limits.address) await scope.register(rateLimit, { by: 'address', tier: limits.address })
+  }
+  const authenticate = async (scope: FastifyInstance) => {
+    if (issuer) await scope.register(jwt, { name: issuer, ...(config.issuers[issuer] as IssuerOptions) })
+  }
+  const behindConsumerLimit = (routes: Routes) => async (scope: FastifyInstance) => {
+    if (limits.consumer) await scope.register(rateLimit, { by: 'consumer', tier: limits.consumer })
+    try {
+      await scope.register(routes)
+    } catch (error) {
+      throw inScope(error, name)
+    }
+  }
+
+  if (options.versions) {
+    const limited = Object.entries(options.versions).map(([name, one]) => [
+      name,
+      { ...one, routes: behindConsumerLimit(one.routes) }
+    ])
+    await gateway.register(versions, {
+      name,
+      prefix,
+      versions: Object.fromEntries(limited),
+      version,
+      beforeVersion: async scope => {
+        await everyRequest(scope)
+        await limitAddress(scope)
+      },
+      authenticate
+    })
+    return
+  }
+  await gateway.register(
+    async scope => {
+      await everyRequest(scope)
+      await scope.register(async inner => {
+        await limitAddress(inner)
+        await authenticate(inner)
+        await inner.register(behindConsumerLimit(options.routes as Routes))
+      })
+      answerUnrouted(scope)
+    },
+    { prefix }
+  )
 }
 
 /** Returns a copy of `object` with these members only. */

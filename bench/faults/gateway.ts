@@ -53,7 +53,7 @@ function routesTo(name: string) {
       app.compose({
         url: required ? '/required' : '/optional',
         parts: {
-          healthy: { upstream: 'healthy' as never, upstreamResponse: answer, path: () => '/small' },
+          healthy: { upstream: 'healthy', upstreamResponse: answer, path: () => '/small' },
           part: { upstream, upstreamResponse: answer, path: () => '/small', required, timeout: 1_500 }
         },
         response: Type.Object({ healthy: Type.Unknown(), part: Type.Unknown() }),

@@ -92,7 +92,7 @@ async function plainAndMore(app: FastifyInstance) {
 
 async function broken(app: FastifyInstance) {
   await app.register(forward)
-  app.forward({ method: 'GET', url: '/:id', upstream: 'broken' as 'products', prefix: '' })
+  app.forward({ method: 'GET', url: '/:id', upstream: 'broken', prefix: '' })
 }
 
 const config = resolveConfig({ default: definition }, {})

@@ -63,7 +63,7 @@ async function start(t: Test) {
           ] as const) {
             const isPassed = passUnauthorized !== undefined && { passUnauthorized }
             const part = {
-              upstream: 'things' as never,
+              upstream: 'things',
               upstreamResponse: Thing,
               path: () => '/',
               ...isPassed
@@ -71,7 +71,7 @@ async function start(t: Test) {
             app.transform({
               method: 'GET',
               url: `/transformed${suffix}`,
-              upstream: 'things' as never,
+              upstream: 'things',
               upstreamResponse: Thing,
               response: Thing,
               toUpstream: () => ({ method: 'GET', path: '/' }),

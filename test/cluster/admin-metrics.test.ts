@@ -23,7 +23,7 @@ t.test('metrics are summed over workers, including ended ones', async t => {
   }
   const scrape = async () => (await call(`${admin}/metrics`)).text
   const [first, second] = workers as [TestWorker, TestWorker]
-  const url = first.gateway.upstream('things' as 'products').state().endpoints[0]?.url as string
+  const url = first.gateway.upstream('things').state().endpoints[0]?.url as string
   await ask(first, 2)
   await ask(second, 3)
   const { text, headers } = await call(`${admin}/metrics`)

@@ -73,7 +73,7 @@ export async function startCluster(
     const id = ++lastId
     const routes = async (app: FastifyInstance) => {
       await app.register(forward)
-      app.forward({ method: ['GET', 'POST'], url: '/*', upstream: 'things' as 'products', prefix: '/things' })
+      app.forward({ method: ['GET', 'POST'], url: '/*', upstream: 'things', prefix: '/things' })
     }
     const config = resolveConfig(
       {

@@ -71,12 +71,12 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
     await app.register(forward)
     await app.register(transform)
     await app.register(compose)
-    app.forward({ method: 'GET', url: '/all/*', upstream: 'shop' as 'products', prefix: '/things' })
-    app.forward({ method: 'GET', url: '/one/:id', upstream: 'shop' as 'products', prefix: '/things' })
+    app.forward({ method: 'GET', url: '/all/*', upstream: 'shop', prefix: '/things' })
+    app.forward({ method: 'GET', url: '/one/:id', upstream: 'shop', prefix: '/things' })
     app.transform({
       method: 'GET',
       url: '/shaped/:id',
-      upstream: 'shop' as 'products',
+      upstream: 'shop',
       params,
       upstreamResponse: Any,
       response: Any,
@@ -89,7 +89,7 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
       response: Any,
       parts: {
         one: {
-          upstream: 'shop' as 'products',
+          upstream: 'shop',
           required: true,
           upstreamResponse: Any,
           path: request => template`/things/composed/${(request.params as { id: string }).id}`
@@ -103,7 +103,7 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
       response: Any,
       parts: {
         one: {
-          upstream: 'shop' as 'products',
+          upstream: 'shop',
           upstreamResponse: Any,
           fallback: {},
           path: request => template`/things/composed/${(request.params as { id: string }).id}`
@@ -111,7 +111,7 @@ function routes(template: (strings: TemplateStringsArray, ...values: string[]) =
       },
       toClient: () => ({})
     })
-    app.websocket({ url: '/socket/:id', upstream: 'shop' as 'products', prefix: '/things' })
+    app.websocket({ url: '/socket/:id', upstream: 'shop', prefix: '/things' })
   }
 }
 
@@ -194,7 +194,7 @@ t.test('a path that a server could read as another route is not sent', async t =
           const guarded = {
             preHandler: async () => Promise.reject(Object.assign(new Error(), { statusCode: 403 }))
           }
-          const to = { method: 'GET', upstream: 'shop' as 'products', prefix: '/things' } as const
+          const to = { method: 'GET', upstream: 'shop', prefix: '/things' } as const
           app.forward({ ...to, ...guarded, url: '/all/admin/*' })
           app.forward({ ...to, ...guarded, url: '/one/:id/secret' })
           app.forward({ ...to, ...guarded, url: '/shaped/:id/secret' })

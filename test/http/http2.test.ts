@@ -13,7 +13,7 @@ async function start(t: Ending) {
   })
   const routes = async (app: import('fastify').FastifyInstance) => {
     await app.register(forward)
-    app.forward({ method: ['GET', 'POST'], url: '/*', upstream: 'echo' as never, prefix: '' })
+    app.forward({ method: ['GET', 'POST'], url: '/*', upstream: 'echo', prefix: '' })
   }
   const { url } = await startGateway(t, {
     listen: { tls, http2: true },

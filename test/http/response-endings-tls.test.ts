@@ -19,7 +19,7 @@ function start(t: Ending, url: string, listen: object = {}) {
         prefix: '/all',
         routes: async app => {
           await app.register(forward)
-          app.forward({ method: 'GET', url: '/*', upstream: 'service' as never, prefix: '' })
+          app.forward({ method: 'GET', url: '/*', upstream: 'service', prefix: '' })
         }
       }
     }

@@ -264,12 +264,12 @@ async function routes(app: FastifyInstance) {
   await app.register(transform)
   await app.register(compose)
   const answer = Type.Object({ a: Type.Number() })
-  app.forward({ method: 'GET', url: '/forward', upstream: 'plain' as never, prefix: '' })
-  app.forward({ method: 'GET', url: '/mirror', upstream: 'mirrored' as never, prefix: '' })
+  app.forward({ method: 'GET', url: '/forward', upstream: 'plain', prefix: '' })
+  app.forward({ method: 'GET', url: '/mirror', upstream: 'mirrored', prefix: '' })
   app.transform({
     method: 'GET',
     url: '/transform',
-    upstream: 'plain' as never,
+    upstream: 'plain',
     upstreamResponse: answer,
     response: answer,
     toUpstream: () => ({ method: 'GET', path: '/' }),
@@ -279,7 +279,7 @@ async function routes(app: FastifyInstance) {
     url: '/compose',
     response: answer,
     parts: {
-      part: { upstream: 'plain' as never, required: true, upstreamResponse: answer, path: () => '/' }
+      part: { upstream: 'plain', required: true, upstreamResponse: answer, path: () => '/' }
     },
     toClient: ({ part }) => part
   })

@@ -15,8 +15,8 @@ const LARGE = 8 * 1_048_576
 
 async function routes(app: FastifyInstance) {
   await app.register(forward)
-  app.forward({ method: ['GET', 'POST'], url: '/forward', upstream: 'service' as never, prefix: '' })
-  app.websocket({ url: '/live', upstream: 'service' as never, prefix: '' })
+  app.forward({ method: ['GET', 'POST'], url: '/forward', upstream: 'service', prefix: '' })
+  app.websocket({ url: '/live', upstream: 'service', prefix: '' })
   app.get('/large', async () => 'x'.repeat(LARGE))
   app.get('/stream', (_request, reply) => {
     reply.type('text/plain').send(

@@ -43,7 +43,7 @@ t.test(
             prefix: '/echo',
             routes: async app => {
               await app.register(forward)
-              app.forward({ method: 'GET', url: '/', upstream: 'echo' as 'products', prefix: '/' })
+              app.forward({ method: 'GET', url: '/', upstream: 'echo', prefix: '/' })
             }
           }
         }

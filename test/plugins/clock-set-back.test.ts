@@ -32,7 +32,7 @@ t.test('a cached part is not kept for longer', async t => {
       response: Any,
       parts: {
         part: {
-          upstream: 'things' as never,
+          upstream: 'things',
           upstreamResponse: Any,
           path: () => '/',
           cache: { ttl: 100, shared: true }

@@ -216,7 +216,7 @@ t.test('a response may be any JSON value; missing parts are listed if it is an o
     text: [Type.String(), '{"x"', '"{\\"x\\""'],
     nothing: [Type.Null(), null, 'null']
   }
-  const part = { upstream: 'things' as never, upstreamResponse: Text }
+  const part = { upstream: 'things', upstreamResponse: Text }
   const routes = async (app: FastifyInstance) => {
     await app.register(compose)
     for (const [kind, [response, value]] of Object.entries(kinds))
@@ -258,7 +258,7 @@ t.test(
     })
     const routes = async (app: FastifyInstance) => {
       await app.register(compose)
-      const part = { upstream: 'things' as never, upstreamResponse: List, path: () => '/' }
+      const part = { upstream: 'things', upstreamResponse: List, path: () => '/' }
       for (const [url, options] of [
         ['/cached', { cache: { ttl: 60_000, shared: true } }],
         ['/fallback', { fallback: { items: [3, 1, 2] } }]

@@ -16,7 +16,7 @@ const OF_BYTES =
 const Text = Type.Object({ text: Type.String() })
 
 async function routes(app: FastifyInstance) {
-  const upstream = 'shop' as 'products'
+  const upstream = 'shop'
   const toUpstream = () => ({ method: 'GET', path: '/large' })
   await app.register(forward)
   await app.register(transform)

@@ -113,7 +113,7 @@ t.test('a prefix with which no request could be sent is a fault of the config', 
     for (const method of ['forward', 'websocket'] as const) {
       const routes = async (app: FastifyInstance) => {
         await app.register(forward)
-        app[method]({ method: 'GET', url: '/*', upstream: 'orders' as never, prefix: prefix as never })
+        app[method]({ method: 'GET', url: '/*', upstream: 'orders', prefix: prefix as never })
       }
       const config = { upstreams: { orders: { url: service } }, scopes: { x: { prefix: '/x', routes } } }
       await t.rejects(
@@ -132,7 +132,7 @@ t.test('without anything behind the prefixes the service is asked for its root',
   })
   const routes = async (app: FastifyInstance) => {
     await app.register(forward)
-    app.forward({ method: 'GET', url: '/', upstream: 'orders' as never, prefix: '' })
+    app.forward({ method: 'GET', url: '/', upstream: 'orders', prefix: '' })
   }
   for (const base of ['', '/base']) {
     const { url } = await startGateway(t, {

@@ -74,7 +74,7 @@ const MISLEADING = [
 const Any = Type.Object({})
 
 async function routes(app: FastifyInstance) {
-  const upstream = 'shop' as 'products'
+  const upstream = 'shop'
   await app.register(forward)
   await app.register(transform)
   await app.register(compose)

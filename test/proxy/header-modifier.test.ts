@@ -28,7 +28,7 @@ async function start(t: Ending, edit: EditDefinition, answer: Record<string, str
           app.forward({
             method: 'GET',
             url: '/legacy/*',
-            upstream: 'things' as 'orders',
+            upstream: 'things',
             prefix: '/inner',
             edit
           })

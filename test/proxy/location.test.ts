@@ -13,7 +13,7 @@ t.test('where the service says that things are, is where they are for the client
         routes: async app => {
           await app.register(forward)
           const edit = { response: { location: true } }
-          const upstream = 'things' as 'orders'
+          const upstream = 'things'
           app.forward({ method: 'GET', url: '/*', upstream, prefix: '/inner', edit })
           app.forward({
             method: 'GET',
@@ -32,7 +32,7 @@ t.test('where the service says that things are, is where they are for the client
           app.forward({
             method: 'GET',
             url: '/*',
-            upstream: 'bare' as 'orders',
+            upstream: 'bare',
             prefix: '',
             edit: { response: { location: true } }
           })

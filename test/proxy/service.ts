@@ -10,7 +10,7 @@ export async function forwarding(app: FastifyInstance): Promise<void> {
     app.forward({
       method: ['GET', 'PUT', 'POST', 'DELETE', 'PATCH'],
       url,
-      upstream: 'orders' as never,
+      upstream: 'orders',
       prefix: '/orders'
     })
 }

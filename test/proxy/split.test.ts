@@ -29,7 +29,7 @@ async function start(t: Tap, split: object) {
             response: Type.Object({ side: Type.String() }),
             parts: {
               order: {
-                upstream: 'orders' as never,
+                upstream: 'orders',
                 required: true,
                 path: () => '/',
                 upstreamResponse: Type.Object({ side: Type.String() })

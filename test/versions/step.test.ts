@@ -17,7 +17,7 @@ const SoldOut = createError('SLUICE_SOLD_OUT', 'Sold out', 409, Error, false)
 const v3 = defineTransform({
   method: 'POST',
   url: '/shops/:shop/carts',
-  upstream: 'carts' as 'orders',
+  upstream: 'carts',
   params: Type.Object({ shop: Type.String({ pattern: '^[a-z]+$' }) }),
   querystring: Type.Object({ dryRun: Type.Boolean() }),
   headers: Type.Object({ 'x-channel': Type.String() }),

@@ -5,7 +5,6 @@ import compose from '../../../plugins/compose.ts'
 import forward, { type ForwardRoute } from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 
 /** Configs for each finding of the audit: one that has it, and a fixed one without findings. */
 export const environment = Type.Object({ CASE: Type.String(), FIXED: Type.Optional(Type.String()) })
@@ -13,8 +12,8 @@ export const environment = Type.Object({ CASE: Type.String(), FIXED: Type.Option
 type Definition = GatewayDefinition
 type Routes = (app: FastifyInstance) => Promise<void>
 
-const things = 'things' as UpstreamName
-const others = 'others' as UpstreamName
+const things = 'things'
+const others = 'others'
 const tiers = { free: { limits: [{ limit: 100, window: 60_000 }] } }
 const issuers = { shop: { issuer: 'https://id.example', audience: 'api' } }
 const Anything = Type.Object({ id: Type.Optional(Type.String()) })

@@ -8,12 +8,11 @@ import forward from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
 import { path } from '../../../proxy/response-reader.ts'
-import type { UpstreamName } from '../../../schemas/options/upstream-name.ts'
 
 /** Every pattern once. The services do not exist: connecting to them would fail or hang. */
-const things = 'things' as UpstreamName
-const others = 'others' as UpstreamName
-const canary = 'canary' as UpstreamName
+const things = 'things'
+const others = 'others'
+const canary = 'canary'
 const Thing = Type.Object({ id: Type.String() }, { additionalProperties: false })
 
 async function forwarded(app: FastifyInstance) {

@@ -28,7 +28,7 @@ async function start(t: Ending, said: Said, schema: typeof A | typeof N = A) {
     app.transform({
       method: 'GET',
       url: '/t',
-      upstream: 'things' as never,
+      upstream: 'things',
       upstreamResponse: schema,
       response: schema,
       toUpstream: () => ({ method: 'GET', path: '/' }),
@@ -37,7 +37,7 @@ async function start(t: Ending, said: Said, schema: typeof A | typeof N = A) {
     app.compose({
       url: '/c',
       response: Type.Object({ p: Type.Union([schema, Type.Null()]) }),
-      parts: { p: { upstream: 'things' as never, upstreamResponse: schema, path: () => '/' } },
+      parts: { p: { upstream: 'things', upstreamResponse: schema, path: () => '/' } },
       toClient: parts => parts as never
     })
   }
@@ -236,7 +236,7 @@ t.test('toClient may return any JSON value, also raw numbers', async t => {
     await app.register(transform)
     await app.register(compose)
     for (const [i, { response, value }] of answers.entries()) {
-      const shared = { upstream: 'things' as never, upstreamResponse: Type.Unknown() }
+      const shared = { upstream: 'things', upstreamResponse: Type.Unknown() }
       const toUpstream = () => ({ method: 'GET', path: '/' })
       app.transform({ ...shared, method: 'GET', url: `/t${i}`, response, toUpstream, toClient: () => value })
       const parts = { p: { ...shared, path: () => '/' } }
@@ -245,7 +245,7 @@ t.test('toClient may return any JSON value, also raw numbers', async t => {
     app.transform({
       method: 'GET',
       url: '/nothing',
-      upstream: 'things' as never,
+      upstream: 'things',
       upstreamResponse: Type.Unknown(),
       response: Type.Object({}),
       toUpstream: () => ({ method: 'GET', path: '/' }),

@@ -180,11 +180,11 @@ async function start(t: Test, definition: object = {}) {
           app.forward({
             method: ['GET', 'POST'],
             url: '/*',
-            upstream: 'things' as 'products',
+            upstream: 'things',
             prefix: ''
           })
-          app.forward({ method: 'GET', url: '/gone', upstream: 'gone' as 'products', prefix: '' })
-          app.websocket({ url: '/live', upstream: 'live' as 'products', prefix: '/live' })
+          app.forward({ method: 'GET', url: '/gone', upstream: 'gone', prefix: '' })
+          app.websocket({ url: '/live', upstream: 'live', prefix: '/live' })
         }
       },
       me: {

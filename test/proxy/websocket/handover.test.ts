@@ -6,7 +6,7 @@ const HANDSHAKE =
   'GET /feed HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 
 const routes = async (app: import('fastify').FastifyInstance) => {
-  app.websocket({ url: '/', upstream: 'feed' as never, prefix: '/' })
+  app.websocket({ url: '/', upstream: 'feed', prefix: '/' })
   app.get('/late', async () => {
     await new Promise(resolve => setTimeout(resolve, 50))
     return 'late'

@@ -53,7 +53,7 @@ t.test('an unknown upstream in a route gets a suggestion and the scope', async t
           s: {
             prefix: '/s',
             routes: async (app: import('fastify').FastifyInstance) => {
-              app.upstream('ordrs' as 'orders')
+              app.upstream('ordrs')
             }
           }
         }
