@@ -1,16 +1,4 @@
-import type { FaultyConnection } from './faulty-connection.ts'
-
-/** One way in which a service fails. */
-export interface Fault {
-  name: string
-  /** `not`: refuses connections. `full`: never accepts them. Default: listens. */
-  listens?: 'not' | 'full'
-  onConnect?(connection: FaultyConnection): void
-  /** Called when the request headers have arrived. Returns true to leave the body unread. */
-  onHeaders?(connection: FaultyConnection): boolean
-  /** Called when the request is complete. Default: sends a good response. */
-  onRequest?(connection: FaultyConnection): void
-}
+import type { Fault } from './faulty-connection.ts'
 
 /** Milliseconds between two bytes. */
 const TRICKLE = 100

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import type { Fault } from './faults.ts'
 
 /** Bytes. */
 const LARGE = 1_048_576
@@ -11,6 +10,18 @@ const UNREAD = 1_500
 /** Returns the body that a path asks for. */
 export function bodyOf(path: string): string {
   return path.includes('large') ? 'x'.repeat(LARGE) : SMALL
+}
+
+/** One way in which a service fails. */
+export interface Fault {
+  name: string
+  /** `not`: refuses connections. `full`: never accepts them. Default: listens. */
+  listens?: 'not' | 'full'
+  onConnect?(connection: FaultyConnection): void
+  /** Called when the request headers have arrived. Returns true to leave the body unread. */
+  onHeaders?(connection: FaultyConnection): boolean
+  /** Called when the request is complete. Default: sends a good response. */
+  onRequest?(connection: FaultyConnection): void
 }
 
 /** One connection of a faulty service: reads requests with a content length, and responds as its fault says. */
