@@ -8,9 +8,9 @@ import { path } from '../../proxy/response-reader.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { type Issuer, startIssuer } from '../issuer.ts'
 
-/** A subject is unique per issuer only: here two issuers have an `ada`. */
+/** A subject is unique for one issuer only: here two issuers have an `ada`. */
 
-t.test('limits do not mix the users of two issuers', async t => {
+t.test('limits separate the users of two issuers', async t => {
   const { shop, partner } = await startBoth(t)
   for (let i = 0; i < 2; i++) t.equal((await shop.ask('/forwarded')).status, 200)
   t.equal((await shop.ask('/forwarded')).status, 429)
@@ -31,7 +31,7 @@ t.test('a composed part is not cached for the user of another issuer', async t =
   t.equal((await partner.ask('/composed')).json.part.headers['x-user-issuer'], partner.issuer)
 })
 
-t.test('captures, the recorder and its filter tell the users of two issuers apart', async t => {
+t.test('captures, the recorder and its filter separate the users of two issuers', async t => {
   const { shop, partner, admin } = await startBoth(t)
   const capture = await admin('/captures', { consumer: 'partner/ada' })
   await shop.ask('/forwarded')
@@ -43,7 +43,7 @@ t.test('captures, the recorder and its filter tell the users of two issuers apar
   t.strictSame(await admin('/exchanges?consumer=ada'), [])
 })
 
-t.test('x-user-id is the consumer for stickiness and splits, and never the client’s own', async t => {
+t.test("x-user-id is the consumer for stickiness and splits, and never the client's own header", async t => {
   const { shop, partner } = await startBoth(t)
   for (const route of ['/hashed', '/split']) {
     const at = async (one: typeof shop, sub: string) =>

@@ -7,7 +7,7 @@ import { makeKey, openJwks, type SigningKey, startGuarded, startIssuer, until } 
 
 const NEVER = 3_600_000
 
-t.test('many first requests at once make one fetch', async t => {
+t.test('many first requests at once cause one fetch', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   const token = await issuer.sign()
@@ -17,7 +17,7 @@ t.test('many first requests at once make one fetch', async t => {
 })
 
 t.test(
-  'a flood of unknown kids makes one fetch, at once or one by one, and good tokens pass through it',
+  'a flood of unknown kids causes one fetch, at once or one by one, and valid tokens pass meanwhile',
   async t => {
     const issuer = await startIssuer(t)
     const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: NEVER } })
@@ -39,7 +39,7 @@ t.test(
   }
 )
 
-t.test('a flood that is there before the keys are makes one fetch', async t => {
+t.test('a flood before the first fetch causes one fetch', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: NEVER } })
   const answers = await Promise.all(Array.from({ length: 100 }, () => ask(unknown())))
@@ -47,7 +47,7 @@ t.test('a flood that is there before the keys are makes one fetch', async t => {
   t.equal(issuer.fetches, 1)
 })
 
-t.test('of unknown kids one fetch is made a cooldown, also for tokens that name none', async t => {
+t.test('unknown kids and tokens without kid cause one fetch per cooldown', async t => {
   const { jwks, issuer, pass } = await openJwks(t)
   await jwks.find(issuer.keys[0]?.jwk.kid, 'ES256')
   for (let cooldown = 1; cooldown <= 3; cooldown++) {
@@ -61,14 +61,14 @@ t.test('of unknown kids one fetch is made a cooldown, also for tokens that name 
   }
 })
 
-t.test('an algorithm that no key has makes no fetch', async t => {
+t.test('an unsupported algorithm causes no fetch', async t => {
   const { jwks, issuer } = await openJwks(t)
   for (const algorithm of ['none', 'HS256', 'RS1', 'ES256K', 'constructor'])
     t.equal(await jwks.find(issuer.keys[0]?.jwk.kid, algorithm), undefined)
   t.equal(issuer.fetches, 0)
 })
 
-t.test("a provider's keys rotate without a refused token, however fast, and then retire", async t => {
+t.test("a provider's keys rotate without a rejected token, however fast, and then retire", async t => {
   const identity = await startProvider(t)
   const { ask } = await startGuarded(t, { issuer: identity.issuer, jwks: { cooldown: 1 } })
   const tokens: string[] = []
@@ -87,7 +87,7 @@ t.test("a provider's keys rotate without a refused token, however fast, and then
   t.equal((await ask(uncached)).json.title, 'Invalid token', 'never seen before')
 })
 
-t.test('many tokens of a new key at once all pass, and make one fetch', async t => {
+t.test('many tokens of a new key at once all pass and cause one fetch', async t => {
   const [old, next] = await Promise.all([makeKey(), makeKey()])
   const issuer = await startIssuer(t, [old])
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
@@ -132,7 +132,7 @@ t.test("a key that is replaced under its own kid ends the old key's tokens", asy
   t.equal((await ask(await issuer.sign({}, {}, next))).status, 200)
 })
 
-t.test('a key that was listed twice is gone when it is gone', async t => {
+t.test('a key that was listed twice is revoked when it leaves the set', async t => {
   const issuer = await startIssuer(t)
   const [key] = issuer.keys as [SigningKey]
   issuer.publish(key, key)
@@ -145,7 +145,7 @@ t.test('a key that was listed twice is gone when it is gone', async t => {
   t.equal((await ask(token)).status, 401)
 })
 
-t.test('a set without a usable key counts as a failed fetch: the keys at hand stay in use', async t => {
+t.test('a set without a usable key counts as a failed fetch: known keys stay in use', async t => {
   const { jwks, issuer, pass } = await openJwks(t)
   const [key] = issuer.keys as [SigningKey]
   const found = await jwks.find(key.jwk.kid, 'ES256')
@@ -186,7 +186,7 @@ t.test('keys are refreshed in the background, and after a long pause before they
   t.equal(await jwks.find(next.jwk.kid, 'ES256'), undefined, 'after a pause')
 })
 
-t.test('a key that stays is the same one after a refresh', async t => {
+t.test('a key that stays is the same object after a refresh', async t => {
   const { jwks, issuer, pass } = await openJwks(t)
   const kid = issuer.keys[0]?.jwk.kid
   const before = await jwks.find(kid, 'ES256')
@@ -196,7 +196,7 @@ t.test('a key that stays is the same one after a refresh', async t => {
   t.equal(before?.revoked, false)
 })
 
-t.test('keys that may be used for less long than they are kept are fetched again in time', async t => {
+t.test('with maxStale below refreshAfter, keys are fetched again in time', async t => {
   const { jwks, issuer, pass } = await openJwks(t, { refreshAfter: 300_000, maxStale: 1_000 })
   const kid = issuer.keys[0]?.jwk.kid
   const before = await jwks.find(kid, 'ES256')
@@ -211,7 +211,7 @@ t.test('keys that may be used for less long than they are kept are fetched again
   t.equal(last?.revoked, true, 'also for tokens that are answered from the cache')
 })
 
-t.test('of a set without end the first hundred keys are read', async t => {
+t.test('the first hundred keys of a very large set are read', async t => {
   const [first, last] = await Promise.all([makeKey(), makeKey()])
   const issuer = await startIssuer(t, [first])
   issuer.publish(
@@ -231,7 +231,7 @@ async function startProvider(t: Test) {
   return identity
 }
 
-/** A token whose key nobody knows. That there is no good signature is not seen without one. */
+/** A token with an unknown key. Its signature cannot be checked without one. */
 function unknown(): string {
   const encode = (part: object) => base64url.encode(JSON.stringify(part))
   return `${encode({ alg: 'RS256', kid: randomUUID() })}.${encode({ sub: 'ada' })}.${'A'.repeat(342)}`

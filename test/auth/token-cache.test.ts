@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { type Answer, call, startGateway } from '../harness.ts'
 import { type Issuer, inMs, startIssuer } from '../issuer.ts'
 
-t.test('a token is verified once, and answered the same ever after', async t => {
+t.test('a token is verified once and gets the same response each time', async t => {
   const { issuer, ask, verifications } = await startCounted(t, {})
   const tokens = await Promise.all([
     issuer.sign({ tier: 'premium', roles: ['admin'] }),
@@ -19,7 +19,7 @@ t.test('a token is verified once, and answered the same ever after', async t => 
   }
 })
 
-t.test('no more tokens are remembered than the config says, and those it forgets are still good', async t => {
+t.test('the number of cached tokens is bounded, and evicted tokens stay valid', async t => {
   const { issuer, ask, verifications } = await startCounted(t, { cache: 2 })
   const subs = ['a', 'b', 'c', 'd', 'e']
   const tokens = await Promise.all(subs.map(sub => issuer.sign({ sub })))
@@ -32,7 +32,7 @@ t.test('no more tokens are remembered than the config says, and those it forgets
   t.equal(verifications(), 15, 'the last two are remembered')
 })
 
-t.test('with a cache of none every token is verified every time', async t => {
+t.test('with cache 0 every token is verified each time', async t => {
   const { issuer, ask, verifications } = await startCounted(t, { cache: 0 })
   const token = await issuer.sign()
   for (let time = 1; time <= 3; time++) {
@@ -41,7 +41,7 @@ t.test('with a cache of none every token is verified every time', async t => {
   }
 })
 
-t.test('tokens that are refused are not remembered, so they push no good one out', async t => {
+t.test('rejected tokens do not evict valid ones', async t => {
   const { issuer, ask, verifications } = await startCounted(t, { cache: 1 })
   const good = await issuer.sign()
   const bad = await issuer.sign({ sub: 'ada\n' })
@@ -52,7 +52,7 @@ t.test('tokens that are refused are not remembered, so they push no good one out
   t.equal(verifications(), before)
 })
 
-t.test('a token that differs from a remembered one in a single character is another', async t => {
+t.test('a token that differs from a cached one in one character is another token', async t => {
   const { issuer, ask } = await startCounted(t, {})
   const token = await issuer.sign()
   t.equal((await ask(token)).status, 200)
@@ -66,7 +66,7 @@ t.test('a token that differs from a remembered one in a single character is anot
 })
 
 t.test(
-  'consumers with the same roles and permissions share them, and nobody has those of another',
+  'consumers with equal roles and permissions share them, and no consumer gets those of another',
   async t => {
     const users: FastifyRequest['user'][] = []
     const { issuer, ask } = await startCounted(t, {}, ({ user }) => void users.push(user))
@@ -85,7 +85,7 @@ t.test(
   }
 )
 
-t.test('a remembered token ends when it expires', async t => {
+t.test('a cached token ends when it expires', async t => {
   const { issuer, ask, verifications } = await startCounted(t, { clockTolerance: 0 })
   const exp = inMs(1_200)
   const token = await issuer.sign({ exp })
@@ -100,7 +100,7 @@ t.test('a remembered token ends when it expires', async t => {
   t.equal(verifications(), 2, 'once when it came, and once when its time was over')
 })
 
-t.test('what a route does to its user is not there for the next request', async t => {
+t.test('a route cannot change the user of the next request', async t => {
   const { issuer, ask } = await startCounted(t, {}, ({ user }) => {
     const mine = user as unknown as { roles: string[]; permissions: string[]; tier: string }
     t.throws(() => mine.roles.push('admin'), TypeError)
@@ -115,7 +115,7 @@ t.test('what a route does to its user is not there for the next request', async 
 interface Counted {
   issuer: Issuer
   ask(token: string): Promise<Answer>
-  /** How many tokens @fastify/jwt has been asked to verify. */
+  /** Number of tokens that @fastify/jwt has verified. */
   verifications(): number
 }
 
@@ -146,7 +146,7 @@ async function startCounted(
       }
     }
   })
-  // Rejected before the token is looked at.
+  // Without a token, so nothing is verified.
   await call(`${url}/me`)
   return {
     issuer,
@@ -161,7 +161,7 @@ function countCalls(request: object, name: string, count: () => void): void {
   while (!Object.hasOwn(owner, name)) owner = Object.getPrototypeOf(owner)
   const method = owner[name]
   owner[name] = function (...args: unknown[]) {
-    // Without a callback it calls itself with one.
+    // Without a callback the method calls itself with one.
     if (args.length === 0) count()
     return method.apply(this, args)
   }

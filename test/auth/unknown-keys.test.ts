@@ -13,7 +13,7 @@ import {
 
 const COOLDOWN = 3_600_000
 
-t.test('a made-up key id just before a rotation refuses no token of the new key', async t => {
+t.test('an invented key id just before a rotation does not reject tokens of the new key', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
   t.equal((await ask(await issuer.sign())).status, 200)
@@ -24,7 +24,7 @@ t.test('a made-up key id just before a rotation refuses no token of the new key'
   t.equal(issuer.fetches, 3)
 })
 
-t.test('a key that cannot be looked for now is 503 with Retry-After, never 401', async t => {
+t.test('a key that cannot be looked up now is 503 with Retry-After, never 401', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
   t.equal((await ask(await issuer.sign())).status, 200)
@@ -45,7 +45,7 @@ t.test('a key that cannot be looked for now is 503 with Retry-After, never 401',
   t.equal(issuer.fetches, fetches)
 })
 
-t.test('tokens of a new key that come during a fetch begun before the rotation all pass', async t => {
+t.test('tokens of a new key pass that come during a fetch begun before the rotation', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
   await ask(await issuer.sign())
@@ -66,7 +66,7 @@ t.test('tokens of a new key that come during a fetch begun before the rotation a
   t.ok(issuer.fetches <= 4)
 })
 
-t.test('made-up key ids of one client do not delay the new key of another', async t => {
+t.test('invented key ids of one client do not delay the new key of another', async t => {
   const issuer = await startIssuer(t)
   const { url, ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
   for (let i = 0; i < 20; i++) await ask(await madeUp(issuer))
@@ -75,14 +75,14 @@ t.test('made-up key ids of one client do not delay the new key of another', asyn
   t.equal(await statusFrom('127.0.0.2', url, await issuer.sign({}, {}, next)), 200)
 })
 
-t.test('made-up key ids from many addresses ask the issuer a bounded number of times', async t => {
+t.test('invented key ids from many addresses cause a bounded number of fetches', async t => {
   const issuer = await startIssuer(t)
   const { url } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
   for (let i = 2; i < 32; i++) await statusFrom(`127.0.0.${i}`, url, await madeUp(issuer))
   t.equal(issuer.fetches, 13)
 })
 
-t.test('a token that would be refused anyway is 401 within the cooldown', async t => {
+t.test('a token with other faults is 401 within the cooldown', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { cooldown: COOLDOWN } })
   for (let i = 0; i < 10; i++) await ask(await madeUp(issuer))
@@ -98,7 +98,7 @@ t.test('a token that would be refused anyway is 401 within the cooldown', async 
     t.equal((await ask(await madeUp(issuer, claims))).status, 401, JSON.stringify(claims))
 })
 
-t.test('an empty key set refuses no token, and is 503 where no key is known', async t => {
+t.test('an empty key set rejects no token, and is 503 if no key is known', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwks: { refreshAfter: 1 } })
   issuer.publish()
@@ -114,7 +114,7 @@ t.test('an empty key set refuses no token, and is 503 where no key is known', as
   t.equal((await other.ask(await madeUp(well))).status, 503)
 })
 
-t.test('of several keys with one kid, and for a token without kid, every key is tried', async t => {
+t.test('every key is tried for a shared kid and for a token without kid', async t => {
   const [one, two, three] = (await Promise.all([0, 1, 2].map(() => makeKey('RS256', { kid: 'same' })))) as [
     SigningKey,
     SigningKey,
@@ -138,7 +138,7 @@ t.test('of several keys with one kid, and for a token without kid, every key is 
   t.equal(issuer.fetches, 2)
 })
 
-t.test('no token survives the key that verified it, whichever of several that was', async t => {
+t.test('a token ends with the key that verified it, of several with one kid too', async t => {
   const [one, two] = (await Promise.all([0, 1].map(() => makeKey('ES256', { kid: 'same' })))) as [
     SigningKey,
     SigningKey
@@ -165,7 +165,7 @@ t.test('RSA keys with an exponent below 3 or an even one verify nothing', async 
   t.ok(await other.jwks.find('3', 'RS256'))
 })
 
-t.test('members that are null count as missing, those of a wrong type make no key', async t => {
+t.test('members that are null count as missing; a key with a wrong type is ignored', async t => {
   const { jwk } = await makeKey('ES256')
   const keys: [object, boolean][] = [
     [{ use: null, key_ops: null, alg: null, d: null, x5c: null }, true],
@@ -202,7 +202,7 @@ t.test('a key set may begin with a byte order mark', async t => {
   t.equal((await ask(await issuer.sign())).status, 200)
 })
 
-/** A token with good claims, signed by a key that the issuer does not have. */
+/** A token with valid claims, signed by a key that the issuer does not have. */
 async function madeUp(issuer: Issuer, claims: object = {}): Promise<string> {
   return issuer.sign({ jti: randomUUID(), ...claims }, { kid: randomUUID() }, await stranger)
 }

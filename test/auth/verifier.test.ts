@@ -1,11 +1,11 @@
 import crypto from 'node:crypto'
 import t from 'tap'
 
-// Before fast-jwt is loaded: it takes its functions from here once.
+// Before fast-jwt is loaded, because it reads the functions of node:crypto once.
 const keysRead = t.capture(crypto, 'createPublicKey', crypto.createPublicKey)
 const { makeKey, startGuarded, startIssuer } = await import('../issuer.ts')
 
-t.test('a key is made ready to verify with once, not for every token', async t => {
+t.test('the verifier of a key is created once, not for every token', async t => {
   const keys = await Promise.all([makeKey('RS256'), makeKey('ES256')])
   const issuer = await startIssuer(t, keys)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, cache: 0 })

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { decorateClient } from '../../limits/fastify-redis-internals.ts'
 
-t.test('a client that is not connected is decorated at once and keeps its status', async t => {
+t.test('a client without a connection is decorated at once and keeps its status', async t => {
   const client = new Redis({ lazyConnect: true })
   const app = Fastify()
   decorateClient(app, client)

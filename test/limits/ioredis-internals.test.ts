@@ -9,9 +9,9 @@ import {
 } from '../../limits/ioredis-internals.ts'
 import { startRedis } from '../../testing/redis-server.ts'
 
-/** What limits/ioredis-internals.ts relies on, against the ioredis that is installed and a real Redis. */
+/** Contract of limits/ioredis-internals.ts with the installed ioredis, tested with a real Redis. */
 
-t.test('a connector of our own resolves the name and connects', async t => {
+t.test('the connector resolves names by the given function and connects', async t => {
   const { url } = await startRedis(t)
   const names: string[] = []
   const Connector = createConnector((hostname, options, callback) => {
@@ -40,7 +40,7 @@ t.test('the first error of a connector is the reason for a failed connection', a
   t.match(errors, [{ code: 'ENOTFOUND' }])
 })
 
-t.test('a command without a connection fails with a message that tells it', async t => {
+t.test('a command without a connection is recognized by its message', async t => {
   const client = new Redis({ lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
   client.on('error', () => {})
   t.teardown(() => client.disconnect())
@@ -48,7 +48,7 @@ t.test('a command without a connection fails with a message that tells it', asyn
   t.ok(error instanceof Error && isNotConnected(error), String(error))
 })
 
-t.test('an error of SELECT has its command', async t => {
+t.test('an error of SELECT is recognized by its command', async t => {
   const { url } = await startRedis(t)
   const client = new Redis(`${url}/9999`, { lazyConnect: true, retryStrategy: () => null })
   t.teardown(() => client.disconnect())
@@ -57,7 +57,7 @@ t.test('an error of SELECT has its command', async t => {
   t.ok(isSelectError(await failed))
 })
 
-t.test('a reply that is too large closes the connection, and many small ones do not', async t => {
+t.test('a large reply closes the connection, and many small replies do not', async t => {
   const { url } = await startRedis(t)
   const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0 })
   const errors: Error[] = []

@@ -3,7 +3,7 @@ import { createLeasedLimiter } from '../../limits/lease.ts'
 import { createTier, type Decision, type Limiter, type Tier } from '../../limits/limiter.ts'
 import { createMemoryLimiter } from '../../limits/memory-limiter.ts'
 
-/** Some gateways before one limiter that all of them share, on a clock that the test turns. */
+/** Gateways with leases of one shared limiter, on a clock that the test advances. */
 function start(gateways: number) {
   let time = 1_000_000
   let calls = 0
@@ -31,7 +31,7 @@ function start(gateways: number) {
   }
 }
 
-/** Leased although it is a log, so that what passes beyond the limit is the leases' doing alone. */
+/** A leased log, so that only leases can exceed the limit. */
 const tierOf = (limit: number, window: number, counting: 'leased' | 'exact' = 'leased'): Tier => ({
   ...createTier('t', {
     counting,
@@ -43,7 +43,7 @@ const tierOf = (limit: number, window: number, counting: 'leased' | 'exact' = 'l
 
 const allowed = (decision: Decision) => decision.every(state => state.allowed)
 
-/** The most that was let through within any window of that length. */
+/** Returns the most requests that passed within any window of that length. */
 function mostWithin(times: number[], window: number): number {
   let most = 0
   let first = 0
@@ -54,7 +54,7 @@ function mostWithin(times: number[], window: number): number {
   return most
 }
 
-t.test('the shared limiter sees a few percent of the requests of a busy key', async t => {
+t.test('the shared limiter gets a few percent of the requests of a busy key', async t => {
   const { ask, calls, turn } = start(1)
   const tier = tierOf(10_000, 60_000)
   for (let i = 0; i < 6_000; i++) {
@@ -64,7 +64,7 @@ t.test('the shared limiter sees a few percent of the requests of a busy key', as
   t.ok(calls() / 6_000 < 0.05, `${calls()} calls`)
 })
 
-t.test('a low limit is exact, and so is `exact`', async t => {
+t.test('low limits and `exact` tiers are exact', async t => {
   for (const tier of [tierOf(100, 60_000), tierOf(10_000, 60_000, 'exact')]) {
     const gateways = start(3)
     const limit = tier.limits[0]?.limit as number
@@ -74,8 +74,8 @@ t.test('a low limit is exact, and so is `exact`', async t => {
   }
 })
 
-t.test('what passes in any window is at most the limit and a lease for each gateway', async t => {
-  // Seeded, so that a failure can be looked at.
+t.test('at most the limit plus one lease per gateway passes in any window', async t => {
+  // Seeded, so that a failure can be repeated.
   let seed = 42
   const random = () => {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
@@ -88,7 +88,7 @@ t.test('what passes in any window is at most the limit and a lease for each gate
       const tier = tierOf(limit, window)
       const times: number[] = []
       let asked = 0
-      // One and a half times the limit, in bursts and lulls, over ten windows.
+      // 1.5 times the limit, in bursts and pauses, over ten windows.
       for (let i = 0; i < 30_000; i++) {
         const gateway = skewed && random() < 0.8 ? 0 : Math.floor(random() * gateways)
         asked++
@@ -107,7 +107,7 @@ t.test('what passes in any window is at most the limit and a lease for each gate
   }
 })
 
-t.test('a key that was refused is refused without asking, until its time is up', async t => {
+t.test('a rejected key is rejected without asking until its time is up', async t => {
   const { ask, calls, turn } = start(1)
   const tier = tierOf(2, 10_000)
   ask(0, tier)
@@ -123,7 +123,7 @@ t.test('a key that was refused is refused without asking, until its time is up',
   t.ok(allowed(ask(0, tier)))
 })
 
-t.test('permits are good although no more are to be had', async t => {
+t.test('permits stay valid when the limit has no more', async t => {
   const { ask, turn } = start(2)
   const tier = tierOf(10_000, 60_000)
   let passed = 0
@@ -131,7 +131,7 @@ t.test('permits are good although no more are to be had', async t => {
     if (allowed(ask(0, tier))) passed++
     turn(1)
   }
-  // Somebody else takes all that is left.
+  // Another gateway takes all that is left.
   while (allowed(ask(1, tierOf(10_000, 60_000, 'exact')))) passed++
   let refused = 0
   for (let i = 0; i < 200; i++)
@@ -143,7 +143,7 @@ t.test('permits are good although no more are to be had', async t => {
   t.equal(passed, 10_000)
 })
 
-t.test('keys that come once push out no lease', async t => {
+t.test('keys that come once do not evict leases', async t => {
   const { ask, calls, turn } = start(1)
   const tier = tierOf(10_000, 60_000)
   for (let i = 0; i < 200; i++) {
@@ -156,7 +156,7 @@ t.test('keys that come once push out no lease', async t => {
   t.equal(calls(), before)
 })
 
-t.test('permits that are not used lapse', async t => {
+t.test('unused permits lapse', async t => {
   const { ask, calls, turn } = start(1)
   const tier = tierOf(10_000, 60_000)
   for (let i = 0; i < 100; i++) {
@@ -169,7 +169,7 @@ t.test('permits that are not used lapse', async t => {
   t.equal(calls(), before + 1, 'a lease of the last minute is no lease')
 })
 
-t.test('what is said to be left includes the permits at hand, and never more than the limit', async t => {
+t.test('the remaining number includes permits at hand and never exceeds the limit', async t => {
   const { ask, turn } = start(1)
   const tier = tierOf(10_000, 60_000)
   let last = 10_000
@@ -183,7 +183,7 @@ t.test('what is said to be left includes the permits at hand, and never more tha
 })
 
 t.test(
-  'a request that has a permit does not wait for the shared limiter, and one that has none gets its error',
+  'a request with a permit does not wait for the shared limiter; a request without one gets its error',
   async t => {
     let time = 1_000_000
     const memory = createMemoryLimiter(1_000, () => time)
@@ -210,7 +210,7 @@ t.test(
   }
 )
 
-t.test('a sliding log is counted exactly, whatever its tier says', async t => {
+t.test('a tier with a sliding log is always exact', async t => {
   const limits = [{ limit: 10_000, window: 60_000, algorithm: 'sliding-log' as const }]
   t.equal(createTier('t', { counting: 'leased', onRedisDown: 'local', limits }).counting, 'exact')
 })

@@ -19,11 +19,11 @@ function ask(limiter: Limiter, key: string, tier: ReturnType<typeof tierOf>): bo
   return answer.every(state => state.allowed)
 }
 
-t.test('a key keeps its slot until as many others have been asked for since', async t => {
+t.test('a key keeps its index until as many others were used since', async t => {
   const random = seeded(7)
   for (const max of [1, 2, 3, 10]) {
     const slots = new LruIndex(max)
-    // The longest not asked for first.
+    // Least recently used first.
     const model: [key: string, slot: number][] = []
     for (let i = 0; i < 5_000; i++) {
       const key = `k${Math.floor(random() * max * 2)}`
@@ -42,7 +42,7 @@ t.test('a key keeps its slot until as many others have been asked for since', as
   }
 })
 
-t.test('who gets the slot of another starts anew, whatever tier that was in', async t => {
+t.test('a key that takes the index of another starts at zero, also from another tier', async t => {
   const tiers = [
     tierOf('a', 'sliding-window', 'sliding-log'),
     tierOf('b', 'sliding-log'),

@@ -4,7 +4,7 @@ import t from 'tap'
 import { AppLimits } from '../../limits/app-limits.ts'
 import { type Admission, createAdmit } from '../../limits/rate-limit-store.ts'
 
-/** What limits/rate-limit-store.ts relies on, against the @fastify/rate-limit that is installed. */
+/** Contract of limits/rate-limit-store.ts with the installed @fastify/rate-limit. */
 
 t.test('the admission passes through, and exceeds once a limit rejects the request', async t => {
   const app = Fastify()

@@ -11,7 +11,7 @@ import { findRedisServer, type RunningRedis, startRedis } from '../../testing/re
 import { type Answer, call, startGateway } from '../harness.ts'
 import { until } from '../until.ts'
 
-/** What becomes of limits while Redis is away: refusing connections, or hanging on to them. */
+/** Limits while Redis is down: it refuses connections, or accepts them and hangs. */
 
 const WAYS = {
   stopped: {
@@ -25,7 +25,7 @@ const WAYS = {
 }
 
 for (const [way, { leave, comeBack }] of Object.entries(WAYS)) {
-  t.test(`with Redis ${way}, each tier does what it was told, and Redis counts again by itself`, async t => {
+  t.test(`with Redis ${way}, the onRedisDown of each tier applies until Redis is back`, async t => {
     const redis = await startRedis(t)
     const gateway = await startTiers(t, redis.url)
     const other = await startTiers(t, redis.url)
@@ -74,7 +74,7 @@ for (const [way, { leave, comeBack }] of Object.entries(WAYS)) {
     t.match((await ask(gateway, 'open', shared)).headers.get('ratelimit'), '"open";r=5;')
   })
 
-  t.test(`a gateway starts with Redis ${way}, and counts in it once it answers`, async t => {
+  t.test(`a gateway starts with Redis ${way}, and counts there once it is up`, async t => {
     const redis = await startRedis(t)
     await leave(redis)
     const gateway = await startTiers(t, redis.url)
@@ -100,7 +100,7 @@ for (const [way, { leave, comeBack }] of Object.entries(WAYS)) {
   })
 }
 
-t.test('a Redis that hangs for longer than a connection may is connected to anew', async t => {
+t.test('a connection that hangs is replaced', async t => {
   const redis = await startRedis(t)
   const gateway = await startTiers(t, redis.url)
   let hasClosed = false
@@ -116,7 +116,7 @@ t.test('a Redis that hangs for longer than a connection may is connected to anew
   await until(async () => (await ask(gateway, 'closed', newAddress())).status === 200)
 })
 
-t.test('a request waits 50 ms for Redis, unless the config says otherwise', async t => {
+t.test('a request waits 50 ms for Redis by default', async t => {
   const redis = await startRedis(t)
   const { redis: defaults } = resolveConfig({ default: { redis: { url: redis.url } } }, {})
   t.equal(defaults?.timeout, 50)
@@ -143,7 +143,7 @@ t.test('the first request of a new gateway is counted in Redis', async t => {
   }
 })
 
-t.test('a Redis that has forgotten the script is told it again', async t => {
+t.test('the script is sent again after Redis lost it', async t => {
   const redis = await startRedis(t)
   const gateway = await startTiers(t, redis.url)
   const address = newAddress()
@@ -154,11 +154,11 @@ t.test('a Redis that has forgotten the script is told it again', async t => {
   }
 })
 
-t.test('a Redis that answers but cannot count is away, until it can', async t => {
+t.test('a Redis that replies but cannot count is down until it can', async t => {
   const redis = await startRedis(t)
   const gateway = await startTiers(t, redis.url)
   const client = gateway.gateway.redis
-  // Like a full one, it fails every count and answers all else: something is in the way of this client, and of the probe.
+  // Like a full Redis, it fails every check and replies to anything else. The probe must fail too.
   const address = newAddress()
   await client.set(`sluice:{address:${normalizeIP(address, 64)}}:closed:60000:sliding-window`, 'x', 'EX', 60)
   await client.set('sluice:{probe}:probe:1000:sliding-window', 'x', 'EX', 60)
@@ -169,8 +169,8 @@ t.test('a Redis that answers but cannot count is away, until it can', async t =>
   await until(async () => (await ask(gateway, 'closed', newAddress())).status === 200)
 })
 
-t.test('a gateway that was busy itself does not take Redis for late', async t => {
-  // Not by a relay, which would be in this process too.
+t.test('a gateway that was busy itself does not count Redis as late', async t => {
+  // Without a relay, which would run in this process too.
   const url = findRedisServer() ? (await startRedis(t)).url : (process.env.REDIS_URL as string)
   const { check } = await startLimiter(t, url)
   const decided = check()
@@ -178,7 +178,7 @@ t.test('a gateway that was busy itself does not take Redis for late', async t =>
   t.match(await decided, [{ allowed: true, remaining: 5 }])
 })
 
-t.test('a limiter that is closed asks no more, not even for what it was waiting for', async t => {
+t.test('a closed limiter sends no more commands', async t => {
   const server = await startRedis(t)
   const { limiter, redis, check } = await startLimiter(t, server.url)
   server.pause()
@@ -194,12 +194,12 @@ t.test('a limiter that is closed asks no more, not even for what it was waiting 
   probes = 0
   await until(async () => probes > 0)
   limiter.close()
-  // Two probes' time: too short a wait could miss a fault, but not find one that there is not.
+  // The time of two probes. A short wait can miss a fault, but not report a false one.
   await setTimeout(500)
   t.equal(probes, 1)
 })
 
-/** A limiter by itself that is impatient: 20 ms. */
+/** A limiter without a gateway, with a timeout of 20 ms. */
 async function startLimiter(t: Test, url: string) {
   const redis = new Redis(url, { retryStrategy: () => 20 })
   redis.on('error', () => {})
@@ -219,7 +219,7 @@ async function startLimiter(t: Test, url: string) {
   return { limiter, redis, check }
 }
 
-/** One of two gateways, with a scope for each that a tier may do. Patient, so that a busy machine is not an outage. */
+/** One of two gateways, with a scope for each `onRedisDown`. A long timeout, so that a busy machine is not an outage. */
 async function startTiers(t: Test, url: string, timeout = 500) {
   const routes = async (scope: FastifyInstance) => {
     scope.get('/', async () => 'ok')
@@ -239,7 +239,7 @@ async function startTiers(t: Test, url: string, timeout = 500) {
   })
 }
 
-/** Bounded far below what ioredis and Redis would make of it by themselves, far above what the gateway promises. */
+/** Fails far below the times of ioredis and Redis, and far above those of the gateway. */
 async function ask({ url }: { url: string }, tier: string, address: string): Promise<Answer> {
   const began = performance.now()
   const answer = await call(`${url}/${tier}`, { headers: { 'x-forwarded-for': address } })
@@ -248,7 +248,7 @@ async function ask({ url }: { url: string }, tier: string, address: string): Pro
   return answer
 }
 
-/** Nobody's so far, in a Redis that may remember earlier runs. */
+/** An unused address: Redis may have keys of earlier runs. */
 function newAddress(): string {
   const part = () => Math.floor(Math.random() * 65_536).toString(16)
   return `2001:db8:${part()}:${part()}::1`

@@ -155,7 +155,7 @@ t.test('limits are not counted in another database than the one of redis.url', a
   t.notOk(redis.commands.some(name => isScript([name])))
 })
 
-/** A gateway with a scope for each that a tier may do without Redis, two requests a minute. */
+/** A gateway with a scope for each `onRedisDown`, two requests a minute. */
 function start(t: Test, url: string) {
   const routes = async (scope: FastifyInstance) => {
     scope.get('/', async () => 'ok')

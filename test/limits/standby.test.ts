@@ -9,12 +9,12 @@ import { startRedis } from '../../testing/redis-server.ts'
 import { call, startGateway } from '../harness.ts'
 import { until } from '../until.ts'
 
-/** Tiers that are `local` go on from what Redis last said, and Redis from what was let through meanwhile. */
+/** `local` tiers continue from the last decision of Redis, and Redis from what passed meanwhile. */
 
 const ALGORITHMS = ['sliding-window', 'sliding-log'] as const
 
 for (const algorithm of ALGORITHMS) {
-  t.test(`a pause of Redis gives nobody a second quota (${algorithm})`, async t => {
+  t.test(`an outage of Redis gives no client a second quota (${algorithm})`, async t => {
     const redis = await startRedis(t)
     const { ask, isBack } = await start(t, redis.url, { limit: 5, algorithm })
     t.strictSame(await ask(2), [200, 200])
@@ -25,7 +25,7 @@ for (const algorithm of ALGORITHMS) {
     t.strictSame(await ask(2), [429, 429], 'Redis has been told')
   })
 
-  t.test(`what a pause leaves over is there after it (${algorithm})`, async t => {
+  t.test(`requests left after an outage are still there (${algorithm})`, async t => {
     const redis = await startRedis(t)
     const { ask, isBack } = await start(t, redis.url, { limit: 6, algorithm })
     t.strictSame(await ask(2), [200, 200])
@@ -38,7 +38,7 @@ for (const algorithm of ALGORITHMS) {
     t.strictSame(await ask(3), [200, 200, 429])
   })
 
-  t.test(`a consumer that Redis refused stays refused when Redis stops (${algorithm})`, async t => {
+  t.test(`a consumer that Redis rejected stays rejected when Redis stops (${algorithm})`, async t => {
     const redis = await startRedis(t)
     const { ask, retryAfter } = await start(t, redis.url, { limit: 2, algorithm })
     t.strictSame(await ask(3), [200, 200, 429])
@@ -48,7 +48,7 @@ for (const algorithm of ALGORITHMS) {
     t.ok(after <= before && after > before - 20, `${after} s after ${before} s`)
   })
 
-  t.test(`within no window more than the limit passes before and in an outage (${algorithm})`, t => {
+  t.test(`before and during an outage no window exceeds the limit (${algorithm})`, t => {
     for (const sharers of [1, 3]) {
       const clock = createTestClock()
       const { tier, redis, standby } = createPair({ limit: 20, algorithm }, sharers, clock.now)
@@ -64,14 +64,14 @@ for (const algorithm of ALGORITHMS) {
             for (let n = 0; n < (costs[0] as number); n++) redis.charge()
       }
       const most = mostWithin(passed, 60_000)
-      // The approximation of a counter: two windows' worth, less two (docs/limit.md).
+      // A counter approximates: up to two limits less two (docs/limit.md).
       t.ok(most <= (algorithm === 'sliding-log' ? 20 : 38), `${most} with ${sharers}`)
       t.ok(passed.length > 300, `${passed.length} passed`)
     }
     t.end()
   })
 
-  t.test(`who was told to come back is let through then (${algorithm})`, t => {
+  t.test(`a rejected client passes after its Retry-After (${algorithm})`, t => {
     const clock = createTestClock()
     const { tier, redis, standby } = createPair({ limit: 4, algorithm }, 1, clock.now)
     for (let i = 0; i < 4; i++) {
@@ -88,7 +88,7 @@ for (const algorithm of ALGORITHMS) {
   })
 }
 
-t.test('what is charged is what was let through within a window', t => {
+t.test('requests that passed within a window are charged', t => {
   const clock = createTestClock()
   const { tier, standby } = createPair({ limit: 100, algorithm: 'sliding-log' }, 1, clock.now)
   for (let i = 0; i < 10; i++) decide(standby, tier)
@@ -105,7 +105,7 @@ t.test('what is charged is what was let through within a window', t => {
   t.end()
 })
 
-t.test('no more keys are remembered and charged than may be', t => {
+t.test('remembered and charged keys are bounded', t => {
   const clock = createTestClock()
   const { tier, standby } = createPair({ limit: 5, algorithm: 'sliding-window' }, 1, clock.now, 10)
   for (let i = 0; i < 1_000; i++) decide(standby, tier, `key-${i}`)
@@ -113,7 +113,7 @@ t.test('no more keys are remembered and charged than may be', t => {
   t.end()
 })
 
-t.test('leases held when Redis pauses are used, and no more than what was left', async t => {
+t.test('permits at hand when Redis stops are used, within what was left', async t => {
   const redis = await startRedis(t)
   const { ask, isBack } = await start(t, redis.url, { limit: 400, algorithm: 'sliding-window' })
   const count = (statuses: number[]) => statuses.filter(status => status === 200).length
@@ -123,7 +123,7 @@ t.test('leases held when Redis pauses are used, and no more than what was left',
   redis.resume()
   await until(isBack)
   passed += count(await ask(300))
-  // A lease is a hundredth of what is left at most; those that lapse are lost.
+  // A lease is at most 1 % of what is left. Unused permits are lost.
   t.ok(passed <= 404 && passed >= 380, `${passed} of 400`)
 })
 
@@ -205,7 +205,7 @@ function createTestClock() {
   }
 }
 
-/** Something in the place of Redis, and what stands by for it, on one clock. */
+/** A remote limiter and its standby on one clock. */
 function createPair({ limit, algorithm }: Kind, sharers: number, now: () => number, keys = 1_000) {
   const options = {
     onRedisDown: 'local' as const,
@@ -227,7 +227,7 @@ function createPair({ limit, algorithm }: Kind, sharers: number, now: () => numb
           callback(error, decision)
         })
       },
-      /** Counts one that the limit would not allow. */
+      /** Counts a request beyond the limit. */
       charge: () => counter.check('ada', wide, 1, () => {})
     } satisfies Limiter & { charge(): void }
   }
@@ -245,7 +245,7 @@ function isAllowed(decision: Decision): boolean {
   return decision.every(({ allowed }) => allowed)
 }
 
-/** The most that passed within any window of that length. */
+/** Returns the most requests that passed within any window of that length. */
 function mostWithin(times: number[], window: number): number {
   return Math.max(...times.map(time => times.filter(one => one >= time && one < time + window).length))
 }

@@ -8,12 +8,12 @@ import { createRedisLimiter } from '../../limits/redis-limiter.ts'
 import type { LimitOptions } from '../../schemas/options/rate-limit.ts'
 import { startRedis } from '../../testing/redis-server.ts'
 
-/** What both limiters promise, at times that the test chooses. */
+/** Guarantees of the memory and the Redis limiter, at times that the test chooses. */
 
 type Algorithm = LimitOptions['algorithm']
 
 interface Clocked {
-  /** Weighs a request that comes at `time` (ms). */
+  /** Checks a request that comes at `time` (ms). */
   check(time: number, key: string, tier: Tier, cost?: number): Promise<Decision>
 }
 
@@ -21,7 +21,7 @@ const ALGORITHMS: Algorithm[] = ['sliding-window', 'sliding-log']
 const LIMITERS = { memory: startMemory, Redis: startScript }
 
 for (const [place, start] of Object.entries(LIMITERS)) {
-  t.test(`in ${place}, a log never lets more than its limit through in any window`, async t => {
+  t.test(`in ${place}, a log never exceeds its limit in any window`, async t => {
     const limiter = await start(t)
     const random = randomOf(7)
     const tier = tierOf([10, 60_000, 'sliding-log'])
@@ -43,7 +43,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
     const window = 60_000
     const tier = tierOf([limit, window, 'sliding-window'])
     for (const load of [0.5, 0.99, 1, 1.3, 3]) {
-      // From anywhere in a minute: that of the clock means nothing.
+      // Starts anywhere in a minute of the clock.
       const begin = NOON + Math.floor(31_337 * load)
       const admitted: number[] = []
       for (let i = 0; i < 4 * limit * load; i++) {
@@ -62,10 +62,10 @@ for (const [place, start] of Object.entries(LIMITERS)) {
   })
 
   for (const algorithm of ALGORITHMS) {
-    t.test(`in ${place}, no two bursts get through around a boundary of a ${algorithm}`, async t => {
+    t.test(`in ${place}, a ${algorithm} does not let two bursts pass around a boundary`, async t => {
       const limiter = await start(t)
       const tier = tierOf([10, 1_000, algorithm])
-      // A window that starts with the clock's second, and one that starts with the first request.
+      // For windows that start with the clock's second, and with the first request.
       for (const first of [NOON + 990, NOON + 10_000]) {
         const admitted: number[] = []
         for (const time of [first, ...burst(first + 985), ...burst(first + 1_000)])
@@ -75,7 +75,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
       }
     })
 
-    t.test(`in ${place}, a ${algorithm} allows again just when it says that it will`, async t => {
+    t.test(`in ${place}, a ${algorithm} allows a request exactly after its reset`, async t => {
       const limiter = await start(t)
       const random = randomOf(11)
       for (const [limit, window] of [
@@ -101,7 +101,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
       }
     })
 
-    t.test(`in ${place}, a ${algorithm} counts down to nothing and says so in whole numbers`, async t => {
+    t.test(`in ${place}, a ${algorithm} counts down to zero in whole numbers`, async t => {
       const limiter = await start(t)
       const tier = tierOf([3, 60_000, algorithm])
       const remaining: unknown[] = []
@@ -119,7 +119,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
       ])
     })
 
-    t.test(`in ${place}, a ${algorithm} refuses what could never fit, and counts none of it`, async t => {
+    t.test(`in ${place}, a ${algorithm} rejects a cost beyond the limit and does not count it`, async t => {
       const limiter = await start(t)
       const tier = tierOf([5, 60_000, algorithm])
       for (const key of ['unseen', 'seen', 'before']) {
@@ -148,7 +148,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
     t.strictSame(wrong, [])
   })
 
-  t.test(`in ${place}, the largest limits that a config can have are exact`, async t => {
+  t.test(`in ${place}, the largest limits of a config are exact`, async t => {
     const limiter = await start(t)
     const limit = 1_000_000_000
     const tier = tierOf([limit, 2_678_400_000, 'sliding-window'])
@@ -159,7 +159,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
     t.match(await limiter.check(NOON + 2_678_400_003, 'ada', tier), [{ allowed: true, remaining: 0 }])
   })
 
-  t.test(`in ${place}, a request that one limit refuses uses up none of the others`, async t => {
+  t.test(`in ${place}, a request that one limit rejects does not count for the others`, async t => {
     const limiter = await start(t)
     const tier = tierOf(
       [2, 1_000, 'sliding-window'],
@@ -171,7 +171,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
     t.strictSame(left(await limiter.check(NOON, 'ada', tier)), [0, 7, 6])
     for (let i = 0; i < 20; i++) t.strictSame(left(await limiter.check(NOON, 'ada', tier)), [0, 7, 6])
     t.strictSame(left(await limiter.check(NOON + 5_000, 'ada', tier)), [1, 6, 5])
-    // And the other way around: the last one refuses, the first goes on as if nothing had been asked.
+    // The other way around: the last limit rejects, and the first counts nothing.
     t.strictSame(left(await limiter.check(NOON + 10_000, 'ada', tier, 2)), [0, 4, 3])
     t.strictSame(left(await limiter.check(NOON + 15_000, 'ada', tier, 2)), [0, 2, 1])
     for (let i = 0; i < 20; i++) {
@@ -188,7 +188,7 @@ for (const [place, start] of Object.entries(LIMITERS)) {
 
 for (const [place, start] of Object.entries(LIMITERS))
   for (const algorithm of ALGORITHMS)
-    t.test(`in ${place}, a ${algorithm} whose limit is changed goes on from what it has counted`, async t => {
+    t.test(`in ${place}, a ${algorithm} keeps its counters when its limit changes`, async t => {
       const limiter = await start(t)
       for (const [limit, left] of [
         [5, 4],
@@ -203,11 +203,11 @@ for (const [place, start] of Object.entries(LIMITERS))
     })
 
 /*
- * The script takes its time from Redis, so it could be compared in real time only: with the few outcomes that a second
- * has, and none of them exactly. Instead `TIME`, and that alone, is answered by the test; the script itself, its reply and
- * what it keeps are those of every gateway. Windows are of a minute and more, so that no key expires under the test.
+ * The script takes the time from Redis, which would allow only few and inexact comparisons in real time. So the test replaces
+ * `TIME`, and nothing else: the script, its reply and its keys are real. Windows last a minute or more, so that no key
+ * expires during the test.
  */
-t.test('memory and Redis decide alike, whatever comes', async t => {
+t.test('memory and Redis decide alike for random requests', async t => {
   const memory = await startMemory()
   const redis = await startScript(t)
   const random = randomOf(1)
@@ -223,7 +223,7 @@ t.test('memory and Redis decide alike, whatever comes', async t => {
     const window = tier.limits[0]?.window as number
     let time = NOON
     for (let i = 0; i < 700; i++) {
-      // Mostly close together, now and then a window later, or three. Eighths of a millisecond are exact in both.
+      // Mostly close together, sometimes one or three windows later. Eighths of a millisecond are exact in both.
       const pace = random()
       time += Math.floor(8 * random() * (pace < 0.2 ? 0 : pace < 0.9 ? window / 12 : window * 3)) / 8
       const key = `${tiers.indexOf(tier)}-${Math.floor(random() * 3)}`
@@ -239,7 +239,7 @@ t.test('memory and Redis decide alike, whatever comes', async t => {
 })
 
 for (const algorithm of ALGORITHMS) {
-  t.test(`a Redis clock that is set back by an hour locks nobody out of a ${algorithm}`, async t => {
+  t.test(`after a Redis clock was set back by an hour, a ${algorithm} still lets requests pass`, async t => {
     const redis = await startScript(t)
     const tier = tierOf([2, 60_000, algorithm])
     await redis.check(NOON, 'ada', tier, 2)
@@ -251,7 +251,7 @@ for (const algorithm of ALGORITHMS) {
 
 for (const algorithm of ALGORITHMS) {
   t.test(
-    `a Redis clock that is set back within a window makes nobody wait longer (${algorithm})`,
+    `a Redis clock that is set back within a window makes no client wait longer (${algorithm})`,
     async t => {
       const redis = await startScript(t)
       const hour = 3_600_000
@@ -261,7 +261,7 @@ for (const algorithm of ALGORITHMS) {
       const refused = await redis.check(before, 'ada', tier)
       t.notOk(isAllowed(refused))
       const reset = refused[0]?.reset as number
-      // With a counter, one of the two requests has to slide out of the next window.
+      // For a counter, one of the two requests must slide out of the next window.
       t.ok(reset <= (algorithm === 'sliding-log' ? hour : hour * 1.5), `${reset} ms`)
       t.notOk(isAllowed(await redis.check(before + reset - 1, 'ada', tier)))
       t.ok(isAllowed(await redis.check(before + reset, 'ada', tier)))
@@ -269,7 +269,7 @@ for (const algorithm of ALGORITHMS) {
   )
 }
 
-t.test('a limit that changes its algorithm or its window starts anew in Redis', async t => {
+t.test('a limit with another algorithm or window starts at zero in Redis', async t => {
   const redis = await startScript(t)
   for (const limit of [
     [1, 60_000, 'sliding-window'],
@@ -282,7 +282,7 @@ t.test('a limit that changes its algorithm or its window starts anew in Redis', 
   }
 })
 
-t.test('memory holds as many keys as it may, and forgets the one that was seen least recently', async t => {
+t.test('memory keeps its maximum of keys and drops the least recently used', async t => {
   const memory = createMemoryLimiter(100, () => NOON)
   const tier = tierOf([1, 60_000, 'sliding-window'])
   const check = (key: number) => isAllowed(decide(memory, `${key}`, tier, 1))
@@ -314,7 +314,7 @@ async function startMemory(): Promise<Clocked> {
   }
 }
 
-/** The Redis limiter and its script as they are, with a clock that reads what the test has written. */
+/** The real Redis limiter and its script, with a clock that the test sets. */
 async function startScript(t: Test): Promise<Clocked> {
   const { url } = await startRedis(t)
   const redis = new Redis(url)
@@ -361,7 +361,7 @@ function burst(time: number): number[] {
   return Array.from({ length: 20 }, (_, i) => time + Math.floor(i / 4))
 }
 
-/** Of ascending times, how many fall at most into a window that ends anywhere. */
+/** Returns the most of the ascending times that are within any window. */
 function mostInAnyWindow(times: number[], window: number): number {
   let from = 0
   let most = 0

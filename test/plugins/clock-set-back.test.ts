@@ -8,7 +8,7 @@ import compose from '../../plugins/compose.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { until } from '../until.ts'
 
-/** A wall clock that is set back by an hour makes nothing last longer. */
+/** Intervals do not last longer when the wall clock is set back by an hour. */
 
 const { now } = Date
 const setBack = () => {
@@ -18,7 +18,7 @@ t.afterEach(() => {
   Date.now = now
 })
 
-t.test('a cached part is not kept for longer', async t => {
+t.test('a cached part expires in time', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
     calls++
@@ -56,7 +56,7 @@ t.test('a cached part is not kept for longer', async t => {
 
 const options: CaptureOptions = { consumer: 'ada', ttl: 1_000, count: 1, body: 0 }
 
-t.test('a capture does not go on for longer, in a worker and in all of them', async t => {
+t.test('a capture ends in time, in one worker and in all', async t => {
   const inOne = createCaptures(1_000, Date.now)
   const inAll = createClusterCaptures({ workers: () => [] })
   const capture = inOne.start(options)

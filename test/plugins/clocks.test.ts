@@ -31,12 +31,12 @@ t.test('a failed fetch of keys is repeated although the wall clock was set back'
   await t.rejects(jwks.find(kid, 'ES256'), /cannot be verified/)
   issuer.fail()
   setClock(-HOUR)
-  // A second lies between a failed fetch and the next.
+  // A second passes between a failed fetch and the next.
   passTime(t, 2_000)
   t.ok(await jwks.find(kid, 'ES256'))
 })
 
-t.test('a refused consumer is let through again although the wall clock was set back', async t => {
+t.test('a rejected consumer passes again although the wall clock was set back', async t => {
   const setClock = startWallClock(t)
   const limits = [{ limit: 1, window: 50, algorithm: 'sliding-log' as const }]
   const tier = createTier('free', { onRedisDown: 'closed', counting: 'exact', limits })
@@ -54,7 +54,7 @@ t.test('a refused consumer is let through again although the wall clock was set 
   await until(isAllowed, 5_000)
 })
 
-t.test('a token refused by a wrong wall clock is let through once the clock is right', async t => {
+t.test('a token rejected by a wrong wall clock passes once the clock is right', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   const token = await issuer.sign({ exp: inMs(60_000) })
@@ -62,12 +62,12 @@ t.test('a token refused by a wrong wall clock is let through once the clock is r
   setClock(HOUR)
   t.equal((await ask(token)).json.title, 'Token expired')
   setClock(0)
-  // Refusals are remembered for 10 s.
+  // Rejections are remembered for 10 s.
   passTime(t, 11_000)
   t.equal((await ask(token)).status, 200)
 })
 
-/** Replaces the wall clock for the rest of the test; returns a function that sets it `ms` off. */
+/** Replaces the wall clock for the rest of the test. Returns a function that sets it `ms` off. */
 function startWallClock(t: Test): (ms: number) => void {
   const real = Date.now
   let offset = 0

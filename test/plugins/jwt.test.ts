@@ -5,7 +5,7 @@ import { ConfigError } from '../../schemas/options/faults.ts'
 import { call, startGateway, startService, startShop } from '../harness.ts'
 import { makeKey, startGuarded, startIssuer } from '../issuer.ts'
 
-t.test("a provider's token passes, and request.user is what it says", async t => {
+t.test("a provider's token passes, and request.user has its claims", async t => {
   const identity = await startProvider(t)
   const { ask } = await startGuarded(t, { issuer: identity.issuer })
   const answer = await ask(await identity.token('alan'))
@@ -19,7 +19,7 @@ t.test("a provider's token passes, and request.user is what it says", async t =>
   })
 })
 
-t.test('the keys are found where the config says, without discovery', async t => {
+t.test('with jwksUri the keys are fetched without discovery', async t => {
   const issuer = await startIssuer(t)
   issuer.describe({ jwks_uri: `${issuer.issuer}/nowhere` })
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, jwksUri: issuer.jwksUri })
@@ -27,7 +27,7 @@ t.test('the keys are found where the config says, without discovery', async t =>
   t.strictSame(issuer.requests, ['/jwks'])
 })
 
-t.test('RS, PS, ES and EdDSA tokens pass, each by a key of its kind', async t => {
+t.test('RS, PS, ES and EdDSA tokens pass with a key of their kind', async t => {
   const algorithms = [
     'RS256',
     'RS384',
@@ -51,7 +51,7 @@ t.test('RS, PS, ES and EdDSA tokens pass, each by a key of its kind', async t =>
   t.equal(issuer.fetches, 1)
 })
 
-t.test('providers that sign with PS256, ES256 or EdDSA are understood', async t => {
+t.test('providers that sign with PS256, ES256 or EdDSA are supported', async t => {
   for (const alg of ['PS256', 'ES256', 'EdDSA'] as const) {
     const identity = await startProvider(t, { alg })
     const { ask } = await startGuarded(t, { issuer: identity.issuer })
@@ -59,21 +59,21 @@ t.test('providers that sign with PS256, ES256 or EdDSA are understood', async t 
   }
 })
 
-t.test('an RSA key that names no algorithm serves RS and PS', async t => {
+t.test('an RSA key without an algorithm verifies RS and PS', async t => {
   const key = await makeKey('RS256', { alg: undefined, use: undefined })
   const issuer = await startIssuer(t, [key])
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   for (const alg of ['RS256', 'PS512']) t.equal((await ask(await issuer.sign({}, { alg }))).status, 200, alg)
 })
 
-t.test('a token without a kid is verified by the key that fits', async t => {
+t.test('a token without a kid is verified by the key of its algorithm', async t => {
   const [rsa, ec] = await Promise.all([makeKey('RS256'), makeKey('ES256')])
   const issuer = await startIssuer(t, [rsa, ec])
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   t.equal((await ask(await issuer.sign({}, { kid: undefined }, ec))).status, 200)
 })
 
-t.test('a token passes with typ JWT, at+jwt, either as a media type, or none', async t => {
+t.test('a token passes with typ JWT or at+jwt, as a media type too, and without typ', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   for (const typ of ['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/at+jwt', 'application/JWT', undefined])
@@ -88,13 +88,13 @@ t.test('the audience may be one of several, and the scheme in any case', async t
   t.equal((await ask(token, 'bearer')).status, 200)
 })
 
-t.test('more than one space before the token is allowed (RFC 6750, 2.1), also at first sight', async t => {
+t.test('more than one space before the token is allowed (RFC 6750, 2.1), for a new token too', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   t.equal((await ask(await issuer.sign(), 'Bearer ')).status, 200)
 })
 
-t.test('clocks may differ by the tolerance', async t => {
+t.test('clocks may differ by clockTolerance', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer, clockTolerance: 60_000 })
   const now = Date.now() / 1000
@@ -103,7 +103,7 @@ t.test('clocks may differ by the tolerance', async t => {
   t.equal((await ask(await issuer.sign({ exp: now - 61 }))).json.title, 'Token expired')
 })
 
-t.test('claims are typed: what is not of its type is dropped', async t => {
+t.test('claims of another type are dropped', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   const bare = { sub: 'ada', roles: [], permissions: [], tier: 'free' }
@@ -150,7 +150,7 @@ t.test('claims are typed: what is not of its type is dropped', async t => {
   }
 })
 
-t.test('the claims of roles, permissions, tier and email can be named', async t => {
+t.test('the claims of roles, permissions, tier and email are configurable', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, {
     issuer: issuer.issuer,
@@ -181,14 +181,14 @@ t.test('the claims of roles, permissions, tier and email can be named', async t 
   }
 })
 
-t.test('no more than a hundred roles are taken', async t => {
+t.test('at most a hundred roles are read', async t => {
   const issuer = await startIssuer(t)
   const { ask } = await startGuarded(t, { issuer: issuer.issuer })
   const roles = Array.from({ length: 120 }, (_, index) => `r${index}`)
   t.strictSame((await ask(await issuer.sign({ roles }))).json.roles, roles.slice(0, 100))
 })
 
-t.test("a user's record is theirs and an admin's: anyone else gets 403 insufficient_scope", async t => {
+t.test('other users than the owner or an admin get 403 insufficient_scope', async t => {
   const identity = await startProvider(t)
   const asked: unknown[] = []
   const users = await startService(t, (request, response) => {
@@ -212,7 +212,7 @@ t.test("a user's record is theirs and an admin's: anyone else gets 403 insuffici
   t.strictSame(asked, ['/users/ada', '/users/ada'])
 })
 
-t.test('issuers are told apart: a token of one opens no scope of the other', async t => {
+t.test('a token of one issuer is invalid in the scope of another', async t => {
   const [one, other] = await Promise.all([startIssuer(t), startIssuer(t)])
   const routes = async (app: import('fastify').FastifyInstance) =>
     void app.get('/', async ({ user }) => user ?? 'no user')
@@ -231,10 +231,10 @@ t.test('issuers are told apart: a token of one opens no scope of the other', asy
   const ask = (path: string) => call(url + path, { headers: { authorization: `Bearer ${token}` } })
   t.equal((await ask('/one')).status, 200)
   t.equal((await ask('/other')).json.title, 'Invalid token')
-  t.equal((await ask('/public')).text, 'no user', 'where no token is asked for, there is no user')
+  t.equal((await ask('/public')).text, 'no user', 'without jwt there is no user')
 })
 
-t.test('an issuer or a key set over plain http off this machine is refused, with its path', t => {
+t.test('an issuer or a key set over http beyond loopback is rejected with its path', t => {
   const hosts = ['http://id.example', 'http://127.0.0.1.id.example', 'http://localhost@id.example']
   for (const url of [...hosts, 'http://10.0.0.1', 'ftp://127.0.0.1', 'id.example', '']) {
     const message = 'must be an https:// URL, or an http:// one on loopback'
@@ -251,7 +251,7 @@ t.test('an issuer or a key set over plain http off this machine is refused, with
   t.end()
 })
 
-t.test('an issuer that lacks something, or has too much, is refused with every path', t => {
+t.test('missing and unknown options of an issuer are rejected with every path', t => {
   const path = (name: string) => `/issuers/test/${name}`
   const paths = (issuer: object) => faultsOf(issuer).map(fault => fault.path)
   t.strictSame(paths({ issuer: undefined, audience: undefined }).sort(), [path('audience'), path('issuer')])
@@ -269,7 +269,7 @@ t.test('an issuer that lacks something, or has too much, is refused with every p
   t.end()
 })
 
-t.test('a scope behind an issuer that is not there is refused', t => {
+t.test('a scope with an unknown issuer is rejected', t => {
   const scopes = { me: { prefix: '/me', routes: async () => {}, jwt: 'nobody' } }
   t.throws(() => resolveConfig({ default: { scopes } }, {}), {
     name: 'ConfigError',

@@ -14,7 +14,7 @@ import { startRedis } from '../../testing/redis-server.ts'
 import { createClock } from '../../testing.ts'
 import { type Answer, call, startGateway } from '../harness.ts'
 
-t.test('an answer says what the limit is and what is left of it', async t => {
+t.test('a response has the limit and what is left of it', async t => {
   const { url } = await startApp(t, { tiers: { free: { limits: [{ limit: 100, window: 60_000 }] } } })
   const first = await call(`${url}/a`, as('ada'))
   t.equal(first.status, 200)
@@ -25,7 +25,7 @@ t.test('an answer says what the limit is and what is left of it', async t => {
   t.strictSame(oldHeaders(second), [])
 })
 
-t.test('several limits are a list, each by a name of its own', async t => {
+t.test('several limits are a list with a name each', async t => {
   const { url } = await startApp(t, {
     tiers: {
       free: {
@@ -42,7 +42,7 @@ t.test('several limits are a list, each by a name of its own', async t => {
 })
 
 for (const place of ['memory', 'Redis']) {
-  t.test(`a request beyond the limit is a problem that says when to come back (${place})`, async t => {
+  t.test(`a request beyond the limit is 429 with Retry-After (${place})`, async t => {
     const { url } = await startApp(t, {
       redis: place === 'Redis' ? { url: (await startRedis(t)).url, timeout: 5_000 } : undefined,
       tiers: {
@@ -72,7 +72,7 @@ for (const place of ['memory', 'Redis']) {
         'violated-policies': ['free-60s'],
         retryAfter: Number(retryAfter)
       })
-      // One of the two has to slide out of the next window: half of that.
+      // One of the two must slide out of the next window, which takes half of it.
       t.match(retryAfter, /^(8\d|90)$/)
       t.match(
         answer.headers.get('ratelimit'),
@@ -83,7 +83,7 @@ for (const place of ['memory', 'Redis']) {
   })
 }
 
-t.test('a time to come back is never too short, nor none', async t => {
+t.test('Retry-After is never too short and never 0', async t => {
   for (const window of [1_000, 60_000]) {
     const clock = createClock(1_000_000)
     const limits = [{ limit: 1, window, algorithm: 'sliding-log' as const }]
@@ -107,40 +107,37 @@ t.test('a time to come back is never too short, nor none', async t => {
   }
 })
 
-t.test(
-  'of several limits that refuse, the longest time to come back is told, whatever their order',
-  async t => {
-    const short = { limit: 2, window: 10_000, algorithm: 'sliding-log' as const }
-    const long = { limit: 2, window: 3_600_000, algorithm: 'sliding-log' as const }
-    const wide = { limit: 100, window: 7_200_000, algorithm: 'sliding-log' as const }
-    for (const limits of [
-      [short, long, wide],
-      [long, wide, short],
-      [wide, short, long]
-    ]) {
-      const clock = createClock(1_000_000)
-      const { url } = await startAddresses(t, { tiers: { free: { limits } } }, clock.now)
-      const ada = from('192.0.2.1')
-      for (const expected of [200, 200]) t.equal((await call(`${url}/a`, ada)).status, expected)
-      clock.turn(4_000)
-      const { status, headers, json } = await call(`${url}/a`, ada)
-      t.equal(status, 429)
-      t.equal(headers.get('retry-after'), '3596')
-      t.equal(json.retryAfter, 3596)
-      t.strictSame([...json['violated-policies']].sort(), ['free-10s', 'free-3600s'])
-      t.match(headers.get('ratelimit'), '"free-10s";r=0;t=6')
-      // The short one would let it through again; the long one alone refuses, and says no less.
-      clock.turn(6_000)
-      const again = await call(`${url}/a`, ada)
-      t.strictSame(
-        [again.headers.get('retry-after'), again.json['violated-policies']],
-        ['3590', ['free-3600s']]
-      )
-    }
+t.test('with several violated limits Retry-After is the longest, in any order', async t => {
+  const short = { limit: 2, window: 10_000, algorithm: 'sliding-log' as const }
+  const long = { limit: 2, window: 3_600_000, algorithm: 'sliding-log' as const }
+  const wide = { limit: 100, window: 7_200_000, algorithm: 'sliding-log' as const }
+  for (const limits of [
+    [short, long, wide],
+    [long, wide, short],
+    [wide, short, long]
+  ]) {
+    const clock = createClock(1_000_000)
+    const { url } = await startAddresses(t, { tiers: { free: { limits } } }, clock.now)
+    const ada = from('192.0.2.1')
+    for (const expected of [200, 200]) t.equal((await call(`${url}/a`, ada)).status, expected)
+    clock.turn(4_000)
+    const { status, headers, json } = await call(`${url}/a`, ada)
+    t.equal(status, 429)
+    t.equal(headers.get('retry-after'), '3596')
+    t.equal(json.retryAfter, 3596)
+    t.strictSame([...json['violated-policies']].sort(), ['free-10s', 'free-3600s'])
+    t.match(headers.get('ratelimit'), '"free-10s";r=0;t=6')
+    // The short limit would allow it; the long one alone rejects with the same Retry-After.
+    clock.turn(6_000)
+    const again = await call(`${url}/a`, ada)
+    t.strictSame(
+      [again.headers.get('retry-after'), again.json['violated-policies']],
+      ['3590', ['free-3600s']]
+    )
   }
-)
+})
 
-t.test('a consumer has one count over all scopes, and no other consumer has it', async t => {
+t.test('a consumer has one counter over all scopes, apart from other consumers', async t => {
   const { url } = await startApp(t, { tiers: { free: { limits: [{ limit: 3, window: 60_000 }] } } })
   t.strictSame(
     [
@@ -169,7 +166,7 @@ t.test("a consumer is limited by its token's tier, or by the scope's if there is
   t.equal(await policy('__proto__'), '"free";q=1;w=60')
 })
 
-t.test('an address is limited before it is asked for a token', async t => {
+t.test('an address is limited before authentication', async t => {
   const { url } = await startGateway(t, {
     issuers: { shop: { issuer: 'http://127.0.0.1:1', audience: 'api://gateway' } },
     tiers: { free: { limits: [{ limit: 2, window: 60_000 }] } },
@@ -181,7 +178,7 @@ t.test('an address is limited before it is asked for a token', async t => {
   )
 })
 
-t.test('limits by address and by consumer are both told', async t => {
+t.test('limits by address and by consumer are both in the headers', async t => {
   const { url } = await startApp(t, {
     tiers: {
       free: { limits: [{ limit: 5, window: 60_000 }] },
@@ -193,7 +190,7 @@ t.test('limits by address and by consumer are both told', async t => {
   t.equal(answer.headers.get('ratelimit'), '"anonymous";r=8;t=60, "free";r=4;t=60')
 })
 
-t.test('addresses are counted apart, those of IPv6 by their /64', async t => {
+t.test('addresses are counted separately, IPv6 by /64', async t => {
   const { url } = await startAddresses(t)
   const expected: [string, number][] = [
     ['192.0.2.1', 200],
@@ -215,7 +212,7 @@ t.test('memory keeps no more keys than the config allows', async t => {
   t.strictSame(statuses, [200, 200, 429, 200, 429, 200])
 })
 
-t.test('a client that has gone before it is counted does not look like a fault of the gateway', async t => {
+t.test('a client that disconnects before it is counted is not an error of the gateway', async t => {
   const lines: string[] = []
   const { url, app } = await startApp(
     t,
@@ -246,7 +243,7 @@ t.test('a client that has gone before it is counted does not look like a fault o
   )
 })
 
-t.test('no name that a token can carry is counted as another', async t => {
+t.test('no two subjects of tokens share a counter', async t => {
   const names = [
     'a',
     'a}',
@@ -282,7 +279,7 @@ t.test('no name that a token can carry is counted as another', async t => {
 })
 
 for (const algorithm of ['sliding-window', 'sliding-log'] as const) {
-  t.test(`two gateways on one Redis let through no more than one would (${algorithm})`, async t => {
+  t.test(`two gateways with one Redis let one limit pass (${algorithm})`, async t => {
     const redis = await startRedis(t)
     const definition: Definition = {
       redis: { url: redis.url, timeout: 5_000 },
@@ -296,7 +293,7 @@ for (const algorithm of ['sliding-window', 'sliding-log'] as const) {
     const admitted = answers.filter(({ status }) => status === 200)
     t.equal(admitted.length, 40)
     t.equal(answers.filter(({ status }) => status === 429).length, 80)
-    // Each was the only one to be told how many it left.
+    // Each remaining number was sent once.
     const left = admitted.map(({ headers }) => Number(headers.get('ratelimit')?.match(/r=(\d+)/)?.[1]))
     t.strictSame(
       left.sort((a, b) => a - b),
@@ -305,7 +302,7 @@ for (const algorithm of ['sliding-window', 'sliding-log'] as const) {
   })
 }
 
-t.test('seen from outside, a log in Redis lets no more than its limit through in any second', async t => {
+t.test('measured at the client, a log in Redis never exceeds its limit in any second', async t => {
   const redis = await startRedis(t)
   const limit = 20
   const { url } = await startApp(t, {
@@ -325,7 +322,7 @@ t.test('seen from outside, a log in Redis lets no more than its limit through in
       })
     )
   }
-  // Redis counted each at some time between the two: those that lie within a second as a whole were counted within it.
+  // Redis counted each request between these two times. Requests entirely within a second were counted within it.
   const within = admitted.map(
     ({ sent }) => admitted.filter(other => other.sent >= sent && other.received < sent + 1_000).length
   )
@@ -333,7 +330,7 @@ t.test('seen from outside, a log in Redis lets no more than its limit through in
   t.ok(admitted.length > limit && refused > 0, `${admitted.length} let through, ${refused} refused`)
 })
 
-t.test('a limit that means nothing is refused with the path to it', async t => {
+t.test('invalid limits are rejected with their path', async t => {
   const faults = (tier: unknown, scope = 'free') => {
     try {
       resolveConfig(
@@ -407,7 +404,7 @@ async function routes(scope: FastifyInstance): Promise<void> {
   scope.get('/', async () => 'ok')
 }
 
-/** A gateway that limits by address and believes every `X-Forwarded-For`, one request a minute. */
+/** A gateway that limits addresses to one request a minute and trusts every `X-Forwarded-For`. */
 async function startAddresses(t: Test, definition: Definition = {}, now?: () => number) {
   const all: Definition = {
     trustProxy: ['127.0.0.1'],
@@ -418,7 +415,7 @@ async function startAddresses(t: Test, definition: Definition = {}, now?: () => 
   return startGateway(t, all, now)
 }
 
-/** Scopes as gateway.ts makes them, but that a consumer is who it says it is: /a and /b, and /both by address too. */
+/** Scopes as gateway.ts registers them, with the consumer in a header: /a, /b, and /both by address too. */
 async function startApp(t: Test, definition: Definition, log?: (line: string) => void) {
   const config = resolveConfig({ default: definition }, {})
   const app = Fastify({ logger: log && { stream: { write: log } } })
@@ -454,7 +451,7 @@ function from(address: string) {
   return { headers: { 'x-forwarded-for': address } }
 }
 
-/** The Redis may be one that remembers earlier runs. */
+/** Redis may have keys of earlier runs. */
 function unique(name: string): string {
   return `${name}-${randomUUID()}`
 }
@@ -463,7 +460,7 @@ async function status(url: string, init?: RequestInit): Promise<number> {
   return (await call(url, init)).status
 }
 
-/** Field note 4 of @fastify/rate-limit. */
+/** Headers of an older draft, which @fastify/rate-limit sends. */
 function oldHeaders({ headers }: Answer): string[] {
   return [...headers.keys()].filter(name => /^x-ratelimit|^ratelimit-(limit|remaining|reset)$/.test(name))
 }

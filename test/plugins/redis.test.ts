@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import redis from '../../plugins/redis.ts'
 import { startRedis } from '../../testing/redis-server.ts'
 
-t.test('fastify.redis is connected when the start is done, and gone with the gateway', async t => {
+t.test('fastify.redis is connected after the start and disconnected with the gateway', async t => {
   const { url } = await startRedis(t)
   const app = await startApp(t, url)
   t.equal(await app.redis.ping(), 'PONG')
@@ -14,7 +14,7 @@ t.test('fastify.redis is connected when the start is done, and gone with the gat
   await t.rejects(app.redis.ping())
 })
 
-// Field note 6 of @fastify/rate-limit: ioredis would have it wait for Redis to come back.
+// By default, ioredis queues commands until Redis is back.
 t.test('a command to a Redis that is stopped fails at once', async t => {
   const server = await startRedis(t)
   const app = await startApp(t, server.url)
@@ -33,7 +33,7 @@ t.test('a command to a Redis that is stopped fails at once', async t => {
   t.equal(await app.redis.ping(), 'PONG')
 })
 
-t.test('a command to a Redis that hangs fails, and the connection with it', async t => {
+t.test('a command to a Redis that hangs fails and closes the connection', async t => {
   const server = await startRedis(t)
   const app = await startApp(t, server.url)
   server.pause()
@@ -63,7 +63,7 @@ async function startApp(t: Test, url: string) {
   return app
 }
 
-/** Whatever errors there are before: `once` would reject with them. */
+/** Ignores errors, with which `once` would reject. */
 function emitted(app: FastifyInstance, event: string): Promise<void> {
   return new Promise(resolve => app.redis.once(event, resolve))
 }
