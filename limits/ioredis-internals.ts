@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls'
 import { AbstractConnector, type Redis, type RedisOptions } from 'ioredis'
 
 /**
- * What Sluice relies on in ioredis 5 and its documentation does not promise:
+ * Undocumented behaviour of ioredis 5 that Sluice relies on:
  *
  * - the `Connector` option takes a class whose `connect()` returns the socket, and sets `firstError`, `connecting` and
  *   `stream` for its base class

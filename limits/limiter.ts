@@ -30,7 +30,7 @@ export interface LimitState {
 /** One state for each limit, in the tier's order. The request counts for all limits or for none. */
 export type Decision = LimitState[]
 
-/** An error means that there is no decision, not that a limit rejected the request. */
+/** Gets an error if there is no decision. A rejected request is a decision. */
 export type DecisionCallback = (error: Error | null, decision?: Decision) => void
 
 /** Checks all limits of a tier for one key in one atomic step. */

@@ -6,9 +6,9 @@ import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
 
 /**
- * Counts limits in Redis for all gateways: one script call checks all limits of a request, by the clock of Redis. All keys
- * of a consumer have the same hash tag, so that a cluster has them on one node. They name window and algorithm, so that a
- * config with other ones starts at zero.
+ * Counts limits in Redis for all gateways: one script call checks all limits of a request, by the clock of Redis. The keys of
+ * a consumer have the same hash tag, so that a cluster has them on one node. They contain window and algorithm: a config
+ * with other ones starts at zero.
  *
  * @param timeout milliseconds for a check
  * @param connectionError returns why there is no connection, which the error of a command does not tell

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { completeOptions } from '../schemas/options/complete.ts'
-import { didYouMean } from '../schemas/options/did-you-mean.ts'
+import type { ConfigFault } from '../schemas/options/faults.ts'
+import { nameFaults, unknownName } from '../schemas/options/named.ts'
 import {
   OwnLimitOptions,
   type ScopeLimitOptions,
@@ -33,24 +34,25 @@ export function tiersOf(fastify: FastifyInstance, input: ScopeLimitOptions): Sco
         : limits.addTier(name, tier)
     return { own, byName: undefined }
   }
-  const { tier: name, tiers, gateways, keys } = completeOptions(TierLimitOptions, input, 'rateLimit')
+  const {
+    tier: name,
+    tiers,
+    gateways,
+    keys
+  } = completeOptions(TierLimitOptions, input, 'rateLimit', badNames)
   limits.count({ gateways, keys })
   const byName =
     tiers === undefined
       ? limits.defined
       : new Map(Object.entries(tiers).map(([name, options]) => [name, limits.addTier(name, options)]))
   const own = byName.get(name)
-  if (own === undefined) {
-    const names = [...byName.keys()]
-    const known = names.length > 0 ? `there are: ${names.join(', ')}` : 'there are none'
-    throw new Error(`rateLimit: no tier is named '${name}'; ${known}${didYouMean(name, names)}`)
-  }
+  if (own === undefined) throw new Error(`rateLimit: ${unknownName('tier', name, [...byName.keys()])}`)
   return { own, byName }
 }
 
 /** Defines tiers for all scopes of the app. */
 export function defineTiers(fastify: FastifyInstance, input: TiersOptions): void {
-  const { tiers, gateways, keys } = completeOptions(TiersSchema, input, 'rateLimit')
+  const { tiers, gateways, keys } = completeOptions(TiersSchema, input, 'rateLimit', badNames)
   const limits = limitsOf(fastify)
   limits.count({ gateways, keys })
   for (const [name, options] of Object.entries(tiers)) limits.defineTier(name, options)
@@ -59,6 +61,10 @@ export function defineTiers(fastify: FastifyInstance, input: TiersOptions): void
 /** True for options that define tiers and limit nothing. */
 export function isDefinition(input: TiersOptions | ScopeLimitOptions): input is TiersOptions {
   return !('by' in input || 'tier' in input || 'limits' in input)
+}
+
+function badNames({ tiers }: Record<string, unknown>): ConfigFault[] {
+  return nameFaults('/tiers', tiers)
 }
 
 function isNamed(input: ScopeLimitOptions): boolean {

@@ -121,6 +121,10 @@ t.test('rateLimit reports all faults of its options at once', async t => {
     await faults({ by: 'adress', limits: [{ limit: 0, window: 10 }], onRedisDown: 'opn' }),
     /^rateLimit: .*\/by must be one of consumer, address; did you mean address\?.*\/limits\/0\/limit .*\/limits\/0\/window .*\/onRedisDown must be one of/
   )
+  t.equal(
+    await faults({ tiers: { 'few"': few } }),
+    'rateLimit: /tiers/few" is not a name: a-z, then a-z, 0-9 or -'
+  )
   t.equal(await faults({ by: 'address' }), 'rateLimit: /limits is missing')
   t.equal(await faults({ tier: 'few', tiers: { few } }), 'rateLimit: /by is missing')
   t.equal(await faults({ by: 'address', tiers: { few } }), 'rateLimit: /tier is missing')

@@ -387,7 +387,7 @@ t.test('an unknown tier and an uncountable limit fail at the start', async t => 
         await scope.register(rateLimit, { by: 'address', tier: 'free' })
       })
     },
-    { message: "rateLimit: no tier is named 'free'; there are none" }
+    { message: "rateLimit: no tier is named 'free'; there are: none" }
   )
 
   const other = Fastify()
