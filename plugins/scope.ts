@@ -1,24 +1,27 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { describeRoutes } from '../observe/route-metadata.ts'
+import { completeOptions } from '../schemas/options/complete.ts'
+import type { Input } from '../schemas/options/defaults.ts'
+import { ScopePluginOptions } from '../schemas/options/scope.ts'
 
-export interface ScopeNameOptions {
-  name: string
-  version?: string | undefined
-  /** Request headers to pass on that are dropped by default (see header-names.ts). */
-  passHeaders?: readonly string[] | undefined
-}
-
-/** Writes scope, version and allowed headers into the config of each route, for log, metrics and outgoing requests. */
-async function scope(fastify: FastifyInstance, { name, version, passHeaders = [] }: ScopeNameOptions) {
+/**
+ * Names a scope for log, metrics and recorder, and passes request headers to services that are dropped by default.
+ *
+ * ```ts
+ * await app.register(scope, { name: 'orders', passHeaders: ['X-HTTP-Method-Override'] })
+ * ```
+ *
+ * Applies to the routes that are registered after it.
+ */
+async function scope(fastify: FastifyInstance, options: Input<typeof ScopePluginOptions>) {
+  const { name, version, passHeaders = [] } = completeOptions(ScopePluginOptions, options, 'scope')
   describeRoutes(fastify, {
     scope: name,
     ...(version !== undefined && { version }),
-    ...(passHeaders.length > 0 && { passHeaders: new Set(passHeaders.map(each => each.toLowerCase())) })
+    ...(passHeaders.length > 0 && { passHeaders: new Set(passHeaders.map(header => header.toLowerCase())) })
   })
 }
-
-export default fp(scope, { name: 'sluice-scope', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -26,3 +29,5 @@ declare module 'fastify' {
     passHeaders?: ReadonlySet<string>
   }
 }
+
+export default fp(scope, { name: 'sluice-scope', fastify: '5.x' })

@@ -4,7 +4,7 @@ import { didYouMean } from './did-you-mean.ts'
 import { type ConfigFault, isObject } from './faults.ts'
 
 /** Names become hosts, Redis keys and metric labels. */
-const NAME = /^[a-z][a-z0-9-]{0,62}$/
+export const NAME = /^[a-z][a-z0-9-]{0,62}$/
 
 /** Schema of members by name. TypeBox writes defaults only into members that have one themselves. */
 export function Named<Type extends TSchema>(type: Type) {

@@ -3,7 +3,7 @@ import { CompressOptions } from './compress.ts'
 import { CorsOptions } from './cors.ts'
 import { withDefault } from './defaults.ts'
 import { IpFilterOptions } from './ip-filter.ts'
-import { Named } from './named.ts'
+import { NAME, Named } from './named.ts'
 import { Priority } from './overload.ts'
 import { PassHeadersOptions } from './pass-headers.ts'
 import { Prefix, RoutesPlugin } from './routes.ts'
@@ -38,6 +38,18 @@ export const ScopeOptions = Type.Object(
       ),
       {}
     )
+  },
+  { additionalProperties: false }
+)
+
+/** Options of the `scope` plugin. */
+export const ScopePluginOptions = Type.Object(
+  {
+    /** Name in log entries, metrics and the recorder. */
+    name: Type.String({ pattern: NAME.source }),
+    version: Type.Optional(Type.String({ minLength: 1 })),
+    /** Request headers to pass although they are dropped by default. */
+    passHeaders: Type.Optional(PassHeadersOptions)
   },
   { additionalProperties: false }
 )
