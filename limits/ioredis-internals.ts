@@ -13,7 +13,7 @@ import { AbstractConnector, type Redis, type RedisOptions } from 'ioredis'
  */
 
 /** Returns a connector that resolves names by `lookup`: ioredis has no such option for a single Redis. */
-export function createConnector(lookup: LookupFunction) {
+export function createConnector(lookup: LookupFunction): NonNullable<RedisOptions['Connector']> {
   return class Connector extends AbstractConnector {
     readonly #options: RedisOptions
 

@@ -1,4 +1,5 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { freePorts } from './free-ports.ts'
@@ -16,11 +17,12 @@ const OUTPUT = new Set(['text', 'http', 'json'])
 /**
  * Runs the code of a page as a reader would: writes the files that it names, runs its commands in one shell, and compares
  * their output with the block that follows. Ports are replaced by free ones.
+ * @param packages a node_modules folder with the installed package, which is used instead of this repository
  */
-export async function runPage(t: Test, page: string): Promise<void> {
+export async function runPage(t: Test, page: string, packages?: string): Promise<void> {
   const blocks = await withFreePorts(parseBlocks(await readFile(join(root, page), 'utf8')))
-  const folder = t.testdir({})
-  const shell = await createShell(t, folder, blocks.ports)
+  const folder = packages ? await emptyFolder(t) : t.testdir({})
+  const shell = await createShell(t, folder, blocks.ports, packages)
   for (const [index, block] of blocks.entries()) {
     const at = `${page}:${block.line}`
     if (block.lang === 'sh') {
@@ -38,6 +40,13 @@ export async function runPage(t: Test, page: string): Promise<void> {
       t.fail(`${at} is neither the output of a command nor names its file in its first line`)
     }
   }
+}
+
+/** Returns a folder outside this repository, whose packages must not be found. */
+async function emptyFolder(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-page-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
 }
 
 async function runCommands(t: Test, shell: Shell, code: string, at: string, expected: string | undefined) {

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { environmentOf } from '../harness.ts'
+import { environmentOf, SOURCES } from '../harness.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Milliseconds. */
@@ -22,23 +22,36 @@ export interface Shell {
   prints(pattern: RegExp): Promise<void>
 }
 
-/** Programs on the PATH of a page's commands: this repository replaces the published package. */
-const PROGRAMS = {
-  npx: `exec "$@"`,
-  sluice: `exec node ${root}/cli/sluice.js "$@"`,
-  // `npm test` is what runs this.
-  npm: `case "$1 $2" in
-  "install "*|"ci "*) mkdir -p node_modules && ln -sfn ${root} node_modules/sluice ;;
-  "run demo") exec node ${root}/demo/start.ts ;;
+/**
+ * Programs on the PATH of a page's commands. What `npm install` installs is `packages`, a node_modules folder with the
+ * package in it; without one, this repository replaces the package.
+ */
+function programs(packages: string | undefined): Record<string, string> {
+  const install = packages
+    ? `ln -sfn ${packages} node_modules`
+    : `mkdir -p node_modules && ln -sfn ${root} node_modules/sluice`
+  return {
+    npx: packages ? `PATH="${packages}/.bin:$PATH"; exec "$@"` : 'exec "$@"',
+    ...(!packages && { sluice: `exec node ${root}/cli/sluice.js "$@"` }),
+    // `npm test` is what runs this.
+    npm: `case "$1 $2" in
+  "install "*|"ci "*) ${install} ;;
+  "run demo") NODE_OPTIONS=${SOURCES} exec node ${root}/demo/start.ts ;;
   "test ") ;;
   *) PATH="\${PATH#*:}" exec npm "$@" ;;
 esac`
+  }
 }
 
-export async function createShell(t: Test, folder: string, ports: Map<string, string>): Promise<Shell> {
+export async function createShell(
+  t: Test,
+  folder: string,
+  ports: Map<string, string>,
+  packages?: string
+): Promise<Shell> {
   const bin = join(folder, '.bin')
   await mkdir(bin)
-  for (const [name, script] of Object.entries(PROGRAMS)) {
+  for (const [name, script] of Object.entries(programs(packages))) {
     await writeFile(join(bin, name), `#!/bin/sh\n${script}\n`)
     await chmod(join(bin, name), 0o755)
   }
@@ -51,9 +64,12 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
       ...demoPorts(ports)
     })
   }
+  // Set in the shell, since tap adds its own to every process that is spawned.
+  const nodeOptions = packages ? 'unset NODE_OPTIONS' : `export NODE_OPTIONS=${SOURCES}`
   const servers = new Map<string, ChildProcess>()
   const outputs = new Map<string, Output>()
   const bash = spawn('bash', { ...options, stdio: ['pipe', 'pipe', 'inherit'] })
+  bash.stdin.write(`${nodeOptions}\n`)
   const printed = collect(bash)
   t.teardown(async () => {
     bash.kill('SIGKILL')
@@ -71,7 +87,7 @@ export async function createShell(t: Test, folder: string, ports: Map<string, st
     async start(command, shows) {
       const earlier = servers.get(programOf(command))
       if (earlier) await stop(earlier)
-      const server = spawn('bash', ['-c', `exec env ${command}`], {
+      const server = spawn('bash', ['-c', `${nodeOptions}; exec env ${command}`], {
         ...options,
         stdio: ['ignore', 'pipe', 'pipe']
       })

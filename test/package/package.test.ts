@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
+import { runPage } from '../docs/run-page.ts'
 import { call, closedPort, startService } from '../harness.ts'
 import { until } from '../until.ts'
 import { type InstalledApp, installApp, type Packed, pack } from './installed.ts'
@@ -94,6 +95,9 @@ t.test('the command checks, lists and explains a config', async t => {
   t.match(message, '/scopes/typo')
   t.equal((await app.run('npx', ['sluice', '--version'])).trim(), packageJson.version)
 })
+
+for (const page of ['README.md', 'docs/start.md', 'docs/fastify-app.md'])
+  t.test(`${page} works with the installed package`, t => runPage(t, page, join(app.folder, 'node_modules')))
 
 t.test('the command starts a gateway', async t => {
   const service = await startService(t, (request, response) => response.end(request.url))
