@@ -9,10 +9,10 @@ import { type Ending, startGateway } from '../harness.ts'
 import { read, startSession, tls } from '../http2.ts'
 import { until } from './service.ts'
 
-/** Whether a missed deadline of a gRPC call is the service's fault. */
+/** When a missed deadline of a gRPC call is a failure of the service. */
 
 const DEADLINE = 400
-/** An empty one. */
+/** An empty message. */
 const MESSAGE = Buffer.alloc(5)
 const HEAD = { ':status': 200, 'content-type': 'application/grpc' }
 
@@ -71,14 +71,14 @@ const blameless = { state: 'closed', failures: 0 }
 const hang = () => {}
 
 for (const timeout of ['5m', '100000u', '300m'])
-  t.test(`a deadline that the client chose is not the service's to keep: ${timeout}`, async t => {
+  t.test(`a deadline of the client does not count as a failure: ${timeout}`, async t => {
     const { state, ask } = await start(t, hang)
     await Promise.all(Array.from({ length: 8 }, () => read(ask(timeout).end(MESSAGE))))
     await until(() => state().calls.running === 0)
     t.match(state().breaker, blameless)
   })
 
-t.test('a service that reports the missed deadline of the client itself is not at fault', async t => {
+t.test('DEADLINE_EXCEEDED after the client’s deadline is no failure', async t => {
   const { state, ask } = await start(t, stream =>
     setTimeout(() => stream.respond({ ...HEAD, 'grpc-status': '4' }, { endStream: true }), 280)
   )
@@ -87,7 +87,7 @@ t.test('a service that reports the missed deadline of the client itself is not a
   t.match(state().breaker, blameless)
 })
 
-t.test('a service that reports a missed deadline without one being over is at fault', async t => {
+t.test('DEADLINE_EXCEEDED before any deadline is a failure', async t => {
   const { state, ask } = await start(t, stream =>
     stream.respond({ ...HEAD, 'grpc-status': '4' }, { endStream: true })
   )
@@ -98,14 +98,14 @@ t.test('a service that reports a missed deadline without one being over is at fa
   t.match(other.state().breaker, { state: 'open', failures: 1 })
 })
 
-t.test('a service that had all of the time is at fault', async t => {
+t.test('a service that had the full time fails', async t => {
   const { state, ask } = await start(t, hang)
   await read(ask('1H').end(MESSAGE))
   await until(() => state().calls.running === 0)
   t.match(state().breaker, { state: 'open', failures: 1 })
 })
 
-t.test('a service whose client sends messages late is not at fault', async t => {
+t.test('late messages of the client are no failure of the service', async t => {
   const { state, ask } = await start(t, hang)
   const stream = ask()
   const answer = read(stream)

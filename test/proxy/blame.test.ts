@@ -14,8 +14,8 @@ import { data, headers, reset, startFrameService } from './http2/frames.ts'
 import { until } from './service.ts'
 
 /**
- * A missed deadline is the service's fault if it had half of the time. Each test waits for most of a deadline; on a
- * slow machine all of it passes, and the assertions still hold.
+ * A missed deadline is a failure of the service if it had at least half of the time. Each test waits for most of a deadline;
+ * on a slow machine all of it passes, and the assertions still hold.
  */
 
 const DEADLINE = 400
@@ -34,7 +34,7 @@ async function routes(app: FastifyInstance): Promise<void> {
     url: '/held',
     upstream,
     prefix: '',
-    // As a plugin does that asks an issuer, or a counter.
+    // Like a plugin that calls an issuer or a counter.
     preHandler: async () => void (await sleep(MOST))
   })
   app.transform({
@@ -81,7 +81,7 @@ const hang: RequestListener = request => void request.resume()
 const blameless = { state: 'closed', failures: 0 }
 
 for (const path of ['/things', '/composed', '/part'])
-  t.test(`a service that had all of the time is at fault: ${path}`, async t => {
+  t.test(`a service that had the full time fails: ${path}`, async t => {
     const { url, state } = await start(t, hang)
     t.equal((await call(url + path)).status, 504)
     t.match(state().breaker, { state: 'open', failures: 1 })
@@ -113,7 +113,7 @@ for (const [path, headers] of [
   )
 
 for (const path of ['/things', '/transformed'])
-  t.test(`a body that comes late over HTTP/2 leaves the service little time: ${path}`, async t => {
+  t.test(`a late body over HTTP/2 leaves the service little time: ${path}`, async t => {
     const { url, state } = await start(t, hang, {}, { listen: { tls, http2: true } })
     const session = await startSession(t, url)
     const stream = session.request({
@@ -141,7 +141,7 @@ t.test('a slow upload does not make the service slow', async t => {
   t.match(state().breaker, { state: 'closed', slow: 0 })
 })
 
-t.test('a service whose request was held up in the gateway is not at fault', async t => {
+t.test('a request delayed in the gateway does not count as a failure', async t => {
   const { url, state } = await start(t, hang)
   t.equal((await call(`${url}/held`)).status, 504)
   t.match(state().breaker, blameless)
@@ -152,7 +152,7 @@ for (const [where, options] of Object.entries({
   'a pool of connections': { connections: 1, concurrency: { max: 9 } },
   'a pool, and timed': { connections: 1, concurrency: { max: 9 }, timeout: MOST / 2 }
 }))
-  t.test(`a service whose call waited in ${where} is not at fault`, async t => {
+  t.test(`a call that waited in ${where} does not count as a failure`, async t => {
     const responses: ServerResponse[] = []
     const { url, state } = await start(
       t,
@@ -173,7 +173,7 @@ for (const [where, options] of Object.entries({
     t.match(state().breaker, blameless)
   })
 
-t.test('a retry that has little time left does not make up for the attempt that failed', async t => {
+t.test('a retry with little time left does not undo the failed attempt', async t => {
   let calls = 0
   const { url, state } = await start(
     t,
@@ -187,10 +187,10 @@ t.test('a retry that has little time left does not make up for the attempt that 
   t.match(state(), { breaker: { state: 'open', failures: 1 }, endpoints: [{ calls: 1, failures: 1 }] })
 })
 
-t.test('a client that reads slowly leaves the service little time, even if it catches up', async t => {
+t.test('a slow reader leaves the service little time, even if it catches up', async t => {
   let isReading = false
   const answer: RequestListener = (_request, response) => {
-    // As much as the connections take, and from then on little.
+    // As much as the connections buffer, then little.
     const send = () => {
       if (!isReading) response.write(Buffer.alloc(1_048_576))
       else if (!response.destroyed && response.write('x')) setTimeout(send, 5)
@@ -212,12 +212,12 @@ t.test('a client that reads slowly leaves the service little time, even if it ca
   t.match(state().breaker, blameless)
 })
 
-// Over HTTP/1.1 the end of a connection is not seen while nothing is read from it.
+// Over HTTP/1.1 a paused reader does not notice the end of the connection.
 for (const [wait, expected] of [
   [0, { state: 'open', failures: 1 }],
   [1_100, blameless]
 ] as const)
-  t.test(`a service of HTTP/2 that breaks off after a client has not read for ${wait} ms`, async t => {
+  t.test(`an HTTP/2 service that aborts after the client has paused for ${wait} ms`, async t => {
     let breakOff = (): void => {}
     const service = await startFrameService(t, (stream, socket) => {
       socket.write(headers(stream, { ':status': '200' }))
@@ -235,7 +235,7 @@ for (const [wait, expected] of [
     t.match(state().breaker, expected)
   })
 
-t.test('a stream of events may be silent', async t => {
+t.test('an event stream may be silent', async t => {
   const { url, state } = await start(
     t,
     (_request, response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders(),
@@ -257,7 +257,7 @@ t.test('a stream of events may be silent', async t => {
   t.match(state().breaker, { ...blameless, successes: 1 })
 })
 
-t.test('an HTTP/2 client sees the same 504 as any other', async t => {
+t.test('an HTTP/2 client gets the same 504', async t => {
   const { url, state } = await start(t, hang, {}, { listen: { tls, http2: true } })
   const session = await startSession(t, url)
   t.equal((await exchange(session, { ':path': '/a/things' })).status, 504)

@@ -15,7 +15,7 @@ function start(t: Tap, overrides: Partial<BreakerOptions> = {}, now?: () => numb
     for (const resolve of waiting.splice(0)) resolve()
   }
   const breaker = createBreaker('orders', { ...options, ...overrides }, onChange, now)
-  // opossum's reset timer does not keep a process up.
+  // opossum's reset timer does not keep the process alive.
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => {
     clearInterval(alive)
@@ -43,36 +43,33 @@ t.test(
   }
 )
 
-t.test(
-  'a success starts the count of failures anew; a refused request and a client that left do not',
-  async t => {
-    const { breaker } = start(t)
-    fail(breaker, 4)
-    breaker.report(breaker.admit() as Permit, 'success')
-    fail(breaker, 4)
-    t.equal(breaker.state, 'closed')
-    breaker.report(breaker.admit() as Permit, 'answered')
-    breaker.report(breaker.admit() as Permit, 'neutral')
-    t.equal(breaker.state, 'closed', 'neither is a failure (opossum note 2)')
-    fail(breaker, 1)
-    t.equal(breaker.state, 'open', 'nor a success (opossum note 4)')
-  }
-)
+t.test('a success resets the count of failures; a 4xx and a disconnect do not', async t => {
+  const { breaker } = start(t)
+  fail(breaker, 4)
+  breaker.report(breaker.admit() as Permit, 'success')
+  fail(breaker, 4)
+  t.equal(breaker.state, 'closed')
+  breaker.report(breaker.admit() as Permit, 'answered')
+  breaker.report(breaker.admit() as Permit, 'neutral')
+  t.equal(breaker.state, 'closed', 'neither is a failure (opossum note 2)')
+  fail(breaker, 1)
+  t.equal(breaker.state, 'open', 'nor a success (opossum note 4)')
+})
 
-t.test('goes through its whole cycle: open, trials, open again, trials, closed', async t => {
+t.test('goes through its cycle: open, trials, open again, trials, closed', async t => {
   const { breaker, changes, change } = start(t)
   fail(breaker, 5)
   await change()
   t.equal(breaker.state, 'half-open')
   const trials = [breaker.admit(), breaker.admit(), breaker.admit()] as Permit[]
-  t.notOk(trials.includes(undefined as never), 'three trials are let through (opossum note 7)')
+  t.notOk(trials.includes(undefined as never), 'three trials are admitted (opossum note 7)')
   t.equal(breaker.admit(), undefined, 'and not a fourth')
   breaker.report(trials[0] as Permit, 'success')
-  t.equal(breaker.state, 'half-open', 'one good trial is not enough')
+  t.equal(breaker.state, 'half-open', 'one passed trial is not enough')
   breaker.report(trials[1] as Permit, 'failure')
-  t.equal(breaker.state, 'open', 'one bad trial is')
+  t.equal(breaker.state, 'open', 'one failed trial opens')
   breaker.report(trials[2] as Permit, 'success')
-  t.equal(breaker.state, 'open', 'a trial that ends late changes nothing')
+  t.equal(breaker.state, 'open', 'a late trial changes nothing')
 
   await change()
   for (const permit of [breaker.admit(), breaker.admit(), breaker.admit()])
@@ -81,7 +78,7 @@ t.test('goes through its whole cycle: open, trials, open again, trials, closed',
   t.same(changes, ['open', 'half-open', 'open', 'half-open', 'closed'])
 })
 
-t.test('a success that began before it opened does not close it (opossum note 3)', async t => {
+t.test('a success that started before it opened does not close it (opossum note 3)', async t => {
   const { breaker, change } = start(t)
   const early = breaker.admit() as Permit
   fail(breaker, 5)
@@ -93,7 +90,7 @@ t.test('a success that began before it opened does not close it (opossum note 3)
   t.equal(breaker.state, 'half-open')
 })
 
-t.test('a failure that began before it closed does not open it', async t => {
+t.test('a failure that started before it closed does not open it', async t => {
   const { breaker, change } = start(t, { failures: 1 })
   const early = [breaker.admit(), breaker.admit(), breaker.admit()] as Permit[]
   breaker.report(early[0] as Permit, 'failure')
@@ -105,7 +102,7 @@ t.test('a failure that began before it closed does not open it', async t => {
   t.equal(breaker.state, 'closed')
 })
 
-t.test('a trial of which nothing was learned gives its place back (opossum note 6)', async t => {
+t.test('a neutral trial frees its place (opossum note 6)', async t => {
   const { breaker, change } = start(t, { halfOpenRequests: 1 })
   fail(breaker, 5)
   await change()
@@ -115,7 +112,7 @@ t.test('a trial of which nothing was learned gives its place back (opossum note 
   t.equal(breaker.state, 'closed')
 })
 
-t.test('a trial that the service answers with a 4xx passes: it is up', async t => {
+t.test('a trial with a 4xx passes, since the service is up', async t => {
   const { breaker, change } = start(t, { halfOpenRequests: 2 })
   fail(breaker, 5)
   await change()
@@ -123,7 +120,7 @@ t.test('a trial that the service answers with a 4xx passes: it is up', async t =
   t.equal(breaker.state, 'closed')
 })
 
-t.test('trials that hang give their places to others, and count when they end', async t => {
+t.test('hanging trials free their places, and count when they end', async t => {
   const { now, turn } = createClock(1_000_000)
   const { breaker, change } = start(t, { halfOpenRequests: 2 }, now)
   fail(breaker, 5)
@@ -135,14 +132,14 @@ t.test('trials that hang give their places to others, and count when they end', 
   const next = breaker.admit() as Permit
   breaker.report(hanging[0] as Permit, 'neutral')
   t.not(breaker.admit(), undefined)
-  t.equal(breaker.admit(), undefined, 'a place that was given away is not given back')
+  t.equal(breaker.admit(), undefined, 'a freed place is not freed twice')
   breaker.report(next, 'success')
   t.equal(breaker.state, 'half-open')
   breaker.report(hanging[1] as Permit, 'success')
   t.equal(breaker.state, 'closed')
 })
 
-t.test('a trial passes by a response that may never end, once', async t => {
+t.test('a trial passes with the headers of an endless response, once', async t => {
   const { breaker, change } = start(t, { halfOpenRequests: 2 })
   fail(breaker, 5)
   await change()
@@ -155,7 +152,7 @@ t.test('a trial passes by a response that may never end, once', async t => {
   t.notOk(breaker.isHalfOpenRequest(stream as Permit))
 })
 
-t.test('a response that may never end ends a run of failures', async t => {
+t.test('an endless response ends a run of failures', async t => {
   const { breaker } = start(t)
   fail(breaker, 4)
   const stream = breaker.admit() as Permit
@@ -163,10 +160,10 @@ t.test('a response that may never end ends a run of failures', async t => {
   fail(breaker, 4)
   t.equal(breaker.state, 'closed')
   breaker.report(stream, 'failure')
-  t.equal(breaker.state, 'open', 'it is a failure too if it breaks')
+  t.equal(breaker.state, 'open', 'it counts as a failure if it breaks')
 })
 
-t.test('what failed before the breaker opened does not count after it has closed', async t => {
+t.test('failures from before it opened do not count after it closed', async t => {
   const rate = { ratio: 0.5, minimumCalls: 4, window: 60_000 }
   const { breaker, change } = start(t, { failures: 1_000, rate, halfOpenRequests: 1 })
   fail(breaker, 4)
@@ -175,13 +172,13 @@ t.test('what failed before the breaker opened does not count after it has closed
   breaker.report(breaker.admit() as Permit, 'success')
   t.equal(breaker.state, 'closed')
   fail(breaker, 3)
-  t.equal(breaker.state, 'closed', 'below the volume')
-  t.equal(breaker.counts().failures, 7, 'operators see all of the window')
+  t.equal(breaker.state, 'closed', 'below the minimum of calls')
+  t.equal(breaker.counts().failures, 7, 'counts() shows the whole window')
   fail(breaker, 1)
   t.equal(breaker.state, 'open')
 })
 
-t.test('slow calls from before it opened do not count after it has closed either', async t => {
+t.test('slow calls from before it opened do not count after it closed', async t => {
   const slow = { threshold: 100, ratio: 0.5, minimumCalls: 4 }
   const { breaker, change } = start(t, { slow, halfOpenRequests: 1 })
   for (let i = 0; i < 4; i++) breaker.report(breaker.admit() as Permit, 'success', 100)
@@ -192,20 +189,20 @@ t.test('slow calls from before it opened do not count after it has closed either
   t.equal(breaker.state, 'closed')
 })
 
-t.test('opens on a failure rate, but only over the volume', async t => {
+t.test('opens at a failure rate, above the minimum of calls', async t => {
   const { breaker } = start(t, { failures: 1_000, rate: { ratio: 0.5, minimumCalls: 10, window: 10_000 } })
   for (let i = 0; i < 4; i++) {
     breaker.report(breaker.admit() as Permit, 'success')
     fail(breaker, 1)
   }
-  t.equal(breaker.state, 'closed', 'half of eight, below the volume')
+  t.equal(breaker.state, 'closed', 'half of eight, below the minimum')
   breaker.report(breaker.admit() as Permit, 'success')
   t.equal(breaker.state, 'closed')
   fail(breaker, 1)
   t.equal(breaker.state, 'open', 'half of ten')
 })
 
-t.test('says in how many seconds a call is worth repeating', async t => {
+t.test('returns the seconds until a retry is useful', async t => {
   let now = 1_000_000
   const breaker = createBreaker(
     'orders',
@@ -222,7 +219,7 @@ t.test('says in how many seconds a call is worth repeating', async t => {
   t.equal(breaker.retryAfter(), 1)
 })
 
-t.test('opens and closes with another, to the same time, and does not say so twice', async t => {
+t.test('follows another breaker to the same time, and does not report that', async t => {
   let now = 1_000_000
   const changes: [BreakerState, boolean][] = []
   const breaker = createBreaker(
@@ -245,7 +242,7 @@ t.test('opens and closes with another, to the same time, and does not say so twi
   breaker.follow(0)
   now += 1_000
   fail(breaker, 5)
-  t.equal(breaker.retryAfter(), 30, 'by itself it opens for its own time')
+  t.equal(breaker.retryAfter(), 30, 'it opens itself for its own timeout')
   t.same(changes, [
     ['open', true],
     ['closed', true],
@@ -253,14 +250,14 @@ t.test('opens and closes with another, to the same time, and does not say so twi
   ])
 })
 
-t.test('one that has been open for long elsewhere is half-open at once', async t => {
+t.test('a breaker that was open elsewhere long enough is half-open at once', async t => {
   const { breaker, change } = start(t, { resetTimeout: 30_000 })
   breaker.follow(machineNow() - 40_000)
   await change()
   t.equal(breaker.state, 'half-open')
 })
 
-t.test('failures in a row of one endpoint of several open nothing, those of more do', t => {
+t.test('failures in a row of one endpoint do not open it, those of several do', t => {
   const { breaker } = start(t, { failures: 3 })
   const [one, other] = [{}, {}]
   const fail = (culprit?: object) => breaker.report(breaker.admit() as Permit, 'failure', 0, culprit)

@@ -5,7 +5,7 @@ import { createBulkhead } from '../../proxy/bulkhead.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { forwarding, until } from './service.ts'
 
-t.test('calls beyond the cap wait in order, and beyond the line they are refused at once', async t => {
+t.test('calls beyond the maximum wait in order, and beyond the queue are rejected at once', async t => {
   const seen: string[] = []
   const waiting: ServerResponse[] = []
   const service = await startService(t, (request, response) => {
@@ -37,11 +37,11 @@ t.test('calls beyond the cap wait in order, and beyond the line they are refused
     (await Promise.all(answers)).map(({ status }) => status),
     [200, 200, 200, 200, 200]
   )
-  t.same(seen.slice(2), ['2', '3', '4'], 'in the order in which they came')
+  t.same(seen.slice(2), ['2', '3', '4'], 'in order of arrival')
   t.match(state(), { calls: { running: 0, queued: 0 }, breaker: { state: 'closed', failures: 0 } })
 })
 
-t.test('who leaves the line, by a deadline or in person, is not sent, and blames nobody', async t => {
+t.test('a call that leaves the queue is not sent, and is no failure', async t => {
   const seen: string[] = []
   const service = await startService(t, request => {
     seen.push(request.url as string)
@@ -89,7 +89,7 @@ t.test('who leaves the line, by a deadline or in person, is not sent, and blames
   t.same(seen, ['/orders/first'])
 })
 
-t.test('what waits when the breaker opens is refused, not sent to a service that is down', async t => {
+t.test('queued calls are rejected when the breaker opens', async t => {
   let calls = 0
   const waiting: ServerResponse[] = []
   const service = await startService(t, (_request, response) => {
@@ -112,7 +112,7 @@ t.test('what waits when the breaker opens is refused, not sent to a service that
   t.match(gateway.upstream('orders').state().calls, { running: 0, queued: 0 })
 })
 
-t.test('a line of calls that end as they start is worked off without a stack', async t => {
+t.test('a queue of calls that end at once does not overflow the stack', async t => {
   const bulkhead = createBulkhead(() => 1, 100_000)
   let started = 0
   const first = { start() {} }

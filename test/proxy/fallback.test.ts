@@ -9,7 +9,7 @@ import { forwarding, until } from './service.ts'
 
 const breaker = { failures: 1, resetTimeout: 100, halfOpenRequests: 1 }
 
-t.test('while the breaker is open the fallback is the answer, and says so', async t => {
+t.test('while the breaker is open the fallback is the response, with its header', async t => {
   let calls = 0
   let isUp = false
   const service = await startService(t, (_request, response) => {
@@ -26,7 +26,7 @@ t.test('while the breaker is open the fallback is the answer, and says so', asyn
     },
     scopes: { orders: { prefix: '/orders', routes: forwarding } }
   })
-  t.equal((await call(`${url}/orders`)).status, 500, 'a failure is passed on')
+  t.equal((await call(`${url}/orders`)).status, 500, 'failures pass while it is closed')
   const answer = await call(`${url}/orders`)
   t.equal(answer.status, 203)
   t.same(answer.json, { orders: [], note: 'é' })
@@ -44,50 +44,47 @@ t.test('while the breaker is open the fallback is the answer, and says so', asyn
   t.equal(own.headers.get('sluice-fallback'), null)
 })
 
-t.test(
-  'a composition takes a fallback as the part, passes on the word of it, and does not keep it',
-  async t => {
-    let isUp = false
-    const service = await startService(t, (_request, response) => {
-      response.writeHead(isUp ? 200 : 500, { 'content-type': 'application/json' }).end('{"count":7}')
-    })
-    const Count = Type.Object({ count: Type.Integer() })
-    const { url, gateway } = await startGateway(t, {
-      upstreams: { orders: { url: service, breaker, fallback: { body: { count: 0 } } } },
-      scopes: {
-        dashboard: {
-          prefix: '/dashboard',
-          routes: async app => {
-            await app.register(compose)
-            app.compose({
-              url: '/',
-              response: Count,
-              parts: {
-                orders: {
-                  upstream: 'orders',
-                  required: true,
-                  path: () => '/',
-                  upstreamResponse: Count,
-                  cache: { ttl: 60_000, shared: true }
-                }
-              },
-              toClient: ({ orders }) => orders
-            })
-          }
+t.test('a composition uses a fallback as the part, with its header, and is not stored', async t => {
+  let isUp = false
+  const service = await startService(t, (_request, response) => {
+    response.writeHead(isUp ? 200 : 500, { 'content-type': 'application/json' }).end('{"count":7}')
+  })
+  const Count = Type.Object({ count: Type.Integer() })
+  const { url, gateway } = await startGateway(t, {
+    upstreams: { orders: { url: service, breaker, fallback: { body: { count: 0 } } } },
+    scopes: {
+      dashboard: {
+        prefix: '/dashboard',
+        routes: async app => {
+          await app.register(compose)
+          app.compose({
+            url: '/',
+            response: Count,
+            parts: {
+              orders: {
+                upstream: 'orders',
+                required: true,
+                path: () => '/',
+                upstreamResponse: Count,
+                cache: { ttl: 60_000, shared: true }
+              }
+            },
+            toClient: ({ orders }) => orders
+          })
         }
       }
-    })
-    await call(`${url}/dashboard`)
-    const stale = await call(`${url}/dashboard`)
-    t.same(stale.json, { count: 0 })
-    t.equal(stale.headers.get('sluice-fallback'), '"orders"')
-    isUp = true
-    await until(() => gateway.upstream('orders').state().breaker.state === 'half-open')
-    t.same((await call(`${url}/dashboard`)).json, { count: 7 })
-  }
-)
+    }
+  })
+  await call(`${url}/dashboard`)
+  const stale = await call(`${url}/dashboard`)
+  t.same(stale.json, { count: 0 })
+  t.equal(stale.headers.get('sluice-fallback'), '"orders"')
+  isUp = true
+  await until(() => gateway.upstream('orders').state().breaker.state === 'half-open')
+  t.same((await call(`${url}/dashboard`)).json, { count: 7 })
+})
 
-t.test('slow answers open the breaker, though they are good', async t => {
+t.test('slow responses open the breaker, even if successful', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/orders/fast') return response.end()
     setTimeout(() => response.end('late'), 60)
@@ -108,7 +105,7 @@ t.test('slow answers open the breaker, though they are good', async t => {
   t.match(text, 'sluice_upstream_slow_total{upstream="orders"} 4')
 })
 
-t.test('a fallback is never stored, whatever config and edits say of what the service answers', async t => {
+t.test('a fallback is never stored, even if config and edits set Cache-Control', async t => {
   const service = await startService(t, (_request, response) => void response.writeHead(500).end())
   const Count = Type.Object({ count: Type.Integer() })
   const fallback = { body: { count: 0 }, headers: { 'cache-control': 'max-age=60' } }

@@ -14,7 +14,7 @@ import { until } from '../until.ts'
 
 const FORGED = 'forged'
 
-/** Names that a CGI-like service reads as one that only the gateway sets. */
+/** Names that a CGI-like service reads as a header of the gateway. */
 const IDENTITY = [
   'X-User-Id',
   'x_user_id',
@@ -37,7 +37,7 @@ const IDENTITY = [
   'x.tenant'
 ]
 
-/** Names by which clients change what a service does. */
+/** Headers by which clients change the behaviour of a service. */
 const MISLEADING = [
   'Proxy',
   'X-Original-URL',
@@ -97,7 +97,7 @@ async function routes(app: FastifyInstance) {
   app.websocket({ url: '/websocket', upstream, prefix: '' })
 }
 
-/** A service that keeps the headers of each request and answers `{}`, handshakes with 403. */
+/** Starts a service that records headers. It responds `{}`, and 403 to handshakes. */
 async function startShop(t: Ending) {
   const received: { url: string; headers: IncomingHttpHeaders; trailers: NodeJS.Dict<string> }[] = []
   const server = createServer((request, response) => {
@@ -136,38 +136,35 @@ function forgedOf(headers: object): string[] {
   return Object.entries(headers).flatMap(([name, value]) => (String(value).includes(FORGED) ? [name] : []))
 }
 
-t.test(
-  'no kind of route passes on headers of the gateway, or headers that change what a service does',
-  async t => {
-    const shop = await startShop(t)
-    const copies = await startShop(t)
-    const { url } = await startGateway(t, {
-      upstreams: { shop: { url: shop.url, mirror: { to: 'copies', ratio: 1 } }, copies: { url: copies.url } },
-      scopes: { api: { prefix: '/api', routes } }
-    })
-    for (const path of ['/forward', '/transform', '/compose', '/websocket']) {
-      const isHandshake = path === '/websocket'
-      const more = isHandshake ? `Connection: Upgrade\r\n${HANDSHAKE}` : 'Connection: close\r\n'
-      const text = await send(
-        url,
-        `GET /api${path} HTTP/1.1\r\nHost: a\r\n${more}${fields}X-Mine: mine\r\n\r\n`
-      )
-      t.match(text, isHandshake ? /^HTTP\/1.1 403/ : /^HTTP\/1.1 200/, path)
-      const last = shop.received.at(-1)
-      t.equal(last?.url, path)
-      t.same(forgedOf(last?.headers ?? {}), [], path)
-      t.equal(last?.headers['x-mine'], 'mine')
-    }
-    await until(() => copies.received.length === 3)
-    for (const { url, headers } of copies.received) t.same(forgedOf(headers), [], `a copy of ${url}`)
-
-    const trailers = `POST /api/forward HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: x-user-id\r\n\r\n0\r\n${fields}\r\n`
-    t.match(await send(url, trailers), /^HTTP\/1.1 200/)
-    t.same(shop.received.at(-1)?.trailers, {}, 'nor as trailers')
+t.test('no route passes headers of the gateway, or headers that change a service’s behaviour', async t => {
+  const shop = await startShop(t)
+  const copies = await startShop(t)
+  const { url } = await startGateway(t, {
+    upstreams: { shop: { url: shop.url, mirror: { to: 'copies', ratio: 1 } }, copies: { url: copies.url } },
+    scopes: { api: { prefix: '/api', routes } }
+  })
+  for (const path of ['/forward', '/transform', '/compose', '/websocket']) {
+    const isHandshake = path === '/websocket'
+    const more = isHandshake ? `Connection: Upgrade\r\n${HANDSHAKE}` : 'Connection: close\r\n'
+    const text = await send(
+      url,
+      `GET /api${path} HTTP/1.1\r\nHost: a\r\n${more}${fields}X-Mine: mine\r\n\r\n`
+    )
+    t.match(text, isHandshake ? /^HTTP\/1.1 403/ : /^HTTP\/1.1 200/, path)
+    const last = shop.received.at(-1)
+    t.equal(last?.url, path)
+    t.same(forgedOf(last?.headers ?? {}), [], path)
+    t.equal(last?.headers['x-mine'], 'mine')
   }
-)
+  await until(() => copies.received.length === 3)
+  for (const { url, headers } of copies.received) t.same(forgedOf(headers), [], `a copy of ${url}`)
 
-t.test('Connection cannot name away what the gateway sets', async t => {
+  const trailers = `POST /api/forward HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: x-user-id\r\n\r\n0\r\n${fields}\r\n`
+  t.match(await send(url, trailers), /^HTTP\/1.1 200/)
+  t.same(shop.received.at(-1)?.trailers, {}, 'nor as trailers')
+})
+
+t.test('Connection cannot remove headers of the gateway', async t => {
   const shop = await startShop(t)
   const { url } = await startGateway(t, {
     upstreams: { shop: { url: shop.url } },
@@ -182,7 +179,7 @@ t.test('Connection cannot name away what the gateway sets', async t => {
     t.ok(headers[name], name)
 })
 
-t.test('over HTTP/2 the same names stop', async t => {
+t.test('the same names are removed over HTTP/2', async t => {
   const shop = await startShop(t)
   const { url } = await startGateway(t, {
     listen: { tls, http2: true },
@@ -191,7 +188,7 @@ t.test('over HTTP/2 the same names stop', async t => {
   })
   const session = await startSession(t, url)
   const headers = Object.fromEntries([...IDENTITY, ...MISLEADING].map(name => [name.toLowerCase(), FORGED]))
-  // Taken for Content-Type or Content-Length, these two would end the request here.
+  // Read as Content-Type or Content-Length, these two would be rejected by the gateway.
   for (const name of ['content_type', 'content.length']) t.ok(headers[name], name)
   for (const path of ['/forward', '/transform', '/compose']) {
     t.equal((await exchange(session, { ':path': `/api${path}`, ...headers })).status, 200, path)
@@ -199,7 +196,7 @@ t.test('over HTTP/2 the same names stop', async t => {
   }
 })
 
-t.test('a scope passes on those that it names, and never the gateway’s own', async t => {
+t.test('a scope passes the headers that it names, except the gateway’s own', async t => {
   const shop = await startShop(t)
   const { url } = await startGateway(t, {
     upstreams: { shop: { url: shop.url } },

@@ -86,7 +86,7 @@ function call(
   return { stream, over }
 }
 
-t.test('a response that is trailers only stays so, with all of its metadata', async t => {
+t.test('a trailers-only response stays one, with its metadata', async t => {
   const status = { 'grpc-status': '3', 'grpc-message': 'no', ...DETAILS }
   const service = await startFrameService(t, (stream, socket) =>
     socket.write(headers(stream, { ...OK, ...status }, true))
@@ -102,7 +102,7 @@ t.test('a response that is trailers only stays so, with all of its metadata', as
   await until(() => gateway.upstream('products').state().breaker.calls === 1)
 })
 
-t.test('a status with its details is in the trailers if the service has sent it before a body', async t => {
+t.test('a status sent before the body is in the trailers, with its details', async t => {
   const service = await startFrameService(t, (stream, socket) =>
     socket.write(
       Buffer.concat([
@@ -121,7 +121,7 @@ t.test('a status with its details is in the trailers if the service has sent it 
   })
 })
 
-t.test('trailers pass with all of their metadata', async t => {
+t.test('trailers pass with their metadata', async t => {
   const status = { 'grpc-status': '9', 'grpc-message': 'no', ...DETAILS }
   const service = await startFrameService(t, (stream, socket) =>
     socket.write(Buffer.concat([headers(stream, OK), data(stream, MESSAGE), headers(stream, status, true)]))
@@ -134,7 +134,7 @@ t.test('trailers pass with all of their metadata', async t => {
   t.same(heard.body, MESSAGE)
 })
 
-/** Answers each message with itself, and never ends. */
+/** Echoes each message and never ends. */
 function startEcho(t: Ending): Promise<FrameServer> {
   return startFrameServer(t, ({ type, stream, payload }, socket) => {
     if (type === HEADERS) socket.write(headers(stream, OK))
@@ -169,13 +169,13 @@ for (const [what, metadata, config] of [
     }
   )
 
-t.test('a client that does not read is told by CANCEL', async t => {
+t.test('a client that does not read gets CANCEL', async t => {
   const service = await startFrameService(t, (stream, socket) => {
     socket.write(headers(stream, OK))
     for (let i = 0; i < 3; i++) socket.write(data(stream, Buffer.alloc(16_000)))
   })
   const { session, gateway } = await start(t, service)
-  // Its window takes less than the service sends.
+  // Its window is smaller than the response.
   const stream = session.request(
     {
       ':path': '/test.Echo/Call',
@@ -193,7 +193,7 @@ t.test('a client that does not read is told by CANCEL', async t => {
   await until(() => gateway.upstream('products').state().calls.running === 0)
 })
 
-t.test('a call whose service breaks off ends with UNAVAILABLE, and is a failure', async t => {
+t.test('an aborted response ends with UNAVAILABLE, and is a failure', async t => {
   const service = await startFrameService(t, (stream, socket) =>
     socket.write(
       Buffer.concat([headers(stream, OK), data(stream, MESSAGE), reset(stream, constants.NGHTTP2_NO_ERROR)])

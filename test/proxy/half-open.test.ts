@@ -11,7 +11,7 @@ import { call, type Ending, startGateway, startService } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
 import { until } from './service.ts'
 
-/** Half-open breakers before services that are well again, while the first trials go on for as long as they like. */
+/** Half-open breakers of services that work again, while the first trials never end. */
 
 const breaker = { failures: 1, resetTimeout: 50, halfOpenRequests: 1 }
 
@@ -29,7 +29,7 @@ async function routes(app: FastifyInstance): Promise<void> {
   app.websocket({ url: '/ws', upstream, prefix: '' })
 }
 
-/** Responses that may never end, and so may be endless trials. */
+/** Responses that may never end. */
 const trials: Record<string, (response: ServerResponse) => void> = {
   '/endless': response => void response.writeHead(200).write('beginning'),
   '/events': response => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders(),
@@ -62,7 +62,7 @@ async function startGatewayOf(t: Ending, service: string, options: object = {}) 
   return {
     url: base,
     state,
-    /** Opens the breaker, and waits until it lets trials through. */
+    /** Opens the breaker, and waits until it is half-open. */
     async halfOpen() {
       await call(`${base}/down`)
       await until(() => state() === 'half-open')
@@ -70,10 +70,10 @@ async function startGatewayOf(t: Ending, service: string, options: object = {}) 
   }
 }
 
-/** gRPC: an empty one. */
+/** An empty gRPC message. */
 const MESSAGE = Buffer.alloc(5)
 
-/** A client that reads what comes and never ends. */
+/** A client that reads forever. */
 function open(t: Ending, url: string) {
   const request = httpRequest(url)
     .on('error', () => {})
@@ -83,7 +83,7 @@ function open(t: Ending, url: string) {
 }
 
 for (const path of ['/endless', '/events'])
-  t.test(`a stream is a trial that passes by its headers: ${path}`, async t => {
+  t.test(`a stream passes its trial with its headers: ${path}`, async t => {
     const { url, state, halfOpen } = await startThings(t)
     await halfOpen()
     await once(open(t, url + path), 'response')
@@ -92,7 +92,7 @@ for (const path of ['/endless', '/events'])
   })
 
 for (const path of ['/poll', '/download'])
-  t.test(`a trial that goes on holds nobody up for long: ${path}`, async t => {
+  t.test(`a long trial does not block others: ${path}`, async t => {
     const { url, state, halfOpen, started } = await startThings(t, { halfOpenRequests: 2 })
     await halfOpen()
     for (let i = 0; i < 2; i++) open(t, url + path)
@@ -102,7 +102,7 @@ for (const path of ['/poll', '/download'])
     t.equal(state(), 'closed')
   })
 
-t.test('a stream that passed and breaks is a failure', async t => {
+t.test('a stream that passed its trial and breaks is a failure', async t => {
   const { url, state, halfOpen, started } = await startThings(t)
   await halfOpen()
   await once(open(t, `${url}/endless`), 'response')
@@ -113,7 +113,7 @@ t.test('a stream that passed and breaks is a failure', async t => {
   await until(() => state() !== 'closed')
 })
 
-t.test('a WebSocket is a trial that passes by its handshake', async t => {
+t.test('a WebSocket passes its trial with its handshake', async t => {
   const server = createServer((request, response) =>
     response.writeHead(request.url === '/down' ? 500 : 200).end()
   )
@@ -137,7 +137,7 @@ t.test('a WebSocket is a trial that passes by its handshake', async t => {
   t.equal((await call(`${url}/x`)).status, 200)
 })
 
-t.test('a gRPC stream is a trial that passes once it has gone on for a moment', async t => {
+t.test('a gRPC stream passes its trial after a moment', async t => {
   const service = createHttp2Server()
   const streams: ServerHttp2Stream[] = []
   service.on('stream', (stream: ServerHttp2Stream, headers) => {

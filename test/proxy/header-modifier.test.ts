@@ -11,7 +11,7 @@ interface Seen {
   headers: IncomingHttpHeaders
 }
 
-/** A gateway that forwards `/shop/legacy/*` with an edit, before a service that answers with `answer`. */
+/** Starts a gateway that forwards `/shop/legacy/*` with an edit to a service that responds with `answer`. */
 async function start(t: Ending, edit: EditDefinition, answer: Record<string, string | string[]> = {}) {
   const seen: Seen[] = []
   const service = await startService(t, (request, response) => {
@@ -41,7 +41,7 @@ async function start(t: Ending, edit: EditDefinition, answer: Record<string, str
 
 const last = (seen: Seen[]) => seen.at(-1) as Seen
 
-t.test('headers are renamed, removed, set and added, on the way in and on the way out', async t => {
+t.test('request and response headers are renamed, removed, set and added', async t => {
   const { url, seen } = await start(
     t,
     {
@@ -81,7 +81,7 @@ t.test('headers are renamed, removed, set and added, on the way in and on the wa
   t.equal(await answer.text(), 'service')
 })
 
-t.test('the query is edited by name, and what is not edited stays octet for octet', async t => {
+t.test('the query is edited by name, and the rest stays unchanged', async t => {
   const { url, seen } = await start(t, {
     strip: '/legacy',
     request: {
@@ -107,7 +107,7 @@ t.test('the query is edited by name, and what is not edited stays octet for octe
   }
 })
 
-t.test('a query that is left without anything is left out', async t => {
+t.test('an empty query is removed', async t => {
   const { url, seen } = await start(t, { request: { query: { remove: ['a'] } } })
   await fetch(`${url}/shop/legacy/x?a=1`)
   t.equal(last(seen).url, '/base/inner/legacy/x')
@@ -115,7 +115,7 @@ t.test('a query that is left without anything is left out', async t => {
   t.equal(last(seen).url, '/base/inner/legacy/x?b=a')
 })
 
-t.test('what is no edit for a route to make is a fault before anything starts', async t => {
+t.test('an invalid edit is a fault at start', async t => {
   const faultsOf = async (edit: object): Promise<string[]> => {
     try {
       await start(t, edit)
@@ -185,5 +185,5 @@ t.test('what is no edit for a route to make is a fault before anything starts', 
       '/response/headers/set/x-a'
     ])
   t.same(await faultsOf({ request: { header: {} }, strip: 'legacy' }), ['/request/header', '/strip'])
-  t.same(await faultsOf({ strip: '/leg' }), ['/strip'], 'not what the URL begins with, by segments')
+  t.same(await faultsOf({ strip: '/leg' }), ['/strip'], 'not a prefix of the URL in whole segments')
 })

@@ -7,7 +7,7 @@ import { until } from '../until.ts'
 import { forwarding } from './service.ts'
 
 for (const [what, options] of Object.entries({ timeout: { timeout: 1_500 }, deadline: {} }))
-  t.test(`an answer that came while the gateway stood still is not late: ${what}`, async t => {
+  t.test(`a response that arrived while the gateway was blocked is not late: ${what}`, async t => {
     const service = await startServiceProcess({ delay: 500 })
     t.teardown(() => stop(service))
     const { url, gateway } = await startGateway(t, {
@@ -16,11 +16,11 @@ for (const [what, options] of Object.entries({ timeout: { timeout: 1_500 }, dead
       scopes: { orders: { prefix: '/orders', routes: forwarding } }
     })
     const [orders] = gateway.upstreams
-    // Has a connection made.
+    // Opens a connection.
     await call(`${url}/orders/1`)
     const answer = call(`${url}/orders/1`)
     await until(async () => (await ask<ServiceState>(service)).requests === 2)
-    // Over the answer and over the time for it; this very process is the gateway.
+    // Blocks the gateway, which is this process, until the response has arrived and its time is over.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000)
     t.equal((await answer).status, 200)
     t.match(orders?.state().breaker, { successes: 2, failures: 0 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import forward from '../../plugins/forward.ts'
 import { startGateway, startService } from '../harness.ts'
 
-t.test('where the service says that things are, is where they are for the client', async t => {
+t.test('URLs of the service become URLs of the gateway', async t => {
   let answer: Record<string, string | string[]> = {}
   const service = await startService(t, (_request, response) => response.writeHead(201, answer).end())
   const { url } = await startGateway(t, {

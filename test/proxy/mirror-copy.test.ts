@@ -7,7 +7,7 @@ import { exchange, startSession, tls } from '../http2.ts'
 import { until } from '../until.ts'
 import { forwarding } from './service.ts'
 
-t.test('a call that is refused, or given up by its client, is not copied', async t => {
+t.test('rejected and cancelled calls are not mirrored', async t => {
   const waiting: ServerResponse[] = []
   let copies = 0
   const service = await startService(t, (request, response) => {
@@ -45,7 +45,7 @@ t.test('a call that is refused, or given up by its client, is not copied', async
     t.equal((await exchange(session, { ':path': '/orders/slow' })).status, 503, 'overloaded')
     stream.close(8)
     await until(() => mirror()?.dropped === 2)
-    // What the service has answered is copied, be it a failure.
+    // Calls with a response are mirrored, also failures.
     t.equal((await exchange(session, { ':path': '/orders/fail' })).status, 500)
     await until(() => mirror()?.sent === 1 && copies === 1)
     t.equal(
@@ -60,7 +60,7 @@ t.test('a call that is refused, or given up by its client, is not copied', async
   }
 })
 
-t.test('nothing that a copy gets is told to the client', async t => {
+t.test('responses of mirrored requests do not affect the client', async t => {
   const waiting: ServerResponse[] = []
   const service = await startService(t, (request, response) => {
     if (request.url === '/slow') waiting.push(response)

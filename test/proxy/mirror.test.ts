@@ -5,7 +5,7 @@ import { forwarding, until } from './service.ts'
 
 const breaker = { failures: 1_000_000 }
 
-t.test('a copy is the request, body and all, and says that it is one', async t => {
+t.test('a mirrored request has the same body, and a header that marks it', async t => {
   const copies: { line: string; headers: IncomingHttpHeaders; body: string }[] = []
   const real: IncomingHttpHeaders[] = []
   const service = await startService(t, (request, response) => {
@@ -42,7 +42,7 @@ t.test('a copy is the request, body and all, and says that it is one', async t =
   t.match(gateway.upstream('orders').state(), { mirror: { sent: 2, dropped: 0 }, breaker: { successes: 2 } })
 })
 
-t.test('a mirror that hangs, is down or streams without end slows and fails nobody', async t => {
+t.test('a mirror that hangs, is down or streams forever does not affect clients', async t => {
   const service = await startService(t, (request, response) => request.pipe(response))
   let closed = 0
   const endless = await startService(t, (request, response) => {
@@ -77,10 +77,10 @@ t.test('a mirror that hangs, is down or streams without end slows and fails nobo
     await until(() => gateway.upstream('next' as never).state().calls.running === 0)
     t.match(gateway.upstream('orders').state(), { mirror: { sent: 30 }, breaker: { successes: 30 } })
   }
-  t.ok(closed > 0, 'and what streams without end is not listened to')
+  t.ok(closed > 0, 'endless responses are closed')
 })
 
-t.test('no more copies than the config lets are under way', async t => {
+t.test('concurrent mirrored requests are limited', async t => {
   const waiting: ServerResponse[] = []
   const service = await startService(t, (_request, response) => response.end('real'))
   const next = await startService(t, (_request, response) => void waiting.push(response))
@@ -98,7 +98,7 @@ t.test('no more copies than the config lets are under way', async t => {
   t.match(gateway.upstream('orders').state().mirror, { sent: 3, dropped: 3 })
 })
 
-t.test('a body beyond the limit goes to the service alone', async t => {
+t.test('requests with larger bodies are not mirrored', async t => {
   let copies = 0
   const service = await startService(t, (request, response) => request.pipe(response))
   const next = await startService(t, (_request, response) => {
@@ -116,7 +116,7 @@ t.test('a body beyond the limit goes to the service alone', async t => {
   t.equal(copies, 0)
 })
 
-t.test('a share of them is copied', async t => {
+t.test('a ratio of the requests is mirrored', async t => {
   const service = await startService(t, (_request, response) => response.end('real'))
   const { url, gateway } = await startGateway(t, {
     upstreams: { orders: { url: service, mirror: { to: 'next', ratio: 0.3 } }, next: { url: service } },

@@ -3,7 +3,7 @@ import type { Upstream } from '../../proxy/upstream-types.ts'
 import { call, closedPort, startGateway, startService } from '../harness.ts'
 import { forwarding } from './service.ts'
 
-t.test('an endpoint at which nobody listens fails no call, however many come at once', async t => {
+t.test('an endpoint that refuses connections fails no call, also under load', async t => {
   const well = await startService(t, (request, response) =>
     request.resume().on('end', () => response.end('well'))
   )
@@ -12,7 +12,7 @@ t.test('an endpoint at which nobody listens fails no call, however many come at 
       orders: {
         endpoints: [{ url: await closedPort() }, { url: well }],
         balance: { policy: 'round-robin' },
-        // Nothing else may spare it the calls.
+        // No ejection, so that it keeps getting calls.
         ejection: { maxRatio: 0 }
       }
     },

@@ -6,7 +6,7 @@ import { forwarding, until } from './service.ts'
 
 const never = { failures: 1_000_000 }
 
-t.test('what is retried, and what is not', async t => {
+t.test('conditions of a retry', async t => {
   const cases = [
     { name: 'a status that is listed', method: 'GET', first: 503, retry: {}, status: 200, calls: 2 },
     { name: 'unless retries were not asked for', method: 'GET', first: 503, status: 503, calls: 1 },
@@ -66,11 +66,11 @@ t.test('what is retried, and what is not', async t => {
     const answer = await call(`${url}/orders`, { method, body: sent })
     t.equal(answer.status, status, name)
     t.same(seen, Array(calls).fill(sent ?? ''), `${name}: the same body each time`)
-    if (status === first) t.equal(answer.text, 'first', 'the last answer is passed on with its body')
+    if (status === first) t.equal(answer.text, 'first', 'the last response is passed on with its body')
   }
 })
 
-t.test('a POST whose body the gateway could send again is not sent again either', async t => {
+t.test('a POST is not retried, even if its body could be sent again', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
     calls++
@@ -84,7 +84,7 @@ t.test('a POST whose body the gateway could send again is not sent again either'
   t.equal(calls, 1)
 })
 
-t.test('a service that does not answer in time is asked again', async t => {
+t.test('a timed out attempt is retried', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
     if (++calls > 1) response.end('done')
@@ -102,7 +102,7 @@ t.test('a service that does not answer in time is asked again', async t => {
   })
 })
 
-t.test('bodies up to the limit are sent again octet by octet, larger ones once', async t => {
+t.test('bodies up to the limit are sent again unchanged, larger ones once', async t => {
   const bodies: Buffer[] = []
   const service = await startService(t, (request, response) => {
     const chunks: Buffer[] = []
@@ -130,33 +130,30 @@ t.test('bodies up to the limit are sent again octet by octet, larger ones once',
   }
 })
 
-t.test(
-  'a body that is still being sent when the service refuses it is sent again from its beginning',
-  async t => {
-    const bodies: string[] = []
-    const service = await startService(t, (request, response) => {
-      if (bodies.push('') === 1) return response.writeHead(503).end('not now')
-      request.on('data', chunk => {
-        bodies[1] += chunk
-      })
-      request.on('end', () => response.end('done'))
+t.test('a body rejected while it is sent is sent again from its start', async t => {
+  const bodies: string[] = []
+  const service = await startService(t, (request, response) => {
+    if (bodies.push('') === 1) return response.writeHead(503).end('not now')
+    request.on('data', chunk => {
+      bodies[1] += chunk
     })
-    const { url } = await startGateway(t, {
-      upstreams: { orders: { url: service, retry: {} } },
-      scopes: { orders: { prefix: '/orders', routes: forwarding } }
-    })
-    async function* parts() {
-      yield Buffer.from('first,')
-      await until(() => bodies.length > 1)
-      yield Buffer.from('second')
-    }
-    const answer = await call(`${url}/orders`, { method: 'PUT', body: parts(), duplex: 'half' } as never)
-    t.equal(answer.text, 'done')
-    t.equal(bodies[1], 'first,second')
+    request.on('end', () => response.end('done'))
+  })
+  const { url } = await startGateway(t, {
+    upstreams: { orders: { url: service, retry: {} } },
+    scopes: { orders: { prefix: '/orders', routes: forwarding } }
+  })
+  async function* parts() {
+    yield Buffer.from('first,')
+    await until(() => bodies.length > 1)
+    yield Buffer.from('second')
   }
-)
+  const answer = await call(`${url}/orders`, { method: 'PUT', body: parts(), duplex: 'half' } as never)
+  t.equal(answer.text, 'done')
+  t.equal(bodies[1], 'first,second')
+})
 
-t.test('nothing is retried once a byte has gone to the client, or once the exchange is over', async t => {
+t.test('no retry after the first byte to the client, or after the exchange has ended', async t => {
   let calls = 0
   const service = await startService(t, (request, response) => {
     calls++
@@ -170,7 +167,7 @@ t.test('nothing is retried once a byte has gone to the client, or once the excha
     scopes: { orders: { prefix: '/orders', routes: forwarding } }
   })
   await t.rejects(call(`${url}/orders`))
-  t.equal(calls, 1, 'a stream that broke')
+  t.equal(calls, 1, 'an aborted stream')
   t.equal((await call(`${url}/orders/slow`)).status, 504)
   t.equal(calls, 2, 'a deadline')
   const leaving = new AbortController()
@@ -179,11 +176,11 @@ t.test('nothing is retried once a byte has gone to the client, or once the excha
   leaving.abort()
   await t.rejects(left)
   await until(() => gateway.upstream('orders').state().calls.running === 0)
-  t.equal(calls, 3, 'a client that left')
+  t.equal(calls, 3, 'a disconnected client')
   t.match(gateway.upstream('orders').state().calls, { retries: 0 })
 })
 
-t.test('a client that leaves while a retry is waited for ends the waiting', async t => {
+t.test('a disconnect cancels a pending retry', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
     calls++
@@ -203,7 +200,7 @@ t.test('a client that leaves while a retry is waited for ends the waiting', asyn
   t.equal(calls, 1)
 })
 
-t.test('a Retry-After beyond the deadline is passed on with its answer', async t => {
+t.test('a Retry-After beyond the deadline is passed on with its response', async t => {
   const service = await startService(t, (_request, response) =>
     response.writeHead(503, { 'retry-after': '30' }).end('busy')
   )
@@ -234,10 +231,10 @@ t.test('a trial is not retried', async t => {
   t.equal(calls, 3)
 })
 
-t.test('a kept-alive connection that the service has closed costs nobody an error', async t => {
+t.test('a closed kept-alive connection causes no error', async t => {
   let isFirst = true
   const service = await startTcpService(t, socket => {
-    // Answers once, promises to stay, and closes when the next request comes.
+    // Responds once with keep-alive, and closes on the next request.
     if (isFirst) {
       isFirst = false
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
@@ -254,7 +251,7 @@ t.test('a kept-alive connection that the service has closed costs nobody an erro
   t.match(gateway.upstream('orders').state(), { calls: { retries: 1 }, breaker: { failures: 0 } })
 })
 
-t.test('after a connection that was not made any method is tried again, as nothing was sent', async t => {
+t.test('any method is retried after a failed connection attempt, since nothing was sent', async t => {
   const closed = await closedPort()
   const { url, gateway } = await startGateway(t, {
     upstreams: { orders: { url: closed, breaker: never, retry: { backoff: { base: 0, max: 0 } } } },
@@ -264,7 +261,7 @@ t.test('after a connection that was not made any method is tried again, as nothi
   t.match(gateway.upstream('orders').state().calls, { retries: 1 })
 })
 
-t.test('Retry-After is seconds or a date, and anything else is nothing', async t => {
+t.test('Retry-After is seconds or a date; anything else is ignored', async t => {
   t.equal(millisecondsOf('3'), 3_000)
   t.equal(millisecondsOf('Sun, 06 Nov 1994 08:49:37 GMT'), 0)
   const ms = millisecondsOf(new Date(Date.now() + 60_000).toUTCString())
@@ -273,7 +270,7 @@ t.test('Retry-After is seconds or a date, and anything else is nothing', async t
   t.equal(millisecondsOf('soon'), 0)
 })
 
-t.test('what another attempt cannot mend is no reason for one', async t => {
+t.test('errors that a retry cannot fix are not retried', async t => {
   const cause = Object.assign(new Error(), { code: 'HPE_INVALID_CONSTANT' })
   t.equal(retryReason(new UpstreamFailed({ cause }), true), undefined)
   t.equal(retryReason(new UpstreamInvalidResponse(), true), undefined)

@@ -3,7 +3,7 @@ import forward from '../../plugins/forward.ts'
 
 export { until } from '../until.ts'
 
-/** Everything under a scope, to the upstream `orders`. */
+/** Forwards all requests of a scope to the upstream `orders`. */
 export async function forwarding(app: FastifyInstance): Promise<void> {
   await app.register(forward)
   for (const url of ['/', '/:id'])

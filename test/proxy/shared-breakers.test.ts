@@ -7,11 +7,11 @@ import { createSharing } from '../../proxy/shared-breakers.ts'
 import type { BreakerOptions } from '../../schemas/options/upstreams.ts'
 import { createClock } from '../../testing.ts'
 
-/** Breakers of several workers and their supervisor, with a channel between them that can be held up. */
+/** Breakers of several workers and their supervisor, with a channel that can be delayed. */
 
 const options: BreakerOptions = { failures: 5, resetTimeout: 30_000, halfOpenRequests: 3, shared: true }
 
-/** All of it with one clock, which stands still: `now` is the same for all processes of a machine. */
+/** All parts share one manual clock, like the processes of a machine. */
 function startWorkers(t: Tap, overrides: Partial<BreakerOptions> = {}) {
   const clock = createClock(1_000_000)
   const waiting: (() => void)[] = []
@@ -28,7 +28,7 @@ function startWorkers(t: Tap, overrides: Partial<BreakerOptions> = {}) {
 
   return {
     clock,
-    /** Messages wait until they are released. */
+    /** Holds messages until they are released. */
     hold: () => {
       isHeld = true
     },
@@ -79,7 +79,7 @@ for (const count of [1, 2, 8])
     )
   })
 
-t.test('a success in one worker ends the run of all', async t => {
+t.test('a success in one worker ends the run of failures of all', async t => {
   const { clock, start } = startWorkers(t)
   const [one, other] = [start(), start()]
   for (let round = 0; round < 3; round++) {
@@ -94,7 +94,7 @@ t.test('a success in one worker ends the run of all', async t => {
   t.equal(other.state, 'closed')
 })
 
-t.test('results count in the order in which they ended, however late they arrive', async t => {
+t.test('results count in order of their end, however late they arrive', async t => {
   const { clock, start, hold, release } = startWorkers(t)
   const [one, other] = [start(), start()]
   hold()
@@ -103,11 +103,11 @@ t.test('results count in the order in which they ended, however late they arrive
     end(one, 'failure')
   }
   clock.turn(1)
-  // This worker has not heard of the failures yet.
+  // This worker does not know the failures yet.
   end(other, 'success')
   clock.turn(1)
   end(one, 'failure')
-  t.equal(one.state, 'open', 'nothing waits for what others have learned')
+  t.equal(one.state, 'open', 'decisions do not wait for other workers')
   release()
   t.equal(other.state, 'open')
 
@@ -123,7 +123,7 @@ t.test('results count in the order in which they ended, however late they arrive
   again.release()
   again.clock.turn(1)
   end(first, 'failure')
-  t.equal(first.state, 'closed', 'the success was told by a worker that heard of failures before it')
+  t.equal(first.state, 'closed', 'the success was reported by a worker that knew the failures')
   for (let i = 0; i < 4; i++) {
     again.clock.turn(1)
     end(second, 'failure')
@@ -131,7 +131,7 @@ t.test('results count in the order in which they ended, however late they arrive
   t.equal(first.state, 'open', 'one and four after the success')
 })
 
-t.test('failures of one endpoint of several open nothing, whichever worker sees them', async t => {
+t.test('failures of one endpoint do not open it in any worker', async t => {
   const { clock, start } = startWorkers(t)
   const [one, other] = [start(), start()]
   for (let i = 0; i < 20; i++) {
@@ -143,7 +143,7 @@ t.test('failures of one endpoint of several open nothing, whichever worker sees 
   t.equal(one.state, 'open')
 })
 
-t.test('a rate is of the calls of all workers', async t => {
+t.test('a rate covers the calls of all workers', async t => {
   const { clock, start } = startWorkers(t, {
     failures: 1_000,
     rate: { ratio: 0.5, minimumCalls: 10, window: 10_000 }
@@ -161,7 +161,7 @@ t.test('a rate is of the calls of all workers', async t => {
   t.equal(one.state, 'open')
 })
 
-t.test('a worker that starts knows what is open, and what has failed in a row', async t => {
+t.test('a starting worker knows open breakers and failures in a row', async t => {
   const { clock, start } = startWorkers(t)
   const one = start()
   for (let i = 0; i < 4; i++) {
@@ -176,10 +176,10 @@ t.test('a worker that starts knows what is open, and what has failed in a row', 
   const third = start()
   t.equal(third.state, 'open')
   t.equal(third.retryAfter(), 10)
-  t.equal(start('orders elsewhere').state, 'closed', 'one that was moved starts closed')
+  t.equal(start('orders elsewhere').state, 'closed', 'a moved upstream starts closed')
 })
 
-t.test('a worker whose change is on its way is not moved by an older one', async t => {
+t.test('a worker with an unconfirmed change ignores older ones', async t => {
   const { clock, start, hold, release } = startWorkers(t)
   const [one, other] = [start(), start()]
   hold()
@@ -206,7 +206,7 @@ for (const [what, trial] of Object.entries({ settled: 'success', refused: 'answe
     while (workers.some(({ state }) => state === 'open')) await new Promise(setImmediate)
     const permits = workers.map(breaker => breaker.admit() as Permit)
     const third = workers[0]?.admit() as Permit
-    t.equal(workers[0]?.admit(), undefined, 'three trials, not three a worker')
+    t.equal(workers[0]?.admit(), undefined, 'three trials, not three per worker')
     t.equal(workers[1]?.admit(), undefined)
     workers[1]?.report(permits[1] as Permit, trial)
     workers[0]?.report(third, trial)
@@ -218,7 +218,7 @@ for (const [what, trial] of Object.entries({ settled: 'success', refused: 'answe
     )
   })
 
-t.test('what a worker sends is bounded, and nothing while all is well', async t => {
+t.test('messages of a worker are bounded, and none are sent while calls succeed', async t => {
   const { start, clock } = startWorkers(t, { failures: 100_000 })
   const one = start()
   const heard: unknown[] = []

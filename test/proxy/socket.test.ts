@@ -10,9 +10,9 @@ import { until } from '../until.ts'
 
 const scopes = { products: { prefix: '/products', routes: products } }
 
-/** Returns the socket's path and how many connections there are. */
+/** Returns the socket's path and its number of connections. */
 async function startOnSocket(t: Ending, name: string) {
-  // Not in a directory of the test's: the path of a socket has to be short.
+  // Not in the test's directory: paths of sockets are limited to about 100 bytes.
   const directory = mkdtempSync(join(tmpdir(), 'sluice-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const path = join(directory, name)
@@ -30,7 +30,7 @@ async function startOnSocket(t: Ending, name: string) {
   return { path, connections, server }
 }
 
-t.test('a service on a Unix socket is forwarded to, and left when the gateway stops', async t => {
+t.test('a service on a Unix socket is called, and its connections close with the gateway', async t => {
   const { path, connections } = await startOnSocket(t, 'a.sock')
   const { url, gateway } = await startGateway(t, { upstreams: { products: { url: `unix:${path}` } }, scopes })
   t.equal((await call(`${url}/products?a=1`)).text, 'a.sock localhost /products?a=1')
@@ -40,7 +40,7 @@ t.test('a service on a Unix socket is forwarded to, and left when the gateway st
   await until(async () => (await connections()) === 0)
 })
 
-t.test('sockets and URLs may stand side by side, each with its checks', async t => {
+t.test('sockets and URLs may be mixed, each with its health check', async t => {
   const { path, server } = await startOnSocket(t, 'b.sock')
   const other = createServer((_request, response) => response.end('by TCP'))
   other.listen(0, '127.0.0.1')
@@ -68,7 +68,7 @@ t.test('sockets and URLs may stand side by side, each with its checks', async t 
   for (let i = 0; i < 4; i++) t.equal((await call(`${url}/products`)).text, 'by TCP')
 })
 
-t.test('a socket that is not there is 502, and its path stays here', async t => {
+t.test('a missing socket is a 502 without its path', async t => {
   const { url } = await startGateway(t, {
     upstreams: { products: { url: 'unix:/nowhere/secret.sock' } },
     scopes

@@ -46,7 +46,7 @@ async function start(t: Tap, split: object) {
 }
 type Tap = { teardown(end: () => unknown): void }
 
-t.test('sides get their share, and whoever has a key stays where they are', async t => {
+t.test('sides get their ratio, and a key keeps its side', async t => {
   const sideOf = await start(t, { by: 'header:x-tenant', to: { canary: 20, next: 30 } })
   const first: string[] = []
   for (let i = 0; i < 300; i++) first.push(await sideOf({ 'x-tenant': `tenant-${i}` }))
@@ -54,7 +54,7 @@ t.test('sides get their share, and whoever has a key stays where they are', asyn
   t.ok(Math.abs(count('canary') - 60) < 30, `${count('canary')} of 300 at the canary`)
   t.ok(Math.abs(count('next') - 90) < 35, `${count('next')} of 300 at the next`)
   for (let i = 0; i < 30; i++) t.equal(await sideOf({ 'x-tenant': `tenant-${i}` }), first[i])
-  t.equal(await sideOf({}), 'orders', 'without the header nothing is tried out on anybody')
+  t.equal(await sideOf({}), 'orders', 'requests without the header get the default')
   t.equal(
     await sideOf({ 'x-tenant': `tenant-${first.indexOf('canary')}` }, '/composed'),
     'canary',
@@ -62,13 +62,13 @@ t.test('sides get their share, and whoever has a key stays where they are', asyn
   )
 })
 
-t.test('a caller without a token is its address, and stays on its side as well', async t => {
+t.test('clients without a token are split by address', async t => {
   const sideOf = await start(t, { to: { canary: 50 } })
   const first = await sideOf({})
   for (let i = 0; i < 20; i++) t.equal(await sideOf({}), first)
 })
 
-t.test('shares of nothing and of everything are just that; random keeps nobody', async t => {
+t.test('0 and 100 are exact; random splits are not sticky', async t => {
   const none = await start(t, { by: 'random', to: { canary: 0 } })
   const all = await start(t, { by: 'random', to: { canary: 100 } })
   const some = await start(t, { by: 'random', to: { canary: 50 } })
@@ -81,16 +81,16 @@ t.test('shares of nothing and of everything are just that; random keeps nobody',
   t.same([...seen].sort(), ['canary', 'orders'])
 })
 
-t.test('a header chooses the side only if the config names it, and only among the sides', async t => {
+t.test('a header chooses the side only if configured, and only among the sides', async t => {
   const closed = await start(t, { by: 'random', to: { canary: 0 } })
   t.equal(await closed({ 'x-side': 'canary' }), 'orders')
   const open = await start(t, { by: 'random', to: { canary: 0 }, override: 'x-side' })
   t.equal(await open({ 'x-side': 'canary' }), 'canary')
-  t.equal(await open({ 'x-side': 'next' }), 'orders', 'which the next is not here')
+  t.equal(await open({ 'x-side': 'next' }), 'orders', 'next is no side here')
   t.equal(await open({ 'x-side': '__proto__' }), 'orders')
 })
 
-t.test('the hash is even over keys that differ only at their end', async t => {
+t.test('the hash is even over similar keys', async t => {
   const tenths = Array<number>(10).fill(0)
   for (let i = 0; i < 10_000; i++) {
     const tenth = Math.floor((hashOf(`orders user-${i}`) / 2 ** 32) * 10)
@@ -99,7 +99,7 @@ t.test('the hash is even over keys that differ only at their end', async t => {
   for (const count of tenths) t.ok(Math.abs(count - 1_000) < 150, String(count))
 })
 
-t.test('what a split or a mirror names must be there, and be another', async t => {
+t.test('a split or a mirror must name another existing upstream', async t => {
   const url = 'http://127.0.0.1:1'
   const upstreams = {
     a: { url, split: { to: { a: 1, nope: 1 } }, mirror: { to: 'none' } },
@@ -108,7 +108,7 @@ t.test('what a split or a mirror names must be there, and be another', async t =
   }
   try {
     resolveConfig({ default: { upstreams } }, {})
-    t.fail('it is refused')
+    t.fail('it is rejected')
   } catch (error) {
     const faults = (error as { faults: { path: string; message: string }[] }).faults
     const paths = faults.map(({ path }) => path)

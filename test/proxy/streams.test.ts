@@ -8,7 +8,7 @@ import { call, type Ending, startService } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
 import { until } from '../until.ts'
 
-/** A gateway whose own deadline is short, in front of a service that keeps what it was asked. */
+/** Starts a gateway with a short deadline, in front of a service that records requests. */
 async function start(
   t: Ending,
   {
@@ -67,7 +67,7 @@ for (const isHttp2 of [false, true]) {
   const over = isHttp2 ? 'over HTTP/2' : 'over HTTP/1.1'
   const listen = isHttp2 ? { tls, http2: true } : {}
 
-  /** An open stream of events: its head has come. */
+  /** An event stream whose headers have arrived. */
   async function open(t: Ending, url: string) {
     if (isHttp2) {
       const stream = (await startSession(t, url)).request({ ':path': '/events/' })
@@ -82,9 +82,9 @@ for (const isHttp2 of [false, true]) {
     return { stream, leave: () => request.destroy() }
   }
 
-  t.test(`each event comes at once, long after the gateway's own deadline (${over})`, async t => {
+  t.test(`events arrive at once, long after the gateway's deadline (${over})`, async t => {
     const { url, calls } = await start(t, { answer: events, listen })
-    // The service has sent nothing but its head.
+    // The service has sent only its headers.
     const { stream, leave } = await open(t, url)
     const service = calls[0] as (typeof calls)[0]
     for (let i = 0; i < 4; i++) {
@@ -94,10 +94,10 @@ for (const isHttp2 of [false, true]) {
     }
     leave()
     await until(() => service.closed)
-    t.pass('and its reader’s leaving ends it')
+    t.pass('a disconnect ends it')
   })
 
-  t.test(`a stream on which nothing moves is ended (${over})`, async t => {
+  t.test(`an idle stream is ended (${over})`, async t => {
     const { url, calls, gateway } = await start(t, { answer: events, listen, idleTimeout: 300 })
     const ends: unknown[] = []
     gateway.onExchangeEnd(({ isComplete, abortReason }) =>
@@ -110,17 +110,17 @@ for (const isHttp2 of [false, true]) {
     t.same(ends, [[false, 'SLUICE_IDLE_TIMEOUT']])
   })
 
-  t.test(`streams are ended before the gateway’s time to stop is over (${over})`, async t => {
+  t.test(`streams end before the drain timeout (${over})`, async t => {
     const { url, calls, gateway } = await start(t, { answer: events, listen, drain: { timeout: 1_000 } })
     const { stream } = await open(t, url)
     stream.resume()
     const ended = new Promise(resolve => stream.on('close', resolve))
     await Promise.all([gateway.close(), ended])
     await until(() => calls[0]?.closed === true)
-    t.pass('it stops')
+    t.pass('the gateway stops')
   })
 
-  t.test(`a slow service holds up an upload (${over})`, async t => {
+  t.test(`a slow service pauses an upload (${over})`, async t => {
     const { url, calls } = await start(t, { listen, drain: { timeout: 500 } })
     const chunk = Buffer.alloc(65_536)
     const upload = isHttp2
@@ -148,14 +148,14 @@ for (const isHttp2 of [false, true]) {
   })
 }
 
-t.test('a service that never answers is given up', async t => {
+t.test('a service that never responds is aborted', async t => {
   const { url } = await start(t, { idleTimeout: 200 })
   const { status, json } = await call(`${url}/events/`)
   t.equal(status, 504)
   t.equal(json.type, 'urn:sluice:idle-timeout')
 })
 
-t.test('a slow reader holds up the service, and is given up', async t => {
+t.test('a slow reader pauses the service, and is disconnected', async t => {
   let sent = 0
   const chunk = Buffer.alloc(65_536)
   const { url, calls } = await start(t, {

@@ -2,9 +2,9 @@ import t from 'tap'
 import { call, startGateway, startService } from '../harness.ts'
 import { forwarding } from './service.ts'
 
-/** An upstream's `timeout` and `idleTimeout`, and who is to blame. */
+/** An upstream's `timeout` and `idleTimeout`, and what counts as a failure. */
 
-t.test('without retries the per-try timeout is 504, long before the deadline', async t => {
+t.test('without retries the timeout of an attempt is a 504 before the deadline', async t => {
   const service = await startService(t, () => {})
   const { url } = await startGateway(t, {
     deadline: 60_000,
@@ -15,7 +15,7 @@ t.test('without retries the per-try timeout is 504, long before the deadline', a
   t.match(answer.json, { status: 504, type: 'urn:sluice:upstream-timeout' })
 })
 
-t.test('an answer that stops between two pieces is cut by the idle timeout', async t => {
+t.test('a stalled response is aborted by the idle timeout', async t => {
   const service = await startService(t, (_request, response) => {
     response.writeHead(200).write('beginning')
   })
@@ -28,7 +28,7 @@ t.test('an answer that stops between two pieces is cut by the idle timeout', asy
   t.match(gateway.upstream('orders').state(), { breaker: { failures: 1 }, calls: { running: 0 } })
 })
 
-t.test('a slow upload is not timed: the client is slow, not the service', async t => {
+t.test('a slow upload does not count towards the timeout', async t => {
   const service = await startService(t, (request, response) => {
     request.resume().on('end', () => response.end('done'))
   })
@@ -50,7 +50,7 @@ t.test('a slow upload is not timed: the client is slow, not the service', async 
   t.match(gateway.upstream('orders').state().breaker, { failures: 0, state: 'closed' })
 })
 
-t.test('an upload that its client does not finish opens no breaker', async t => {
+t.test('an incomplete upload does not open the breaker', async t => {
   const service = await startService(t, request => void request.resume())
   const { url, gateway } = await startGateway(t, {
     deadline: 200,

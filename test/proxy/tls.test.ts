@@ -7,7 +7,7 @@ import t from 'tap'
 import { products } from '../../routes/products.ts'
 import { call, type Ending, startGateway } from '../harness.ts'
 
-/** Of an authority made for these tests: ca.pem signed localhost.pem. */
+/** The tests' own authority: ca.pem signed localhost.pem. */
 const read = (name: string) => readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8')
 const scopes = { products: { prefix: '/products', routes: products } }
 
@@ -26,7 +26,7 @@ async function startTls(t: Ending, options: ServerOptions = {}): Promise<number>
   return (server.address() as AddressInfo).port
 }
 
-t.test('a certificate that nobody vouches for is refused (reply-from note 3)', async t => {
+t.test('a self-signed certificate is rejected (reply-from note 3)', async t => {
   const port = await startTls(t)
   const { url } = await startGateway(t, {
     upstreams: { products: { url: `https://localhost:${port}` } },
@@ -37,7 +37,7 @@ t.test('a certificate that nobody vouches for is refused (reply-from note 3)', a
   t.notMatch(answer.text, /certificate|localhost/)
 })
 
-t.test('a certificate of a trusted authority, but for another host, is refused', async t => {
+t.test('a trusted certificate for another host is rejected', async t => {
   const port = await startTls(t)
   const { url } = await startGateway(t, {
     upstreams: { products: { url: `https://127.0.0.1:${port}`, tls: { ca: read('ca.pem') } } },
@@ -46,7 +46,7 @@ t.test('a certificate of a trusted authority, but for another host, is refused',
   t.equal((await call(`${url}/products`)).status, 502)
 })
 
-t.test('a certificate of a trusted authority, for that host, is taken', async t => {
+t.test('a trusted certificate for the host is accepted', async t => {
   const port = await startTls(t)
   const { url } = await startGateway(t, {
     upstreams: { products: { url: `https://localhost:${port}`, tls: { ca: read('ca.pem') } } },
@@ -55,25 +55,22 @@ t.test('a certificate of a trusted authority, for that host, is taken', async t 
   t.equal((await call(`${url}/products`)).text, 'over TLS')
 })
 
-t.test(
-  'a service that asks for a certificate gets the gateway’s, and refuses a gateway without one',
-  async t => {
-    const port = await startTls(t, { requestCert: true, rejectUnauthorized: true, ca: read('client-ca.pem') })
-    const ca = read('ca.pem')
-    const own = { cert: read('client.pem'), key: read('client.key') }
-    const start = (tls: object) =>
-      startGateway(t, { upstreams: { products: { url: `https://localhost:${port}`, tls } }, scopes })
-    const known = await start({ ca, ...own })
-    t.equal((await call(`${known.url}/products`)).text, 'gateway')
-    t.notMatch(JSON.stringify(known.gateway.upstreams[0]?.state()), /PRIVATE|CERTIFICATE/)
-    t.equal((await call(`${(await start({ ca })).url}/products`)).status, 502)
-    // Signed by another authority than the one that the service trusts.
-    const other = { cert: read('localhost.pem'), key: read('localhost.key') }
-    t.equal((await call(`${(await start({ ca, ...other })).url}/products`)).status, 502)
-  }
-)
+t.test('a service that requires a client certificate gets the gateway’s', async t => {
+  const port = await startTls(t, { requestCert: true, rejectUnauthorized: true, ca: read('client-ca.pem') })
+  const ca = read('ca.pem')
+  const own = { cert: read('client.pem'), key: read('client.key') }
+  const start = (tls: object) =>
+    startGateway(t, { upstreams: { products: { url: `https://localhost:${port}`, tls } }, scopes })
+  const known = await start({ ca, ...own })
+  t.equal((await call(`${known.url}/products`)).text, 'gateway')
+  t.notMatch(JSON.stringify(known.gateway.upstreams[0]?.state()), /PRIVATE|CERTIFICATE/)
+  t.equal((await call(`${(await start({ ca })).url}/products`)).status, 502)
+  // Signed by an authority that the service does not trust.
+  const other = { cert: read('localhost.pem'), key: read('localhost.key') }
+  t.equal((await call(`${(await start({ ca, ...other })).url}/products`)).status, 502)
+})
 
-t.test('the name of the certificate may be another than that of the URL', async t => {
+t.test('the expected name of the certificate is an option', async t => {
   const port = await startTls(t)
   const tls = { ca: read('ca.pem'), servername: 'localhost' }
   const { url } = await startGateway(t, {

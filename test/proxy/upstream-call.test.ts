@@ -12,7 +12,7 @@ import { UpstreamCall } from '../../proxy/upstream-call.ts'
 import type { UpstreamPolicies } from '../../proxy/upstream-policies.ts'
 import { call, closedPort, startGateway, startService } from '../harness.ts'
 
-/** A gateway whose calls go to the first endpoint that has not failed them. */
+/** Creates calls that go to the first endpoint that has not failed them. */
 async function start(t: Tap, urls: string[], policies: Partial<UpstreamPolicies> = {}) {
   const reports: [number, Outcome][] = []
   const endpoints = urls.map((url, index): Endpoint => {
@@ -83,7 +83,7 @@ async function start(t: Tap, urls: string[], policies: Partial<UpstreamPolicies>
 }
 type Tap = { teardown(end: () => unknown): void }
 
-t.test('a retry goes to an endpoint that has not failed the call, and each attempt is reported', async t => {
+t.test('a retry goes to another endpoint, and each attempt is reported', async t => {
   const good = await startService(t, (_request, response) => response.end('good'))
   const { url, reports, endpoints, attempts, policies } = await start(t, [await closedPort(), good])
   t.equal((await call(url)).text, 'good')
@@ -95,11 +95,11 @@ t.test('a retry goes to an endpoint that has not failed the call, and each attem
     endpoints.map(({ inFlight }) => inFlight),
     [0, 0]
   )
-  t.same(attempts, [2], 'the exchange knows how many there were')
+  t.same(attempts, [2], 'the exchange counts attempts')
   t.match(policies.breaker.counts(), { calls: 1, successes: 1, failures: 0 })
 })
 
-t.test('an endpoint that hangs is left for another one', async t => {
+t.test('a hanging attempt is retried at another endpoint', async t => {
   const hanging = await startService(t, () => {})
   const good = await startService(t, (_request, response) => response.end('good'))
   const { url, reports } = await start(t, [hanging, good], {
@@ -121,20 +121,20 @@ t.test('an endpoint that hangs is left for another one', async t => {
   ])
 })
 
-t.test('a POST whose connection was not made keeps its body for the endpoint that is', async t => {
+t.test('a POST after a failed connection attempt is retried with its body', async t => {
   const good = await startService(t, (request, response) => request.pipe(response))
   const { url } = await start(t, [await closedPort(), good])
   t.equal((await call(url, { method: 'POST', body: 'x'.repeat(200_000) })).text, 'x'.repeat(200_000))
 })
 
-t.test('without any endpoint it is 503, and no failure', async t => {
+t.test('without endpoints the response is 503, and no failure', async t => {
   const { url, policies } = await start(t, [])
   t.equal((await call(url)).status, 503)
   t.match(policies.bulkhead.counts(), { running: 0 })
   t.match(policies.breaker.counts(), { failures: 0 })
 })
 
-t.test('a client that leaves has no further attempt made for it', async t => {
+t.test('no retry after a disconnect', async t => {
   let reached = 0
   const first = await startService(t, (request, response) => {
     reached++

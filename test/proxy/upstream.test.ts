@@ -8,19 +8,19 @@ import { until } from '../until.ts'
 
 const scopes = { products: { prefix: '/products', routes: products } }
 
-t.test('every way in which a service breaks is 502, and says nothing of it', async t => {
+t.test('every failure of a service is a 502 without details', async t => {
   const ways: Record<string, string> = {
     'refuses the connection': await closedPort(),
     'resets it': await startTcpService(t, socket => socket.resetAndDestroy()),
     'closes it without an answer': await startTcpService(t, socket => socket.end()),
     'answers what is not HTTP': await startTcpService(t, socket => socket.end('SSH-2.0-OpenSSH_9.2\r\n')),
-    'answers a status that there is not': await startTcpService(t, socket =>
+    'responds with an invalid status': await startTcpService(t, socket =>
       socket.end('HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n')
     ),
     'answers a truncated body': await startTcpService(t, socket =>
       socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc')
     ),
-    'answers a header that is none': await startTcpService(t, socket =>
+    'responds with an invalid header': await startTcpService(t, socket =>
       socket.end('HTTP/1.1 200 OK\r\nbad header\r\n\r\n')
     ),
     'answers two lengths': await startTcpService(t, socket =>
@@ -41,7 +41,7 @@ t.test('every way in which a service breaks is 502, and says nothing of it', asy
   }
 })
 
-t.test('a GET answered 503 is sent once (reply-from note 1)', async t => {
+t.test('a GET with a 503 is sent once (reply-from note 1)', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
     calls++
@@ -55,7 +55,7 @@ t.test('a GET answered 503 is sent once (reply-from note 1)', async t => {
   t.equal(calls, 1)
 })
 
-t.test('answers of 503 with large bodies hold no connection (reply-from note 2)', async t => {
+t.test('large bodies with 503 hold no connection (reply-from note 2)', async t => {
   let sockets = 0
   const service = await startService(t, (request, response) => {
     if (request.url === '/products/bad') response.writeHead(503).end(Buffer.alloc(200_000))
@@ -71,7 +71,7 @@ t.test('answers of 503 with large bodies hold no connection (reply-from note 2)'
 })
 
 t.test(
-  'the breaker opens after five failures, answers 503 by itself, and closes after three good trials',
+  'the breaker opens after five failures, answers 503, and closes after three passed trials',
   async t => {
     let isUp = false
     let calls = 0
@@ -89,7 +89,7 @@ t.test(
       return seen
     }
     t.same(await statuses(7), [500, 500, 500, 500, 500, 503, 503])
-    t.equal(calls, 5, 'an open breaker does not call')
+    t.equal(calls, 5, 'an open breaker rejects calls')
     const refused = await call(`${url}/products`)
     t.match(refused.json, { title: 'Service temporarily unavailable', status: 503, retryAfter: 3 })
     t.equal(refused.headers.get('retry-after'), '3')
@@ -103,7 +103,7 @@ t.test(
   }
 )
 
-t.test('neither 4xx nor clients that leave open the breaker', async t => {
+t.test('neither 4xx nor disconnects open the breaker', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/products/slow') return
     response.writeHead(404).end()
@@ -119,31 +119,28 @@ t.test('neither 4xx nor clients that leave open the breaker', async t => {
   t.match(gateway.upstream('products').state().breaker, { state: 'closed', failures: 0 })
 })
 
-t.test(
-  'the deadline covers a service that does not answer, and one that trickles (reply-from note 7)',
-  async t => {
-    const silent = await startService(t, () => {})
-    const trickling = await startService(t, (_request, response) => {
-      response.writeHead(200, { 'content-length': '1000' })
-      const timer = setInterval(() => response.write('x'), 20)
-      response.on('close', () => clearInterval(timer))
+t.test('the deadline covers hanging and trickling services (reply-from note 7)', async t => {
+  const silent = await startService(t, () => {})
+  const trickling = await startService(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': '1000' })
+    const timer = setInterval(() => response.write('x'), 20)
+    response.on('close', () => clearInterval(timer))
+  })
+  for (const service of [silent, trickling]) {
+    const { url } = await startGateway(t, {
+      deadline: 300,
+      upstreams: { products: { url: service } },
+      scopes
     })
-    for (const service of [silent, trickling]) {
-      const { url } = await startGateway(t, {
-        deadline: 300,
-        upstreams: { products: { url: service } },
-        scopes
-      })
-      const started = Date.now()
-      const answer = await call(`${url}/products`)
-      t.equal(answer.status, 504)
-      t.match(answer.json, { title: 'The service took too long to respond' })
-      t.ok(Date.now() - started < 3_000, 'long before the service would have been done')
-    }
+    const started = Date.now()
+    const answer = await call(`${url}/products`)
+    t.equal(answer.status, 504)
+    t.match(answer.json, { title: 'The service took too long to respond' })
+    t.ok(Date.now() - started < 3_000, 'long before the service would have ended')
   }
-)
+})
 
-t.test('a stream past its deadline is cut, so that the client sees that it is not whole', async t => {
+t.test('a stream beyond its deadline is aborted, so that the client sees it', async t => {
   let closed = false
   const service = await startService(t, (_request, response) => {
     response.writeHead(200).write('beginning')
@@ -185,34 +182,31 @@ t.test('a route sets its own deadline', async t => {
   t.equal((await call(`${url}/products`)).status, 504)
 })
 
-t.test(
-  'a client that leaves cancels the call: before the answer, and in the middle of it (reply-from note 6)',
-  async t => {
-    const cancelled: string[] = []
-    const reached: string[] = []
-    const service = await startService(t, (request, response) => {
-      const path = request.url as string
-      reached.push(path)
-      if (path === '/products/streaming') response.writeHead(200).write('beginning')
-      if (path === '/products/collecting')
-        response.writeHead(200, { 'content-length': '20' }).write('beginning')
-      response.on('close', () => cancelled.push(path))
-    })
-    const { url } = await startGateway(t, { upstreams: { products: { url: service } }, scopes })
-    for (const id of ['silent', 'streaming', 'collecting']) {
-      const path = `/products/${id}`
-      const socket = connect(Number(new URL(url).port), '127.0.0.1')
-      socket.write(`GET ${path} HTTP/1.1\r\nhost: gateway\r\n\r\n`)
-      if (id === 'streaming') await once(socket, 'data')
-      else await until(() => reached.includes(path))
-      socket.destroy()
-      await until(() => cancelled.includes(path))
-      t.pass(id)
-    }
+t.test('a disconnect cancels the call before and during the response (reply-from note 6)', async t => {
+  const cancelled: string[] = []
+  const reached: string[] = []
+  const service = await startService(t, (request, response) => {
+    const path = request.url as string
+    reached.push(path)
+    if (path === '/products/streaming') response.writeHead(200).write('beginning')
+    if (path === '/products/collecting')
+      response.writeHead(200, { 'content-length': '20' }).write('beginning')
+    response.on('close', () => cancelled.push(path))
+  })
+  const { url } = await startGateway(t, { upstreams: { products: { url: service } }, scopes })
+  for (const id of ['silent', 'streaming', 'collecting']) {
+    const path = `/products/${id}`
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: gateway\r\n\r\n`)
+    if (id === 'streaming') await once(socket, 'data')
+    else await until(() => reached.includes(path))
+    socket.destroy()
+    await until(() => cancelled.includes(path))
+    t.pass(id)
   }
-)
+})
 
-t.test('a client that leaves while it sends cancels the call as well', async t => {
+t.test('a disconnect during the upload cancels the call', async t => {
   let aborted = false
   let request: IncomingMessage | undefined
   const service = await startService(t, incoming => {
@@ -251,7 +245,7 @@ t.test('bodies stream both ways, unparsed and with backpressure', async t => {
     headers: { 'content-type': 'application/json' }
   })
   t.equal(response.headers.get('content-type'), 'application/json')
-  t.ok(Buffer.from(await response.arrayBuffer()).equals(body), 'even JSON that is none')
+  t.ok(Buffer.from(await response.arrayBuffer()).equals(body), 'even invalid JSON')
   const chunked = await fetch(`${url}/products`, {
     method: 'POST',
     body: new Blob(['a', 'b']).stream(),
@@ -260,7 +254,7 @@ t.test('bodies stream both ways, unparsed and with backpressure', async t => {
   t.equal(await chunked.text(), 'ab')
 })
 
-t.test('small and large answers are the same to a client', async t => {
+t.test('small and large responses are the same for a client', async t => {
   const service = await startService(t, (request, response) => {
     const size = Number(request.url?.split('/').pop())
     response
@@ -277,7 +271,7 @@ t.test('small and large answers are the same to a client', async t => {
   }
 })
 
-t.test('a body is the same octets whether it is sent as text, as a Buffer or as a stream', async t => {
+t.test('a body has the same bytes as text, as a Buffer and as a stream', async t => {
   const bodies = [
     Buffer.alloc(0),
     Buffer.from('{"ascii":true}'),
@@ -296,13 +290,13 @@ t.test('a body is the same octets whether it is sent as text, as a Buffer or as 
   })
   const { url } = await startGateway(t, { upstreams: { products: { url: service } }, scopes })
   for (const index of bodies.keys()) {
-    for (const type of ['json', 'octets', 'none']) {
+    for (const type of ['json', 'bytes', 'none']) {
       const [through, direct] = await Promise.all(
         [url, service].map(async base => {
           const response = await fetch(`${base}/products/${index}-${type}`)
           const { headers } = response
           return {
-            octets: Buffer.from(await response.arrayBuffer()).toString('hex'),
+            bytes: Buffer.from(await response.arrayBuffer()).toString('hex'),
             type: headers.get('content-type'),
             length: headers.get('content-length')
           }
@@ -313,7 +307,7 @@ t.test('a body is the same octets whether it is sent as text, as a Buffer or as 
   }
 })
 
-t.test('HEAD, 204 and 304 have no body, and HEAD keeps its length', async t => {
+t.test('HEAD, 204 and 304 have no body, and HEAD keeps its content-length', async t => {
   const service = await startService(t, (request, response) => {
     if (request.url === '/products/none') return response.writeHead(204).end()
     if (request.url === '/products/same') return response.writeHead(304, { etag: '"e"' }).end()
