@@ -2,15 +2,18 @@ import type { ClientHttp2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import { errors } from 'undici'
 
-/** Sends a body no faster than the service takes it. */
+/** Sends a body with backpressure. */
 export interface BodySender {
-  /** Reads no more of the body. */
+  /** Stops reading the body. */
   stop(error?: Error): void
 }
 
 /**
- * Starts to send `body`. `length`: bytes that were announced. `onChunk` is called with each piece, `onEnd` once all of it
- * is with the connection, `onError` if the body fails or has another length.
+ * Starts to send `body`.
+ * @param length announced bytes
+ * @param onChunk called with each chunk
+ * @param onEnd called when the connection has accepted all bytes
+ * @param onError called if the body fails or has another length
  */
 export function sendBody(
   body: Readable,
@@ -25,7 +28,7 @@ export function sendBody(
 
   if (body.destroyed && !body.readableEnded) process.nextTick(fail, body.errored ?? new Incomplete())
   else if (body.readableEnded) process.nextTick(end)
-  // Fastify hands over a client's request paused, and a listener alone does not start it again.
+  // Fastify pauses the client's request, and a listener alone does not resume it.
   else body.on('data', send).on('end', end).on('error', fail).on('close', close).resume()
   stream.on('drain', resume)
   return { stop }
@@ -79,7 +82,7 @@ export function sendBody(
 export function release(body: unknown, error?: Error): void {
   if (!(body instanceof Readable)) return
   body.pause()
-  // A client's own request is left to the server: destroying it would close the connection that the response needs.
+  // Do not destroy the client's own request: that would close the connection that the response needs.
   if (!('httpVersion' in body)) body.destroy(error)
 }
 

@@ -3,60 +3,60 @@ import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type buildConnector, Dispatcher, errors, type Pool } from 'undici'
 import { release } from './body.ts'
-import { createRequestHead, type Origin } from './request-head.ts'
+import { type Http2Request, toHttp2Request } from './request.ts'
+import type { Origin } from './request-head.ts'
 import { Http2Session, type SessionKeeper, type SessionOptions } from './session.ts'
-import type { Http2Request } from './stream.ts'
 
 export interface Http2DispatcherOptions {
   /** The service's origin: scheme, host and port. */
   origin: string
-  /** Connections at most. */
+  /** Maximum number of connections. */
   connections: number
-  /** Milliseconds to connect, and then for the service's SETTINGS. */
+  /** ms to connect, and then again for the service's SETTINGS. */
   connectTimeout: number
-  /** Bytes of a response's header section. */
+  /** Bytes of response headers. */
   maxHeaderSize?: number
-  /** Connects; over TLS it offers `h2` and `http/1.1` (ALPN). */
+  /** Opens connections; over TLS it offers `h2` and `http/1.1` by ALPN. */
   connector: buildConnector.connector
-  /** Creates the pool for what goes over HTTP/1.1. Its first connection is `socket`, if that is given. */
+  /** Creates the pool for HTTP/1.1 requests. It uses the socket of `takeSocket` first, if there is one. */
   createHttp1Pool(takeSocket: () => Socket | undefined): Pool
 }
 
-/** A handler that is told how to leave the queue for a stream: what was aborted while it waited is forgotten at once. */
+/** A handler that learns how to leave the queue, so that aborted requests do not wait. */
 export interface QueuedHandler extends Dispatcher.DispatchHandler {
   onQueued?(leave: () => void): void
 }
 
-/** undici's options, in case the request goes over HTTP/1.1 after all. */
+/** A queued request, with undici's options in case it goes over HTTP/1.1. */
 interface Waiting extends Http2Request {
   options: Dispatcher.DispatchOptions
 }
 
-/** Streams on a connection before another one is opened, as long as there may be more. */
-const SPREAD = 100
-/** Bytes, as node has it. */
+/** Streams on a connection after which another one is opened. */
+const STREAMS_BEFORE_NEXT = 100
+/** Node's default, in bytes. */
 const MAX_HEADER_SIZE = 65_535
 
 /**
- * Calls a service over HTTP/2, with undici's Dispatcher interface: over https if it offers HTTP/2, else over HTTP/1.1;
- * over http without asking. Upgrades go over HTTP/1.1. undici's own HTTP/2 client loses the end of responses and can
- * loop endlessly: see docs/decisions/0030.
+ * Calls a service over HTTP/2 through undici's Dispatcher interface. With https, a service that does not offer HTTP/2 is
+ * called over HTTP/1.1; with http, HTTP/2 is assumed. Upgrades use HTTP/1.1. undici's own HTTP/2 client loses the end of
+ * responses and can loop endlessly (docs/decisions/0030).
  *
- * A request waits until a connection has room for its stream. The caller bounds how many wait (the upstream's bulkhead)
- * and for how long (the exchange's deadline).
+ * A request waits until a connection has room for its stream. The caller bounds the number of waiting requests (the
+ * upstream's bulkhead) and their time (the exchange's deadline).
  */
 export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
   #options: Http2DispatcherOptions
   #target: buildConnector.Options
   #session: SessionOptions
   #sessions = new Set<Http2Session>()
-  /** In order of arrival. A set, so that a request leaves in constant time. */
+  /** In order of arrival. A set, so that removal takes constant time. */
   #queue = new Set<Waiting>()
   #isConnecting = false
   #http1: Pool | undefined
-  /** The service has chosen HTTP/1.1. */
+  /** True if the service has chosen HTTP/1.1. */
   #isHttp1 = false
-  /** The connection on which it has, for the pool. */
+  /** The connection on which it has, to be reused by the pool. */
   #socket: Socket | undefined
   #ending: Promise<void> | undefined
   #isDestroyed = false
@@ -84,7 +84,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
     if (options.upgrade || this.#isHttp1) return this.#overHttp1().dispatch(options, handler)
     let request: Waiting
     try {
-      request = { ...this.#toRequest(options, handler), options }
+      request = { ...toHttp2Request(options, this.#session, handler), options }
     } catch (error) {
       handler.onResponseError?.(undefined as never, error as Error)
       return false
@@ -109,7 +109,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
       for (const session of this.#sessions) session.drainIfIdle()
       this.#checkEnd()
     }).then(() => this.#http1?.close())
-    return answer(this.#ending, callback)
+    return settle(this.#ending, callback)
   }
 
   override destroy(): Promise<void>
@@ -134,7 +134,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
       this.#socket?.destroy()
       this.#checkEnd()
     }
-    return answer(this.#ending as Promise<void>, callback)
+    return settle(this.#ending as Promise<void>, callback)
   }
 
   onRoom(session: Http2Session): void {
@@ -153,36 +153,18 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
 
   onClose(session: Http2Session, error: Error): void {
     this.#sessions.delete(session)
-    // It failed before its first request: fail the requests that wait for it.
+    // The first connection failed: fail the requests that wait for it.
     if (!session.hasSettings && this.#sessions.size === 0) this.#failQueue(error)
     if (this.#queue.size > 0) this.#connect()
     this.#checkEnd()
   }
 
-  #toRequest(
-    { method, path, headers, body, bodyTimeout, reset }: Dispatcher.DispatchOptions,
-    handler: QueuedHandler
-  ): Http2Request {
-    const { scheme, authority } = this.#session
-    const isStream = body instanceof Readable
-    if (!isStream && typeof body !== 'string' && !Buffer.isBuffer(body) && body != null)
-      throw new errors.InvalidArgumentError('body must be a string, a Buffer or a Readable')
-    const length = isStream ? undefined : body == null ? 0 : Buffer.byteLength(body)
-    return {
-      head: createRequestHead({ method, path, headers: headers ?? null }, { scheme, authority }, length),
-      body: length === 0 ? null : (body as string | Buffer | Readable),
-      bodyTimeout: bodyTimeout ?? 0,
-      reset: reset ?? false,
-      handler
-    }
-  }
-
-  /** Returns the first session with room, so that others can become idle. A busy one only if no other may be opened. */
+  /** Returns the first session with room, so that others can become idle; a busy one only at the limit of connections. */
   #pick(): Http2Session | undefined {
     let busy: Http2Session | undefined
     for (const session of this.#sessions) {
       if (!session.hasRoom) continue
-      if (session.open < SPREAD) return session
+      if (session.open < STREAMS_BEFORE_NEXT) return session
       busy ??= session
     }
     return this.#sessions.size < this.#options.connections ? undefined : busy
@@ -206,7 +188,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
   /** Opens one connection at a time, unless an open one has room or has not sent its SETTINGS yet. */
   #connect(): void {
     if (this.#isConnecting || this.#isDestroyed || this.#sessions.size >= this.#options.connections) return
-    for (const session of this.#sessions) if (!session.isFull && session.open < SPREAD) return
+    for (const session of this.#sessions) if (!session.isFull && session.open < STREAMS_BEFORE_NEXT) return
     this.#isConnecting = true
     this.#options.connector(this.#target, (error, socket) => {
       this.#isConnecting = false
@@ -254,7 +236,7 @@ export class Http2Dispatcher extends Dispatcher implements SessionKeeper {
   }
 }
 
-function answer(ending: Promise<void>, callback: (() => void) | undefined): Promise<void> | void {
+function settle(ending: Promise<void>, callback: (() => void) | undefined): Promise<void> | void {
   if (callback === undefined) return ending
   ending.then(callback)
 }

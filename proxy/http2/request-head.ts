@@ -1,6 +1,6 @@
 import { type Dispatcher, errors } from 'undici'
 
-/** The header section of a request, as node:http2 takes it. */
+/** Headers of a request in the form of node:http2. */
 export type RequestHead = Record<string, string | string[]>
 
 export interface Origin {
@@ -12,7 +12,7 @@ export interface Origin {
 const TOKEN = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/
 const PATH = /^\/[\x21-\x7e]*$/
 const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/
-/** RFC 9113, 8.2.2, and `host`, which becomes `:authority`. */
+/** Forbidden by RFC 9113, 8.2.2; `host` becomes `:authority`. */
 const CONNECTION_SPECIFIC = new Set([
   'connection',
   'host',
@@ -22,12 +22,13 @@ const CONNECTION_SPECIFIC = new Set([
   'transfer-encoding',
   'upgrade'
 ])
-/** Methods that are sent with `content-length: 0` if there is no body (RFC 9110, 8.6). */
+/** Methods that need `content-length: 0` without a body (RFC 9110, 8.6). */
 const WITH_BODY = new Set(['PATCH', 'POST', 'PUT'])
 
 /**
- * Returns the header section of a request. `length`: bytes of the body, undefined for a stream.
- * @throws InvalidArgumentError, NotSupportedError of undici for what no HTTP/2 request can carry.
+ * Returns the headers of a request.
+ * @param length bytes of the body, undefined for a stream
+ * @throws InvalidArgumentError, NotSupportedError of undici for a request that HTTP/2 cannot carry
  */
 export function createRequestHead(
   { method, path, headers }: Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'headers'>,

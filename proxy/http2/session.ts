@@ -1,13 +1,14 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
 import type { Socket } from 'node:net'
 import { ConnectionLost } from './errors.ts'
+import type { Http2Request } from './request.ts'
 import type { Origin, RequestHead } from './request-head.ts'
-import { type Http2Request, RequestStream, type StreamOwner } from './stream.ts'
+import { RequestStream, type StreamOwner } from './stream.ts'
 
 export interface SessionOptions extends Origin {
-  /** Milliseconds for the service's SETTINGS and its acknowledgement, and for its answer to a PING. */
+  /** ms for the service's SETTINGS and its acknowledgement, and for its response to a PING. */
   timeout: number
-  /** Bytes of a response's header section, as RFC 9113, 6.5.2, counts them. */
+  /** Bytes of response headers, counted as in RFC 9113, 6.5.2. */
   maxHeaderSize: number
 }
 
@@ -15,38 +16,38 @@ export interface SessionOptions extends Origin {
 export interface SessionKeeper {
   /** Called when the session has room for a stream again. */
   onRoom(session: Http2Session): void
-  /** Called when it takes no more streams. Open ones continue. */
+  /** Called when the session accepts no more streams. Open ones continue. */
   onDraining(session: Http2Session): void
-  /** Called when it has closed, or could not be opened. */
+  /** Called when the session has closed, or could not be opened. */
   onClose(session: Http2Session, error: Error): void
 }
 
-/** Bytes that a service may send ahead of a paused reader on a stream. */
+/** Bytes that a service may send on a stream while its reader is paused. */
 const STREAM_WINDOW = 262_144
 /**
- * Bytes on a connection, for 100 streams: node gives them back as they come, so they bound nothing. A service whose window
- * is exhausted waits for a round trip, and node's server then ends streams without END_STREAM.
+ * Bytes on a connection, for 100 streams. Node returns window for bytes as they arrive, so this bounds no memory. A service
+ * with an exhausted window waits for a round trip, and Node's server then ends streams without END_STREAM.
  */
 const CONNECTION_WINDOW = 100 * STREAM_WINDOW
 /**
- * Megabytes: no limit. Node never subtracts cancelled uploads, so a limit would in the end refuse every response of a
- * connection. Buffers are bounded by the streams' windows, and calls by the upstream.
+ * MB; no limit. Node never subtracts cancelled uploads, so with a limit a connection would at some point reject every
+ * response. Stream windows bound the buffers, and the upstream bounds the calls.
  */
 const SESSION_MEMORY = 2 ** 32 - 1
 /** Header fields of a response. */
 const MAX_FIELDS = 1_000
-/** Milliseconds without a stream after which a connection is closed, before load balancers forget it. */
+/** ms without a stream after which a connection is closed; less than usual timeouts of load balancers. */
 const IDLE_TIMEOUT = 60_000
-/** Milliseconds for the service to close a connection that is no longer used. */
+/** ms for the service to close an unused connection. */
 const CLOSE_TIMEOUT = 1_000
 
-/** A connection to a service that speaks HTTP/2. It takes streams once SETTINGS have been exchanged. */
+/** An HTTP/2 connection to a service. It accepts streams when SETTINGS have been exchanged. */
 export class Http2Session implements StreamOwner {
-  /** Streams that are open. */
+  /** Open streams. */
   open = 0
-  /** Streams that may be open: SETTINGS_MAX_CONCURRENT_STREAMS. */
+  /** Maximum of open streams: SETTINGS_MAX_CONCURRENT_STREAMS. */
   limit = 0
-  /** Both sides have each other's SETTINGS: requests can be sent. */
+  /** True when SETTINGS have been exchanged, so that requests can be sent. */
   hasSettings = false
   #session: ClientHttp2Session
   #socket: Socket
@@ -65,7 +66,7 @@ export class Http2Session implements StreamOwner {
     this.#socket = socket
     this.#keeper = keeper
     this.#timeout = options.timeout
-    this.#timer = setTimeout(() => this.destroy(new SettingsLate()), options.timeout)
+    this.#timer = setTimeout(() => this.destroy(new SettingsTimeout()), options.timeout)
     const session = connect(`${options.scheme}://${options.authority}`, {
       createConnection: () => socket,
       maxSessionMemory: SESSION_MEMORY,
@@ -83,14 +84,14 @@ export class Http2Session implements StreamOwner {
         this.#maxStreams = settings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY
         this.#settle()
       })
-      // Node keeps to its own limits once the service has acknowledged them.
+      // Node enforces its own limits only after the service has acknowledged them.
       .on('localSettings', () => this.#settle())
       .on('goaway', (_code, lastStreamId) => this.#goAway(lastStreamId))
       .on('error', error => {
         this.#error = error
       })
       .on('close', () => this.#close())
-    // A TLS alert after the handshake is an error that closes nothing.
+    // A TLS alert after the handshake emits an error, but does not close the socket.
     socket.on('error', error => this.destroy(error)).on('close', () => this.#close())
   }
 
@@ -128,13 +129,13 @@ export class Http2Session implements StreamOwner {
   }
 
   /**
-   * Sends a PING if nothing has come since the last request was sent, and closes the connection if it is not answered.
-   * Not at intervals: gRPC services close connections that send too many PINGs.
+   * Sends a PING if nothing has arrived since the last request, and closes the connection if there is no response. Not at
+   * intervals, since gRPC services close connections that send too many PINGs.
    */
   suspect(): void {
     if (this.#isProbed || this.isLost || this.#socket.bytesRead !== this.#bytesRead) return
     this.#isProbed = true
-    const timer = setTimeout(() => this.destroy(new ProbeLate()), this.#timeout)
+    const timer = setTimeout(() => this.destroy(new PingTimeout()), this.#timeout)
     this.#session.ping(error => {
       clearTimeout(timer)
       this.#isProbed = false
@@ -142,7 +143,7 @@ export class Http2Session implements StreamOwner {
     })
   }
 
-  /** Closes it once its streams have ended. */
+  /** Closes the session when its streams have ended. */
   drain(): void {
     if (!this.#isDraining) {
       this.#isDraining = true
@@ -207,16 +208,16 @@ export class Http2Session implements StreamOwner {
   }
 }
 
-class SettingsLate extends Error {
+class SettingsTimeout extends Error {
   code = 'UND_ERR_CONNECT_TIMEOUT'
   constructor() {
     super('the service did not exchange SETTINGS')
   }
 }
 
-class ProbeLate extends Error {
+class PingTimeout extends Error {
   code = 'ETIMEDOUT'
   constructor() {
-    super('the service answered no PING')
+    super('the service did not respond to a PING')
   }
 }

@@ -2,71 +2,45 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'nod
 import type { Readable } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
 import { type BodySender, sendBody } from './body.ts'
-import { ConnectionLost, GoneAway, MalformedResponse, StreamRefused, StreamReset } from './errors.ts'
+import { GoneAway, MalformedResponse, toStreamError } from './errors.ts'
+import { InactivityTimer } from './inactivity-timer.ts'
+import type { Http2Request } from './request.ts'
 import type { RequestHead } from './request-head.ts'
 
-const {
-  NGHTTP2_FLAG_END_STREAM,
-  NGHTTP2_NO_ERROR,
-  NGHTTP2_CANCEL,
-  NGHTTP2_REFUSED_STREAM,
-  NGHTTP2_PROTOCOL_ERROR,
-  NGHTTP2_FLOW_CONTROL_ERROR,
-  NGHTTP2_FRAME_SIZE_ERROR,
-  NGHTTP2_COMPRESSION_ERROR
-} = constants
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = constants
 
-/** Reset codes of protocol errors, by Node or the service: a retry would end the same way. */
-const MISUNDERSTOOD = new Set<number>([
-  NGHTTP2_PROTOCOL_ERROR,
-  NGHTTP2_FLOW_CONTROL_ERROR,
-  NGHTTP2_FRAME_SIZE_ERROR,
-  NGHTTP2_COMPRESSION_ERROR
-])
-const NAMES = Object.entries(constants).filter(([name]) => /^NGHTTP2_(?!SESSION_|HCAT_)[A-Z_]+$/.test(name))
 const FRAME_TYPE_HEADERS = 1
-
-export interface Http2Request {
-  head: RequestHead
-  body: string | Buffer | Readable | null
-  /** Milliseconds without a byte of the response's body; 0: no limit. */
-  bodyTimeout: number
-  /** Closes the connection after the request. */
-  reset: boolean
-  handler: Dispatcher.DispatchHandler
-}
 
 /** The connection of a stream. */
 export interface StreamOwner {
   request(head: RequestHead, endStream: boolean): ClientHttp2Stream
-  /** True if nothing can come any more. */
+  /** True if the connection has ended. */
   readonly isLost: boolean
-  /** Called when a call has timed out. */
+  /** Called when a call has timed out, so that the connection can be tested. */
   suspect(): void
 }
 
 /**
  * One request on one stream, as undici's dispatch handlers see it.
  *
- * A response is complete with END_STREAM, and by nothing else. node:http2 shows the same events for END_STREAM and for
- * RST_STREAM with NO_ERROR, and drops what a paused reader has not taken when the stream or its connection ends. So
- * `push`, by which node fills the stream, is taken over: data goes to the handler when it comes, and at the end of the
- * data `closed` tells which of the two it was. `close(CANCEL)` is the only way in which a stream is ended here:
- * `end()`, `close()` and `destroy()` in one turn put node into an endless loop.
+ * Only END_STREAM completes a response. node:http2 emits the same events for END_STREAM and for RST_STREAM with NO_ERROR,
+ * and drops data that a paused reader has not read when the stream or its connection ends. So this class replaces `push`,
+ * with which Node fills the stream: data goes to the handler as it arrives, and at its end `closed` tells the two apart.
+ * Streams are only ended by `close(CANCEL)`: `end()`, `close()` and `destroy()` in one turn cause an endless loop in Node.
  */
 export class RequestStream implements Dispatcher.DispatchController {
   aborted = false
   paused = false
   reason: Error | null = null
-  /** The response has headers and nothing else: END_STREAM came with them. */
+  /** True if END_STREAM came with the response headers. */
   isHeadersOnly = false
   #owner: StreamOwner
   #request: Http2Request
   #stream: ClientHttp2Stream | undefined
   #body: BodySender | undefined
   #push: ((chunk: Buffer | null) => boolean) | undefined
-  #hasHead = false
-  /** Announced, and received so far. */
+  #hasHeaders = false
+  /** Value of `content-length`, and bytes received. */
   #length: number | undefined
   #received = 0
   #early: Buffer[] | undefined
@@ -75,11 +49,16 @@ export class RequestStream implements Dispatcher.DispatchController {
   #hasEnded = false
   #isUnprocessed = false
   #error: Error | undefined
-  #timer: NodeJS.Timeout | undefined
+  #timer: InactivityTimer
 
   constructor(owner: StreamOwner, request: Http2Request) {
     this.#owner = owner
     this.#request = request
+    this.#timer = new InactivityTimer(request.bodyTimeout, () => {
+      if (this.#isOver) return
+      owner.suspect()
+      this.#fail(new errors.BodyTimeoutError())
+    })
   }
 
   get id(): number | undefined {
@@ -102,13 +81,13 @@ export class RequestStream implements Dispatcher.DispatchController {
     this.#push = stream.push.bind(stream) as (chunk: Buffer | null) => boolean
     stream.push = chunk => this.#take(chunk as Buffer | null)
     stream
-      .on('headers', headers => this.#inform(headers))
-      .on('response', (headers, flags) => this.#begin(headers, flags))
+      .on('headers', headers => this.#passInterim(headers))
+      .on('response', (headers, flags) => this.#passHeaders(headers, flags))
       .on('trailers', trailers => {
         this.#trailers = trailers
       })
       .on('frameError', type => {
-        // It was queued when a GOAWAY came, and never sent.
+        // The request was queued when a GOAWAY arrived, and never sent.
         if (type === FRAME_TYPE_HEADERS) this.#isUnprocessed = true
       })
       .on('error', error => {
@@ -126,13 +105,13 @@ export class RequestStream implements Dispatcher.DispatchController {
 
   pause(): void {
     this.paused = true
-    this.#stopTimer()
+    this.#timer.stop()
   }
 
   resume(): void {
     if (!this.paused) return
     this.paused = false
-    this.#startTimer()
+    if (this.#hasHeaders && !this.#isOver) this.#timer.start()
     // Continues the reading that `push` stopped by returning false.
     if (this.#stream?.destroyed === false) this.#stream._read(0)
   }
@@ -168,26 +147,26 @@ export class RequestStream implements Dispatcher.DispatchController {
     )
   }
 
-  /** RFC 9110, 15.2. */
-  #inform(headers: IncomingHttpHeaders): void {
+  /** Passes a 1xx response on (RFC 9110, 15.2). */
+  #passInterim(headers: IncomingHttpHeaders): void {
     if (this.#isOver) return
     const { ':status': status, ...rest } = headers as IncomingHttpHeaders & { ':status'?: number }
-    // RFC 9113, 8.6: there is no 101.
+    // HTTP/2 has no 101 (RFC 9113, 8.6).
     if (status === 101) this.#fail(new MalformedResponse('101'))
     else if (status !== undefined) this.#request.handler.onResponseStart?.(this, Number(status), rest)
   }
 
-  #begin(headers: IncomingHttpHeaders, flags: number): void {
+  #passHeaders(headers: IncomingHttpHeaders, flags: number): void {
     if (this.#isOver) return
     const { ':status': status, ...rest } = headers as IncomingHttpHeaders & { ':status'?: number }
-    if (status === undefined || status < 200 || this.#hasHead) {
+    if (status === undefined || status < 200 || this.#hasHeaders) {
       this.#fail(new MalformedResponse(`status ${status}`))
       return
     }
-    this.#hasHead = true
+    this.#hasHeaders = true
     if (rest['content-length'] !== undefined) this.#length = Number(rest['content-length'])
     this.isHeadersOnly = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
-    this.#startTimer()
+    this.#timer.start()
     this.#request.handler.onResponseStart?.(this, Number(status), rest)
     for (const chunk of this.#early ?? []) if (!this.#isOver) this.#deliver(chunk)
     this.#early = undefined
@@ -197,97 +176,75 @@ export class RequestStream implements Dispatcher.DispatchController {
   #take(chunk: Buffer | null): boolean {
     const stream = this.#stream as ClientHttp2Stream
     if (chunk === null) {
-      // A stream that was reset, by either side, is closed before its end is pushed.
+      // A stream that either side has reset is closed before its end is pushed.
       if (!stream.closed && !this.#hasEnded) {
         this.#hasEnded = true
-        // The event of the trailers comes in a tick that was queued before.
+        // The trailers event is emitted in an earlier tick.
         process.nextTick(RequestStream.#end, this)
       }
       return this.#push?.(null) ?? false
     }
     if (this.#isOver) return true
-    if (this.#hasHead) this.#deliver(chunk)
+    if (this.#hasHeaders) this.#deliver(chunk)
     else if (this.#early === undefined) this.#early = [chunk]
     else this.#early.push(chunk)
     return !this.paused
   }
 
   #deliver(chunk: Buffer): void {
-    this.#timer?.refresh()
+    this.#timer.refresh()
     this.#received += chunk.length
     this.#request.handler.onResponseData?.(this, chunk)
   }
 
   static #end(call: RequestStream): void {
     if (call.#isOver) return
-    if (!call.#hasHead) {
+    if (!call.#hasHeaders) {
       call.#fail(new MalformedResponse('no headers'))
       return
     }
     call.#isOver = true
-    call.#stopTimer()
-    // RFC 9113, 8.1: a complete response may come before the end of the request, which nobody needs any more.
+    call.#timer.stop()
+    // A complete response may come before the end of the request body, which is then not needed (RFC 9113, 8.1).
     call.#body?.stop()
     setImmediate(cancel, call.#stream)
     call.#request.handler.onResponseEnd?.(call, call.#trailers as IncomingHttpHeaders)
   }
 
-  /** The stream is gone. */
+  /** Handles the end of the stream. */
   #close(): void {
     if (this.#isOver) return
-    if (this.#isWhole) RequestStream.#end(this)
-    else this.#fail(this.#whatEnded())
+    if (this.#isComplete) RequestStream.#end(this)
+    else {
+      const { id, rstCode = 0 } = this.#stream as ClientHttp2Stream
+      this.#fail(
+        toStreamError({
+          rstCode,
+          cause: this.#error,
+          isUnprocessed: this.#isUnprocessed || id === undefined,
+          hasHeaders: this.#hasHeaders,
+          isConnectionLost: this.#owner.isLost
+        })
+      )
+    }
   }
 
   /**
-   * True if all of the announced length has come. Node's server sends RST_STREAM with NO_ERROR in the place of END_STREAM
-   * while the connection's window is exhausted.
+   * True if all bytes of the announced length have arrived. Node's server sends RST_STREAM with NO_ERROR instead of
+   * END_STREAM while the connection's window is exhausted.
    */
-  get #isWhole(): boolean {
+  get #isComplete(): boolean {
     const { rstCode } = this.#stream as ClientHttp2Stream
     return rstCode === NGHTTP2_NO_ERROR && this.#error === undefined && this.#length === this.#received
-  }
-
-  #whatEnded(): Error {
-    const { id, rstCode = 0 } = this.#stream as ClientHttp2Stream
-    const cause: NodeJS.ErrnoException | undefined = this.#error
-    if (this.#isUnprocessed || id === undefined) return new GoneAway({ cause })
-    if (rstCode === NGHTTP2_REFUSED_STREAM && !this.#hasHead) return new StreamRefused()
-    // nghttp2 has ended the connection: what came is no HTTP/2.
-    if (cause?.code === 'ERR_HTTP2_ERROR') return new MalformedResponse(cause.message, { cause })
-    if (this.#owner.isLost) return new ConnectionLost({ cause })
-    const name = NAMES.find(([, code]) => code === rstCode)?.[0].slice(8) ?? String(rstCode)
-    return MISUNDERSTOOD.has(rstCode) ? new MalformedResponse(name) : new StreamReset(name)
   }
 
   #fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#stopTimer()
+    this.#timer.stop()
     this.#body?.stop(error)
     cancel(this.#stream)
     this.#request.handler.onResponseError?.(this, error)
-  }
-
-  #startTimer(): void {
-    const { bodyTimeout } = this.#request
-    if (bodyTimeout > 0 && this.#hasHead && !this.#isOver)
-      this.#timer = setTimeout(RequestStream.#expire, bodyTimeout, this)
-  }
-
-  #stopTimer(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-  }
-
-  /** After a process was stopped, its timers run first. Reads what has arrived meanwhile before it fails the call. */
-  static #expire(call: RequestStream): void {
-    const timer = call.#timer
-    setImmediate(() => {
-      if (call.#isOver || call.#timer !== timer) return
-      call.#owner.suspect()
-      call.#fail(new errors.BodyTimeoutError())
-    })
   }
 }
 
