@@ -3,9 +3,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { DnsOptions } from '../../schemas/options/endpoints.ts'
 import type { Target } from './pool.ts'
 
-/** Endpoints of one upstream, at most: an answer is somebody else's to write. */
+/** Endpoints of one upstream. Bounds what a DNS server can cause. */
 const MAX_ENDPOINTS = 256
-/** Milliseconds. */
+/** ms. */
 const MIN_REFRESH = 1_000
 const QUERY_TIMEOUT = 2_000
 
@@ -14,7 +14,7 @@ interface Address {
   family: 4 | 6
 }
 
-/** What was found, for how many ms it may be relied on, and what failed beside it. */
+/** Result of a lookup. `ttl`: ms until it expires. `fault`: error of a part of the lookup. */
 interface Found<Record> {
   records: Record[]
   ttl: number
@@ -22,8 +22,11 @@ interface Found<Record> {
 }
 
 /**
- * Follows a name: `onTargets` gets what it stands for whenever that has been looked up, never nothing. While DNS fails,
- * or answers nothing, what was known stays; that is logged once, and once more when it is over. Returns what ends it.
+ * Resolves a name again and again. While DNS fails or returns nothing, the last targets stay; the start and the end of such
+ * a time are logged once.
+ *
+ * @param onTargets called after each successful lookup, never with an empty list
+ * @returns a function that stops it
  */
 export function followName(
   options: DnsOptions,
@@ -34,19 +37,19 @@ export function followName(
   const resolver = new Resolver({ timeout: QUERY_TIMEOUT, tries: 2 })
   if (options.servers) resolver.setServers(options.servers)
   const families = options.family === undefined ? ([4, 6] as const) : [options.family as 4 | 6]
-  /** By family and name: what stays while that lookup alone fails. */
+  /** Last addresses by family and name; kept while a single lookup fails. */
   let known = new Map<string, Address[]>()
   let failures = 0
   let isEnded = false
   let timer: NodeJS.Timeout
-  look()
+  update()
   return () => {
     isEnded = true
     clearTimeout(timer)
     resolver.cancel()
   }
 
-  async function look(): Promise<void> {
+  async function update(): Promise<void> {
     const next = new Map<string, Address[]>()
     const { records, ttl, fault } = await (options.type === 'SRV' ? bySrv(next) : byAddress(next)).catch(
       (fault: Error) => ({ records: [], ttl: Number.POSITIVE_INFINITY, fault })
@@ -56,19 +59,19 @@ export function followName(
       known = next
       onTargets(records)
     }
-    note(fault ?? (records.length === 0 ? new Error('the answer is empty') : undefined))
+    note(fault ?? (records.length === 0 ? new Error('the response is empty') : undefined))
     const soon = failures === 0 ? ttl : MIN_REFRESH * 2 ** Math.min(failures - 1, 10)
-    // Not all gateways at once, and never later than was said.
+    // Jitter, so that gateways do not ask at the same time; never later than the TTL.
     const delay = Math.min(options.refresh, soon) * (0.9 + 0.1 * Math.random())
-    timer = setTimeout(look, Math.max(MIN_REFRESH, delay)).unref()
+    timer = setTimeout(update, Math.max(MIN_REFRESH, delay)).unref()
   }
 
   function note(fault: Error | undefined): void {
     if (fault !== undefined && failures++ === 0)
-      log.warn({ err: fault, name }, 'DNS fails, what is known stays')
+      log.warn({ err: fault, name }, 'DNS fails; the known addresses stay in use')
     if (fault === undefined && failures > 0) {
       failures = 0
-      log.info({ name }, 'DNS answers again')
+      log.info({ name }, 'DNS responds again')
     }
   }
 
@@ -80,7 +83,7 @@ export function followName(
     }
   }
 
-  /** RFC 2782. A port of 0 or the root as the target says that there is no such service. */
+  /** Resolves SRV records (RFC 2782). Port 0, or the root as target, means that the service does not exist. */
   async function bySrv(next: Map<string, Address[]>): Promise<Found<Target>> {
     const services = (await resolver.resolveSrv(name))
       .filter(({ name, port }) => name !== '' && name !== '.' && port > 0)
@@ -98,7 +101,7 @@ export function followName(
     }
   }
 
-  /** Of both families: that one has none, or cannot be had at the moment, says nothing of the other. */
+  /** Resolves both address families independently: one may be empty or fail. */
   async function addressesOf(name: string, next: Map<string, Address[]>): Promise<Found<Address>> {
     const answers = await Promise.allSettled(
       families.map(family =>
@@ -113,7 +116,7 @@ export function followName(
       if (answer.status === 'fulfilled') {
         addresses = answer.value.map(({ address }) => ({ address, family }))
         for (const { ttl } of answer.value) result.ttl = Math.min(result.ttl, ttl * 1_000)
-      } else if (!NOTHING.has(answer.reason.code)) {
+      } else if (!NO_RECORDS.has(answer.reason.code)) {
         addresses = known.get(key) ?? []
         result.fault = answer.reason
       }
@@ -132,10 +135,10 @@ export function followName(
   }
 }
 
-/** That there is nothing of the kind. Anything else is that DNS fails. */
-const NOTHING = new Set(['ENODATA', 'ENOTFOUND'])
+/** Codes for a name without such records. Other codes are failures of DNS. */
+const NO_RECORDS = new Set(['ENODATA', 'ENOTFOUND'])
 
-/** `_http._tcp.orders.example` is a service of `orders.example`, which its certificate has to name (RFC 6125). */
+/** Removes service labels: the certificate of `_http._tcp.orders.example` names `orders.example` (RFC 6125). */
 function withoutService(name: string): string {
   return name.replace(/^(_[^.]+\.)+/, '')
 }

@@ -5,16 +5,16 @@ import type { Candidate } from './balance/policy.ts'
 import { Outlier } from './outlier-detection.ts'
 import type { Target } from './pool.ts'
 
-/** One base URL (or socket) of an upstream, and what is known of it. */
+/** One base URL, or Unix socket, of an upstream. */
 export interface Endpoint {
   /** As configured or resolved: for state, logs and metrics, never for clients. */
   readonly url: string
-  /** Put before every request's path; '' if none. */
+  /** Prefix of every request's path; '' if none. */
   readonly base: string
   readonly dispatcher: Dispatcher
-  /** Kept by the caller of `pick()`: up at dispatch, down when the attempt has been settled. */
+  /** Attempts in progress. The caller of `pick()` counts them. */
   inFlight: number
-  /** Of each attempt, with the ms that it took: feeds passive health. */
+  /** Reports each attempt, with its duration in ms, for passive health checks. */
   report(outcome: Outcome, ms: number): void
 }
 
@@ -22,23 +22,23 @@ export type EndpointHealth = 'healthy' | 'ejected' | 'unhealthy'
 
 export interface EndpointState {
   url: string
-  /** `ejected`: calls to it failed. `unhealthy`: its checks do. */
+  /** `ejected`: calls failed. `unhealthy`: health checks fail. */
   state: EndpointHealth
-  /** Milliseconds until an ejected one comes back. */
+  /** ms until an ejected endpoint is used again. */
   returnsIn?: number
   weight: number
   inFlight: number
-  /** Attempts since the start that were settled as something, and those of them that failed. */
+  /** Attempts since the start with a known outcome, and failed ones among them. */
   calls: number
   failures: number
-  /** Milliseconds, smoothed over about the last ten. */
+  /** ms, as an exponential average over about ten attempts. */
   latency: number
   ejections: number
   check?: CheckState
 }
 
 export interface CheckState {
-  /** In a row, up to now. */
+  /** Checks in a row. */
   passed: number
   failed: number
 }
@@ -53,7 +53,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
   calls = 0
   failures = 0
   latency = 0
-  /** By its checks. */
+  /** Result of the health checks. */
   isUnhealthy = false
   check: CheckState | undefined
   readonly outlier = new Outlier()

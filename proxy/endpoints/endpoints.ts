@@ -12,28 +12,28 @@ import type { Random } from './balance/policy.ts'
 import { followName } from './dns.ts'
 import { type Endpoint, type EndpointState, PooledEndpoint } from './endpoint.ts'
 import { type Checks, startChecks } from './health-check.ts'
-import { createEjection } from './outlier-detection.ts'
+import { createOutlierDetection } from './outlier-detection.ts'
 import { createPool, type PoolOptions, type Target, targetOf } from './pool.ts'
 import { cookieOf, createSticky } from './sticky.ts'
 
 export type { EndpointState } from './endpoint.ts'
 
-/** The endpoints of an upstream, and the choice among them. */
+/** The endpoints of an upstream and the choice between them. */
 export interface Endpoints {
   /**
-   * The endpoint for this request. `tried`: those that have failed it already, avoided if any other is left. Undefined
-   * only if there is none at all: DNS has never answered.
+   * Returns the endpoint for a request. Undefined only if there is none, since DNS has never responded.
+   * @param tried endpoints that have failed this request; avoided if there are others
    */
   pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined
-  /** How many there are, be they healthy or not. */
+  /** Number of endpoints, healthy or not. */
   readonly size: number
-  /** True if there are others than these that are used now: what these do says nothing of the upstream. */
+  /** True if other endpoints are in use, so that failures of these are not failures of the upstream. */
   hasOther(endpoints: readonly Endpoint[]): boolean
   state(): EndpointState[]
   close(): Promise<void>
 }
 
-/** As configured, whatever a name resolves to: a service knows itself by what it is asked as. */
+/** Returns the configured base URLs, not resolved ones: services write them into `Location` and cookies. */
 export function basesOf({ url, endpoints = [], dns }: EndpointsOptions): string[] {
   if (dns === undefined)
     return (url === undefined ? endpoints : [{ url }]).map(each => {
@@ -43,7 +43,10 @@ export function basesOf({ url, endpoints = [], dns }: EndpointsOptions): string[
   return [`${dns.protocol}://${dns.name}${dns.port === undefined ? '' : `:${dns.port}`}${dns.path}`]
 }
 
-/** `random` and `now` (ms, never back) are for tests. */
+/**
+ * @param random for tests
+ * @param now monotonic clock in ms, for tests
+ */
 export function createEndpoints(
   name: string,
   options: PoolOptions,
@@ -53,16 +56,16 @@ export function createEndpoints(
 ): Endpoints {
   const { url, endpoints, dns, balance, health } = options
   let members: readonly PooledEndpoint[] = []
-  /** Those in rotation, anew whenever anything of that changes: what `pick` has to look at is looked at here. */
+  /** Endpoints in rotation. Computed on each change, so that `pick` is fast. */
   let usable: readonly PooledEndpoint[] = []
   const checks = new Map<PooledEndpoint, Checks>()
   const leaving = new Set<PooledEndpoint>()
   const policy = createPolicy(balance.policy, random)
-  /** With turns of its own: what failed here and there must not shift those of all the others. */
+  /** For retries, with its own turns: retries must not shift the turns of first attempts. */
   const policyAgain = createPolicy(balance.policy, random)
   const byHash = balance.policy === 'hash'
   const sticky = balance.sticky && createSticky<PooledEndpoint>(name, balance.sticky)
-  const ejection = createEjection<PooledEndpoint>(
+  const outliers = createOutlierDetection<PooledEndpoint>(
     options.ejection,
     () => members,
     ({ url, outlier }, ms) => {
@@ -83,7 +86,7 @@ export function createEndpoints(
   return {
     pick(request, tried) {
       if (members.length < 2) return members[0]
-      if (ejection.due !== Number.POSITIVE_INFINITY && ejection.due <= now()) ejection.returnDue()
+      if (outliers.due !== Number.POSITIVE_INFINITY && outliers.due <= now()) outliers.returnDue()
       const isAgain = tried !== undefined && tried.length > 0
       const candidates = isAgain ? without(tried) : usable
       if (sticky === undefined) return choose(request, candidates, isAgain)
@@ -91,7 +94,7 @@ export function createEndpoints(
       const bound = sticky.find(reply, candidates)
       if (bound !== undefined) return bound
       const chosen = choose(request, candidates, isAgain)
-      // A copy's endpoint is not the client's.
+      // A mirrored request must not bind the client.
       if (!(request.exchange instanceof DetachedExchange)) sticky.bind(reply, chosen)
       return chosen
     },
@@ -100,7 +103,7 @@ export function createEndpoints(
     },
     hasOther: endpoints => usable.some(member => !endpoints.includes(member)),
     state() {
-      if (ejection.due <= now()) ejection.returnDue()
+      if (outliers.due <= now()) outliers.returnDue()
       return members.map(member => member.state(now()))
     },
     async close() {
@@ -139,7 +142,7 @@ export function createEndpoints(
   }
 
   function report(endpoint: PooledEndpoint, outcome: 'success' | 'failure' | 'answered' | 'neutral'): void {
-    if (members.length > 1) ejection.report(endpoint, outcome)
+    if (members.length > 1) outliers.report(endpoint, outcome)
   }
 
   /** Makes the members those of `targets`: who stays keeps what is known of it, who goes ends its calls. */
@@ -180,7 +183,7 @@ export function createEndpoints(
   }
 
   function onCheck(member: PooledEndpoint, isHealthy: boolean, fault?: Error): void {
-    if (isHealthy) ejection.release(member)
+    if (isHealthy) outliers.release(member)
     if (member.isUnhealthy !== isHealthy) return
     member.isUnhealthy = !isHealthy
     if (isHealthy) log.info({ upstream: name, endpoint: member.url }, 'endpoint healthy')
@@ -188,7 +191,7 @@ export function createEndpoints(
     arrange()
   }
 
-  /** The usable ones of the lowest priority that has enough of them; if none has, all of the lowest: panic. */
+  /** Selects the usable endpoints of the lowest priority value that has enough of them, else all of the lowest (panic). */
   function arrange(): void {
     const priorities = [...new Set(members.map(({ target }) => target.priority))].sort((a, b) => a - b)
     for (const priority of priorities) {

@@ -3,7 +3,7 @@ import type { HealthOptions } from '../../schemas/options/endpoints.ts'
 import type { CheckState } from './endpoint.ts'
 import { createPool, type PoolOptions, type Target } from './pool.ts'
 
-/** What a body may have before a check stops to read it, in bytes. */
+/** Bytes of a response body that a check reads. */
 const MAX_BODY = 65_536
 
 export interface Checks extends CheckState {
@@ -11,9 +11,10 @@ export interface Checks extends CheckState {
 }
 
 /**
- * Active health: asks an endpoint every `interval` ms, over a connection that is made for it and closed after it, so that
- * a service that takes no connections is found too. The next check begins after the end of the last. `onChange` is told
- * once `unhealthy` checks in a row have failed, and of every check from the `healthy`th good one on.
+ * Active health checks: requests a path every `interval` ms over a new connection, which also finds services that accept
+ * no connections. A check starts after the previous one has ended.
+ *
+ * @param onChange called after `unhealthy` failed checks in a row, and after each passed check from the `healthy`th on
  */
 export function startChecks(
   target: Target,
@@ -30,7 +31,7 @@ export function startChecks(
   }
   const checks = { passed: 0, failed: 0, close }
   let isClosed = false
-  // Not all of them at once, nor all gateways at the same time.
+  // Jitter, so that checks of several endpoints and gateways do not coincide.
   let timer = setTimeout(check, interval * Math.random()).unref()
   return checks
 
@@ -42,7 +43,7 @@ export function startChecks(
         size += chunk.length
         if (size > MAX_BODY) break
       }
-      settle(isGood(statusCode) ? undefined : new Error(`it answered ${statusCode}`))
+      settle(isGood(statusCode) ? undefined : new Error(`the check got ${statusCode}`))
     } catch (error) {
       settle(error as Error)
     }

@@ -2,41 +2,41 @@ import type { EjectionOptions } from '../../schemas/options/endpoints.ts'
 import type { Outcome } from '../breaker-types.ts'
 
 /**
- * Passive health, after Envoy's outlier detection: an endpoint that fails calls is ejected for a while, each time for
- * longer, and comes back by itself. Nothing here has a timer: whoever picks asks for what is due.
+ * Passive health checks, after Envoy's outlier detection: an endpoint that fails calls is ejected for a time that grows
+ * with each ejection. Has no timer: the caller checks `due` before it picks an endpoint.
  */
-export interface Ejection<Member extends { outlier: Outlier }> {
+export interface OutlierDetection<Member extends { outlier: Outlier }> {
   report(member: Member, outcome: Outcome): void
-  /** When the first of the ejected comes back; Infinity if none is ejected. */
+  /** Time at which the next ejected endpoint returns; Infinity if none is ejected. */
   readonly due: number
-  /** Brings back those whose time has come. */
+  /** Returns the endpoints that are due to rotation. */
   returnDue(): void
-  /** Brings one back before its time, or forgets one that has left. */
+  /** Returns an endpoint early, or drops one that was removed. */
   release(member: Member): void
 }
 
-/** What is known of one endpoint. Times are of the injected clock, in ms. */
+/** State of one endpoint. Times are those of the injected clock, in ms. */
 export class Outlier {
-  /** When it comes back; 0 while it is in rotation. */
+  /** Time of its return; 0 while it is in rotation. */
   returnsAt = 0
   /** Since the start. */
   ejections = 0
   failuresInARow = 0
-  /** By how much the next ejection is longer than the first. */
+  /** Factor of the next ejection's duration. */
   repeats = 0
   returnedAt = 0
-  /** Of the current window. */
+  /** The current window and its counters. */
   window = 0
   calls = 0
   failures = 0
 }
 
-export function createEjection<Member extends { outlier: Outlier }>(
+export function createOutlierDetection<Member extends { outlier: Outlier }>(
   options: EjectionOptions,
   members: () => readonly Member[],
   onChange: (member: Member, ms: number) => void,
   now: () => number
-): Ejection<Member> {
+): OutlierDetection<Member> {
   const { failures, rate, time, maxTime, maxRatio } = options
   let due = Number.POSITIVE_INFINITY
 
@@ -54,13 +54,13 @@ export function createEjection<Member extends { outlier: Outlier }>(
     returnDue() {
       const time = now()
       for (const member of members())
-        if (member.outlier.returnsAt !== 0 && member.outlier.returnsAt <= time) comeBack(member)
-      learnDue()
+        if (member.outlier.returnsAt !== 0 && member.outlier.returnsAt <= time) returnToRotation(member)
+      updateDue()
     },
     release(member) {
       if (member.outlier.returnsAt === 0) return
-      comeBack(member)
-      learnDue()
+      returnToRotation(member)
+      updateDue()
     }
   }
 
@@ -74,7 +74,7 @@ export function createEjection<Member extends { outlier: Outlier }>(
     if (isFailure) outlier.failures++
   }
 
-  /** Than the others together: what all of them fail at is not this one's fault. */
+  /** Compares the error rate with that of all other endpoints: a fault of all is not a fault of this one. */
   function isWorse(outlier: Outlier): boolean {
     if (outlier.calls < rate.minimumCalls) return false
     let calls = 0
@@ -92,7 +92,7 @@ export function createEjection<Member extends { outlier: Outlier }>(
     const ejected = all.filter(({ outlier }) => outlier.returnsAt !== 0).length
     if (ejected + 1 > all.length * maxRatio) return
     const { outlier } = member
-    // One step back for every `time` that it has stayed in rotation.
+    // The factor decreases by one for every `time` in rotation.
     if (outlier.ejections > 0)
       outlier.repeats = Math.max(0, outlier.repeats - Math.floor((now() - outlier.returnedAt) / time))
     outlier.repeats++
@@ -103,7 +103,7 @@ export function createEjection<Member extends { outlier: Outlier }>(
     onChange(member, ms)
   }
 
-  function comeBack(member: Member): void {
+  function returnToRotation(member: Member): void {
     const { outlier } = member
     outlier.returnsAt = 0
     outlier.returnedAt = now()
@@ -111,7 +111,7 @@ export function createEjection<Member extends { outlier: Outlier }>(
     onChange(member, 0)
   }
 
-  function learnDue(): void {
+  function updateDue(): void {
     due = Number.POSITIVE_INFINITY
     for (const { outlier } of members()) if (outlier.returnsAt !== 0) due = Math.min(due, outlier.returnsAt)
   }

@@ -4,24 +4,24 @@ import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
 import { Http1Client } from '../http1-client.ts'
 import { Http2Dispatcher } from '../http2/dispatcher.ts'
 
-/** Where connections go, and as what. */
+/** Address of an endpoint, and how it is addressed. */
 export interface Target {
   /** For state, logs and metrics. */
   url: string
-  /** What is asked for: the `Host`, and the name that a certificate must have. */
+  /** Origin of requests: the `Host`, and the name that the certificate must contain. */
   origin: string
-  /** Put before every request's path. */
+  /** Prefix of every request's path. */
   base: string
-  /** Of a Unix socket. */
+  /** Path of a Unix socket. */
   socketPath?: string
-  /** What the origin's name was resolved to. Without it, each connection resolves it anew. */
+  /** Resolved address. Without it, each connection resolves the origin's name. */
   address?: { address: string; family: 4 | 6 }
   weight: number
-  /** Lower ones are used first (RFC 2782); others only once too few of them are left. */
+  /** Lower values are used first (RFC 2782); higher ones only if too few endpoints are left. */
   priority: number
 }
 
-/** The target of a URL in a config. To a service on a Unix socket the host is `localhost`. */
+/** Returns the target of a configured URL. A service on a Unix socket gets `Host: localhost`. */
 export function targetOf(url: string, weight = 1): Target {
   if (url.startsWith('unix:'))
     return { url, origin: 'http://localhost', base: '', socketPath: url.slice(5), weight, priority: 0 }
@@ -37,7 +37,7 @@ function withoutSecrets(url: string): string {
 }
 
 export type PoolOptions = EndpointsOptions & {
-  /** Resolves names. Default: node's own. */
+  /** Resolves names. Default: Node's lookup. */
   lookup?: LookupFunction | undefined
 }
 
@@ -74,7 +74,7 @@ function createHttp1Pool(
     ...(maxHeaderSize !== undefined && { maxHeaderSize }),
     pipelining: 1,
     allowH2: false,
-    // The exchange's deadline covers both, to the last byte.
+    // The exchange's deadline covers both.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect,

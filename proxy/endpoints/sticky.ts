@@ -4,13 +4,13 @@ import { protocolOf } from '../../http/host.ts'
 import type { BalanceOptions } from '../../schemas/options/endpoints.ts'
 
 /**
- * Stickiness by a cookie of the gateway's own. It names an endpoint by a keyed hash, so it tells a client nothing, and a
- * name that is nobody's is worth nothing. A session cookie for the whole host; `Secure` if the client came by https.
+ * Session affinity by a cookie. The cookie contains a keyed hash of the endpoint's URL, so it reveals nothing and cannot be
+ * forged. It is a session cookie for the whole host; `Secure` if the client uses https.
  */
 export interface Sticky<Member> {
-  /** The member that the client's cookie names, if it is one of `candidates`. */
+  /** Returns the candidate that the client's cookie names, if any. */
   find(reply: FastifyReply, candidates: readonly Member[]): Member | undefined
-  /** Has the answer bind the client to `member`. */
+  /** Sets the cookie that binds the client to `member`. */
   bind(reply: FastifyReply, member: Member): void
 }
 
@@ -28,7 +28,7 @@ export function createSticky<Member extends { readonly url: string }>(
     },
     bind(reply, member) {
       if (reply.sent) return
-      // An attempt before this one may have bound it to another.
+      // Replace the cookie of an earlier attempt.
       const others = [reply.getHeader('set-cookie') ?? []].flat().map(String)
       reply.removeHeader('set-cookie')
       for (const other of others) if (!other.startsWith(start)) reply.header('set-cookie', other)
@@ -47,7 +47,7 @@ export function createSticky<Member extends { readonly url: string }>(
   }
 }
 
-/** The first cookie of that name (RFC 6265, 5.4: the one with the longest path). */
+/** Returns the first cookie of that name, which is the one with the longest path (RFC 6265, 5.4). */
 export function cookieOf(header: string | string[] | undefined, name: string): string | undefined {
   if (typeof header !== 'string') return undefined
   const start = `${name}=`

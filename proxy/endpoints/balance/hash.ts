@@ -1,8 +1,8 @@
 import type { Candidate, Policy } from './policy.ts'
 
 /**
- * Rendezvous hashing, weighted: each endpoint draws a lot by key and endpoint, and the best one wins. One that goes hands
- * on its own keys only; one that comes takes its share from all the others. (Thaler and Ravishankar 1998; weights as in
+ * Weighted rendezvous hashing: the endpoint with the highest score for the key wins. A removed endpoint only moves its own
+ * keys; a new one takes an equal share from all others. (Thaler and Ravishankar 1998; weights as in
  * draft-ietf-bess-weighted-hrw.)
  */
 export function hash(): Policy {
@@ -10,7 +10,7 @@ export function hash(): Policy {
     let best = candidates[0] as Member
     let most = -1
     for (const candidate of candidates) {
-      const score = -candidate.weight / Math.log(lot(key, candidate.hash))
+      const score = -candidate.weight / Math.log(draw(key, candidate.hash))
       if (score > most) {
         best = candidate
         most = score
@@ -20,19 +20,19 @@ export function hash(): Policy {
   }
 }
 
-/** FNV-1a, 32 bits, of the characters, and mixed: what differs in one character differs in half of the bits. */
+/** FNV-1a, 32 bits, over the characters, then mixed so that a change of one character changes half of the bits. */
 export function hashOf(text: string): number {
   let sum = 0x811c9dc5
   for (let i = 0; i < text.length; i++) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
   return mix(sum)
 }
 
-/** Above 0, below 1. */
-function lot(key: number, endpoint: number): number {
+/** Returns a pseudo-random number between 0 and 1, exclusive. */
+function draw(key: number, endpoint: number): number {
   return (mix(key ^ Math.imul(endpoint, 0x9e3779b1)) + 0.5) / 4_294_967_296
 }
 
-/** The last step of MurmurHash3. */
+/** Finalizer of MurmurHash3. */
 function mix(value: number): number {
   let mixed = value
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)

@@ -14,7 +14,7 @@ const POLICIES: Record<BalanceOptions['policy'], (random: Random) => Policy> = {
   hash
 }
 
-/** The policy of that name, with what it has to remember. */
+/** Creates a policy of that name, with its own state. */
 export function createPolicy(name: BalanceOptions['policy'], random: Random): Policy {
   return POLICIES[name](random)
 }

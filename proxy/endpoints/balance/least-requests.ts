@@ -1,6 +1,6 @@
 import type { Candidate, Policy, Random } from './policy.ts'
 
-/** The one with the fewest calls under way for its weight; among equals, any of them. */
+/** Chooses the endpoint with the fewest calls in flight relative to its weight; one of several at random. */
 export function leastRequests(random: Random): Policy {
   return <Member extends Candidate>(candidates: readonly Member[]) => {
     let best = candidates[0] as Member

@@ -1,8 +1,8 @@
 import type { Candidate, Policy, Random } from './policy.ts'
 
 /**
- * The power of two choices: of two taken at random, by weight, the one with fewer calls under way for its weight. As good
- * as looking at all of them, and gateways that know nothing of each other do not all run to the same one.
+ * Power of two choices: draws two endpoints at random, by weight, and chooses the one with fewer calls in flight relative
+ * to its weight. Nearly as good as comparing all, and independent gateways do not all choose the same endpoint.
  */
 export function p2c(random: Random): Policy {
   let known: readonly Candidate[] | undefined
@@ -22,20 +22,20 @@ export function p2c(random: Random): Policy {
     areEqual = candidates.every(({ weight }) => weight === candidates[0]?.weight)
   }
 
-  function draw<Member extends Candidate>(candidates: readonly Member[], but?: Member): Member {
+  function draw<Member extends Candidate>(candidates: readonly Member[], except?: Member): Member {
     const last = candidates.length - 1
-    if (areEqual && but === undefined) return candidates[Math.floor(random() * (last + 1))] as Member
+    if (areEqual && except === undefined) return candidates[Math.floor(random() * (last + 1))] as Member
     if (areEqual) {
       const drawn = candidates[Math.floor(random() * last)] as Member
-      return drawn === but ? (candidates[last] as Member) : drawn
+      return drawn === except ? (candidates[last] as Member) : drawn
     }
-    let left = random() * (total - (but?.weight ?? 0))
+    let left = random() * (total - (except?.weight ?? 0))
     for (const candidate of candidates) {
-      if (candidate === but) continue
+      if (candidate === except) continue
       left -= candidate.weight
       if (left < 0) return candidate
     }
     const end = candidates[last] as Member
-    return end === but && last > 0 ? (candidates[last - 1] as Member) : end
+    return end === except && last > 0 ? (candidates[last - 1] as Member) : end
   }
 }

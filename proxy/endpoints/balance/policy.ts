@@ -1,16 +1,17 @@
-/** What a policy sees of an endpoint. */
+/** An endpoint, as policies see it. */
 export interface Candidate {
   readonly weight: number
   readonly inFlight: number
-  /** Of its URL: the same in every gateway. */
+  /** Hash of the URL; the same in all gateways. */
   readonly hash: number
 }
 
 /**
- * Chooses one of `candidates`, of which there is at least one. The same array means the same endpoints with the same
- * weights. `key`: a hash of what the request goes by, 0 unless the policy is `hash`.
+ * Chooses an endpoint.
+ * @param candidates at least one; the same array always has the same endpoints and weights
+ * @param key hash of the request's key; 0 unless the policy is `hash`
  */
 export type Policy = <Member extends Candidate>(candidates: readonly Member[], key: number) => Member
 
-/** As `Math.random`. */
+/** Like `Math.random`. */
 export type Random = () => number

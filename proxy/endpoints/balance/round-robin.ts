@@ -1,6 +1,6 @@
 import type { Policy } from './policy.ts'
 
-/** Each in turn, whatever its weight. */
+/** Chooses endpoints in turn and ignores weights. */
 export function roundRobin(): Policy {
   let turn = -1
   return candidates => {

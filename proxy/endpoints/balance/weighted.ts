@@ -1,8 +1,8 @@
 import type { Candidate, Policy } from './policy.ts'
 
 /**
- * Smooth weighted round robin, as nginx has it: each gains its weight, the one with most pays all that was gained. 5:1:1
- * is A A B A C A A and not A A A A A B C.
+ * Smooth weighted round robin, as in nginx: each endpoint gains its weight, and the one with the most is chosen and pays
+ * the total. Weights 5:1:1 yield A A B A C A A, not A A A A A B C.
  */
 export function weighted(): Policy {
   const gained = new WeakMap<Candidate, number>()

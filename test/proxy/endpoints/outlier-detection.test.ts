@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Outcome } from '../../../proxy/breaker-types.ts'
-import { createEjection, Outlier } from '../../../proxy/endpoints/outlier-detection.ts'
+import { createOutlierDetection, Outlier } from '../../../proxy/endpoints/outlier-detection.ts'
 
 const defaults = {
   failures: 5,
@@ -14,7 +14,7 @@ function setUp(count: number, options: Partial<typeof defaults> = {}) {
   let now = 1_000_000
   const members = Array.from({ length: count }, () => ({ outlier: new Outlier() }))
   const changes: [member: number, ms: number][] = []
-  const ejection = createEjection(
+  const ejection = createOutlierDetection(
     { ...defaults, ...options },
     () => members,
     (member, ms) => changes.push([members.indexOf(member), ms]),
