@@ -37,7 +37,7 @@ for (const version of UNSUPPORTED) await refuses(version)
 
 async function runs(version: string): Promise<void> {
   const node = await installNode(join(directory, version), version)
-  const test = await app.run('node', ['--test', '--test-reporter=tap', 'test/gateway.ts'], { node })
+  const test = await app.run('node', ['--test', '--test-reporter=tap', 'test/*.ts'], { node })
   assert.match(test, /^# fail 0$/m)
   assert.match(await app.run('npx', ['sluice', 'check'], { node }), /^0 errors/m)
   assert.match(await app.run('npx', ['sluice', 'routes'], { node }), /\/api\/orders\/:id/)
@@ -76,7 +76,7 @@ async function starts(node: string): Promise<void> {
 async function refuses(version: string): Promise<void> {
   const node = await installNode(join(directory, version), version)
   const { message } = await app.run('npx', ['sluice', 'start'], { node }).then(assert.fail, error => error)
-  assert.match(message, /^sluice runs on Node 22 \(from 22\.19\), .*: this is v\d+\.\d+\.\d+$/m)
+  assert.match(message, /^sluice needs Node 22 \(22\.19 or later\), .*; this is v\d+\.\d+\.\d+$/m)
   assert.doesNotMatch(message, /^ +at /m)
   console.log(`Node ${version}: refuses to start`)
 }

@@ -31,7 +31,7 @@ export interface RunOptions {
 
 /** Builds the package and packs it into `directory`. */
 export async function pack(directory: string): Promise<Packed> {
-  const output = await run('npm', ['pack', '--json', '--silent', '--pack-destination', directory], root)
+  const output = await npm(['pack', '--json', '--silent', '--pack-destination', directory], root)
   const [{ filename, files }] = JSON.parse(output.slice(output.indexOf('[')))
   return { tarball: join(directory, filename), files: files.map(({ path }: { path: string }) => path) }
 }
@@ -39,10 +39,10 @@ export async function pack(directory: string): Promise<Packed> {
 /** Copies the app to `folder` and installs `packages` there. */
 export async function installApp(folder: string, packages: string[]): Promise<InstalledApp> {
   await cp(join(root, 'test/package/app'), folder, { recursive: true })
-  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], folder)
+  await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], folder)
   return {
     folder,
-    run: (command, args, options) => run(command, args, folder, options),
+    run: (command, args, options) => run(command, args, folder, envOf(options)),
     start: (command, args, options) => spawn(...shellOf(command, args), { cwd: folder, env: envOf(options) })
   }
 }
@@ -50,12 +50,17 @@ export async function installApp(folder: string, packages: string[]): Promise<In
 /** Installs a version of Node into `folder`, from the package of its platform. Returns the path of its program. */
 export async function installNode(folder: string, version: string): Promise<string> {
   const name = `node-${process.platform}-${process.arch}`
-  await run('npm', ['install', '--no-save', '--prefix', folder, `${name}@${version}`], dirname(folder))
+  await npm(['install', '--no-save', '--prefix', folder, `${name}@${version}`], dirname(folder))
   return join(folder, 'node_modules', name, 'bin/node')
 }
 
-async function run(command: string, args: string[], cwd: string, options?: RunOptions): Promise<string> {
-  const settings = { cwd, env: envOf(options), timeout: TIMEOUT, maxBuffer: 10_000_000 }
+/** With the environment of this process, which may name a registry and its certificates. */
+function npm(args: string[], cwd: string): Promise<string> {
+  return run('npm', args, cwd, process.env)
+}
+
+async function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const settings = { cwd, env, timeout: TIMEOUT, maxBuffer: 10_000_000 }
   try {
     return (await promisify(execFile)(...shellOf(command, args), settings)).stdout
   } catch (error) {
@@ -69,7 +74,7 @@ function shellOf(command: string, args: string[]): [string, string[]] {
   return ['sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', command, ...args]]
 }
 
-/** Nothing of this process's environment that is about the repository. */
+/** Without what npm and tap set for the repository. */
 function envOf({ node = process.execPath, env }: RunOptions = {}): Record<string, string> {
   const { PATH = '', HOME = '' } = process.env
   return { HOME, PATH: `${dirname(node)}${delimiter}${PATH}`, ...env }

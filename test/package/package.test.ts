@@ -75,7 +75,7 @@ t.test('finds a wrong upstream when a project registers its names', async t => {
 })
 
 t.test("an app's own tests run with sluice/testing", async t => {
-  t.match(await app.run('node', ['--test', '--test-reporter=tap', 'test/gateway.ts']), '# fail 0')
+  t.match(await app.run('node', ['--test', '--test-reporter=tap', 'test/*.ts']), '# fail 0')
 })
 
 t.test('the command checks, lists and explains a config', async t => {
