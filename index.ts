@@ -39,7 +39,7 @@ export { default as versions, type VersionsOptions } from './plugins/versions.ts
 export { default as websocket, type WebSocketRoute } from './plugins/websocket.ts'
 export type { ComposeRoute, Part, PartCache, PartValues } from './proxy/compose-route.ts'
 export { UpstreamInvalidResponse } from './proxy/errors.ts'
-export { path } from './proxy/response-reader.ts'
+export { path } from './proxy/path-template.ts'
 export {
   defineAuthenticatedTransform,
   defineTransform,

@@ -1,7 +1,7 @@
 import { loadConfig } from '../cluster/config.ts'
 import { createRedactor, MASK, type Redactor } from '../observe/redact/redactor.ts'
 import { targetOf } from '../proxy/endpoints/pool.ts'
-import { UNASKED } from '../proxy/retry.ts'
+import { DEFAULT_RETRY } from '../proxy/retry.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
 import { alignColumns, type Command, configOption, jsonOption, sanitize } from './command.ts'
@@ -134,7 +134,7 @@ function basesOf({ url, endpoints = [], dns }: UpstreamOptions): string[] {
 }
 
 function describePolicy({ url, dns, balance, breaker, retry, timeout, mirror }: UpstreamOptions): string {
-  const { attempts, on } = retry ?? UNASKED
+  const { attempts, on } = retry ?? DEFAULT_RETRY
   const choice = dns ? `DNS ${dns.type}` : `one endpoint by ${balance.policy}`
   const rate = breaker.rate ? ` or ${breaker.rate.ratio * 100} %` : ''
   return [

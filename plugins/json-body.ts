@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { isUnicode, withoutByteOrderMark } from '../http/content.ts'
 import { eachInexact, isTooDeep, quoteInexact } from '../http/json/exact.ts'
 import { createProblem, type ProblemError } from '../http/problem.ts'
 import { hasBody } from '../http/request-body.ts'
-import { isUnicode, withoutByteOrderMark } from '../proxy/content.ts'
 
 const JSON_TYPE = /^(?:application\/json|[^/;]+\/[^/;]+\+json)(?:;|$)/
 /** A parameter of a media type, its value a token or a quoted string (RFC 9110, 5.6.6). */

@@ -10,7 +10,7 @@ import { requirePlugin } from '../http/require-plugin.ts'
 import type { UpstreamResponse } from '../proxy/call-types.ts'
 import { replaceUnauthorized } from '../proxy/errors.ts'
 import { toComposedHeaders } from '../proxy/headers.ts'
-import { answerReader } from '../proxy/response-reader.ts'
+import { createResponseReader } from '../proxy/response-reader.ts'
 import type { AnyTransformRoute, TransformRoute } from '../proxy/transform-route.ts'
 import { checkRoute } from '../schemas/options/complete.ts'
 import { TransformOptions } from '../schemas/options/transform.ts'
@@ -65,7 +65,7 @@ function toRoute(scope: FastifyInstance, route: AnyTransformRoute): RouteOptions
     ...options
   } = route
   const upstream = scope.upstream(name, routeName)
-  const read = answerReader(upstreamResponse, upstream.maxBody)
+  const read = createResponseReader(upstreamResponse, upstream.maxBody)
 
   return {
     ...jsonCompilers(scope),

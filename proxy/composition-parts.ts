@@ -8,7 +8,7 @@ import type { Part } from './compose-route.ts'
 import { replaceUnauthorized, UpstreamTimeout } from './errors.ts'
 import { toComposedHeaders } from './headers.ts'
 import { createPartCache } from './part-cache.ts'
-import { answerReader } from './response-reader.ts'
+import { createResponseReader } from './response-reader.ts'
 import type { Upstream } from './upstream-types.ts'
 
 /** A status below 500, so that no breaker counts it. */
@@ -85,7 +85,7 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
   } = part
   if (fallback !== undefined && !Value.Check(upstreamResponse, fallback))
     throw new Error(`part '${name}' has a fallback that does not match its upstreamResponse`)
-  const read = answerReader(upstreamResponse, upstream.maxBody)
+  const read = createResponseReader(upstreamResponse, upstream.maxBody)
   // Keeps responses, not the values that are read from them: toClient may change those.
   const cache = caching && createPartCache(caching)
 

@@ -1,10 +1,12 @@
 import type { RetryOptions, RetryReason } from '../schemas/options/upstreams.ts'
 import type { Headers } from './call-types.ts'
 import { UpstreamFailed, UpstreamTimeout } from './errors.ts'
+import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
+import { isNotHttp } from './undici-internals.ts'
 
 /**
- * When a call is worth another attempt, and how many of them an upstream is asked for: RFC 9110, 9.2.2 says which may
- * be sent twice, the budget keeps an upstream that is down from getting twice what it cannot do once.
+ * Decides when a call is worth another attempt. RFC 9110, 9.2.2 says which methods may be repeated; the budget keeps a
+ * service that is down from getting twice the calls that it cannot answer once.
  */
 export interface RetryPolicy {
   readonly attempts: number
@@ -12,13 +14,13 @@ export interface RetryPolicy {
   /** True if a request with this method may be sent again after it was sent. */
   repeats(method: string): boolean
   retries(reason: RetryReason): boolean
-  /** Milliseconds before retry number `retry` (from 1), or undefined if the service asks for more than is waited for. */
+  /** Returns the milliseconds before retry number `retry` (from 1), or undefined if `retryAfter` is too long. */
   delay(retry: number, retryAfter?: string): number | undefined
   readonly budget: RetryBudget
 }
 
-/** Without being asked for more, only what is safe and cheap: a connection that failed, or broke before its answer. */
-export const UNASKED: RetryOptions = {
+/** Retries without the `retry` option: after a connection that failed, or broke before the response. */
+export const DEFAULT_RETRY: RetryOptions = {
   attempts: 1,
   on: ['connect', 'reset'],
   methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'],
@@ -36,7 +38,7 @@ export function createRetryPolicy({
   backoff: { base, max },
   maxRetryAfter,
   maxBody
-}: RetryOptions = UNASKED): RetryPolicy {
+}: RetryOptions = DEFAULT_RETRY): RetryPolicy {
   const reasons = new Set(on)
   const repeatable = new Set<string>(methods)
   return {
@@ -53,48 +55,7 @@ export function createRetryPolicy({
   }
 }
 
-export interface RetryBudget {
-  /** A call has begun, at `now` (ms, as of `performance.now`). */
-  call(now: number): void
-  /** True if another attempt may be made, which then counts. */
-  take(now: number): boolean
-}
-
-/** Calls and retries of about the last second: this one, and of the one before the part that is not over a second ago. */
-export function createRetryBudget({ ratio, floor }: RetryOptions['budget']): RetryBudget {
-  let second = 0
-  let calls = 0
-  let retries = 0
-  let callsBefore = 0
-  let retriesBefore = 0
-
-  return {
-    call(now) {
-      turn(now)
-      calls++
-    },
-    take(now) {
-      turn(now)
-      const rest = 1 - (now / 1000 - second)
-      if (retries + retriesBefore * rest + 1 > Math.max(floor, ratio * (calls + callsBefore * rest)))
-        return false
-      retries++
-      return true
-    }
-  }
-
-  function turn(now: number): void {
-    const current = Math.floor(now / 1000)
-    if (current === second) return
-    const isNext = current === second + 1
-    callsBefore = isNext ? calls : 0
-    retriesBefore = isNext ? retries : 0
-    calls = retries = 0
-    second = current
-  }
-}
-
-/** Codes of node and undici: the connection has ended before an answer, or with a part of its head. */
+/** Codes of Node and undici for a connection that ended before the response, or within its headers. */
 const LOST = new Set([
   'ECONNABORTED',
   'ECONNRESET',
@@ -113,22 +74,21 @@ export function isUnprocessed({ cause }: Error): boolean {
   return UNPROCESSED.has(String((cause as NodeJS.ErrnoException | undefined)?.code))
 }
 
-/** True if the service closed the connection before it came to the request: no fault of an endpoint. */
+/** Returns true if the service closed the connection before it reached the request, which is no fault of the endpoint. */
 export function isGoneAway({ cause }: Error): boolean {
   return (cause as NodeJS.ErrnoException | undefined)?.code === 'HTTP2_GONE_AWAY'
 }
 
-/** Why an attempt failed, as far as another one could do better; undefined if it could not. */
+/** Returns why an attempt failed, or undefined if another one would fail too. */
 export function retryReason(error: Error, wasSent: boolean): RetryReason | undefined {
   if (error instanceof UpstreamTimeout) return wasSent ? 'timeout' : 'connect'
   if (!(error instanceof UpstreamFailed)) return undefined
   const { code = '', message } = (error.cause ?? {}) as Partial<NodeJS.ErrnoException>
   if (!wasSent || isUnprocessed(error)) return 'connect'
-  // A service that speaks no HTTP will not learn it.
-  return LOST.has(code) && message !== 'bad response' && message !== 'bad upgrade' ? 'reset' : undefined
+  return LOST.has(code) && !isNotHttp(message) ? 'reset' : undefined
 }
 
-/** `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. What is neither asks for nothing. */
+/** Returns the milliseconds of `Retry-After` (RFC 9110, 10.2.3): seconds or a date; 0 if it is invalid. */
 export function millisecondsOf(retryAfter: string): number {
   if (/^\d{1,9}$/.test(retryAfter)) return Number(retryAfter) * 1000
   const date = Date.parse(retryAfter)

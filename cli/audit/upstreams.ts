@@ -1,4 +1,4 @@
-import { UNASKED } from '../../proxy/retry.ts'
+import { DEFAULT_RETRY } from '../../proxy/retry.ts'
 import type { UpstreamOptions } from '../../schemas/options/upstreams.ts'
 import { formatDuration } from '../route-table.ts'
 import type { AuditInput, Finding } from './finding.ts'
@@ -69,7 +69,7 @@ export function auditUpstreams({ config, routes }: AuditInput): Finding[] {
 }
 
 /** Returns how often a call that times out is attempted, and the total in milliseconds; 0 without a timeout. */
-export function timeoutsOf({ retry = UNASKED, timeout }: UpstreamOptions): {
+export function timeoutsOf({ retry = DEFAULT_RETRY, timeout }: UpstreamOptions): {
   attempts: number
   total: number
 } {

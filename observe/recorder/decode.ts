@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import * as zlib from 'node:zlib'
+import { decoderOf } from '../../http/content.ts'
 import type { Redactor } from '../redact/redactor.ts'
 import type { StoredBody } from './bodies.ts'
 import { decodeText, markOf } from './charset.ts'
@@ -34,25 +34,6 @@ export const MAX_SHOWN = 33_554_432
 /** Bytes left of `MAX_SHOWN` for the bodies of one response. */
 export interface Budget {
   left: number
-}
-
-type Decoder = (bytes: Buffer, maxOutputLength: number) => Buffer
-
-const gunzip: Decoder = (bytes, maxOutputLength) =>
-  zlib.gunzipSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH })
-
-const DECODERS: Record<string, Decoder> = {
-  gzip: gunzip,
-  'x-gzip': gunzip,
-  deflate: (bytes, maxOutputLength) =>
-    zlib.inflateSync(bytes, { maxOutputLength, finishFlush: zlib.constants.Z_SYNC_FLUSH }),
-  br: (bytes, maxOutputLength) =>
-    zlib.brotliDecompressSync(bytes, {
-      maxOutputLength,
-      finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH
-    }),
-  zstd: (bytes, maxOutputLength) =>
-    zlib.zstdDecompressSync(bytes, { maxOutputLength, finishFlush: zlib.constants.ZSTD_e_flush })
 }
 
 export function showBody(
@@ -95,7 +76,7 @@ function decompress(bytes: Buffer, encoding: string, limit: number): Buffer | 't
   const coding = encoding.trim().toLowerCase()
   if (coding === '' || coding === 'identity' || isWhole(bytes)) return bytes
   try {
-    return Object.hasOwn(DECODERS, coding) ? DECODERS[coding]?.(bytes, limit) : undefined
+    return decoderOf(coding)?.(bytes, limit, true)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? 'too large' : undefined
   }

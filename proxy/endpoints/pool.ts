@@ -1,8 +1,8 @@
 import type { LookupFunction } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
-import { Http1Client } from '../http1-client.ts'
 import { Http2Dispatcher } from '../http2/dispatcher.ts'
+import { Http1Client } from '../undici-internals.ts'
 
 /** Address of an endpoint, and how it is addressed. */
 export interface Target {

@@ -4,7 +4,7 @@ import Type from 'typebox'
 import { buildAdmin } from '../../admin/admin.ts'
 import compose from '../../plugins/compose.ts'
 import forward from '../../plugins/forward.ts'
-import { path } from '../../proxy/response-reader.ts'
+import { path } from '../../proxy/path-template.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { type Issuer, startIssuer } from '../issuer.ts'
 

@@ -7,7 +7,7 @@ import { hasDotSegment } from '../../http/path.ts'
 import compose from '../../plugins/compose.ts'
 import forward from '../../plugins/forward.ts'
 import transform from '../../plugins/transform.ts'
-import { path } from '../../proxy/response-reader.ts'
+import { path } from '../../proxy/path-template.ts'
 import { type Ending, startGateway, startService } from '../harness.ts'
 import { exchange, startSession, tls } from '../http2.ts'
 

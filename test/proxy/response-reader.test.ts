@@ -1,5 +1,6 @@
 import t from 'tap'
-import { parseJson, path } from '../../proxy/response-reader.ts'
+import { path } from '../../proxy/path-template.ts'
+import { parseJson } from '../../proxy/response-reader.ts'
 
 t.test('numbers that a double would change become strings', async t => {
   const parse = (text: string) => parseJson(Buffer.from(text))

@@ -1,6 +1,6 @@
 import t from 'tap'
 import forward from '../../plugins/forward.ts'
-import { createRetryBudget } from '../../proxy/retry.ts'
+import { createRetryBudget } from '../../proxy/retry-budget.ts'
 import { call, startGateway, startService } from '../harness.ts'
 import { forwarding, until } from './service.ts'
 

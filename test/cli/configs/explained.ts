@@ -7,7 +7,7 @@ import compose from '../../../plugins/compose.ts'
 import forward from '../../../plugins/forward.ts'
 import rateLimit from '../../../plugins/rate-limit.ts'
 import transform from '../../../plugins/transform.ts'
-import { path } from '../../../proxy/response-reader.ts'
+import { path } from '../../../proxy/path-template.ts'
 
 /** Every pattern once. The services do not exist: connecting to them would fail or hang. */
 const things = 'things'

@@ -5,7 +5,7 @@ import Type from 'typebox'
 import { createAdminApp } from '../../../admin/admin-app.ts'
 import forward from '../../../plugins/forward.ts'
 import transform from '../../../plugins/transform.ts'
-import { path } from '../../../proxy/response-reader.ts'
+import { path } from '../../../proxy/path-template.ts'
 import { call, type Ending, startGateway, startService } from '../../harness.ts'
 import { exchange, startSession, tls } from '../../http2.ts'
 

@@ -5,7 +5,7 @@ import Type from 'typebox'
 import { jsonNumber } from '../../../money.ts'
 import compose from '../../../plugins/compose.ts'
 import transform from '../../../plugins/transform.ts'
-import { answerReader } from '../../../proxy/response-reader.ts'
+import { createResponseReader } from '../../../proxy/response-reader.ts'
 import { type Answer, call, type Ending, startGateway, startService } from '../../harness.ts'
 
 const A = Type.Object({ a: Type.Unknown() })
@@ -175,7 +175,7 @@ t.test('hostile content is read or gets 502 in bounded time', async t => {
 })
 
 t.test('faults of large content are not listed, since that takes longer than parsing', async t => {
-  const read = answerReader(Type.Array(N))
+  const read = createResponseReader(Type.Array(N))
   const causeOf = (text: string) => {
     try {
       read({ statusCode: 200, headers: {}, body: Buffer.from(text) })

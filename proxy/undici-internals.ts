@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type buildConnector, Client, type Dispatcher } from 'undici'
 import { UpstreamInvalidResponse } from './errors.ts'
+import { MAX_INTERIM_RESPONSES } from './response-limits.ts'
 
 /**
  * Connections to HTTP/1.1 services. undici 8.13 completes a close-delimited response whose connection was reset, reads
@@ -31,6 +32,11 @@ export class Http1Client extends Client {
   }
 }
 
+/** Returns true for messages of undici about a response that is not HTTP. A retry would fail the same way. */
+export function isNotHttp(message: string | undefined): boolean {
+  return message === 'bad response' || message === 'bad upgrade'
+}
+
 /** Node's default for a header section, in bytes. */
 const DEFAULT_LIMIT = 16_384
 /** Bytes of `HTTP/1.1 200`. */
@@ -38,8 +44,6 @@ const STATUS_LENGTH = 12
 const STATUS = /^HTTP\/1\.([01]) (\d{3})/
 const TRANSFER_ENCODING = /\r\ntransfer-encoding[ \t]*:/i
 const HEAD_END = '\r\n\r\n'
-/** Interim responses before a response. */
-const MAX_INTERIM = 16
 const CR = 13
 const LF = 10
 
@@ -83,7 +87,7 @@ class ResponseHeads {
       const text = bytes.toString('latin1', start, start + STATUS_LENGTH)
       if (text.length < STATUS_LENGTH && 'HTTP/1.'.startsWith(text.slice(0, 7))) return this.#hold(bytes)
       const [, minor, status = ''] = STATUS.exec(text) ?? []
-      if (minor === undefined) return this.#refuse(`it answered ${JSON.stringify(text)}`)
+      if (minor === undefined) return this.#refuse(`the service answered ${JSON.stringify(text)}`)
       const isInterim = status.startsWith('1') && status !== '101'
       if (status === '101') this.#isUpgraded = true
       if (!isInterim && minor === '1') break
@@ -91,10 +95,10 @@ class ResponseHeads {
       if (end === -1) return this.#hold(bytes)
       // RFC 9112, 6.1: its framing is faulty.
       if (minor === '0' && TRANSFER_ENCODING.test(bytes.toString('latin1', start, end)))
-        return this.#refuse('it answered chunks in HTTP/1.0')
+        return this.#refuse('the service sent chunks in HTTP/1.0')
       if (!isInterim) break
-      if (++this.#interim > MAX_INTERIM)
-        return this.#refuse(`it sent more than ${MAX_INTERIM} interim responses`)
+      if (++this.#interim > MAX_INTERIM_RESPONSES)
+        return this.#refuse(`the service sent more than ${MAX_INTERIM_RESPONSES} interim responses`)
       const next = end + HEAD_END.length
       // RFC 9110, 15.2: a client need not have asked for 100.
       if (status !== '100') this.#push(bytes.subarray(0, next))
@@ -105,7 +109,7 @@ class ResponseHeads {
   }
 
   #hold(bytes: Buffer): boolean {
-    if (bytes.length > this.#limit) return this.#refuse('its header section is too large')
+    if (bytes.length > this.#limit) return this.#refuse('the header section is too large')
     this.#held = bytes
     return true
   }
