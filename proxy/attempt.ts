@@ -1,42 +1,18 @@
-import { type Duplex, Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Abortable, Exchange } from '../http/exchange.ts'
 import { outcomeOfFailure } from './attempt-blame.ts'
+import type { AttemptOptions, AttemptOwner, Http2Controller } from './attempt-types.ts'
 import type { Outcome } from './breaker-types.ts'
-import type { Headers, UpstreamResponse } from './call-types.ts'
+import type { Headers } from './call-types.ts'
 import { DiscardedBody } from './discarded-body.ts'
 import { toUpstreamError, UpstreamFailed, UpstreamInvalidResponse, UpstreamTimeout } from './errors.ts'
 import { outcomeStatus } from './grpc-status.ts'
-import { MAX_INTERIM_RESPONSES } from './response-limits.ts'
+import { hasNoBody, isInvalidFraming, MAX_INTERIM_RESPONSES } from './response-framing.ts'
+import { createResponseStream } from './response-stream.ts'
 import { ServiceTime } from './service-time.ts'
 import { passEarlyHints, passTrailers } from './trailers.ts'
-
-/** The call that an attempt belongs to. */
-export interface AttemptOwner {
-  /** Called with the response's headers. Returns true if it retries: the attempt then ends without another callback. */
-  onHeaders(statusCode: number, headers: Headers): boolean
-  /** Called exactly once, unless `onHeaders` returned true, with the outcome for breaker and endpoint. */
-  onSettled(outcome: Outcome, error?: Error): void
-  onResponse(response: UpstreamResponse): void
-}
-
-export interface AttemptOptions {
-  isHead: boolean
-  /** Bytes up to which a response of known length is buffered; with `buffersAll`, beyond which the attempt fails. */
-  bufferLimit: number
-  /** Buffers every response. */
-  buffersAll: boolean
-  /** By `performance.now()`. */
-  startedAt: number
-  /** What delays the request: the rest of the client's body, or a connection in use by other calls. */
-  waitsFor: 'body' | 'connection' | undefined
-}
-
-interface Http2Controller extends Dispatcher.DispatchController {
-  /** True if a response over HTTP/2 ended with its headers. */
-  isHeadersOnly?: boolean
-}
 
 /** Milliseconds that the headers of a small response wait for its body. Until then it can still be retried, or be a 502. */
 const BUFFER_TIME = 500
@@ -135,9 +111,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     }
     this.#timeout = 0
     this.#stopTimer()
-    // RFC 9112, 6.1: content in another coding would be passed on as if it were not coded.
-    const coding = headers['transfer-encoding']
-    if (statusCode > 599 || (coding !== undefined && String(coding).trim().toLowerCase() !== 'chunked')) {
+    if (isInvalidFraming(statusCode, headers)) {
       this.abort(new UpstreamInvalidResponse())
       return
     }
@@ -160,16 +134,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
   }
 
   #startStream(controller: Dispatcher.DispatchController): Readable {
-    const stream = new Readable({
-      read: () => {
-        this.#serviceTime.resume()
-        controller.resume()
-      },
-      destroy: (error, done) => {
-        // The client has gone, or the reply was given up.
-        if (this.#failure === undefined && !stream.readableEnded) this.abort(error ?? new UpstreamFailed())
-        done(error)
-      }
+    const stream = createResponseStream(controller, this.#serviceTime, error => {
+      if (this.#failure === undefined && !stream.readableEnded) this.abort(error ?? new UpstreamFailed())
     })
     this.#stream = stream
     this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body: stream })
@@ -259,17 +225,12 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
 
   #bufferedBody(): Buffer | undefined {
     const chunks = this.#chunks as Buffer[]
-    if (this.#hasNoBody()) return undefined
+    if (hasNoBody(this.#isHead, this.#statusCode)) return undefined
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#size)
   }
 
-  /** RFC 9110, 6.4.1. */
-  #hasNoBody(): boolean {
-    return this.#isHead || this.#statusCode === 204 || this.#statusCode === 304
-  }
-
   #isSmall(): boolean {
-    if (this.#hasNoBody()) return true
+    if (hasNoBody(this.#isHead, this.#statusCode)) return true
     const length = this.#headers['content-length']
     return typeof length === 'string' && Number(length) <= this.#bufferLimit
   }

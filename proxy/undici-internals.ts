@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type buildConnector, Client, type Dispatcher } from 'undici'
 import { UpstreamInvalidResponse } from './errors.ts'
-import { MAX_INTERIM_RESPONSES } from './response-limits.ts'
+import { MAX_INTERIM_RESPONSES } from './response-framing.ts'
 
 /**
  * Connections to HTTP/1.1 services. undici 8.13 completes a close-delimited response whose connection was reset, reads

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Abortable } from '../http/exchange.ts'
 import type { RetryReason } from '../schemas/options/upstreams.ts'
-import { Attempt, type AttemptOwner } from './attempt.ts'
+import { Attempt } from './attempt.ts'
+import type { AttemptOwner } from './attempt-types.ts'
 import type { Outcome, Permit } from './breaker-types.ts'
 import type { QueuedCall } from './bulkhead.ts'
 import type { Headers, UpstreamCallback, UpstreamRequest, UpstreamResponse } from './call-types.ts'
@@ -10,6 +11,7 @@ import type { Endpoint } from './endpoints/endpoint.ts'
 import { createUnavailable, speaksNoHttp1, UpstreamTimeout } from './errors.ts'
 import { isStream, Replay } from './replay.ts'
 import { isGoneAway, isUnprocessed, retryAfterOf, retryReason } from './retry.ts'
+import { retryDelay } from './retry-delay.ts'
 import type { UpstreamPolicies } from './upstream-policies.ts'
 
 /** Milliseconds after which a half-open request that still streams has passed. */
@@ -107,7 +109,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     // A slow upload or a queue does not make the service slow.
     this.#ms = this.#request.exchange.respondedAt - (this.#attempt as Attempt).waitsSince
     if (statusCode < 429 || !this.#policies.retry.retries(statusCode as RetryReason)) return false
-    const delay = this.#delayOf(statusCode as RetryReason, retryAfterOf(headers))
+    const delay = this.#retryDelay(statusCode as RetryReason, retryAfterOf(headers))
     if (delay === undefined) return false
     this.#leave(statusCode < 500 ? 'answered' : 'failure')
     this.#again(delay)
@@ -133,7 +135,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
       // retry of a call that was not processed, as of all calls after a GOAWAY (like gRPC's transparent retries).
       const { wasSent } = this.#attempt as Attempt
       const isFree = (isAtOnce && !wasSent) || (isUnprocessed(error) && this.#retries === 0)
-      const delay = reason === undefined ? undefined : this.#delayOf(reason, undefined, isFree)
+      const delay = reason === undefined ? undefined : this.#retryDelay(reason, undefined, isFree)
       if (delay !== undefined) {
         this.#leave(outcome, isGoneAway(error) ? 'neutral' : outcome)
         this.#again(isAtOnce ? 0 : delay)
@@ -180,25 +182,15 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     )
   }
 
-  /** Returns the milliseconds to the next attempt, or undefined for none. Takes it from the budget unless it `isFree`. */
-  #delayOf(reason: RetryReason, retryAfter?: string, isFree = false): number | undefined {
-    const { retry, breaker, counts } = this.#policies
-    const { exchange, method, body } = this.#request
-    if (this.#retries >= retry.attempts || !retry.retries(reason)) return undefined
-    const { wasSent } = this.#attempt as Attempt
-    // Requests that were not processed are repeated with any method: there was no connection, or HTTP/2 told it (RFC 9113,
-    // 8.7).
-    if (reason !== 'connect' && !retry.repeats(method)) return undefined
-    if (isStream(body) && (this.#replay === undefined ? wasSent : !this.#replay.canReplay)) return undefined
-    // A half-open request is one request, and a service that is known to be down gets nothing twice.
-    if (breaker.state !== 'closed' || exchange.abortReason !== undefined || exchange.isClientGone)
-      return undefined
-    const delay = retry.delay(this.#retries + 1, retryAfter)
-    if (delay === undefined || delay >= exchange.remaining) return undefined
-    if (isFree) return delay
-    if (retry.budget.take(performance.now())) return delay
-    counts.exhausted++
-    return undefined
+  #retryDelay(reason: RetryReason, retryAfter?: string, isFree = false): number | undefined {
+    return retryDelay(this.#policies, this.#request, {
+      reason,
+      retryAfter,
+      isFree,
+      retries: this.#retries,
+      wasSent: (this.#attempt as Attempt).wasSent,
+      replay: this.#replay
+    })
   }
 
   #again(delay: number): void {
