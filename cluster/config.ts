@@ -34,6 +34,9 @@ async function load(file: string): Promise<ConfigModule> {
     if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${resolve(file)}'`))
       throw new Error(`${file} cannot be read: there is no such file`)
     if (code === 'ERR_UNSUPPORTED_DIR_IMPORT') throw new Error(`${file} cannot be read: it is a directory`)
+    // As `npm init` writes package.json.
+    if (error instanceof SyntaxError && /outside a module$|^Unexpected token 'export'$/.test(message))
+      throw new Error(`${file} cannot be loaded as CommonJS: set "type": "module" in its package.json`)
     throw new Error(`${file} cannot be loaded: ${firstLine(error)}${placeOf(error)}`)
   }
 }

@@ -63,6 +63,18 @@ t.test('a file that is not a config is reported in one line', async t => {
   }
 })
 
+t.test('a config in a CommonJS package gets a hint', async t => {
+  const folder = t.testdir({
+    'package.json': '{ "type": "commonjs" }',
+    'import.ts': "import 'node:fs'\nexport default {}",
+    'export.ts': 'export default {}'
+  })
+  for (const file of [`${folder}/import.ts`, `${folder}/export.ts`])
+    await t.rejects(loadConfig(file, {}), {
+      message: `${file} cannot be loaded as CommonJS: set "type": "module" in its package.json`
+    })
+})
+
 t.test('loading a config times out', async t => {
   await t.rejects(loadConfig('test/cli/configs/never-loads.ts', {}, 50), {
     message: 'test/cli/configs/never-loads.ts is not loaded within 0.05 s'
