@@ -22,7 +22,7 @@ t.test('a tunnel to a side that has left already ends, and ends the other', asyn
   const end = await new Promise<TunnelEnd>(resolve =>
     createTunnel(client.near, service.near, { maxMessage: 100, idleTimeout: 1_000_000 }, resolve)
   )
-  t.match(end, { code: 1006, received: 0, sent: 0 })
+  t.match(end, { code: 1006, bytesReceived: 0, bytesSent: 0 })
   t.ok(client.near.destroyed)
   service.far.destroy()
 })
