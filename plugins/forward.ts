@@ -106,7 +106,7 @@ function toEditedHeaders(edit: (headers: Headers) => void) {
     const headers = toClientHeaders(inbound, request)
     edit(headers)
     dropPlainHsts(headers, request)
-    // Edits are for the service's responses. A fallback must not be stored, whatever they set.
+    // Edits are for the service's responses. They must not make a fallback storable.
     if (request.exchange.reply.hasHeader('sluice-fallback')) headers['cache-control'] = 'no-store'
     return headers
   }

@@ -19,7 +19,7 @@ export interface AttemptOptions {
   buffersAll: boolean
   /** By `performance.now()`. */
   startedAt: number
-  /** What delays the request: the rest of the client's body, or a connection in use by other calls. */
+  /** Reason for a delay of the request: the rest of the client's body, or a connection in use by other calls. */
   waitsFor: 'body' | 'connection' | undefined
 }
 

@@ -4,10 +4,10 @@ import type { FastifyReply } from 'fastify'
 import type { Headers, UpstreamResponse } from './call-types.ts'
 import { setGrpcStatus, toGrpcStatus } from './grpc-status.ts'
 
-/** Milliseconds for a client to take what is left of a response that failed, and its status. */
+/** Milliseconds for a client to read the rest of a failed response and its status. */
 const STATUS_TIMEOUT = 1_000
 
-/** Metadata that belongs to the status, wherever a service puts it. */
+/** Metadata of the status, in headers or trailers. */
 const STATUS_FIELDS = new Set(['grpc-status', 'grpc-message', 'grpc-status-details-bin'])
 
 /**
@@ -53,7 +53,7 @@ export function toTrailersOnly(response: UpstreamResponse, reply: FastifyReply):
   raw.writeHead = ((status: number, headers: Headers) => {
     raw.writeHead = writeHead
     raw.statusCode = status
-    // There is no body whose length it could be.
+    // A response without a body has no length.
     for (const name in headers)
       if (name !== 'content-length') raw.setHeader(name, headers[name] as string | string[])
     return raw

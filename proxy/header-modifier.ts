@@ -7,14 +7,13 @@ import { isClientsToSend, isServicesToSend } from './headers.ts'
 import { rewriteLocations } from './location.ts'
 
 /**
- * Edits of what is forwarded, declared and compiled once: headers and query of the request, headers of the answer, and
- * where the service says that things are. What frames a message, stops at a hop or is the gateway's own to say cannot be
- * edited: that is a fault, found when the route is made.
+ * Edits of forwarded messages, compiled once: headers and query of the request, headers of the response, and URLs in it.
+ * Framing, hop-by-hop headers and headers of the gateway cannot be edited: that is a fault when the route is created.
  */
 export interface Edit {
-  /** Taken off the path after the scope's prefix. */
+  /** Removed from the path after the scope's prefix. */
   strip: string
-  /** The path and query as they are to be sent. */
+  /** Returns the path with its query as sent to the service. */
   query?: ((path: string) => string) | undefined
   request?: ((headers: Headers) => void) | undefined
   response?: ((headers: Headers) => void) | undefined
@@ -23,8 +22,9 @@ export interface Edit {
 export type EditDefinition = Input<typeof EditOptions>
 
 /**
- * `route`: what it is called in faults. `inner`: the URLs that stand for `outer`, the prefix of the scope.
- * @throws ConfigError with every fault.
+ * @param route name in faults
+ * @param inner URLs of the service that correspond to `outer`, the scope's prefix
+ * @throws ConfigError with every fault
  */
 export function compileEdit(
   definition: EditDefinition,
@@ -109,14 +109,14 @@ function headerEditor({ rename, remove, set, add }: HeaderEdit): (headers: Heade
     for (const [name, value] of sets) headers[name] = value
     for (const [name, value] of adds) {
       const before = headers[name]
-      // A list on one line, but for cookies, which cannot be one (RFC 9110, 5.3).
+      // Joined to one line, except cookies (RFC 9110, 5.3).
       if (before === undefined) headers[name] = value
       else headers[name] = name === 'set-cookie' ? [before, value].flat() : `${before}, ${value}`
     }
   }
 }
 
-/** What is not edited stays, octet for octet, in its place; what is set or added comes last. */
+/** Keeps other parameters unchanged and in order; set and added ones come last. */
 function queryEditor({ rename, remove, set, add }: QueryEdit): (path: string) => string {
   const renames = new Map(Object.entries(rename).map(([from, to]) => [from, encodeURIComponent(to)]))
   const gone = new Set([...remove, ...Object.keys(set)])
@@ -142,7 +142,7 @@ function queryEditor({ rename, remove, set, add }: QueryEdit): (path: string) =>
   }
 }
 
-/** As most services read a name. What cannot be decoded is not a name that is edited. */
+/** Decodes a name as most services do. Names that cannot be decoded are not edited. */
 function decoded(name: string): string {
   try {
     return decodeURIComponent(name.replaceAll('+', ' '))

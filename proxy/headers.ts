@@ -7,9 +7,9 @@ import { isHost, protocolOf } from '../http/host.ts'
 import { passedTracestate } from '../http/trace-context.ts'
 import type { Headers } from './call-types.ts'
 
-/** Converts headers for services and clients (RFC 9110, 7.6.1). header-names.ts decides which of a client's pass. */
+/** Converts headers for services and clients (RFC 9110, 7.6.1). header-names.ts lists the client's headers that pass. */
 
-/** Of a body or its representation: not the gateway's to pass on when it writes the body, or reads the answer, itself. */
+/** Headers about the body. They do not pass when the gateway writes the body or reads the response itself. */
 const ENTITY = new Set([
   'accept',
   'accept-encoding',
@@ -31,14 +31,14 @@ const PSEUDONYM = 'sluice'
 
 export { isClientsToSend }
 
-/** The request's headers as an upstream gets them. `contentLength`: of the body, if it is forwarded. */
+/** Returns the request headers for an upstream. `contentLength`: of a forwarded body. */
 export function toUpstreamHeaders(request: FastifyRequest, contentLength?: string): Headers {
   const headers = copyPassing(request, NONE)
   if (contentLength !== undefined && Number(contentLength) > 0) headers['content-length'] = contentLength
   return addGatewaysOwn(headers, request)
 }
 
-/** The same for a request that the gateway writes itself: nothing of the client's body or of its view of ours. */
+/** The same for a request that the gateway writes: without headers about the client's body and the response. */
 export function toComposedHeaders(request: FastifyRequest): Headers {
   const headers = copyPassing(request, ENTITY)
   headers.accept = 'application/json'
@@ -59,10 +59,10 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
   return headers
 }
 
-/** Of an answer: what is between gateway and service, and the id that the gateway has given. */
+/** Response headers that do not pass: between gateway and service only, and the gateway's request id. */
 const NOT_THE_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
 
-/** Returns the upstream's headers as a client gets them. */
+/** Returns the upstream's response headers for a client. */
 export function toClientHeaders(inbound: Headers, request: FastifyRequest): Headers {
   const named = connectionNamed(inbound.connection)
   const headers: Headers = {}
@@ -81,7 +81,7 @@ export function dropPlainHsts(headers: Headers, request: FastifyRequest): void {
 
 const HSTS = 'strict-transport-security'
 
-/** What the gateway says to clients by itself. */
+/** Response headers that the gateway sets. */
 const GATEWAYS_ANSWER = new Set([
   'date',
   'x-request-id',
@@ -93,12 +93,12 @@ const GATEWAYS_ANSWER = new Set([
   'sluice-missing'
 ])
 
-/** True for a header of an answer that a route may change on its way to the client. */
+/** Returns true for a response header that a route may change. */
 export function isServicesToSend(name: string): boolean {
   return !HOP_BY_HOP.has(name) && !FRAMING.has(name) && !GATEWAYS_ANSWER.has(name)
 }
 
-/** A set: a service may name thousands, and send as many headers. */
+/** A set, since a service may name thousands and send as many headers. */
 function connectionNamed(connection: string | string[] | undefined): Set<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
   return new Set(
@@ -155,28 +155,28 @@ export function stickyHeader(request: FastifyRequest, name: string, headers: Hea
   return own[name]
 }
 
-/** The port that the client asked for. */
+/** Returns the port of the client's request. */
 function portOf(host: string, protocol: string): string {
   const colon = host.lastIndexOf(':')
   const port = colon === -1 || host.endsWith(']') ? '' : host.slice(colon + 1)
   return port === '' ? (protocol === 'https' ? '443' : '80') : port
 }
 
-/** A trusted proxy's `X-Forwarded-Host` is taken as it comes by Fastify; what is no host is not passed on as one. */
+/** Fastify does not check `X-Forwarded-Host` of a trusted proxy, so invalid hosts are dropped here. */
 function hostOf(request: FastifyRequest): string {
   if (isHost(request.host)) return request.host
   const host = request.headers.host ?? ''
   return isHost(host) ? host : ''
 }
 
-/** The client's address, and the trusted hops up to here (RFC 7239). Untrusted ones were never in `request.ips`. */
+/** Returns the client's address and the trusted hops (RFC 7239). `request.ips` has no untrusted ones. */
 function hopsOf(request: FastifyRequest): { chain: string; forwarded: string } {
   const ips = request.ips
   if (ips === undefined || ips.length < 2) {
     const address = clientAddress(request) ?? NO_ADDRESS
     return { chain: address, forwarded: `for=${node(address)}` }
   }
-  // What comes first was never checked: a trusted proxy may have passed on anything.
+  // The first address is unchecked: a trusted proxy may pass on anything.
   const hops = ips.flatMap(ip => toAddress(ip) ?? []).reverse()
   return { chain: hops.join(', '), forwarded: hops.map(hop => `for=${node(hop)}`).join(', ') }
 }

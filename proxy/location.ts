@@ -1,10 +1,10 @@
 import type { Headers } from './call-types.ts'
 
 /**
- * Where the service says that something is, as the client sees it (RFC 9110, 10.2.2 and 8.7; RFC 6265, 5.2).
+ * Rewrites URLs of the service for the client (RFC 9110, 10.2.2 and 8.7; RFC 6265, 5.2).
  *
- * What is below one of `inner`, the URLs at which the service is asked, becomes a path below `outer`, the prefix at which the
- * gateway is. A path relative to the request's stays: both sides end alike. What is anywhere else is left alone.
+ * A URL below one of `inner`, the service's base URLs, becomes a path below `outer`, the gateway's prefix. Relative paths stay,
+ * since both paths end alike, and so do URLs of other hosts.
  */
 export function rewriteLocations(headers: Headers, inner: readonly URL[], outer: string): void {
   for (const name of ['location', 'content-location']) {
@@ -16,7 +16,7 @@ export function rewriteLocations(headers: Headers, inner: readonly URL[], outer:
     headers['set-cookie'] = [cookies].flat().map(cookie => outerCookie(cookie, inner, outer))
 }
 
-/** A path, whatever the service wrote: so that nothing of who asked is believed. */
+/** Returns a path instead of a URL, so that the client's Host is not needed. */
 function outerLocation(value: string, inner: readonly URL[], outer: string): string {
   const isRelative = !/^([a-z][a-z0-9+.-]*:|\/|\\)/i.test(value)
   if (isRelative) return value
@@ -30,7 +30,7 @@ function outerLocation(value: string, inner: readonly URL[], outer: string): str
 }
 
 function outerCookie(cookie: string, inner: readonly URL[], outer: string): string {
-  // RFC 6265bis, 4.1.3.2: bound to the whole host, and to `Path=/`.
+  // RFC 6265bis, 4.1.3.2: `__Host-` cookies need `Path=/` and no domain.
   if (/^__Host-/i.test(cookie)) return cookie
   const [pair, ...attributes] = cookie.split(';')
   const rewritten = attributes.flatMap(attribute => {
@@ -38,7 +38,7 @@ function outerCookie(cookie: string, inner: readonly URL[], outer: string): stri
     if (equals === -1) return [attribute]
     const name = attribute.slice(0, equals).trim().toLowerCase()
     const value = attribute.slice(equals + 1).trim()
-    // The service's own name is none that the client knows; without it the cookie is the gateway's.
+    // Clients do not know the service's host; without Domain the cookie belongs to the gateway.
     if (name === 'domain') {
       const domain = value.replace(/^\./, '').toLowerCase()
       return inner.some(({ hostname }) => hostname === domain) ? [] : [attribute]
@@ -50,7 +50,7 @@ function outerCookie(cookie: string, inner: readonly URL[], outer: string): stri
   return [pair, ...rewritten].join(';')
 }
 
-/** What follows `base` in `path`: nothing, or what begins with `/`. Undefined if `path` is not below `base`. */
+/** Returns the rest of `path` after `base`: empty or starting with `/`. Undefined if `path` is not below `base`. */
 function remainderOf(path: string, base: string): string | undefined {
   const prefix = base.replace(/\/$/, '')
   if (!path.startsWith(prefix)) return undefined
@@ -58,7 +58,7 @@ function remainderOf(path: string, base: string): string | undefined {
   return rest === '' || rest.startsWith('/') ? rest : undefined
 }
 
-/** Never `//…`, which would name another host. */
+/** Avoids `//…`, which would be another host. */
 function outerPath(outer: string, below: string): string {
   return (outer + below).replace(/^\/{2,}/, '/') || '/'
 }

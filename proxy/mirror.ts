@@ -10,16 +10,16 @@ import type { Upstream } from './upstream-types.ts'
 /** Since the start. */
 export interface MirrorCounts {
   sent: number
-  /** Not sent: too many under way, a body that is too large or was not read to its end, a call that was not made. */
+  /** Not sent: too many in progress, a body too large or incomplete, or a call that was not made. */
   dropped: number
-  /** Sent, and not answered, or with 5xx. */
+  /** Sent, but without a response or with 5xx. */
   failed: number
 }
 
 /**
- * An upstream whose calls are copied to another one. The copy is made once the real call has its answer, which thus
- * cannot wait for it; it has its own deadline and its own guards, its answer is thrown away, and what becomes of it is
- * counted, nothing else. It says what it is by `Sluice-Mirror`, a header that no client can set.
+ * Mirrors the calls of an upstream to another one, after the real call has its response, so that clients never wait. Mirrored
+ * requests have their own deadline and policies. Their responses are dropped and their outcomes counted. The header
+ * `Sluice-Mirror`, which clients cannot set, marks them.
  */
 export function mirrorUpstream(
   upstream: Upstream,
@@ -33,7 +33,7 @@ export function mirrorUpstream(
   return {
     ...upstream,
     request(request, callback) {
-      // A handshake is no request without the connection that it is for.
+      // A handshake is useless without its connection.
       const isCopied = request.upgrade === undefined && (ratio === 1 || Math.random() < ratio)
       if (!isCopied) return upstream.request(request, callback)
       if (inFlight >= concurrency) {
@@ -67,7 +67,7 @@ export function mirrorUpstream(
           (error, response) => {
             inFlight--
             if (error !== null || (response?.statusCode ?? 0) >= 500) counts.failed++
-            // Whoever streams is stopped; small answers are here already.
+            // Stops streams; small responses are already complete.
             if (response?.body instanceof Readable)
               response.body.on('error', () => {}).destroy(new NotWanted())
             detached.stopTimer()
@@ -79,7 +79,7 @@ export function mirrorUpstream(
   }
 }
 
-/** Never sent to the service, or given up: a copy would be of what was not, and for nobody. */
+/** Calls that were not sent, or were cancelled, are not mirrored. */
 function isRefused(
   { code = '' }: Error & { code?: string },
   { abortReason, isClientGone }: Exchange
@@ -89,5 +89,5 @@ function isRefused(
 
 const REFUSALS = ['SLUICE_UPSTREAM_UNAVAILABLE', 'SLUICE_UPSTREAM_OVERLOADED']
 
-/** Below 500, so that no breaker counts it. */
+/** Below 500, so that breakers do not count it. */
 const NotWanted = createError('SLUICE_MIRRORED', 'A copy, whose answer nobody reads', 499, Error, false)

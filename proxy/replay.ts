@@ -5,9 +5,9 @@ export function isStream(body: unknown): body is Readable {
 }
 
 /**
- * A streamed request body that can be sent more than once: what is read of it is kept, up to `limit` bytes. A further
- * attempt gets what was kept, then the rest as it comes. Once more than the limit has been read nothing is kept, and
- * whoever reads goes on without a copy. The source itself is never destroyed by an attempt that fails.
+ * A streamed request body that can be sent more than once: keeps the bytes read, up to `limit`. A further attempt gets the
+ * kept bytes, then the rest of the stream. Beyond the limit nothing is kept, and the current reader continues. A failed
+ * attempt never destroys the source.
  */
 export class Replay {
   #source: Readable
@@ -35,17 +35,17 @@ export class Replay {
     if (source.destroyed && !this.#ended) this.#fail(source.errored ?? new Error('the body ended early'))
   }
 
-  /** True as long as everything that was read is kept. */
+  /** True while all bytes read are kept. */
   get canReplay(): boolean {
     return this.#size <= this.#limit && this.#failure === undefined
   }
 
-  /** All of it, or undefined if it is not, or no longer, here. */
+  /** Returns the complete body, or undefined if it is incomplete or no longer kept. */
   get whole(): Buffer | undefined {
     return this.#ended && this.canReplay ? Buffer.concat(this.#kept, this.#size) : undefined
   }
 
-  /** The body from its beginning. The reader before gets no more. */
+  /** Returns a stream of the body from its start. Earlier streams get no more data. */
   open(): Readable {
     const reader = new Readable({
       read: () => {
@@ -59,7 +59,7 @@ export class Replay {
         done(error)
       }
     })
-    // Whoever had it may have let go of it, as between two attempts, or not have taken it yet.
+    // The stream may have no reader yet, or no longer, as between two attempts.
     reader.on('error', ignore)
     this.#reader?.destroy()
     this.#reader = reader

@@ -74,7 +74,7 @@ export function isUnprocessed({ cause }: Error): boolean {
   return UNPROCESSED.has(String((cause as NodeJS.ErrnoException | undefined)?.code))
 }
 
-/** Returns true if the service closed the connection before it reached the request, which is no fault of the endpoint. */
+/** Returns true if the service closed the connection before it reached the request; the endpoint is not at fault. */
 export function isGoneAway({ cause }: Error): boolean {
   return (cause as NodeJS.ErrnoException | undefined)?.code === 'HTTP2_GONE_AWAY'
 }

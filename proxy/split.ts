@@ -7,9 +7,9 @@ import { stickyHeader } from './headers.ts'
 import type { Upstream } from './upstream-types.ts'
 
 /**
- * An upstream some of whose calls are others': a canary beside the version that everybody has. What keeps a caller on
- * one side is a hash, so gateways agree on it without speaking; a share that grows takes callers along and sends none
- * back. Each side is guarded by its own upstream: a canary that is down is 503 for its share alone.
+ * Sends a ratio of an upstream's calls to other upstreams, such as a canary. A hash keeps each client on one side, so gateways
+ * agree without communication, and a growing ratio moves clients in one direction only. Each side has its own policies: a
+ * canary that is down affects only its ratio.
  */
 export function splitUpstream(
   upstream: Upstream,
@@ -25,7 +25,7 @@ export function splitUpstream(
     ...upstream,
     bases: [...byName.values()].flatMap(({ bases }) => bases),
     request: (request, callback) => choose(request.exchange).request(request, callback),
-    // By chance, nobody is on a side.
+    // Random splits are not sticky.
     ...(by !== 'random' && { sideOf: exchange => choose(exchange).name })
   }
 
@@ -44,14 +44,14 @@ export function splitUpstream(
     return upstream
   }
 
-  /** 0 to 100. Undefined for a request without the header that says where it belongs. */
+  /** 0 to 100. Undefined for a request without the header that chooses the side. */
   function placeOf({ reply: { request } }: Exchange): number | undefined {
     if (by === 'random') return Math.random() * 100
     const key =
       header === undefined
         ? (consumerOf(request) ?? clientAddress(request))
         : stickyHeader(request, header, request.headers)
-    // With the name, so that it is not the same callers who try everything out.
+    // Includes the name, so that different splits select different clients.
     return key === undefined ? undefined : (hashOf(`${name} ${key}`) / 2 ** 32) * 100
   }
 }

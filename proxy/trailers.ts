@@ -6,18 +6,18 @@ import type { Headers } from './call-types.ts'
  * may contain headers that are for the header section only.
  */
 
-/** Of early hints only what they are for. */
+/** The only headers of early hints that pass. */
 export function passEarlyHints({ link }: Headers, { raw, request }: FastifyReply): void {
   if (link === undefined || raw.headersSent || request.raw.httpVersion === '1.0') return
   // Node 22 and 24 have no `writeInformation`.
   tolerate(() => (raw.writeInformation ? raw.writeInformation(103, { link }) : raw.writeEarlyHints({ link })))
 }
 
-/** RFC 9110, 6.5.1: framing, routing, control, authentication and what is of the body's form. */
+/** RFC 9110, 6.5.1: framing, routing, control, authentication and content headers. */
 const NO_TRAILER =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-.*|host|cache-control|age|expires|date|location|retry-after|vary|warning|set-cookie2?|via|forwarded|www-authenticate|authorization|allow|.*_.*|x-request-id|access-control-.*|strict-transport-security)$/
 
-/** For clients that said `TE: trailers`. Over HTTP/1.1 Node leaves them out where there are no chunks to end with them. */
+/** For clients with `TE: trailers`. Over HTTP/1.1 Node drops them from responses without chunks. */
 export function passTrailers(trailers: Headers, { raw, request }: FastifyReply): void {
   if (!acceptsTrailers(request.headers.te) || request.raw.httpVersion === '1.0') return
   const passing: Headers = {}
@@ -25,7 +25,7 @@ export function passTrailers(trailers: Headers, { raw, request }: FastifyReply):
   tolerate(() => raw.addTrailers(passing as Record<string, string>))
 }
 
-/** Octets that node will not send are not worth an answer that is otherwise whole. */
+/** Drops trailers that Node rejects, so that the response still completes. */
 function tolerate(write: () => void): void {
   try {
     write()

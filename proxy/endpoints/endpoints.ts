@@ -21,7 +21,7 @@ export type { EndpointState } from './endpoint.ts'
 /** The endpoints of an upstream and the choice between them. */
 export interface Endpoints {
   /**
-   * Returns the endpoint for a request. Undefined only if there is none, since DNS has never responded.
+   * Returns the endpoint for a request. Undefined only if DNS has never returned an endpoint.
    * @param tried endpoints that have failed this request; avoided if there are others
    */
   pick(request: { exchange: Exchange; headers: Headers }, tried?: readonly Endpoint[]): Endpoint | undefined

@@ -17,7 +17,7 @@ export interface ConnectionCounter {
   open(request: FastifyRequest): () => void
 }
 
-/** `maxPerConsumer`: of one consumer, or of one address (IPv6: /64) without a token. */
+/** `maxPerConsumer`: connections of one consumer, or of one address (IPv6: /64) without a token. */
 export function createConnectionCounter(max: number, maxPerConsumer: number): ConnectionCounter {
   let total = 0
   const byConsumer = new Map<string, number>()

@@ -1,12 +1,12 @@
 import { TimerEntry, TimerQueue } from '../../http/timer-queue.ts'
 import type { Tunnel } from './tunnel.ts'
 
-/** The ends of the tokens that connections were opened with, in their order, on one timer. */
+/** Closes connections when their tokens expire. All of them share one timer. */
 export class Expiries {
-  // What is added has its own end, so the length is none.
+  // Each entry has its own time, so the default is 0.
   #deadlines = new TimerQueue(0)
 
-  /** `end`: milliseconds since the epoch. What is returned is for `remove`. */
+  /** `end`: epoch milliseconds. Returns an entry for `remove`. */
   add(tunnel: Tunnel, end: number): TimerEntry {
     const expiry = new Expiry(tunnel)
     this.#deadlines.add(expiry, performance.now() + end - Date.now())

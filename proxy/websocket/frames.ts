@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * Reads the heads of WebSocket frames (RFC 6455, 5.2) as they pass, so that nothing that is not the protocol, and no
- * message beyond the limit, gets through. Payloads are neither unmasked nor collected.
+ * Checks the headers of passing WebSocket frames (RFC 6455, 5.2), so that only valid frames, and no message beyond the limit,
+ * pass. Payloads are neither unmasked nor buffered.
  */
 export interface FrameReader {
-  /** What may pass of `chunk`, and of the head of a frame that was not there in whole before. */
+  /** Returns the bytes of `chunk`, and of an earlier incomplete frame header, that may pass. */
   read(chunk: Buffer): Buffer
-  /** Lets the frame at hand pass to its end, and none after it. */
+  /** Lets the rest of the current frame pass, and no further one. */
   stop(): void
-  /** Why the next frame may not pass: a close code (RFC 6455, 7.4.1). */
+  /** Close code (RFC 6455, 7.4.1) for an invalid frame. */
   readonly fault: CloseCode | undefined
-  /** True between two frames, where one of ours can go. */
+  /** True between two frames, where the gateway may insert one. */
   readonly isBetween: boolean
-  /** The code of the close frame that has passed, 1005 if it had none. */
+  /** Code of the close frame that has passed; 1005 without one. */
   readonly closeCode: number | undefined
 }
 
@@ -25,7 +25,7 @@ const CLOSE = 0x8
 const PONG = 0xa
 const NOTHING: Buffer = Buffer.alloc(0)
 
-/** `isMasked`: what a client sends (RFC 6455, 5.1). `limit`: bytes of a message, over all its fragments. */
+/** `isMasked`: true for frames of a client (RFC 6455, 5.1). `limit`: bytes of a message with all fragments. */
 export function createFrameReader(isMasked: boolean, limit: number): FrameReader {
   let rest = NOTHING
   let left = 0
@@ -88,7 +88,7 @@ export function createFrameReader(isMasked: boolean, limit: number): FrameReader
     const second = head.readUInt8(1)
     const isFinal = first >= 0x80
     const opcode = first & 0x0f
-    // No extension was agreed upon, so no reserved bit means anything.
+    // Reserved bits are for extensions, and none was negotiated.
     if ((first & 0x70) !== 0 || second >= 0x80 !== isMasked) return 1002
     let size = second & 0x7f
     if (opcode >= CLOSE) {
@@ -110,7 +110,7 @@ export function createFrameReader(isMasked: boolean, limit: number): FrameReader
   }
 }
 
-/** A close frame; `isMasked`: for a service (RFC 6455, 5.3). `reason`: 123 bytes at most. */
+/** Returns a close frame. `isMasked`: true for a service (RFC 6455, 5.3). `reason`: up to 123 bytes. */
 export function closeFrame(code: CloseCode, isMasked: boolean, reason = ''): Buffer {
   const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)])
   if (!isMasked) return Buffer.concat([Buffer.from([0x88, payload.length]), payload])

@@ -44,7 +44,7 @@ export function checkHandshake(request: FastifyRequest, head: Buffer, allowOrigi
   const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
   if (!KEY.test(headers['sec-websocket-key'] ?? '') || hasBody || head.length > 0) throw new BadHandshake()
   const { origin } = headers
-  // Only browsers send Origin, and they send cookies to any server that a page names (RFC 6455, 10.2).
+  // Browsers send Origin, and cookies to any server that a page connects to (RFC 6455, 10.2).
   if (origin === undefined || allowOrigins.includes('*') || allowOrigins.includes(origin)) return
   const protocol = protocolOf(request)
   const [, scheme, host] = ORIGIN.exec(origin) ?? []

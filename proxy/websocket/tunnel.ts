@@ -9,13 +9,13 @@ export interface TunnelOptions {
 }
 
 export interface Tunnel {
-  /** Sends both sides a close frame (1001), between two frames, and ends. */
+  /** Sends a close frame (1001) to both sides between two frames, and ends. */
   close(): void
-  /** The same, with 1008 for the client, whose token is not good any more. */
+  /** The same, with 1008 for the client, whose token has expired. */
   expire(): void
 }
 
-/** How it ended. `code`: of the first close frame, whoever sent it; 1006 if there was none. */
+/** `code`: code of the first close frame of either side; 1006 without one. */
 export interface TunnelEnd {
   code: number
   /** Bytes from the client, frames included. */
@@ -24,21 +24,21 @@ export interface TunnelEnd {
   bytesSent: number
 }
 
-/** Milliseconds for both sides to end, once either has, or has been told to. */
+/** Milliseconds for both sides to end after one has ended or was closed. */
 const CLOSE_TIMEOUT = 5_000
 
 const REASONS: Partial<Record<CloseCode, string>> = { 1008: 'Token expired' }
 
 interface Side {
   socket: Duplex
-  /** Of what it sends. */
+  /** Checks the frames that it sends. */
   reader: FrameReader
   passed: number
-  /** Its close frame is still to be sent: one of its peer's frames is half way. */
+  /** True while its close frame waits for the end of a frame from the other side. */
   owed: CloseCode | undefined
 }
 
-/** Joins a client and a service that have agreed to speak WebSocket. Each is read no faster than the other takes it. */
+/** Connects a client and a service after the handshake, with backpressure in both directions. */
 export function createTunnel(
   clientSocket: Duplex,
   serviceSocket: Duplex,
@@ -74,7 +74,7 @@ export function createTunnel(
     to.socket.on('drain', () => socket.resume())
     socket.on('end', () => end(to))
     socket.on('error', ignore)
-    // Its service may have left before the client had the answer.
+    // The service may have disconnected before the client had the response.
     if (socket.closed) process.nextTick(ended, to)
     else socket.on('close', () => ended(to))
     socket.resume()
@@ -94,13 +94,13 @@ export function createTunnel(
 
   function close(why: CloseCode): void {
     code ??= client.reader.fault ?? service.reader.fault ?? why
-    // Only who did it is told what; to the other, we are leaving.
+    // The offending side gets the code; the other one gets 1001.
     tell(service, client, client.reader.fault ?? why)
     tell(client, service, service.reader.fault ?? 1001)
     startEnding()
   }
 
-  /** Closes toward `to`, once the frame that `from` is sending it has passed. */
+  /** Closes towards `to` after the current frame of `from`. */
   function tell(from: Side, to: Side, why: CloseCode): void {
     from.reader.stop()
     if (from.reader.isBetween) endWith(to, why)
@@ -125,7 +125,7 @@ export function createTunnel(
       client.socket.destroy()
       service.socket.destroy()
     }, CLOSE_TIMEOUT)
-    // What is paused would never see its end.
+    // A paused socket would not notice its end.
     client.socket.resume()
     service.socket.resume()
   }

@@ -1,19 +1,19 @@
 import Type from 'typebox'
 import { withDefault } from './defaults.ts'
 
-/** What may stand in a field's value (RFC 9110, 5.5): no CR, no LF, no NUL. */
+/** A field value (RFC 9110, 5.5): no CR, LF or NUL. */
 const Value = Type.String({ pattern: '^[\\t\\x20-\\x7e\\x80-\\xff]*$' })
 const Values = withDefault(Type.Record(Type.String(), Value), {})
 
-/** In this order: renamed, removed, set, added. */
+/** Applied in this order: rename, remove, set, add. */
 export const HeaderEdit = Type.Object(
   {
-    /** The old name to the new one. */
+    /** New names by old names. */
     rename: withDefault(Type.Record(Type.String(), Type.String()), {}),
     remove: withDefault(Type.Array(Type.String()), []),
-    /** In the place of whatever was there. */
+    /** Replaces existing values. */
     set: Values,
-    /** Beside what is there. */
+    /** Added to existing values. */
     add: Values
   },
   { additionalProperties: false }
@@ -33,7 +33,7 @@ export type QueryEdit = Type.Static<typeof QueryEdit>
 
 export const EditOptions = Type.Object(
   {
-    /** Of the path, what follows the scope's prefix and is not sent. */
+    /** Path segments after the scope's prefix that are not sent. */
     strip: Type.Optional(Type.String({ pattern: '^(/[\\w.~-]+)+$' })),
     request: Type.Optional(
       Type.Object(
@@ -45,7 +45,7 @@ export const EditOptions = Type.Object(
       Type.Object(
         {
           headers: Type.Optional(HeaderEdit),
-          /** `Location`, `Content-Location` and the `Path` and `Domain` of cookies: the service's own, as the client sees it. */
+          /** Rewrites `Location`, `Content-Location` and cookies' `Path` and `Domain` from the service's URLs to the client's. */
           location: withDefault(Type.Boolean(), false)
         },
         { additionalProperties: false }
