@@ -10,7 +10,7 @@ import type { RouteCall } from '../observe/route-metadata.ts'
 import type { ComposeRoute, Part } from '../proxy/compose-route.ts'
 import { createFetcher, fetchParts } from '../proxy/composition-parts.ts'
 import { markFallback } from '../proxy/fallback.ts'
-import { checkRoute } from '../schemas/options/complete.ts'
+import { checkRoute, rejectOptions } from '../schemas/options/complete.ts'
 import { ComposeOptions } from '../schemas/options/compose.ts'
 
 /**
@@ -36,7 +36,8 @@ import { ComposeOptions } from '../schemas/options/compose.ts'
  * Needs `upstreams`. Its routes have compilers of their own, since Fastify's would round numbers; set `validatorCompiler`
  * or `serializerCompiler` in a route to use others.
  */
-async function compose(fastify: FastifyInstance) {
+async function compose(fastify: FastifyInstance, options: object) {
+  rejectOptions(options, 'compose')
   requirePlugin(fastify, 'upstreams', 'compose')
   if (fastify.hasDecorator('compose')) return
   fastify.decorate('compose', function (this: FastifyInstance, route: AnyComposeRoute) {

@@ -5,6 +5,7 @@ import { isUnicode, withoutByteOrderMark } from '../http/content.ts'
 import { eachInexact, isTooDeep, quoteInexact } from '../http/json/exact.ts'
 import { createProblem, type ProblemError } from '../http/problem.ts'
 import { hasBody } from '../http/request-body.ts'
+import { rejectOptions } from '../schemas/options/complete.ts'
 
 const JSON_TYPE = /^(?:application\/json|[^/;]+\/[^/;]+\+json)(?:;|$)/
 /** A parameter of a media type, its value a token or a quoted string (RFC 9110, 5.6.6). */
@@ -31,7 +32,8 @@ const BodyTooDeep = createProblem('SLUICE_BODY_TOO_DEEP', 'The body is nested to
  * has no body, whatever its `Content-Type` is. A byte order mark is ignored. A scope may add its own parser for such a
  * type.
  */
-async function jsonBody(fastify: FastifyInstance) {
+async function jsonBody(fastify: FastifyInstance, options: object) {
+  rejectOptions(options, 'jsonBody')
   // Has Fastify's errors and rejects `__proto__`.
   const parse = fastify.getDefaultJsonParser('error', 'error')
   // A RegExp, since a scope cannot add a parser for a name that is taken.

@@ -12,7 +12,7 @@ import { replaceUnauthorized } from '../proxy/errors.ts'
 import { toComposedHeaders } from '../proxy/headers.ts'
 import { createResponseReader } from '../proxy/response-reader.ts'
 import type { AnyTransformRoute, TransformRoute } from '../proxy/transform-route.ts'
-import { checkRoute } from '../schemas/options/complete.ts'
+import { checkRoute, rejectOptions } from '../schemas/options/complete.ts'
 import { TransformOptions } from '../schemas/options/transform.ts'
 import jsonBody from './json-body.ts'
 
@@ -32,11 +32,12 @@ import jsonBody from './json-body.ts'
  * The request is validated before the service is called. The service's response is validated too (502 if it does not
  * match), mapped, and serialized by `response`. The service's status is the client's; of an error nothing else is passed.
  *
- * Needs `upstreams`. Registers `json-body` in its scope unless the scope has it. Its routes have compilers of their own,
+ * Needs `upstreams`. Registers `jsonBody` in its scope unless the scope has it. Its routes have compilers of their own,
  * since Fastify's would coerce bodies and round numbers; set `validatorCompiler` or `serializerCompiler` in a route to
  * use others.
  */
-async function transform(fastify: FastifyInstance) {
+async function transform(fastify: FastifyInstance, options: object) {
+  rejectOptions(options, 'transform')
   requirePlugin(fastify, 'upstreams', 'transform')
   if (!fastify.hasPlugin('sluice-json-body')) await fastify.register(jsonBody)
   if (fastify.hasDecorator('transform')) return

@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { Static, TSchema } from 'typebox'
+import Type, { type Static, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { ConfigError, type ConfigFault, copyOptions, faultsOf, isObject } from './faults.ts'
 
@@ -33,6 +33,16 @@ export function completeOptions<Schema extends TSchema>(
       `${plugin}: ${faults.map(({ path, message }) => `${path || 'options'} ${message}`).join('; ')}`
     )
   return completed as Static<Schema>
+}
+
+const NoOptions = Type.Object({}, { additionalProperties: false })
+
+/**
+ * Checks that a plugin without options gets none: those of its routes are often passed to `register` by mistake.
+ * @throws SLUICE_INVALID_OPTIONS with every option
+ */
+export function rejectOptions(options: unknown, plugin: string): void {
+  completeOptions(NoOptions, options, plugin)
 }
 
 /**

@@ -121,6 +121,9 @@ t.test('wrong options are rejected with every fault', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await t.rejects(async () => await app.register(compose), { message: /^compose needs upstreams/ })
+  await t.rejects(async () => await Fastify().register(compose, { upstream: 'x' } as never), {
+    message: 'compose: /upstream is not known'
+  })
 
   const part = { upstream: 'shop', upstreamResponse: Item, path: () => '/' }
   const route = { url: '/x', response: Start, toClient: () => ({ user: { id: '', name: '' }, others: null }) }

@@ -48,3 +48,9 @@ for (const hasProblem of [false, true])
     t.match(inexact.json, hasProblem ? { errors: [{ path: '/body/a' }] } : { code: 'FST_ERR_VALIDATION' })
     t.equal((await post('/loose', '{"a":9007199254740993}')).status, 200, 'other scopes keep their parser')
   })
+
+t.test('jsonBody takes no options', async t => {
+  await t.rejects(async () => await Fastify().register(jsonBody, { limit: 1 } as never), {
+    message: 'jsonBody: /limit is not known'
+  })
+})

@@ -147,6 +147,9 @@ t.test('wrong options are rejected with every fault', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await t.rejects(async () => await app.register(transform), { message: /^transform needs upstreams/ })
+  await t.rejects(async () => await Fastify().register(transform, { upstream: 'x' } as never), {
+    message: 'transform: /upstream is not known'
+  })
 
   const { toClient: _, ...incomplete } = placeOrder
   await start(t, async app => {
