@@ -29,33 +29,33 @@ export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly U
   ofUpstreams(
     Counter,
     'sluice_breaker_refused_total',
-    'Calls that an open breaker refused',
+    'Calls that an open breaker rejected',
     ({ breaker }) => ({ refused: breaker.refused })
   )
   ofUpstreams(
     Counter,
     'sluice_breaker_transitions_total',
-    'Changes of a breaker, by the state that it entered',
+    'Changes of a breaker by new state',
     ({ breaker }) => ({ open: breaker.opened, 'half-open': breaker.halfOpened, closed: breaker.closed }),
     'to'
   )
   ofUpstreams(
     Counter,
     'sluice_upstream_slow_total',
-    'Calls that were slow by their breaker',
+    'Calls that the breaker counted as slow',
     ({ breaker }) => ({ slow: breaker.slowTotal })
   )
   ofUpstreams(
     Gauge,
     'sluice_upstream_calls',
-    'Calls under way, and in line for a place',
+    'Calls in progress and calls that wait for a place',
     ({ calls }) => ({ running: calls.running, queued: calls.queued }),
     'state'
   )
   ofUpstreams(
     Counter,
     'sluice_upstream_rejected_total',
-    'Calls refused since too many were in line',
+    'Calls rejected because the queue was full',
     ({ calls }) => ({ rejected: calls.rejected })
   )
   ofUpstreams(Counter, 'sluice_retries_total', 'Attempts after the first', ({ calls }) => ({
@@ -64,13 +64,13 @@ export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly U
   ofUpstreams(
     Counter,
     'sluice_retries_refused_total',
-    'Attempts that the retry budget did not let be made',
+    'Retries that the budget did not allow',
     ({ calls }) => ({ exhausted: calls.exhausted })
   )
   ofUpstreams(
     Counter,
     'sluice_mirror_total',
-    'Copies of calls, by what became of them: sent, of these failed, and dropped',
+    'Mirrored calls by result: sent, failed (of those sent), dropped',
     ({ mirror }) => ({ sent: mirror?.sent, failed: mirror?.failed, dropped: mirror?.dropped }),
     'result'
   )

@@ -4,7 +4,7 @@ import type { Upstream } from './upstream-types.ts'
 
 const STATES = { healthy: 0, ejected: 1, unhealthy: 2 }
 
-/** The endpoints, read when they are asked for: the series of one that has left DNS go with it. */
+/** Adds metrics of endpoints. They are read when scraped, so the series of an endpoint that leaves DNS end. */
 export function addEndpointMetrics(registry: Registry, upstreams: readonly Upstream[]): void {
   const gauges: [name: string, help: string, value: (state: EndpointState) => number][] = [
     ['sluice_endpoint_state', '0 healthy, 1 ejected, 2 unhealthy', ({ state }) => STATES[state]],
@@ -21,7 +21,7 @@ export function addEndpointMetrics(registry: Registry, upstreams: readonly Upstr
       name,
       help,
       labelNames,
-      // Over several workers: the worst state, and all that is under way.
+      // Over several workers: the worst state, and all calls in progress.
       aggregator: name === 'sluice_endpoint_state' ? 'max' : 'sum',
       registers: [registry],
       collect() {

@@ -1,7 +1,7 @@
 /** Time at which a call failed, and its endpoint if the upstream has several, else undefined ('' between processes). */
 export type Failure = readonly [at: number, endpoint: unknown]
 
-/** Failures that are kept; of more, only the number. */
+/** Failures that are kept. More are only counted. */
 const MAX_KEPT = 1_024
 
 /**
@@ -10,7 +10,7 @@ const MAX_KEPT = 1_024
  */
 export class FailureRun {
   #failures: Failure[] = []
-  /** Older ones that are not kept. */
+  /** Number of older failures that are not kept. */
   #dropped = 0
   #successAt = Number.NEGATIVE_INFINITY
 
@@ -42,7 +42,7 @@ export class FailureRun {
     this.#dropped = 0
   }
 
-  /** True from `limit` failures in a row, unless all are of one endpoint of several, which ejection looks after. */
+  /** Returns true from `limit` failures in a row, unless all are of one endpoint of several, which is ejected instead. */
   reaches(limit: number): boolean {
     const failures = this.#failures
     if (failures.length + this.#dropped < limit) return false

@@ -80,7 +80,7 @@ function badNames({ request, response }: EditOptions): ConfigFault[] {
         ? `'${name}' is not the name of a header`
         : isAllowed(name.toLowerCase())
           ? undefined
-          : `${name} is not for routes to edit`
+          : `${name} cannot be changed by a route`
       return message === undefined ? [] : [{ path: at + path, message }]
     })
   }

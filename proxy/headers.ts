@@ -60,14 +60,14 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
 }
 
 /** Response headers that do not pass: between gateway and service only, and the gateway's request id. */
-const NOT_THE_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
+const NOT_FOR_CLIENTS = new Set([...HOP_BY_HOP, 'x-request-id'])
 
 /** Returns the upstream's response headers for a client. */
 export function toClientHeaders(inbound: Headers, request: FastifyRequest): Headers {
   const named = connectionNamed(inbound.connection)
   const headers: Headers = {}
   for (const name in inbound) {
-    if (NOT_THE_CLIENTS.has(name) || named?.has(name)) continue
+    if (NOT_FOR_CLIENTS.has(name) || named?.has(name)) continue
     headers[name] = inbound[name]
   }
   dropPlainHsts(headers, request)
@@ -82,7 +82,7 @@ export function dropPlainHsts(headers: Headers, request: FastifyRequest): void {
 const HSTS = 'strict-transport-security'
 
 /** Response headers that the gateway sets. */
-const GATEWAYS_ANSWER = new Set([
+const GATEWAYS_OWN = new Set([
   'date',
   'x-request-id',
   'ratelimit',
@@ -95,7 +95,7 @@ const GATEWAYS_ANSWER = new Set([
 
 /** Returns true for a response header that a route may change. */
 export function isServicesToSend(name: string): boolean {
-  return !HOP_BY_HOP.has(name) && !FRAMING.has(name) && !GATEWAYS_ANSWER.has(name)
+  return !HOP_BY_HOP.has(name) && !FRAMING.has(name) && !GATEWAYS_OWN.has(name)
 }
 
 /** A set, since a service may name thousands and send as many headers. */

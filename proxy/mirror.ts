@@ -1,20 +1,11 @@
 import { Readable } from 'node:stream'
-import createError from '@fastify/error'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Exchange } from '../http/exchange.ts'
+import { createProblem } from '../http/problem.ts'
 import { TimerQueue } from '../http/timer-queue.ts'
 import type { MirrorOptions } from '../schemas/options/upstreams.ts'
 import { Replay } from './replay.ts'
-import type { Upstream } from './upstream-types.ts'
-
-/** Since the start. */
-export interface MirrorCounts {
-  sent: number
-  /** Not sent: too many in progress, a body too large or incomplete, or a call that was not made. */
-  dropped: number
-  /** Sent, but without a response or with 5xx. */
-  failed: number
-}
+import type { MirrorCounts, Upstream } from './upstream-types.ts'
 
 /**
  * Mirrors the calls of an upstream to another one, after the real call has its response, so that clients never wait. Mirrored
@@ -44,7 +35,7 @@ export function mirrorUpstream(
       const { exchange, method, path, headers, body } = request
       const replay = body instanceof Readable ? new Replay(body, maxBody) : undefined
       return upstream.request({ ...request, body: replay?.open() ?? body }, (error, response) => {
-        const isMade = error === null ? response?.isFallback !== true : !isRefused(error, exchange)
+        const isMade = error === null ? response?.isFallback !== true : !isRejected(error, exchange)
         const copied = !isMade ? undefined : body instanceof Readable ? replay?.whole : (body ?? null)
         if (copied === undefined) {
           inFlight--
@@ -80,14 +71,14 @@ export function mirrorUpstream(
 }
 
 /** Calls that were not sent, or were cancelled, are not mirrored. */
-function isRefused(
+function isRejected(
   { code = '' }: Error & { code?: string },
   { abortReason, isClientGone }: Exchange
 ): boolean {
-  return REFUSALS.includes(code) || abortReason !== undefined || isClientGone
+  return REJECTIONS.includes(code) || abortReason !== undefined || isClientGone
 }
 
-const REFUSALS = ['SLUICE_UPSTREAM_UNAVAILABLE', 'SLUICE_UPSTREAM_OVERLOADED']
+const REJECTIONS = ['SLUICE_UPSTREAM_UNAVAILABLE', 'SLUICE_UPSTREAM_OVERLOADED']
 
 /** Below 500, so that breakers do not count it. */
-const NotWanted = createError('SLUICE_MIRRORED', 'A copy, whose answer nobody reads', 499, Error, false)
+const NotWanted = createProblem('SLUICE_MIRRORED', 'A copy, whose answer nobody reads', 499)

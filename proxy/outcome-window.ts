@@ -1,4 +1,4 @@
-/** Settled calls by their outcome. A refused request (4xx) is a call, neither success nor failure. */
+/** Counts of ended calls by outcome. A 4xx is a call, but neither success nor failure. */
 export interface OutcomeCounts {
   calls: number
   successes: number
@@ -8,7 +8,7 @@ export interface OutcomeCounts {
 
 const BUCKETS = 10
 
-/** Counts of the last `ms`, to within a tenth. Needs no timer: the caller passes the time. */
+/** Counts outcomes of the last `ms`, with a precision of a tenth. Needs no timer: the caller passes the time. */
 export class OutcomeWindow {
   #width: number
   #buckets: OutcomeCounts[] = []

@@ -1,15 +1,15 @@
 /** Share of the elapsed time that a service must have had to be at fault. */
 const FAIR_SHARE = 0.5
-/** Milliseconds. No service gives up sooner on a client that does not read. */
+/** Milliseconds. No service closes sooner because a client does not read. */
 const PATIENCE = 1_000
 
 /**
- * How long a call has waited for the service alone: from the last byte of its request, less the time in which the client
- * did not read. The rest of a deadline went elsewhere: to the upload, the queue, earlier attempts, the issuer's keys.
- * Milliseconds, by `performance.now()`.
+ * Measures how long a call has waited for the service: from the last byte of its request, without the time in which the
+ * client did not read. Uploads, queues, earlier attempts and the wait for keys do not count. Milliseconds by
+ * `performance.now()`.
  */
 export class ServiceTime {
-  /** When the last piece of the request was sent. */
+  /** Time at which the last piece of the request was sent. */
   since: number
   #paused = 0
   #pausedAt = 0
@@ -18,12 +18,12 @@ export class ServiceTime {
     this.since = since
   }
 
-  /** A piece of the request has been sent, or all of it. */
+  /** Notes that a piece of the request was sent. */
   sent(): void {
     this.since = performance.now()
   }
 
-  /** The response is not read on. */
+  /** Notes that the client does not read. */
   pause(): void {
     if (this.#pausedAt === 0) this.#pausedAt = performance.now()
   }
@@ -34,13 +34,13 @@ export class ServiceTime {
     this.#pausedAt = 0
   }
 
-  /** True if the service had its share of the `elapsed` ms in which it was to respond. */
+  /** Returns true if the service had at least half of the `elapsed` ms. */
   isFairOf(elapsed: number): boolean {
     const now = performance.now()
     return now - this.since - this.#pausedUntil(now) >= elapsed * FAIR_SHARE
   }
 
-  /** True if the client is why the response took so long that the service may have given up on it. */
+  /** True if the client has not read for so long that the service may have given up. */
   get isHeldUp(): boolean {
     const now = performance.now()
     const paused = this.#pausedUntil(now)

@@ -39,11 +39,11 @@ export const TlsOptions = Type.Object(
   { additionalProperties: false }
 )
 
-/** Certificate and key go together, in both senses. What is wrong by itself has been said. */
+/** Returns faults of certificate and key that the schema cannot find: both are needed, and must belong together. */
 export function tlsFaults({ cert, key }: Record<string, unknown>): { path: string; message: string }[] {
   if ((cert === undefined) !== (key === undefined)) {
     const [missing, given] = cert === undefined ? ['cert', 'key'] : ['key', 'cert']
-    return [{ path: `/${missing}`, message: `is missing: it goes with ${given}` }]
+    return [{ path: `/${missing}`, message: `is missing: it is required with ${given}` }]
   }
   if (typeof cert !== 'string' || typeof key !== 'string') return []
   let belongs = true
