@@ -3,7 +3,7 @@ import t from 'tap'
 import { createOpossumState, type OpossumState } from '../../proxy/opossum-state.ts'
 import { until } from '../until.ts'
 
-/** What the breaker relies on in opossum. */
+/** Internals that the breaker relies on in opossum. */
 
 t.test('opens and closes when told, and becomes half-open by itself', async t => {
   const { circuit, states } = start(t, 50)

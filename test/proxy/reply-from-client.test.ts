@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { call } from '../harness.ts'
 
-/** What forwarding relies on in @fastify/reply-from: proxy/reply-from-client.ts is such a client. */
+/** Internals that forwarding relies on in @fastify/reply-from: proxy/reply-from-client.ts is such a client. */
 
 const own = Symbol('own')
 
