@@ -3,7 +3,7 @@ import { buildConnector } from 'undici'
 import { Http1Client, isNotHttp } from '../../proxy/undici-internals.ts'
 import { type Ending, startTcpService } from '../harness.ts'
 
-/** What calls over HTTP/1.1 rely on in undici: it reads through `socket.push`, and keeps the error of a destroyed socket. */
+/** Internals that HTTP/1.1 calls rely on in undici: it reads through `socket.push`, and keeps the error of a destroyed socket. */
 
 t.test('interim responses of any number up to the limit precede a response', async t => {
   const text = await ask(
