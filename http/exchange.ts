@@ -237,7 +237,7 @@ const SHORTENED = 0.9
 export const IDLE_TIMEOUT = 300_000
 
 /**
- * `allowed` and `refused`: by the counters. While Redis or the supervisor is unavailable: `local`, allowed by this
- * process's own counters; `open`, allowed uncounted; `closed`, refused. `unavailable`: the deadline passed first.
+ * `allowed` and `rejected`: by the counters. While Redis or the supervisor is unavailable: `local`, allowed by this
+ * process's own counters; `open`, allowed uncounted; `closed`, rejected. `unavailable`: the deadline passed first.
  */
-export type LimitDecision = 'allowed' | 'refused' | 'local' | 'open' | 'closed' | 'unavailable'
+export type LimitDecision = 'allowed' | 'rejected' | 'local' | 'open' | 'closed' | 'unavailable'

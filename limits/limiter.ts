@@ -49,7 +49,7 @@ export function createTier(name: string, { limits: options, onRedisDown, countin
   const policy = limits.map(({ name, limit, window }) => `"${name}";q=${limit};w=${window / 1000}`).join(', ')
   // Leased permits would pass in another window than the log has them in.
   const isExact = counting === 'exact' || limits.some(({ algorithm }) => algorithm === 'sliding-log')
-  const decisions = { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
+  const decisions = { allowed: 0, rejected: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
   return { name, limits, onRedisDown, counting: isExact ? 'exact' : 'leased', policy, decisions }
 }
 

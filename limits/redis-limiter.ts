@@ -90,7 +90,7 @@ local function read_window(key, window)
   elseif now - start >= window then
     start, current, previous = start + window, 0, current
   elseif now < start then
-    -- Saved also if this request is refused; otherwise every refused request would move the window.
+    -- Saved also if this request is rejected; otherwise every rejected request would move the window.
     start = now
     redis.call('HSET', key, 'start', start)
   end

@@ -29,7 +29,7 @@ const SAFE =
 
 const HINTS: Record<string, string> = {
   CLUSTERDOWN: 'the cluster is down',
-  ERR: 'the command was refused',
+  ERR: 'the command was rejected',
   LOADING: 'the data set is being loaded',
   MASTERDOWN: 'a replica has lost its master',
   MISCONF: 'Redis cannot save to disk and refuses writes',

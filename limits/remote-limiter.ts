@@ -158,5 +158,5 @@ const PROBE: Tier = {
   onRedisDown: 'closed',
   counting: 'exact',
   policy: '',
-  decisions: { allowed: 0, refused: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
+  decisions: { allowed: 0, rejected: 0, local: 0, open: 0, closed: 0, unavailable: 0 }
 }

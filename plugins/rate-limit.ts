@@ -115,7 +115,7 @@ function settle(
 ): ProblemError | undefined {
   const { tier, decision, fallback } = admission
   addLimitHeaders(reply, tier, decision)
-  const outcome = decision !== undefined && isExceeded ? 'refused' : (fallback ?? 'allowed')
+  const outcome = decision !== undefined && isExceeded ? 'rejected' : (fallback ?? 'allowed')
   tier.decisions[outcome]++
   if (exchange !== undefined) {
     exchange.tier = tier.name

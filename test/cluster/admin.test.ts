@@ -205,13 +205,13 @@ t.test('/limits shows where limits are counted and the decisions of all workers'
     state: 'unavailable',
     since: /^\d{4}-.*Z$/,
     reason: 'no answer from the supervisor in time',
-    tiers: [{ name: 'free', decisions: { allowed: 0, refused: 2, local: 2, open: 0, closed: 0 } }]
+    tiers: [{ name: 'free', decisions: { allowed: 0, rejected: 2, local: 2, open: 0, closed: 0 } }]
   })
   t.notOk('workers' in json)
 })
 
 t.test('a worker that cannot count limits shows in the merged state', t => {
-  const decisions = { allowed: 1, refused: 0, local: 2, open: 0, closed: 0, unavailable: 0 }
+  const decisions = { allowed: 1, rejected: 0, local: 2, open: 0, closed: 0, unavailable: 0 }
   const up = { store: 'redis' as const, state: 'up' as const, since: '2026-11-24T12:00:00.000Z' }
   const merged = mergeLimits([
     { worker: 1, state: { ...up, tiers: [{ name: 'free', decisions }] } },

@@ -143,7 +143,7 @@ t.test('operators see that limits are counted locally', async t => {
   for (const [tier, decision, count] of [
     ['local', 'allowed', 1],
     ['local', 'local', 1],
-    ['local', 'refused', 1],
+    ['local', 'rejected', 1],
     ['closed', 'closed', 1],
     ['open', 'open', 1]
   ])

@@ -255,7 +255,7 @@ t.test(
     t.same(
       exchanges.map(({ status, limit, upstream, attempts }) => [status, limit, upstream, attempts]),
       sent.map((status, i) =>
-        i < 30 ? [status, 'allowed', 'products', 1] : [429, 'refused', undefined, undefined]
+        i < 30 ? [status, 'allowed', 'products', 1] : [429, 'rejected', undefined, undefined]
       )
     )
     const slow = exchanges.filter(({ status }) => status === SLOW)

@@ -89,7 +89,7 @@ t.test('a rejected or aborted exchange is counted under its route', async t => {
     'sluice_exchange_duration_seconds_count{route="/products",scope="products",version="",method="GET",status="4xx"} 1'
   )
   t.match(text, 'sluice_limit_decisions_total{tier="once",decision="allowed"} 1')
-  t.match(text, 'sluice_limit_decisions_total{tier="once",decision="refused"} 1')
+  t.match(text, 'sluice_limit_decisions_total{tier="once",decision="rejected"} 1')
   t.match(text, 'sluice_limit_decisions_total{tier="once",decision="unavailable"} 0')
   t.match(text, /^sluice_connections [0-9]+$/m)
   t.match(text, /^sluice_recorder_bytes [1-9][0-9]*$/m)
