@@ -1,0 +1,52 @@
+import Fastify from 'fastify'
+import { jwt, overrides, rateLimit, redis } from 'sluice'
+import t from 'tap'
+import { call } from '../harness.ts'
+import { startIssuer } from '../issuer.ts'
+import { listen } from './app.ts'
+
+t.test('overrides replaces what the plugins of a bare app reach', async t => {
+  const issuer = await startIssuer(t)
+  const routes: string[] = []
+  const keys: string[] = []
+  let time = 0
+  const app = Fastify()
+  await app.register(overrides, {
+    onRoute: ({ method, url }) => void routes.push(`${method} ${url}`),
+    createJwks: ({ issuer }) => ({
+      async find() {
+        keys.push(issuer)
+        return undefined
+      },
+      touch() {}
+    }),
+    createLimiter: memory => ({
+      check: (key, tier, _cost, callback) => memory.check(key, tier, 2, callback)
+    }),
+    redis: false,
+    now: () => time
+  })
+  await app.register(redis, { url: 'redis://redis.invalid' })
+  await app.register(
+    async scope => {
+      await scope.register(rateLimit, { by: 'address', limits: [{ limit: 2, window: 60_000 }] })
+      scope.get('/', async () => 'ok')
+      await scope.register(async guarded => {
+        await guarded.register(jwt, { issuer: issuer.issuer, audience: 'api://gateway' })
+        guarded.get('/me', async request => request.user)
+      })
+    },
+    { prefix: '/a' }
+  )
+  const url = await listen(t, app)
+  t.ok(routes.includes('GET /a') && routes.includes('GET /a/me'), routes.join())
+  t.equal(app.redis.status, 'end')
+
+  t.equal((await call(`${url}/a`)).status, 200)
+  t.equal((await call(`${url}/a`)).status, 429, 'a request costs two')
+  time += 120_000
+  const headers = { authorization: `Bearer ${await issuer.sign()}` }
+  t.equal((await call(`${url}/a/me`, { headers })).status, 401)
+  t.strictSame(keys, [issuer.issuer])
+  t.strictSame(issuer.requests, [], 'the issuer is not asked')
+})
