@@ -49,3 +49,14 @@ function isServiceLate(error: Error, elapsed: number, progress: AttemptProgress)
   if (!wasSent && isQueued) return false
   return serviceTime.isFairOf(elapsed)
 }
+
+/**
+ * Returns the outcome of a complete response.
+ * @param status of HTTP, or the one that stands for its gRPC status
+ */
+export function outcomeOfResponse(exchange: Exchange, status: number): Outcome {
+  if (status < 400) return 'success'
+  if (status < 500) return 'answered'
+  // The service gave up at the client's own deadline, as it should.
+  return status === 504 && exchange.isGrpc && exchange.isPastClientDeadline ? 'neutral' : 'failure'
+}

@@ -2,12 +2,12 @@ import type { Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Abortable, Exchange } from '../http/exchange.ts'
-import { outcomeOfFailure } from './attempt-blame.ts'
+import { outcomeOfFailure, outcomeOfResponse } from './attempt-blame.ts'
 import type { AttemptOptions, AttemptOwner, Http2Controller } from './attempt-types.ts'
 import type { Outcome } from './breaker-types.ts'
 import type { Headers } from './call-types.ts'
 import { DiscardedBody } from './discarded-body.ts'
-import { toUpstreamError, UpstreamFailed, UpstreamInvalidResponse, UpstreamTimeout } from './errors.ts'
+import { createInvalidResponse, toUpstreamError, UpstreamFailed, UpstreamTimeout } from './errors.ts'
 import { outcomeStatus } from './grpc-status.ts'
 import { hasNoBody, isInvalidFraming, MAX_INTERIM_RESPONSES } from './response-framing.ts'
 import { createResponseStream } from './response-stream.ts'
@@ -24,9 +24,7 @@ const BUFFER_TIME = 500
 export class Attempt implements Dispatcher.DispatchHandler, Abortable {
   #owner: AttemptOwner
   #exchange: Exchange
-  #bufferLimit: number
-  #buffersAll: boolean
-  #isHead: boolean
+  #options: AttemptOptions
   #controller: Dispatcher.DispatchController | undefined
   #leaveQueue: (() => void) | undefined
   #statusCode = 0
@@ -41,20 +39,12 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
   #timeout = 0
   #timer: NodeJS.Timeout | undefined
   #serviceTime: ServiceTime
-  #waitsFor: AttemptOptions['waitsFor']
 
-  constructor(
-    owner: AttemptOwner,
-    exchange: Exchange,
-    { isHead, bufferLimit, buffersAll, startedAt, waitsFor }: AttemptOptions
-  ) {
+  constructor(owner: AttemptOwner, exchange: Exchange, options: AttemptOptions) {
     this.#owner = owner
     this.#exchange = exchange
-    this.#isHead = isHead
-    this.#bufferLimit = bufferLimit
-    this.#buffersAll = buffersAll
-    this.#serviceTime = new ServiceTime(startedAt)
-    this.#waitsFor = waitsFor
+    this.#options = options
+    this.#serviceTime = new ServiceTime(options.startedAt)
   }
 
   /** Start of the wait for the service, by `performance.now()`. */
@@ -87,32 +77,26 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#failure !== undefined) {
-      controller.abort(this.#failure)
-      return
-    }
+    if (this.#failure !== undefined) return void controller.abort(this.#failure)
     this.#controller = controller
     if (this.#timeout > 0) this.#stopTimer()
   }
 
   onBodySent(): void {
-    if (this.#waitsFor !== undefined) this.#serviceTime.sent()
+    if (this.#options.waitsFor !== undefined) this.#serviceTime.sent()
   }
 
   onRequestSent(): void {
-    if (this.#waitsFor !== undefined) this.#serviceTime.sent()
+    if (this.#options.waitsFor !== undefined) this.#serviceTime.sent()
     if (this.#timeout > 0 && !this.#isSettled) this.#timer = setTimeout(Attempt.#expire, this.#timeout, this)
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
-    if (statusCode < 200) {
-      this.#onInterimResponse(statusCode, headers)
-      return
-    }
+    if (statusCode < 200) return void this.#onInterimResponse(statusCode, headers)
     this.#timeout = 0
     this.#stopTimer()
     if (isInvalidFraming(statusCode, headers)) {
-      this.abort(new UpstreamInvalidResponse())
+      this.abort(createInvalidResponse('its status or transfer coding is not known'))
       return
     }
     this.#exchange.respondedAt = performance.now()
@@ -125,9 +109,9 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
-    if (this.#buffersAll || this.#isSmall() || (controller as Http2Controller).isHeadersOnly) {
+    if (this.#options.buffersAll || this.#isSmall() || (controller as Http2Controller).isHeadersOnly) {
       this.#chunks = []
-      if (!this.#buffersAll) this.#timer = setTimeout(Attempt.#streamLateBody, BUFFER_TIME, this)
+      if (!this.#options.buffersAll) this.#timer = setTimeout(Attempt.#streamLateBody, BUFFER_TIME, this)
       return
     }
     this.#startStream(controller)
@@ -172,12 +156,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       }
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
-      if (this.#size > this.#bufferLimit)
-        this.abort(
-          new UpstreamInvalidResponse({
-            cause: new Error(`the response is larger than ${this.#bufferLimit} bytes`)
-          })
-        )
+      if (this.#size > this.#options.bufferLimit)
+        this.abort(createInvalidResponse(`the response is larger than ${this.#options.bufferLimit} bytes`))
       else this.#chunks.push(chunk)
     }
   }
@@ -186,20 +166,14 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     if (this.#discarded !== undefined) return void this.#discarded.end()
     if (this.#failure !== undefined) return
     const status = outcomeStatus(this.#exchange, this.#statusCode, this.#headers, trailers)
-    this.#finish(status >= 500 ? this.#failedOutcome(status) : status >= 400 ? 'answered' : 'success')
+    this.#finish(outcomeOfResponse(this.#exchange, status))
     if (trailers !== undefined && this.#hasClient()) {
       passTrailers(trailers, this.#exchange.reply)
       this.#stream?.emit('trailers', trailers)
     }
-    if (this.#stream !== undefined) {
-      this.#stream.push(null)
-      return
-    }
-    this.#owner.onResponse({
-      statusCode: this.#statusCode,
-      headers: this.#headers,
-      body: this.#bufferedBody()
-    })
+    if (this.#stream !== undefined) return void this.#stream.push(null)
+    const body = this.#bufferedBody()
+    this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -211,35 +185,26 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
   #onInterimResponse(statusCode: number, headers: Headers): void {
     if (++this.#interimResponses > MAX_INTERIM_RESPONSES)
       this.abort(
-        new UpstreamInvalidResponse({
-          cause: new Error(`the service sent more than ${MAX_INTERIM_RESPONSES} interim responses`)
-        })
+        createInvalidResponse(`the service sent more than ${MAX_INTERIM_RESPONSES} interim responses`)
       )
     else if (statusCode === 103 && this.#hasClient()) passEarlyHints(headers, this.#exchange.reply)
   }
 
   /** True if 1xx responses and trailers go to a client: not for buffered responses or mirrored requests. */
   #hasClient(): boolean {
-    return !this.#buffersAll && !(this.#exchange instanceof DetachedExchange)
+    return !this.#options.buffersAll && !(this.#exchange instanceof DetachedExchange)
   }
 
   #bufferedBody(): Buffer | undefined {
     const chunks = this.#chunks as Buffer[]
-    if (hasNoBody(this.#isHead, this.#statusCode)) return undefined
+    if (hasNoBody(this.#options.isHead, this.#statusCode)) return undefined
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#size)
   }
 
   #isSmall(): boolean {
-    if (hasNoBody(this.#isHead, this.#statusCode)) return true
+    if (hasNoBody(this.#options.isHead, this.#statusCode)) return true
     const length = this.#headers['content-length']
-    return typeof length === 'string' && Number(length) <= this.#bufferLimit
-  }
-
-  /** Neutral if the service gave up at the client's own deadline, as it should. */
-  #failedOutcome(status: number): Outcome {
-    return status === 504 && this.#exchange.isGrpc && this.#exchange.isPastClientDeadline
-      ? 'neutral'
-      : 'failure'
+    return typeof length === 'string' && Number(length) <= this.#options.bufferLimit
   }
 
   #fail(error: Error & { statusCode?: number }, elapsed?: number): void {
@@ -253,7 +218,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       hasHeaders: this.#statusCode !== 0,
       isStreaming: stream !== undefined,
       isReaderSlow: stream !== undefined && stream.readableLength >= stream.readableHighWaterMark,
-      isQueued: this.#waitsFor === 'connection'
+      isQueued: this.#options.waitsFor === 'connection'
     })
     // A listener (grpc-response.ts) ends the response with a status.
     if (!stream?.emit('failure', error)) stream?.destroy(error)

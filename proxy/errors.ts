@@ -111,5 +111,10 @@ export function replaceUnauthorized(error: ProblemError, passUnauthorized = fals
 }
 
 function invalidStatus(statusCode: number): ProblemError {
-  return new UpstreamInvalidResponse({ cause: new Error(`the service answered ${statusCode}`) })
+  return createInvalidResponse(`the service answered ${statusCode}`)
+}
+
+/** @param cause what is wrong with the response, for the log */
+export function createInvalidResponse(cause: string): ProblemError {
+  return new UpstreamInvalidResponse({ cause: new Error(cause) })
 }
