@@ -6,39 +6,39 @@ import { appState } from '../app-state.ts'
 
 /**
  * Resolves host names for all connections of a gateway: to services, issuers and Redis. Uses getaddrinfo, so that the
- * hosts file and search domains count. A look-up holds one of libuv's threads until the DNS servers answer, 10 s or
+ * hosts file and search domains count. A look-up holds one of libuv's threads until the DNS servers respond, 10 s or
  * more if they are silent. So that a silent server does not take all threads:
  *
- * - there is one look-up a name at a time, which all callers share;
+ * - each name has one look-up at a time, which all callers share;
  * - some threads are reserved for names that have resolved before, or that are in the hosts file;
- * - callers get an error after `OVERDUE` ms. A name that has resolved before keeps its addresses instead, from `SILENT`
- *   ms on and while no DNS server answers.
+ * - callers get an error after `TIMEOUT` ms. A name that has resolved before keeps its addresses instead, from `SILENT` ms
+ *   on and while no DNS server responds.
  */
 export function createLookup({
   resolve = systemLookup,
-  // libuv itself reads this variable, and offers no other way to ask for the number of its threads.
+  // libuv reads this variable, and has no API for the number of its threads.
   threads = Number(process.env.UV_THREADPOOL_SIZE) || 4,
   isLocal = isInHosts
 }: NameLookupOptions = {}): LookupFunction {
   const names = new Map<string, Name>()
   /** libuv uses at most half of its threads for look-ups. */
-  const places = Math.max(1, Math.floor((threads + 1) / 2))
-  const placesOfUnproven = Math.max(1, places - Math.ceil(places / 4))
+  const slots = Math.max(1, Math.floor((threads + 1) / 2))
+  const slotsOfUnproven = Math.max(1, slots - Math.ceil(slots / 4))
   const running = new Set<Name>()
   let queue: Name[] = []
 
   return (hostname, { family = 0, hints = 0, all }, callback) => {
     const name = nameOf(hostname, toNumber(family), hints)
-    const answer: Waiting = (error, addresses) => {
+    const reply: Callback = (error, addresses) => {
       const [first] = addresses
-      if (error !== null || first === undefined) callback(error ?? noAnswer(hostname), all ? [] : '', 0)
+      if (error !== null || first === undefined) callback(error ?? noResponse(hostname), all ? [] : '', 0)
       else if (all) callback(null, addresses)
       else callback(null, first.address, first.family)
     }
     const { known, state } = name
-    if (name.isSilent && known.length > 0) process.nextTick(answer, null, known)
-    else if (state === 'overdue') process.nextTick(answer, noAnswer(hostname), [])
-    else name.waiting.push(answer)
+    if (name.isSilent && known.length > 0) process.nextTick(reply, null, known)
+    else if (state === 'timedOut') process.nextTick(reply, noResponse(hostname), [])
+    else name.waiting.push(reply)
     start(name)
   }
 
@@ -60,22 +60,22 @@ export function createLookup({
     if (name.state !== 'idle') return
     name.state = 'waiting'
     const silent = setTimeout(() => {
-      // A name that waits for a thread has not been asked for yet.
+      // A name that waits for a thread has not been requested yet.
       if (running.has(name)) name.isSilent = true
-      if (name.known.length > 0) tell(name, null, name.known)
+      if (name.known.length > 0) settle(name, null, name.known)
     }, SILENT)
-    const overdue = setTimeout(() => {
-      name.state = 'overdue'
-      tell(name, noAnswer(name.hostname), [])
-    }, OVERDUE)
-    name.timers = [silent.unref(), overdue.unref()]
+    const timeout = setTimeout(() => {
+      name.state = 'timedOut'
+      settle(name, noResponse(name.hostname), [])
+    }, TIMEOUT)
+    name.timers = [silent.unref(), timeout.unref()]
     queue.push(name)
     runNext()
   }
 
   function runNext(): void {
     queue = queue.filter(name => {
-      if (running.size >= (isProven(name) ? places : placesOfUnproven)) return true
+      if (running.size >= (isProven(name) ? slots : slotsOfUnproven)) return true
       run(name)
       return false
     })
@@ -92,20 +92,20 @@ export function createLookup({
       running.delete(name)
       for (const timer of name.timers ?? []) clearTimeout(timer)
       name.state = 'idle'
-      // No DNS server has answered, so the name may exist.
+      // No DNS server has responded, so the name may exist.
       name.isSilent = error?.code === 'EAI_AGAIN'
       if (error === null) name.known = addresses
       else if (error.code === 'ENOTFOUND') name.known = []
-      if (name.known.length > 0) tell(name, null, name.known)
-      else tell(name, error, [])
+      if (name.known.length > 0) settle(name, null, name.known)
+      else settle(name, error, [])
       runNext()
     })
   }
 
-  function tell(name: Name, error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
+  function settle(name: Name, error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
     const { waiting } = name
     name.waiting = []
-    for (const answer of waiting) answer(error, addresses)
+    for (const reply of waiting) reply(error, addresses)
   }
 }
 
@@ -127,7 +127,7 @@ export interface NameLookupOptions {
   isLocal?: (hostname: string) => boolean
 }
 
-type Waiting = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
+type Callback = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
 
 interface Name {
   hostname: string
@@ -135,17 +135,17 @@ interface Name {
   hints: number
   /** Addresses of its last successful look-up. */
   known: LookupAddress[]
-  waiting: Waiting[]
-  /** True if its last or running look-up has had no answer in time. */
+  waiting: Callback[]
+  /** True if its last or running look-up got no response in time. */
   isSilent: boolean
-  /** overdue: callers get the error at once. */
-  state: 'idle' | 'waiting' | 'overdue'
+  /** `timedOut`: callers get the error at once. */
+  state: 'idle' | 'waiting' | 'timedOut'
   timers?: NodeJS.Timeout[]
 }
 
-/** Milliseconds. */
+/** ms. */
 const SILENT = 1_000
-const OVERDUE = 5_000
+const TIMEOUT = 5_000
 /** Names come from the config and from the discovery documents of issuers. */
 const MAX_NAMES = 1_024
 
@@ -153,10 +153,10 @@ function toNumber(family: number | string): number {
   return family === 'IPv4' ? 4 : family === 'IPv6' ? 6 : Number(family)
 }
 
-/** Returns the error of getaddrinfo when no DNS server answers. */
-function noAnswer(hostname: string): NodeJS.ErrnoException {
+/** Returns the error of getaddrinfo when no DNS server responds. */
+function noResponse(hostname: string): NodeJS.ErrnoException {
   const error: NodeJS.ErrnoException & { hostname?: string } = new Error(
-    `getaddrinfo EAI_AGAIN ${hostname}: no DNS server answers`
+    `getaddrinfo EAI_AGAIN ${hostname}: no DNS server responds`
   )
   return Object.assign(error, { code: 'EAI_AGAIN', syscall: 'getaddrinfo', hostname })
 }
