@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { appState } from '../app-state.ts'
 import { closeInOrder, rawProblem } from '../http/client-error.ts'
 import { BadFraming, transferCodingFault } from '../http/framing.ts'
 import { isHost, protocolOf, schemeOf } from '../http/host.ts'
@@ -51,19 +52,8 @@ async function strictHttp(fastify: FastifyInstance, options: Input<typeof Strict
   // Node silently drops headers beyond its limit. Turn that off; the hook below answers 431.
   server.maxHeadersCount = 0
 
-  server.on('connect', (_request: IncomingMessage, socket: Socket | Http2ServerResponse) => {
-    if (socket instanceof Http2ServerResponse) return rejectStream(socket, 501)
-    socket.on('error', () => {})
-    closeInOrder(socket, rawProblem(501))
-  })
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // In HTTP/2 only the frames tell whether there is a body.
-    if (hasBody(request) || request.httpVersionMajor === 2) continueOnRead(request, response)
-    server.emit('request', request, response)
-  })
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
-    server.emit('request', request, response)
-  )
+  // Once: a second listener for 'checkContinue' would have Fastify handle the request twice.
+  appState(fastify, 'strict-http', () => listen(server))
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
@@ -80,6 +70,23 @@ async function strictHttp(fastify: FastifyInstance, options: Input<typeof Strict
       return void reply.code(204).send()
     done()
   })
+}
+
+function listen(server: Server): Server {
+  server.on('connect', (_request: IncomingMessage, socket: Socket | Http2ServerResponse) => {
+    if (socket instanceof Http2ServerResponse) return rejectStream(socket, 501)
+    socket.on('error', () => {})
+    closeInOrder(socket, rawProblem(501))
+  })
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // In HTTP/2 only the frames tell whether there is a body.
+    if (hasBody(request) || request.httpVersionMajor === 2) continueOnRead(request, response)
+    server.emit('request', request, response)
+  })
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    server.emit('request', request, response)
+  )
+  return server
 }
 
 function faultOf(raw: IncomingMessage, request: FastifyRequest): (new () => Error) | undefined {

@@ -35,3 +35,32 @@ t.test('strictHttp rejects an app that was created without serverOptions()', asy
   t.teardown(() => app.close())
   await t.rejects(Promise.resolve(app.register(strictHttp)), { message: /serverOptions\(\)/ })
 })
+
+t.test(
+  'a request that expects 100 Continue is handled once, however many scopes register strictHttp',
+  async t => {
+    const app = Fastify(serverOptions())
+    let handled = 0
+    for (const prefix of ['/a', '/b'])
+      await app.register(
+        async scope => {
+          await scope.register(strictHttp)
+          scope.post('/', async ({ body }) => ({ body, handled: ++handled }))
+        },
+        { prefix }
+      )
+    const url = await listen(t, app)
+    const lines = [
+      'POST /a HTTP/1.1',
+      'Host: a',
+      'Connection: close',
+      'Expect: 100-continue',
+      'Content-Type: text/plain',
+      'Content-Length: 4'
+    ]
+    const answer = await send(url, [...lines, '', 'body'])
+    t.equal(answer.match(/^HTTP\/1.1 100 /gm)?.length, 1)
+    t.match(answer, '{"body":"body","handled":1}')
+    t.equal(handled, 1)
+  }
+)
