@@ -5,6 +5,7 @@ import { compile } from '@fastify/proxy-addr'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { appState } from '../app-state.ts'
 import { lingeringClose, rawProblem } from '../http/client-error.ts'
 import { type CountedSocket, pipelined, requests } from '../http/connection-state.ts'
 import { hasBody } from '../http/request-body.ts'
@@ -33,6 +34,9 @@ async function connectionLimits(
   fastify: FastifyInstance,
   options: Input<typeof ConnectionLimitsOptions> | undefined
 ) {
+  const registered = appState(fastify, 'connection-limits', () => new Set())
+  if (registered.size > 0) throw new Error('connectionLimits: register it once, on the app itself')
+  registered.add(fastify)
   const { server } = fastify
   const { maxConnections, maxConnectionsPerAddress, maxPipelinedRequests, maxRequestsPerSocket, trustProxy } =
     completeOptions(ConnectionLimitsOptions, options ?? {}, 'connectionLimits')

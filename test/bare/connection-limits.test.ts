@@ -30,3 +30,12 @@ t.test('connectionLimits rejects options of serverOptions()', async t => {
     message: /connectionLimits: \/maxHeaderSize is not known/
   })
 })
+
+t.test('connectionLimits is registered once', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(connectionLimits)
+  await t.rejects(Promise.resolve(app.register(async scope => scope.register(connectionLimits))), {
+    message: 'connectionLimits: register it once, on the app itself'
+  })
+})
