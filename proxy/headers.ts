@@ -133,14 +133,15 @@ function addGatewaysOwn(headers: Headers, request: FastifyRequest): Headers {
   return headers
 }
 
-function addUser(headers: Headers, user: User): void {
-  headers['x-user-id'] = user.sub
-  const issuer = user[issuedBy]
+/** Skips members of other types: an app's own plugin, such as @fastify/jwt, may have set `request.user`. */
+function addUser(headers: Headers, { sub, tier, email, roles, permissions, [issuedBy]: issuer }: User): void {
+  if (typeof sub === 'string') headers['x-user-id'] = sub
   if (issuer !== undefined) headers['x-user-issuer'] = issuer
-  headers['x-user-tier'] = user.tier
-  if (user.email !== undefined) headers['x-user-email'] = user.email
-  if (user.roles.length > 0) headers['x-user-roles'] = user.roles.join(',')
-  if (user.permissions.length > 0) headers['x-user-permissions'] = user.permissions.join(',')
+  if (typeof tier === 'string') headers['x-user-tier'] = tier
+  if (typeof email === 'string') headers['x-user-email'] = email
+  if (Array.isArray(roles) && roles.length > 0) headers['x-user-roles'] = roles.join(',')
+  if (Array.isArray(permissions) && permissions.length > 0)
+    headers['x-user-permissions'] = permissions.join(',')
 }
 
 /**

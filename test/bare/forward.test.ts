@@ -223,6 +223,38 @@ t.test(
   }
 )
 
+t.test("passes on what fits of an app's own request.user", async t => {
+  const service = await startService(t, ({ headers }, response) =>
+    response.end(JSON.stringify(Object.entries(headers).filter(([name]) => name.startsWith('x-user-'))))
+  )
+  const users: [user: unknown, headers: string[][]][] = [
+    [{ sub: 'ada', iat: 1 }, [['x-user-id', 'ada']]],
+    [{ id: 7, roles: 'admin', permissions: {}, tier: 1, email: null }, []],
+    ['ada', []],
+    [
+      { sub: 'ada', roles: ['a', 'b'], permissions: [] },
+      [
+        ['x-user-id', 'ada'],
+        ['x-user-roles', 'a,b']
+      ]
+    ]
+  ]
+  for (const [user, headers] of users) {
+    const url = await startApp(t, service, {
+      before(app) {
+        app.decorateRequest('user')
+        app.addHook('onRequest', async request => {
+          request.user = user as never
+        })
+      }
+    })
+    const answer = await call(`${url}/api/orders`, {
+      headers: { 'x-user-id': 'forged', x_user_id: 'forged' }
+    })
+    t.same(answer.json ?? JSON.parse(answer.text), headers)
+  }
+})
+
 t.test('registering it on the app and in a scope is registering it once', async t => {
   const service = await startService(t, (request, response) => response.end(request.url))
   const url = await startApp(t, service, {
