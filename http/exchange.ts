@@ -3,6 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyContextConfig, FastifyReply } from 'fastify'
 import { ClientClosedRequest, DeadlineExceeded, RequestTimeout } from './exchange-errors.ts'
+import { isInjected } from './light-my-request-internals.ts'
 import { isBodyLate } from './request-body.ts'
 import { TimerEntry, type TimerQueue } from './timer-queue.ts'
 import { passedTraceparent } from './trace-context.ts'
@@ -132,9 +133,11 @@ export class Exchange extends TimerEntry {
 
   /** True once the last byte of the response was handed to the operating system. */
   get isComplete(): boolean {
-    const { writableFinished, stream } = this.reply.raw as ServerResponse & { stream?: ServerHttp2Stream }
+    const { raw } = this.reply
+    const { writableFinished, writableEnded, stream } = raw as ServerResponse & { stream?: ServerHttp2Stream }
+    const isSent = writableFinished || (writableEnded && isInjected(raw))
     // Node 22 also finishes a response that was sent after its client had disconnected, and HTTP/2 a stream that was reset.
-    return writableFinished && stream?.aborted !== true && !(this.abortReason instanceof ClientClosedRequest)
+    return isSent && stream?.aborted !== true && !(this.abortReason instanceof ClientClosedRequest)
   }
 
   /** Sets a deadline that the client chose, in milliseconds from now. The earliest deadline applies. */

@@ -26,8 +26,12 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
   const timersByLength = new Map<number, TimerQueue>()
 
   fastify.decorateRequest('exchange')
-  fastify.decorate('onExchangeStart', listener => void startListeners.push(listener))
-  fastify.decorate('onExchangeEnd', listener => void endListeners.push(listener))
+  fastify.decorate('onExchangeStart', function (this: FastifyInstance, listener) {
+    startListeners.push(within(this, listener))
+  })
+  fastify.decorate('onExchangeEnd', function (this: FastifyInstance, listener) {
+    endListeners.push(within(this, listener))
+  })
   fastify.decorate('endStreams', spread => {
     let index = 0
     for (const stream of streams)
@@ -44,6 +48,16 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
     for (const listener of startListeners) listener(exchange)
     done()
   })
+
+  /** Returns a listener that is called for exchanges of `scope` only. */
+  function within(scope: FastifyInstance, listener: ExchangeListener): ExchangeListener {
+    if (scope === fastify) return listener
+    return exchange => {
+      const { server } = exchange.reply.request
+      // Fastify creates each scope with its parent as prototype.
+      if (server === scope || Object.prototype.isPrototypeOf.call(scope, server)) listener(exchange)
+    }
+  }
 
   /** Returns the queue of a deadline. There are as many as routes name deadlines. */
   function timersOf(ms: number): TimerQueue | undefined {
@@ -69,9 +83,9 @@ export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Calls `listener` when an exchange starts; cheaper than an onRequest hook. */
+    /** Calls `listener` when an exchange of this scope starts; cheaper than an onRequest hook. */
     onExchangeStart(listener: ExchangeListener): void
-    /** Calls `listener` when an exchange has ended, complete or aborted. */
+    /** Calls `listener` when an exchange of this scope has ended, complete or aborted. */
     onExchangeEnd(listener: ExchangeListener): void
     /**
      * Aborts the exchanges without a deadline, one after the other.

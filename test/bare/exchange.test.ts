@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { exchange, problem } from 'sluice'
 import t from 'tap'
 import { call } from '../harness.ts'
@@ -38,6 +38,60 @@ for (const withProblem of [false, true])
       ])
     }
   )
+
+t.test('listeners hear the exchanges of their scope, inner scopes included', async t => {
+  const app = Fastify()
+  await app.register(exchange)
+  const heard: [scope: string, phase: string, route: string | undefined][] = []
+  const listener = async (scope: FastifyInstance) => {
+    scope.onExchangeStart(({ route }) => void heard.push([scope.prefix, 'start', route]))
+    scope.onExchangeEnd(({ route }) => void heard.push([scope.prefix, 'end', route]))
+    scope.get('/', async () => 'ok')
+  }
+  await app.register(
+    async scope => {
+      await listener(scope)
+      await scope.register(async inner => void inner.get('/inner', async () => 'ok'))
+    },
+    { prefix: '/a' }
+  )
+  await app.register(listener, { prefix: '/b' })
+  app.get('/', async () => 'ok')
+  const url = await listen(t, app)
+  for (const path of ['/a', '/b', '/', '/none', '/a/inner']) await call(url + path)
+  await until(() => heard.length === 6)
+  t.same(heard, [
+    ['/a', 'start', '/a'],
+    ['/a', 'end', '/a'],
+    ['/b', 'start', '/b'],
+    ['/b', 'end', '/b'],
+    ['/a', 'start', '/a/inner'],
+    ['/a', 'end', '/a/inner']
+  ])
+})
+
+t.test('an injected request is complete once it is answered', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(exchange, { deadline: 100 })
+  const ended: unknown[] = []
+  app.onExchangeEnd(
+    ({ status, isComplete, abortReason }) => void ended.push([status, isComplete, abortReason])
+  )
+  app.get('/', async () => 'ok')
+  app.get('/cut', (_request, reply) => {
+    reply.hijack()
+    reply.raw.write('begin')
+    reply.raw.destroy()
+  })
+  t.equal((await app.inject('/')).body, 'ok')
+  await app.inject('/cut').catch(() => {})
+  await until(() => ended.length === 2)
+  t.match(ended, [
+    [200, true, undefined],
+    [200, false, { code: 'SLUICE_CLIENT_CLOSED_REQUEST' }]
+  ])
+})
 
 t.test('exchange says which options are wrong', async t => {
   const app = Fastify()
