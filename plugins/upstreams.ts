@@ -7,7 +7,7 @@ import { createUpstream } from '../proxy/upstream.ts'
 import type { Upstream } from '../proxy/upstream-types.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
-import { unknownName } from '../schemas/options/named.ts'
+import { missingName, unknownName } from '../schemas/options/named.ts'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import { UpstreamsOptions, upstreamsFaults } from '../schemas/options/upstreams.ts'
 import exchange from './exchange.ts'
@@ -30,6 +30,8 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
     'upstreams',
     ({ upstreams }) => upstreamsFaults(upstreams)
   )
+  if (Object.hasOwn(fastify, 'upstreams'))
+    throw new Error('upstreams is registered already: register it once, with all upstreams')
   if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
   // Without it, an HTTP/2 body without length would be dropped, and one that the client cancels would count as complete.
   if ('updateSettings' in fastify.server && !fastify.hasPlugin('sluice-http2')) await fastify.register(http2)
@@ -46,7 +48,8 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
   fastify.decorate('upstream', (name, route) => {
     const upstream = byName.get(name)
     if (upstream !== undefined) return upstream
-    const message = unknownName('upstream', name, [...byName.keys()])
+    const known = [...byName.keys()]
+    const message = name === undefined ? missingName('upstream', known) : unknownName('upstream', name, known)
     throw new Error(route === undefined ? message : `${route}: ${message}`)
   })
   fastify.addHook('onClose', async () => {

@@ -23,3 +23,8 @@ export function unknownName(kind: string, name: string, known: readonly string[]
   const suggestion = known.length > 1 ? didYouMean(name, known) : ''
   return `no ${kind} is named '${name}'; there are: ${known.join(', ') || 'none'}${suggestion}`
 }
+
+/** Returns `upstream is missing; there are: orders, users`. */
+export function missingName(kind: string, known: readonly string[]): string {
+  return `${kind} is missing; there are: ${known.join(', ') || 'none'}`
+}

@@ -24,6 +24,12 @@ t.test('completes its options and registers the exchange', async t => {
     message: /^no upstream is named 'order'; .*; did you mean orders\?$/
   })
   t.throws(() => app.upstream('order', 'GET /x'), { message: /^GET \/x: no upstream is named 'order'/ })
+  t.throws(() => app.upstream(undefined as never, 'GET /x'), {
+    message: 'GET /x: upstream is missing; there are: orders, users'
+  })
+  await t.rejects(async () => app.register(upstreams, { upstreams: {} }), {
+    message: 'upstreams is registered already: register it once, with all upstreams'
+  })
 })
 
 t.test('says all faults of its options at once', async t => {
