@@ -149,7 +149,7 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
           successes: 0,
           failures: 0,
           slow: 0,
-          refused: 0,
+          rejected: 0,
           opened: 0,
           halfOpened: 0,
           closed: 0,

@@ -46,7 +46,7 @@ export type Permit = number
 /** `calls`, `successes`, `failures`, `slow`: within the rolling window. All others: since the start. */
 export interface BreakerCounts extends OutcomeCounts {
   /** Calls that were rejected. */
-  refused: number
+  rejected: number
   opened: number
   halfOpened: number
   closed: number

@@ -45,7 +45,7 @@ export function createBreaker(
   let started = 0
   let passed = 0
   let startedAt = 0
-  let refused = 0
+  let rejected = 0
   let isFollowing = false
   let slowTotal = 0
   const entered = { open: 0, 'half-open': 0, closed: 0 }
@@ -65,7 +65,7 @@ export function createBreaker(
           return permit
         }
       }
-      refused++
+      rejected++
       return undefined
     },
     report(of, outcome, ms = 0, endpoint) {
@@ -120,7 +120,7 @@ export function createBreaker(
     counts() {
       return {
         ...seen.total(now()),
-        refused,
+        rejected,
         opened: entered.open,
         halfOpened: entered['half-open'],
         closed: entered.closed,

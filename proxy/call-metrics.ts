@@ -28,9 +28,9 @@ export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly U
     })
   ofUpstreams(
     Counter,
-    'sluice_breaker_refused_total',
+    'sluice_breaker_rejected_total',
     'Calls that an open breaker rejected',
-    ({ breaker }) => ({ refused: breaker.refused })
+    ({ breaker }) => ({ rejected: breaker.rejected })
   )
   ofUpstreams(
     Counter,
@@ -63,7 +63,7 @@ export function addCallMetrics(registry: Registry, upstreamsOf: () => readonly U
   }))
   ofUpstreams(
     Counter,
-    'sluice_retries_refused_total',
+    'sluice_retries_rejected_total',
     'Retries that the budget did not allow',
     ({ calls }) => ({ exhausted: calls.exhausted })
   )

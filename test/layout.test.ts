@@ -50,3 +50,10 @@ t.test('every file of plugins/ is a Fastify plugin with the name of its file', a
     t.equal(meta?.fastify, '5.x', file)
   }
 })
+t.test('no file has more than 270 lines', async t => {
+  for (const file of globSync(
+    '{admin,auth,cli,cluster,config,http,limits,observe,plugins,proxy,schemas,versions}/**/*.ts',
+    { cwd: root }
+  ))
+    t.ok(readFileSync(join(root, file), 'utf8').split('\n').length <= 271, file)
+})

@@ -58,7 +58,7 @@ t.test(
       { name: 'orders' },
       {
         name: 'products',
-        breaker: { state: 'closed', calls: 1, failures: 1, refused: 0, opened: 0 },
+        breaker: { state: 'closed', calls: 1, failures: 1, rejected: 0, opened: 0 },
         endpoints: [{ url: down, state: 'healthy' }]
       }
     ])

@@ -10,7 +10,7 @@ import { isServicesToSend, toClientHeaders } from '../headers.ts'
 
 const UpgradeRequired = createProblem('SLUICE_UPGRADE_REQUIRED', 'This route speaks WebSocket', 426)
 const BadHandshake = createProblem('SLUICE_BAD_HANDSHAKE', 'The WebSocket handshake is not valid', 400)
-const OriginRefused = createProblem('SLUICE_ORIGIN_REFUSED', 'The origin is not allowed', 403)
+const OriginRejected = createProblem('SLUICE_ORIGIN_REJECTED', 'The origin is not allowed', 403)
 
 const UPGRADE = { upgrade: 'websocket', connection: 'upgrade' }
 /** 16 bytes in base64. */
@@ -36,7 +36,7 @@ export function upgradeRequired(request: FastifyRequest, version?: string): Prob
 /**
  * Checks the handshake of a client.
  * @param head bytes that followed the request's headers; none may, before the response
- * @throws SLUICE_UPGRADE_REQUIRED, SLUICE_BAD_HANDSHAKE or SLUICE_ORIGIN_REFUSED
+ * @throws SLUICE_UPGRADE_REQUIRED, SLUICE_BAD_HANDSHAKE or SLUICE_ORIGIN_REJECTED
  */
 export function checkHandshake(request: FastifyRequest, head: Buffer, allowOrigins: readonly string[]): void {
   const { headers } = request
@@ -48,7 +48,7 @@ export function checkHandshake(request: FastifyRequest, head: Buffer, allowOrigi
   if (origin === undefined || allowOrigins.includes('*') || allowOrigins.includes(origin)) return
   const protocol = protocolOf(request)
   const [, scheme, host] = ORIGIN.exec(origin) ?? []
-  if (scheme !== protocol || !isSameHost(host as string, request.host, protocol)) throw new OriginRefused()
+  if (scheme !== protocol || !isSameHost(host as string, request.host, protocol)) throw new OriginRejected()
 }
 
 /**

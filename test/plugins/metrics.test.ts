@@ -30,7 +30,7 @@ t.test('routes and breakers are counted, and names from clients do not become la
   t.equal(count('route="none",scope="",version="",method="other",status="4xx"'), '3')
   t.notMatch(body, /made-up|PURGE/)
   t.ok(lines.includes('sluice_breaker_state{upstream="products"} 0'))
-  t.ok(lines.includes('sluice_breaker_refused_total{upstream="products"} 0'))
+  t.ok(lines.includes('sluice_breaker_rejected_total{upstream="products"} 0'))
   t.match(body, 'nodejs_eventloop_lag_seconds')
 })
 

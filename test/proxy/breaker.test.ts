@@ -39,7 +39,7 @@ t.test(
     fail(breaker, 1)
     t.equal(breaker.state, 'open')
     t.equal(breaker.admit(), undefined)
-    t.match(breaker.counts(), { failures: 5, successes: 0, calls: 5, refused: 1, opened: 1 })
+    t.match(breaker.counts(), { failures: 5, successes: 0, calls: 5, rejected: 1, opened: 1 })
   }
 )
 

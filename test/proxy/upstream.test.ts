@@ -98,7 +98,7 @@ t.test(
     t.same(await statuses(3), [200, 200, 200])
     t.match(gateway.upstream('products').state(), {
       name: 'products',
-      breaker: { state: 'closed', opened: 1, refused: 3 }
+      breaker: { state: 'closed', opened: 1, rejected: 3 }
     })
   }
 )

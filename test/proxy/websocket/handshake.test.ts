@@ -35,7 +35,7 @@ t.test('what is refused is refused over HTTP, before the service hears of it', a
   t.match(await refused(dial(t, url, [], { origin: 'https://evil.example' })), {
     status: 403,
     headers: problem,
-    json: { type: 'urn:sluice:origin-refused' }
+    json: { type: 'urn:sluice:origin-rejected' }
   })
   t.match(await refused(dial(t, url, [], { protocolVersion: 8 })), {
     status: 426,
