@@ -67,7 +67,7 @@ async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPl
   let waiting: ExchangeRecord[] = []
   let recorded = 0
 
-  // In preParsing, since the body of a request that was refused before is not read.
+  // In preParsing, since the body of a request that was rejected before is not read.
   fastify.addHook('onRoute', route => {
     routes.push(route)
     if ([route.method].flat().every(method => BODILESS.has(method))) return
@@ -169,7 +169,7 @@ async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPl
 
 export default fp(recorder, { name: 'sluice-recorder', fastify: '5.x' })
 
-/** Methods whose request bodies are refused or, over HTTP/2, not read. */
+/** Methods whose request bodies are rejected or, over HTTP/2, not read. */
 const BODILESS = new Set(['GET', 'HEAD'])
 const DEFAULT_LIMIT = 100
 
