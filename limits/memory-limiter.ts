@@ -12,7 +12,7 @@ export interface MemoryLimiter extends Limiter {
 }
 
 /**
- * Counts limits in memory, with the semantics of the Lua scripts in redis-limiter.ts. Counters belong to the name, the
+ * Counts limits in memory, with the semantics of the Lua scripts in redis-scripts.ts. Counters belong to the name, the
  * windows and the algorithms of a tier, so they survive a change of its limits.
  *
  * @param keys keys to keep at most; beyond, the least recently used key starts at zero
