@@ -123,7 +123,7 @@ t.test('in an HTTP/2 app, aborted bodies are never taken for complete ones', asy
   t.pass('a cancelled request cancels the call')
 })
 
-t.test('what is missing is said at start', async t => {
+t.test('grpc reports missing upstreams at start', async t => {
   await t.rejects(async () => Fastify().register(grpc), { message: /^grpc needs upstreams: / })
 })
 

@@ -46,7 +46,7 @@ t.test('recorder keeps bodies over HTTP/2', async t => {
   t.equal(app.recorder?.find(id)?.response.body?.text, '{"name":"ada"}')
 })
 
-t.test('recorder says at registration what is missing or wrong', async t => {
+t.test('recorder reports missing and wrong options at registration', async t => {
   const rejects = async (app: ReturnType<typeof Fastify>, options: object, message: RegExp) => {
     t.teardown(() => app.close())
     await t.rejects(Promise.resolve(app.register(recorder, options)), { message })

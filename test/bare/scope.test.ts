@@ -30,7 +30,7 @@ t.test('names the scope in metrics and passes headers that are dropped by defaul
   t.match(await app.metrics?.metrics(), /scope="strict"/)
 })
 
-t.test('wrong options are said at start', async t => {
+t.test('scope reports wrong options at start', async t => {
   await t.rejects(async () => Fastify().register(scope, { name: 'A b', passHeaders: ['X-User-Id'] }), {
     code: 'SLUICE_INVALID_OPTIONS',
     message: /^scope: \/name .*; \/passHeaders\/0 must be a header that is dropped by default/

@@ -51,7 +51,7 @@ t.test('other routes of the app ignore an upgrade', async t => {
   socket.terminate()
 })
 
-t.test('what is missing or wrong is said at start', async t => {
+t.test('websocket reports missing upstreams and wrong options at start', async t => {
   await t.rejects(async () => Fastify().register(websocket), { message: /^websocket needs upstreams: / })
   const app = Fastify()
   await app.register(upstreams, { upstreams: { chat: { url: 'http://127.0.0.1:1' } } })

@@ -89,7 +89,7 @@ t.test('clients without an address are counted as one, and never as the proxy', 
   )
 })
 
-t.test('addresses are allowed and denied whatever port follows them; anything else is refused', async t => {
+t.test('addresses are allowed and denied whatever port follows them; anything else is rejected', async t => {
   const { url } = await startGateway(t, {
     trustProxy: ['127.0.0.1', '10.0.0.0/8'],
     scopes: {
@@ -127,7 +127,7 @@ t.test('addresses are allowed and denied whatever port follows them; anything el
   }
 })
 
-t.test('a deny list by itself refuses clients without an address', async t => {
+t.test('a deny list alone rejects clients without an address', async t => {
   const app = Fastify({ trustProxy: ['127.0.0.1'] })
   t.teardown(() => app.close())
   await app.register(problem)

@@ -6,10 +6,10 @@ import { startEcho } from '../http/echo.ts'
 import { Client, startRecorder, until } from '../http/raw-sockets.ts'
 import { ca, tls } from '../http2.ts'
 
-/** Who counts as whom, and from when. What is beyond the limits is in test/http/limits.test.ts. */
+/** Which connections count together, and from when. test/http/limits.test.ts tests connections beyond the limits. */
 const GET = 'GET /echo/x HTTP/1.1\r\nHost: g.example\r\n\r\n'
 
-t.test('of IPv6 the addresses of a /64 are one, of IPv4 in IPv6 they are not', async t => {
+t.test('the addresses of an IPv6 /64 count as one; IPv4-mapped addresses count separately', async t => {
   const service = await startRecorder(t)
   const { gateway } = await startEcho(t, service.url, { http: { maxConnectionsPerAddress: 1 } })
   // In front, for the connections to be from where the test says.

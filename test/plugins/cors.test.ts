@@ -42,7 +42,7 @@ const preflight = (origin: string): RequestInit => ({
   }
 })
 
-t.test('a preflight is answered before tokens and limits, by the gateway alone', async t => {
+t.test('the gateway answers preflights itself, before tokens and limits', async t => {
   const { url, calls } = await start(t)
   for (let i = 0; i < 3; i++) {
     const { status, headers } = await call(`${url}/guarded`, preflight(ORIGIN))
@@ -63,7 +63,7 @@ t.test('a preflight is answered before tokens and limits, by the gateway alone',
   t.equal(calls(), 0)
 })
 
-t.test('answers are for pages of the origins alone, whatever the service says', async t => {
+t.test('only pages of the origins may read responses, whatever headers the service sends', async t => {
   const { url } = await start(t)
   const good = await call(`${url}/open/`, { headers: { origin: ORIGIN } })
   t.equal(good.status, 200)
@@ -76,7 +76,7 @@ t.test('answers are for pages of the origins alone, whatever the service says', 
   t.equal(bad.headers.get('vary'), 'Accept, Origin')
 })
 
-t.test('pages may read problems too', async t => {
+t.test('pages may read 401 and 429', async t => {
   const { url } = await start(t)
   const answer = await call(`${url}/guarded`, { headers: { origin: ORIGIN } })
   t.equal(answer.status, 401)
@@ -86,12 +86,12 @@ t.test('pages may read problems too', async t => {
   t.equal(limited.headers.get('access-control-allow-origin'), ORIGIN)
 })
 
-t.test('so may they what no route of the scope answers', async t => {
+t.test('pages may read 404 and 405', async t => {
   const { url } = await start(t, { cors, securityHeaders: {} })
   const cases: [path: string, status: number, init?: RequestInit][] = [
     ['/open/nothing', 404],
     ['/open', 405, { method: 'DELETE' }],
-    // Neither a token nor a limit stands before what is not there.
+    // 404 and 405 come before token and limit.
     ['/guarded/nothing', 404],
     ['/guarded/nothing', 404],
     ['/guarded', 405, { method: 'POST' }]
@@ -118,7 +118,7 @@ t.test('so may they what no route of the scope answers', async t => {
     )
 })
 
-t.test('a scope within a scope has its own', async t => {
+t.test('the prefix of one scope may lie within that of another', async t => {
   const inner = { origins: ['https://inner.example'] }
   const routes = async () => {}
   const { url } = await startGateway(t, {
@@ -136,7 +136,7 @@ t.test('a scope within a scope has its own', async t => {
   t.equal(await allowed('/a/c/x', ORIGIN), null)
 })
 
-t.test('pages may read that the gateway has too much to do, or that an address is refused', async t => {
+t.test('pages may read the 403 of the IP filter', async t => {
   const { url } = await start(t, { cors, ipFilter: { deny: ['127.0.0.1'] } })
   for (const path of ['/open', '/open/nothing']) {
     const { status, headers } = await call(`${url}${path}`, { headers: { origin: ORIGIN } })
@@ -145,7 +145,7 @@ t.test('pages may read that the gateway has too much to do, or that an address i
   }
 })
 
-t.test('versions of a scope, and what none of them has', async t => {
+t.test('pages may read the responses of all versions, with 400 and 404', async t => {
   const routes = async (app: import('fastify').FastifyInstance) => void app.get('/', async () => [])
   const { url } = await startGateway(t, {
     scopes: {
@@ -172,7 +172,7 @@ t.test('versions of a scope, and what none of them has', async t => {
   }
 })
 
-t.test('routes may have a handler of their own for what is not found', async t => {
+t.test('routes may set a not-found handler', async t => {
   const { url } = await startGateway(t, {
     scopes: {
       own: {
@@ -189,7 +189,7 @@ t.test('routes may have a handler of their own for what is not found', async t =
   t.equal(headers.get('access-control-allow-origin'), ORIGIN)
 })
 
-t.test('another scope has none of it', async t => {
+t.test('CORS applies to its own scope only', async t => {
   const { url } = await start(t)
   t.equal((await call(`${url}/none`, preflight(ORIGIN))).status, 405)
   const { headers } = await call(`${url}/none/`, { headers: { origin: ORIGIN } })
@@ -206,7 +206,7 @@ t.test('all origins', async t => {
   t.equal(headers.get('vary'), 'Accept')
 })
 
-t.test('what is wrong is said', t => {
+t.test('a config reports wrong options of cors', t => {
   const cases: [object, object][] = [
     [{ origins: [] }, { path: '/scopes/open/cors/origins' }],
     [{ origins: ['app.example'] }, { path: '/scopes/open/cors/origins/0', message: /must be an origin/ }],

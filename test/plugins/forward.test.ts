@@ -39,7 +39,7 @@ t.test('a scope may have thousands of forwarding routes', async t => {
   t.equal((await call(`${url}/many/4999/x`)).text, '/4999/x')
 })
 
-t.test('a refused call does not cost the client its connection', async t => {
+t.test("a rejected call leaves the client's connection open", async t => {
   const { url } = await startGateway(t, {
     upstreams: { products: { url: await closedPort(), breaker: { failures: 1 } } },
     scopes: { products: { prefix: '/products', routes: products } }
@@ -69,7 +69,7 @@ t.test('a header byte above 7F stays one byte next to a small text body', async 
   t.match(answer, /\r\nx-case: \xab\r\n/i)
 })
 
-t.test('an answer that fails before its first byte leaves none of its headers on the 502', async t => {
+t.test('a response that fails before its first byte leaves none of its headers on the 502', async t => {
   const service = await startTcpService(t, socket =>
     socket.end(
       'HTTP/1.1 404 x\r\nSet-Cookie: a=b\r\nCache-Control: max-age=60\r\nETag: "a"\r\nVary: x\r\nX-Case: \xff\r\n' +

@@ -244,7 +244,7 @@ t.test('a deadline and a cancellation reach the service', async t => {
   t.pass('both are cancelled')
 })
 
-t.test('what the gateway says is a status', async t => {
+t.test('errors of the gateway are sent as grpc-status', async t => {
   const { url } = await startEcho(t)
   const guarded = await start(t, url, { jwt: 'shop' })
   t.match((await unary(guarded.client, 'x')).error, {
@@ -269,7 +269,7 @@ t.test('what the gateway says is a status', async t => {
   t.match(trailers, { 'grpc-status': '4' })
 })
 
-t.test('what is no gRPC is a problem', async t => {
+t.test('a request that is not gRPC gets 415 as a problem', async t => {
   const { url } = await startEcho(t)
   const gateway = await start(t, url)
   const session = await startSession(t, gateway.url)

@@ -59,7 +59,7 @@ t.test('early hints and trailers reach clients of HTTP/2', async t => {
   }
 })
 
-t.test('GET and HEAD with content are refused, other methods are not', async t => {
+t.test('GET and HEAD with content are rejected, other methods pass', async t => {
   const bodies: string[] = []
   const service = await startService(t, async (request, response) => {
     let body = ''
@@ -131,7 +131,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from([bytes.length]), bytes])
 }
 
-t.test('pseudo-headers that HTTP/1.1 cannot carry are refused', async t => {
+t.test('pseudo-headers that HTTP/1.1 cannot express are rejected', async t => {
   const targets: (string | undefined)[] = []
   const service = await startService(t, (request, response) => {
     targets.push(request.url)

@@ -116,7 +116,7 @@ t.test('errors are problems', async t => {
   })
 })
 
-t.test('a host that is not the authority is refused', async t => {
+t.test('a Host that differs from :authority is rejected', async t => {
   const session = await startSession(t, (await start(t, await closedPort())).url)
   const { status, body } = await exchange(session, {
     ':path': '/echo/',
@@ -148,13 +148,13 @@ t.test('an authority is a host with a port that there can be, and Host may leave
   }
 })
 
-t.test('a deadline is answered', async t => {
+t.test('a request gets 504 at its deadline', async t => {
   const service = await startService(t, () => {})
   const session = await startSession(t, (await start(t, service, {}, 200)).url)
   t.equal((await exchange(session, { ':path': '/echo/' })).status, 504)
 })
 
-t.test('a client that resets its stream cancels what it caused', async t => {
+t.test('a client that resets its stream cancels the upstream call', async t => {
   let closed = 0
   let started = 0
   const service = await startService(t, (_request, response) => {
@@ -202,7 +202,7 @@ t.test('an upload that is reset never looks whole to the service', async t => {
   t.equal(isWhole, false)
 })
 
-t.test('an answer that breaks off is not taken for a whole one', async t => {
+t.test('a response that breaks off resets the stream', async t => {
   const service = await startService(t, (_request, response) => {
     response.write('half', () => response.destroy())
   })
@@ -213,7 +213,7 @@ t.test('an answer that breaks off is not taken for a whole one', async t => {
   t.equal(code, 2)
 })
 
-t.test('an answer before the end of the upload ends the stream', async t => {
+t.test('a response before the end of the upload ends the stream', async t => {
   const service = await startService(t, (request, response) => {
     request.once('data', () => response.writeHead(413).end())
   })
@@ -225,7 +225,7 @@ t.test('an answer before the end of the upload ends the stream', async t => {
   t.equal(code, 0)
 })
 
-t.test('a body that is refused while it is read holds no stream, nor one that stops coming', async t => {
+t.test('a stream is closed if its body is rejected or stops arriving', async t => {
   const { url } = await startGateway(t, {
     listen: { tls, http2: true },
     bodyLimit: 100_000,
@@ -317,7 +317,7 @@ t.test('a client that only opens and resets streams loses its connection', async
   t.ok(session.destroyed)
 })
 
-t.test('a head that is too large is refused, alone', async t => {
+t.test('a request with too large headers is rejected, and its connection stays open', async t => {
   const service = await startService(t, (_request, response) => response.end('fine'))
   const session = await startSession(t, (await start(t, service)).url)
   const stream = session.request({
@@ -370,7 +370,7 @@ t.test('heads may be as large, and as many fields, as the config says', async t 
   t.equal(calls, 4)
 })
 
-t.test('what node refuses of HTTP/1.1 is a problem here too', async t => {
+t.test('an HTTP/1.1 request that Node rejects gets a problem on an HTTP/2 listener too', async t => {
   const { url } = await start(t, await closedPort())
   const request = httpsRequest(`${url.replace('127.0.0.1', 'localhost')}/echo/`, {
     ca,

@@ -37,7 +37,7 @@ t.test('a scope is reached from where it may be', async t => {
   }
 })
 
-t.test('an address is refused before its token is looked at, and not by what it claims to be', async t => {
+t.test('an address is rejected before its token is verified, and X-Forwarded-For does not count', async t => {
   const { url } = await startGateway(t, {
     issuers: { shop: { issuer: 'http://127.0.0.1:1', audience: 'a' } },
     scopes: { listed: { prefix: '/listed', routes, jwt: 'shop', ipFilter: { allow: ['10.0.0.0/8'] } } }

@@ -73,7 +73,7 @@ t.test('a query is text, so numbers and lists are read from it', async t => {
   t.same((await call(`${url}/x/query?n=1&list=2`)).json, { n: 1, list: [2] })
 })
 
-t.test('what is not HTTP gets a problem too, and the connection is closed', async t => {
+t.test('bytes that are not HTTP get a problem, and the connection is closed', async t => {
   const { url } = await startGateway(t, { scopes })
   for (const [bytes, status] of [
     ['GARBAGE\r\n\r\n', 400],

@@ -68,7 +68,7 @@ const PATHS: [path: string, hsts: string | undefined][] = [
   ['/none/edited', own]
 ]
 
-t.test('a scope says what browsers may do with its answers, problems included', async t => {
+t.test('every response of a scope has the security headers, problems included', async t => {
   const url = await start(t, {})
   for (const path of ['/secure/', '/secure/fails']) {
     const { headers } = await call(url + path)

@@ -102,7 +102,7 @@ for (const path of ['/poll', '/download'])
     t.equal(state(), 'closed')
   })
 
-t.test('a stream that passed its trial and breaks is a failure', async t => {
+t.test('a half-open request whose response breaks off counts as a failure', async t => {
   const { url, state, halfOpen, started } = await startThings(t)
   await halfOpen()
   await once(open(t, `${url}/endless`), 'response')

@@ -214,7 +214,7 @@ t.test('a Retry-After beyond the deadline is passed on with its response', async
   t.equal(answer.headers.get('retry-after'), '30')
 })
 
-t.test('a trial is not retried', async t => {
+t.test('a half-open request is not retried', async t => {
   let calls = 0
   const service = await startService(t, (_request, response) => {
     calls++

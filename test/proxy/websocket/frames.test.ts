@@ -25,7 +25,7 @@ for (const isMasked of [true, false]) {
   const of = (first: number, payload: Buffer, size?: number) => frame(isMasked, first, payload, size)
   const side = isMasked ? 'a client' : 'a service'
 
-  t.test(`what is the protocol passes as it is, however it is cut (${side})`, t => {
+  t.test(`valid frames pass unchanged, however they are split into chunks (${side})`, t => {
     const bytes = Buffer.concat([
       of(0x81, text(5)),
       of(0x02, text(130)),
@@ -47,7 +47,7 @@ for (const isMasked of [true, false]) {
     t.end()
   })
 
-  t.test(`nothing of a frame that is wrong passes (${side})`, t => {
+  t.test(`no byte of an invalid frame passes (${side})`, t => {
     const good = of(0x81, text(5))
     const cases: [string, Buffer, number][] = [
       ['the first reserved bit', of(0xc1, text(5)), 1002],
@@ -83,7 +83,7 @@ for (const isMasked of [true, false]) {
     t.end()
   })
 
-  t.test(`a new message within another is refused (${side})`, t => {
+  t.test(`a new message within another is rejected (${side})`, t => {
     const reader = createFrameReader(isMasked, LIMIT)
     reader.read(Buffer.concat([of(0x01, text(6)), of(0x81, text(4))]))
     t.equal(reader.fault, 1002)

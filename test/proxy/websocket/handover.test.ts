@@ -31,7 +31,7 @@ t.test(
   }
 )
 
-t.test('an open breaker refuses a handshake with 503, whatever its fallback', async t => {
+t.test('an open breaker rejects a handshake with 503, whatever its fallback', async t => {
   const { url } = await start(t, {
     url: await closedPort(),
     breaker: { failures: 1 },

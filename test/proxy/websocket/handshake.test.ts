@@ -12,7 +12,7 @@ import { call, closedPort, startGateway, startService, startTcpService } from '.
 import { until } from '../../until.ts'
 import { dial, refused, start, startEcho } from './echo.ts'
 
-t.test('what is refused is refused over HTTP, before the service hears of it', async t => {
+t.test('a rejected handshake gets an HTTP response, and the service receives nothing', async t => {
   const { url: service, requests } = await startEcho(t)
   let calls = 0
   const { url, gateway } = await start(
@@ -131,7 +131,7 @@ t.test(
   }
 )
 
-t.test('bytes before the answer end the connection', async t => {
+t.test("bytes before the handshake's response close the connection", async t => {
   let seen = 0
   const service = await startService(t, () => {})
   const { url, gateway } = await start(t, service)
@@ -147,7 +147,7 @@ t.test('bytes before the answer end the connection', async t => {
   t.pass('it is closed, and the exchange has ended')
 })
 
-t.test('a service that refuses, breaks or lies is a problem, and the breaker counts it', async t => {
+t.test('a service that rejects, fails or forges a handshake causes a problem', async t => {
   const refusing = await startService(t, (_request, response) => response.writeHead(403).end('no'))
   const { url: forbidden, gateway } = await start(t, refusing)
   t.match(await refused(dial(t, forbidden)), { status: 403, json: { title: 'Forbidden' } })
@@ -179,7 +179,7 @@ t.test('a service that refuses, breaks or lies is a problem, and the breaker cou
   t.match(await refused(dial(t, lied.url)), { status: 502 })
 })
 
-t.test('a client that leaves before the answer cancels the handshake', async t => {
+t.test('a client that disconnects before the response cancels the handshake', async t => {
   let closed = 0
   const server = createServer()
   let started = 0
@@ -200,7 +200,7 @@ t.test('a client that leaves before the answer cancels the handshake', async t =
   t.pass('it is cancelled')
 })
 
-t.test('a refusal keeps the headers of the service, but for those of its body', async t => {
+t.test('a rejection by the service keeps its headers, except those about the body', async t => {
   const challenges = 'Bearer realm="feed", Basic realm="x"'
   const body = 'no'
   const head = [

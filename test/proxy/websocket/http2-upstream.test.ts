@@ -47,7 +47,7 @@ t.test('a service of HTTP/2 over TLS gets handshakes over HTTP/1.1, and all else
   t.match(gateway.upstreams[0]?.state().breaker, { state: 'closed', failures: 0 })
 })
 
-t.test('a handshake that such a service refuses is refused with its status', async t => {
+t.test('a handshake that an HTTP/2 service rejects is rejected with its status', async t => {
   const { url, gateway } = await start(
     t,
     await startService(t, false),
