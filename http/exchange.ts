@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyContextConfig, FastifyReply } from 'fastify'
-import { ClientClosedRequest, DeadlineExceeded, RequestTimeout } from './exchange-errors.ts'
+import { respondAtDeadline } from './deadline.ts'
+import { ClientClosedRequest, DeadlineExceeded } from './exchange-errors.ts'
 import { isInjected } from './light-my-request-internals.ts'
-import { isBodyLate } from './request-body.ts'
 import { TimerEntry, type TimerQueue } from './timer-queue.ts'
 import { passedTraceparent } from './trace-context.ts'
 
@@ -207,24 +207,8 @@ export class Exchange extends TimerEntry {
     this.#timers?.remove(this)
   }
 
-  /**
-   * Responds at the deadline: 408 while the rest of the request body is missing, 504 for a hook or a handler. Calls and
-   * other waits respond themselves when they are aborted. Destroys a response that the client does not read.
-   */
   expire(): void {
-    const { reply } = this
-    const isLate = isBodyLate(reply.request.raw)
-    const isEnded = reply.raw.writableEnded
-    const isWaiting = this.#calls.length > 0
-    const reason = isLate ? new RequestTimeout() : new DeadlineExceeded()
-    this.abort(reason)
-    if (isEnded) return void reply.raw.destroy(reason)
-    // A route's own stream may continue while the client reads it.
-    if (reply.raw.headersSent && !isWaiting)
-      reply.raw.setTimeout(this.#timers?.ms ?? IDLE_TIMEOUT, () => reply.raw.destroy(reason))
-    if (reply.sent || reply.raw.headersSent || (isWaiting && !isLate)) return
-    if (isLate) reply.header('connection', 'close')
-    reply.send(reason)
+    respondAtDeadline(this, this.#calls.length > 0, this.#timers?.ms ?? IDLE_TIMEOUT)
   }
 
   /** True as soon as the socket is closed, which is before `close` is emitted. */
