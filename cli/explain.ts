@@ -1,6 +1,6 @@
 import { loadConfig } from '../cluster/config.ts'
 import { createRedactor, MASK, type Redactor } from '../observe/redact/redactor.ts'
-import { targetOf } from '../proxy/endpoints/pool.ts'
+import { targetOf } from '../proxy/endpoints/connection-pool.ts'
 import { DEFAULT_RETRY } from '../proxy/retry.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'

@@ -1,7 +1,7 @@
 import { Resolver } from 'node:dns/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { DnsOptions } from '../../schemas/options/endpoints.ts'
-import type { Target } from './pool.ts'
+import type { Target } from './connection-pool.ts'
 
 /** Endpoints of one upstream. Bounds what a DNS server can cause. */
 const MAX_ENDPOINTS = 256

@@ -2,8 +2,8 @@ import type { Dispatcher } from 'undici'
 import type { Outcome } from '../breaker-types.ts'
 import { hashOf } from './balance/hash.ts'
 import type { Candidate } from './balance/policy.ts'
+import type { Target } from './connection-pool.ts'
 import { Outlier } from './outlier-detection.ts'
-import type { Target } from './pool.ts'
 
 /** One base URL, or Unix socket, of an upstream. */
 export interface Endpoint {

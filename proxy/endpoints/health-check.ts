@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { HealthOptions } from '../../schemas/options/endpoints.ts'
+import { createPool, type PoolOptions, type Target } from './connection-pool.ts'
 import type { CheckState } from './endpoint.ts'
-import { createPool, type PoolOptions, type Target } from './pool.ts'
 
 /** Bytes of a response body that a check reads. */
 const MAX_BODY = 65_536

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { createPool, targetOf } from '../../../proxy/endpoints/pool.ts'
+import { createPool, targetOf } from '../../../proxy/endpoints/connection-pool.ts'
 import type { Ending } from '../../harness.ts'
 
 /** The result of a call as its dispatch handler received it. */
