@@ -21,7 +21,7 @@ const ReloadFailed = createProblem('SLUICE_RELOAD_FAILED', 'The reload failed; t
 
 /**
  * Builds the admin API of the whole cluster: it merges the responses of the workers' admin APIs (admin/admin.ts), and adds
- * `/cluster` and `POST /reload`. A worker that does not answer within a second is missing from the result and named in
+ * `/cluster` and `POST /reload`. A worker that does not respond within a second is missing from the result and named in
  * `Sluice-Missing`; its last known counters still count.
  *
  * @param retained state that outlives this app
@@ -52,31 +52,31 @@ export async function buildClusterAdmin(
   })
 
   admin.get('/upstreams', async (_request, reply) => {
-    const answers = successes(await askAll(cluster, reply, '/upstreams'))
+    const responses = successes(await askAll(cluster, reply, '/upstreams'))
     return mergeUpstreams(
-      answers.map(answer => ({ worker: answer.worker.id, state: read<UpstreamState[]>(answer) }))
+      responses.map(response => ({ worker: response.worker.id, state: read<UpstreamState[]>(response) }))
     )
   })
   admin.get('/limits', async (_request, reply) => {
-    const answers = successes(await askAll(cluster, reply, '/limits'))
+    const responses = successes(await askAll(cluster, reply, '/limits'))
     return mergeLimits(
-      answers.map(answer => ({ worker: answer.worker.id, state: read<LimitStatus>(answer) }))
+      responses.map(response => ({ worker: response.worker.id, state: read<LimitStatus>(response) }))
     )
   })
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, async ({ query }, reply) => {
-    const answers = successes(await askAll(cluster, reply, `/versions?top=${MAX_CONSUMERS}`))
+    const responses = successes(await askAll(cluster, reply, `/versions?top=${MAX_CONSUMERS}`))
     let newest: VersionStatus[] = []
-    for (const answer of answers) {
-      newest = read<VersionStatus[]>(answer)
-      retained.versions.update(answer.worker.id, countsOf(newest))
+    for (const response of responses) {
+      newest = read<VersionStatus[]>(response)
+      retained.versions.update(response.worker.id, countsOf(newest))
     }
     return mergeVersions(newest, retained.versions.parts(), (query as Static<typeof VersionsQuery>).top)
   })
   admin.get('/metrics', async (_request, reply) => {
-    const question = { headers: { accept: 'application/json' } }
-    const metrics = successes(await askAll(cluster, reply, '/metrics', question)).map(answer => {
-      const all = read<Metrics>(answer)
-      retained.metrics.update(answer.worker.id, countersOf(all))
+    const options = { headers: { accept: 'application/json' } }
+    const metrics = successes(await askAll(cluster, reply, '/metrics', options)).map(response => {
+      const all = read<Metrics>(response)
+      retained.metrics.update(response.worker.id, countersOf(all))
       return gaugesOf(all)
     })
     return reply.type(prometheusContentType).send(await toText([...retained.metrics.parts(), ...metrics]))

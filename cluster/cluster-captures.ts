@@ -30,8 +30,8 @@ export interface ClusterCaptures {
 
 export interface StartedCapture {
   capture: ClusterCapture
-  answers: WorkerResponse[]
-  /** Workers that have not answered; they are asked again. */
+  responses: WorkerResponse[]
+  /** Workers that have not responded; they are asked again. */
   missing: ClusterWorker[]
 }
 
@@ -68,7 +68,7 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
       stop ??= watchWorkers(cluster, joinAll)
       return {
         capture,
-        answers: settled.filter(answer => answer !== undefined),
+        responses: settled.filter(response => response !== undefined),
         missing: cluster
           .workers()
           .filter(
@@ -109,24 +109,24 @@ export function createClusterCaptures(cluster: Pick<Cluster, 'workers'>): Cluste
     for (const capture of all) if (capture.state === 'active') join(capture, worker)
   }
 
-  /** Starts the capture in a worker. Resolves to undefined if the worker does not answer, or need not be asked. */
+  /** Starts the capture in a worker. Resolves to undefined if the worker does not respond, or need not be asked. */
   async function join(capture: ClusterCapture, worker: ClusterWorker): Promise<WorkerResponse | undefined> {
     const { options, dueAt, parts } = capture
     const ttl = Math.min(options.ttl, Math.ceil(dueAt - performance.now()))
     if (parts.has(worker.id) || worker.state === 'draining' || ttl < SHORTEST) return undefined
     parts.set(worker.id, undefined)
     try {
-      const answer = await ask(worker, '/captures', {
+      const response = await ask(worker, '/captures', {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ ...options, ttl })
       })
-      if (answer.status !== 201) return answer
-      const { id } = read<CaptureDescription>(answer)
+      if (response.status !== 201) return response
+      const { id } = read<CaptureDescription>(response)
       parts.set(worker.id, id)
       // The capture was removed while the worker was asked.
       if (!all.includes(capture)) await ask(worker, `/captures/${id}`, { method: 'DELETE' })
-      return answer
+      return response
     } catch {
       parts.delete(worker.id)
       return undefined

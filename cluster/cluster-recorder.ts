@@ -52,8 +52,8 @@ export async function recorderRoutes(
   admin.get('/exchanges.har', { schema }, async ({ query }, reply) => {
     reply.header('content-disposition', 'attachment; filename="exchanges.har"')
     const filter = query as Filter
-    const lists = (await list(filter, reply)).map(answer =>
-      read<Summary[]>(answer).map(exchange => ({ ...exchange, worker: answer.worker.id }))
+    const lists = (await list(filter, reply)).map(response =>
+      read<Summary[]>(response).map(exchange => ({ ...exchange, worker: response.worker.id }))
     )
     const shares = new Map<number, number>()
     for (const { worker } of mergeExchanges(lists, filter.limit))
@@ -74,10 +74,10 @@ export async function recorderRoutes(
     const name = isHar ? id.slice(0, -4) : id
     // For a worker `live` is an endless stream.
     if (name === 'live') throw new NoSuchExchange()
-    const answers = await askAll(cluster, reply, `/exchanges/${encodeURIComponent(name)}`)
-    const found = answers
+    const responses = await askAll(cluster, reply, `/exchanges/${encodeURIComponent(name)}`)
+    const found = responses
       .filter(({ status }) => status === 200)
-      .map(answer => [{ ...read<Summary>(answer), worker: answer.worker }])
+      .map(response => [{ ...read<Summary>(response), worker: response.worker }])
     const [latest] = mergeExchanges(found, 1)
     if (latest === undefined) throw new NoSuchExchange()
     const { worker, ...exchange } = latest
@@ -101,11 +101,11 @@ export async function recorderRoutes(
     assertMatch(body as CaptureOptions)
     const started = await captures.start(body as CaptureOptions)
     if (started === undefined) throw new TooManyCaptures()
-    const { capture, answers, missing } = started
+    const { capture, responses, missing } = started
     nameMissing(reply, missing)
     try {
-      if (answers.length === 0 && missing.length > 0) throw new NoResponse()
-      successes(answers)
+      if (responses.length === 0 && missing.length > 0) throw new NoResponse()
+      successes(responses)
     } catch (error) {
       captures.remove(capture)
       throw error
@@ -134,8 +134,8 @@ export async function recorderRoutes(
       ({ id }) => pathOf(capture.parts.get(id), isHar ? '.har' : ''),
       WHOLE
     )
-    const answers = asked.filter(({ status }) => status === 200)
-    return isHar ? sendHar(reply, answers) : sendCapture(capture, reply, answers)
+    const responses = asked.filter(({ status }) => status === 200)
+    return isHar ? sendHar(reply, responses) : sendCapture(capture, reply, responses)
   })
   admin.delete<Id>('/captures/:id', async ({ params: { id } }, reply) => {
     const capture = captures.find(id)
@@ -153,9 +153,9 @@ export async function recorderRoutes(
   function sendCapture(
     capture: ClusterCapture,
     reply: FastifyReply,
-    answers: WorkerResponse[]
+    responses: WorkerResponse[]
   ): FastifyReply {
-    const parts = answers.map(({ body }) => splitLast(body, 'exchanges', ']}'))
+    const parts = responses.map(({ body }) => splitLast(body, 'exchanges', ']}'))
     const described = captures.describe(
       capture,
       parts.map(({ head }) => JSON.parse(`${head}]}`))
@@ -166,8 +166,8 @@ export async function recorderRoutes(
   }
 }
 
-function sendHar(reply: FastifyReply, answers: WorkerResponse[]): FastifyReply {
-  const parts = answers.map(({ body }) => splitLast(body, 'entries', ']}}'))
+function sendHar(reply: FastifyReply, responses: WorkerResponse[]): FastifyReply {
+  const parts = responses.map(({ body }) => splitLast(body, 'entries', ']}}'))
   const head = parts[0]?.head ?? Buffer.from(EMPTY)
   const items = parts.map(part => part.items)
   return reply.type(JSON_TYPE).send(joinItems(head, items, ']}}'))

@@ -27,9 +27,9 @@ const TIMEOUT = 1_000
 export async function ask(
   worker: ClusterWorker,
   path: string,
-  question: WorkerRequestOptions = {}
+  options: WorkerRequestOptions = {}
 ): Promise<WorkerResponse> {
-  const { method = 'GET', headers, body, timeout = TIMEOUT } = question
+  const { method = 'GET', headers, body, timeout = TIMEOUT } = options
   const signal = AbortSignal.timeout(timeout)
   const response = await requestWorker(worker, path, {
     method,
@@ -50,7 +50,7 @@ export async function probeStream(cluster: Cluster, path: string): Promise<void>
   if (worker === undefined) return
   const signal = AbortSignal.timeout(TIMEOUT)
   const response = await requestWorker(worker, path, { signal }).catch(() => undefined)
-  // The stream starts without a worker that does not answer.
+  // The stream starts without a worker that does not respond.
   if (response === undefined) return
   try {
     if (response.statusCode === 400) throw toProblem({ worker, status: 400, body: await readBody(response) })
@@ -68,22 +68,22 @@ export async function askAll(
   cluster: Cluster,
   reply: FastifyReply,
   path: string | ((worker: ClusterWorker) => string | undefined),
-  question?: WorkerRequestOptions
+  options?: WorkerRequestOptions
 ): Promise<WorkerResponse[]> {
   const asked = cluster.workers().flatMap(worker => {
     const of = typeof path === 'string' ? path : path(worker)
     return worker.state === 'starting' || of === undefined ? [] : [{ worker, of }]
   })
-  const settled = await Promise.allSettled(asked.map(({ worker, of }) => ask(worker, of, question)))
-  const answers = settled.flatMap(one => (one.status === 'fulfilled' ? [one.value] : []))
+  const settled = await Promise.allSettled(asked.map(({ worker, of }) => ask(worker, of, options)))
+  const responses = settled.flatMap(one => (one.status === 'fulfilled' ? [one.value] : []))
   const left = new Set(cluster.workers().map(({ id }) => id))
   const missing = asked.filter(({ worker }, i) => settled[i]?.status === 'rejected' && left.has(worker.id))
   nameMissing(
     reply,
     missing.map(({ worker }) => worker)
   )
-  if (answers.length === 0 && asked.length > 0) throw new NoResponse()
-  return answers
+  if (responses.length === 0 && asked.length > 0) throw new NoResponse()
+  return responses
 }
 
 export function nameMissing(reply: FastifyReply, missing: ClusterWorker[]): void {
@@ -94,9 +94,9 @@ export function nameMissing(reply: FastifyReply, missing: ClusterWorker[]): void
  * Returns the successful responses.
  * @throws the first worker's problem if no worker succeeded
  */
-export function successes(answers: WorkerResponse[]): WorkerResponse[] {
-  const good = answers.filter(({ status }) => status < 300)
-  const [first] = answers
+export function successes(responses: WorkerResponse[]): WorkerResponse[] {
+  const good = responses.filter(({ status }) => status < 300)
+  const [first] = responses
   if (good.length === 0 && first !== undefined) throw toProblem(first)
   return good
 }
@@ -106,7 +106,7 @@ export function read<Type>({ body }: WorkerResponse): Type {
 }
 
 /** Returns an error that is sent as the worker's problem. */
-export function toProblem(answer: WorkerResponse): ProblemError {
-  const problem = read<{ title: string }>(answer)
-  return Object.assign(new Error(problem.title), { statusCode: answer.status, problem }) as never
+export function toProblem(response: WorkerResponse): ProblemError {
+  const problem = read<{ title: string }>(response)
+  return Object.assign(new Error(problem.title), { statusCode: response.status, problem }) as never
 }
