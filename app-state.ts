@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
  */
 const states = new WeakMap<object, Map<string, unknown>>()
 
-/** Returns the app's state of that name, made by `create` when it is first asked for. */
+/** Returns the app's state of that name. The first call creates it. */
 export function appState<State>(app: FastifyInstance, name: string, create: () => State): State {
   let byName = states.get(app.server)
   if (byName === undefined) {

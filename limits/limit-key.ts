@@ -8,7 +8,7 @@ import { clientAddress, NO_ADDRESS } from '../http/client-address.ts'
 const MAX_NETWORKS = 10_000
 
 /**
- * Returns a function that returns whom a request counts for: its consumer or, without one, its address. An IPv6 address
+ * Returns a function that returns the key that a request counts for: its consumer or, without one, its address. An IPv6 address
  * counts by its /64; clients without an address count as one.
  */
 export function createKeys(by: 'consumer' | 'address'): (request: FastifyRequest) => string {

@@ -25,7 +25,7 @@ const REPLY = /^[A-Z][A-Z_]{2,31}(?= |$)/
 
 /** Messages of ioredis and of the limiters, which do not repeat arguments. */
 const SAFE =
-  /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Command aborted|no answer|an unexpected reply)/
+  /^(Connection is closed|Socket timeout|connect E|Reached the max retries|Command aborted|no response|an unexpected reply)/
 
 const HINTS: Record<string, string> = {
   CLUSTERDOWN: 'the cluster is down',

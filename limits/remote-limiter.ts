@@ -44,8 +44,8 @@ export function createRemoteLimiter(
   let reason: string | undefined
   let since = Date.now()
   let probe: NodeJS.Timeout | undefined
-  const down = new Error(`no answer from ${place}`)
-  const late = new Error(`no answer from ${place} in time`)
+  const down = new Error(`no response from ${place}`)
+  const late = new Error(`no response from ${place} in time`)
 
   return {
     check(key, tier, cost, callback) {

@@ -116,7 +116,7 @@ async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPl
     }
   })
 
-  /** Stores all exchanges of an event loop turn together, as the access log does, and for the same reason. */
+  /** Stores the exchanges of an event loop turn together, after their responses have been sent. */
   function store(): void {
     const records = waiting
     waiting = []

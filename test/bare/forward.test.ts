@@ -255,7 +255,7 @@ t.test("passes on what fits of an app's own request.user", async t => {
   }
 })
 
-t.test('registering it on the app and in a scope is registering it once', async t => {
+t.test('forward may be registered on the app and again in a scope', async t => {
   const service = await startService(t, (request, response) => response.end(request.url))
   const url = await startApp(t, service, {
     before: app => void app.addHook('onReady', async () => {}),
@@ -264,7 +264,7 @@ t.test('registering it on the app and in a scope is registering it once', async 
   t.equal((await call(`${url}/api/orders/1`)).text, '/orders/1')
 })
 
-t.test('what is missing or wrong is said at start', async t => {
+t.test('forward reports missing upstreams and wrong options at start', async t => {
   const alone = Fastify()
   await t.rejects(async () => alone.register(forward), {
     message: 'forward needs upstreams: register upstreams before it, on this app or on a parent of this scope'

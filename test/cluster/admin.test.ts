@@ -204,7 +204,7 @@ t.test('/limits shows where limits are counted and the decisions of all workers'
     store: 'supervisor',
     state: 'unavailable',
     since: /^\d{4}-.*Z$/,
-    reason: 'no answer from the supervisor in time',
+    reason: 'no response from the supervisor in time',
     tiers: [{ name: 'free', decisions: { allowed: 0, rejected: 2, local: 2, open: 0, closed: 0 } }]
   })
   t.notOk('workers' in json)
