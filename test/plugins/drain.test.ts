@@ -136,33 +136,30 @@ t.test(
   }
 )
 
-t.test(
-  'requests and uploads in progress finish; those that exceed the timeout are aborted and counted',
-  async t => {
-    const service = await startApi(t)
-    const { gateway, url } = await start(t, service.url, 6_000, 100)
-    const agent = new Agent({ keepAlive: true })
-    t.teardown(() => agent.destroy())
-    const slow = request(`${url}/api/slow`, { agent }).end()
-    const upload = request(`${url}/api/upload`, { agent, method: 'POST' })
-    upload.write('x'.repeat(1_000))
-    await until(() => service.waiting() === 1)
-    const drained = gateway.drain()
-    upload.end('y')
-    t.equal(((await once(upload, 'response')) as [IncomingMessage])[0].statusCode, 200)
-    service.release()
-    t.equal(((await once(slow, 'response')) as [IncomingMessage])[0].statusCode, 200)
-    t.equal(await drained, 0)
+t.test('requests and uploads in progress finish; those over the timeout are aborted', async t => {
+  const service = await startApi(t)
+  const { gateway, url } = await start(t, service.url, 6_000, 100)
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const slow = request(`${url}/api/slow`, { agent }).end()
+  const upload = request(`${url}/api/upload`, { agent, method: 'POST' })
+  upload.write('x'.repeat(1_000))
+  await until(() => service.waiting() === 1)
+  const drained = gateway.drain()
+  upload.end('y')
+  t.equal(((await once(upload, 'response')) as [IncomingMessage])[0].statusCode, 200)
+  service.release()
+  t.equal(((await once(slow, 'response')) as [IncomingMessage])[0].statusCode, 200)
+  t.equal(await drained, 0)
 
-    const short = await start(t, service.url, 300, 100)
-    const lost = request(`${short.url}/api/slow`, { agent: false }).end()
-    const failed = once(lost, 'error')
-    failed.catch(() => {})
-    await until(() => service.waiting() === 1)
-    t.equal(await short.gateway.drain(), 1)
-    t.match(await new Promise(resolve => lost.on('close', () => resolve(lost.destroyed))), true)
-  }
-)
+  const short = await start(t, service.url, 300, 100)
+  const lost = request(`${short.url}/api/slow`, { agent: false }).end()
+  const failed = once(lost, 'error')
+  failed.catch(() => {})
+  await until(() => service.waiting() === 1)
+  t.equal(await short.gateway.drain(), 1)
+  t.match(await new Promise(resolve => lost.on('close', () => resolve(lost.destroyed))), true)
+})
 
 t.test('a response that is cut does not look complete to an HTTP/1.0 client', async t => {
   const service = await startApi(t)

@@ -2,61 +2,58 @@ import t from 'tap'
 import { nextLevel, type OverloadMonitor, overloadMonitor } from '../../http/overload-monitor.ts'
 import { call, startGateway } from '../harness.ts'
 
-t.test(
-  'an overloaded process rejects low scopes first and high ones last, until it has recovered',
-  async t => {
-    let handled = 0
-    const routes = async (app: import('fastify').FastifyInstance) => {
-      app.get('/', async () => {
-        handled++
-        return 'done'
-      })
-    }
-    const { url, gateway } = await startGateway(t, {
-      overload: { maxEventLoopDelay: 100 },
-      scopes: {
-        low: { prefix: '/low', routes, priority: 'low' },
-        normal: { prefix: '/normal', routes },
-        high: { prefix: '/high', routes, priority: 'high' }
-      }
+t.test('an overloaded process rejects low scopes first, high ones last', async t => {
+  let handled = 0
+  const routes = async (app: import('fastify').FastifyInstance) => {
+    app.get('/', async () => {
+      handled++
+      return 'done'
     })
-    const overload = overloadMonitor(gateway) as OverloadMonitor
-    const statuses = () =>
-      Promise.all(['low', 'normal', 'high'].map(async scope => (await call(`${url}/${scope}`)).status))
-    // A busy machine may be late by itself.
-    while ((await statuses()).some(status => status !== 200));
-
-    // Late by as much as it takes, as long as it takes; the machine may add to it.
-    const busy = (ms: number) => {
-      const timer = setInterval(() => {
-        const until = performance.now() + ms
-        while (performance.now() < until);
-      }, 1)
-      return () => clearInterval(timer)
-    }
-    const rest = busy(140)
-    t.teardown(rest)
-    while (overload.level === 0) await new Promise(resolve => setTimeout(resolve, 5))
-    const before = handled
-    const refused = await call(`${url}/low`)
-    t.match(refused.json, { status: 503, type: 'urn:sluice:overloaded', retryAfter: 1 })
-    t.equal(refused.headers.get('retry-after'), '1')
-    t.equal(handled, before)
-    rest()
-    const harder = busy(700)
-    t.teardown(harder)
-    while (overload.level < 3) await new Promise(resolve => setTimeout(resolve, 5))
-    t.same(await statuses(), [503, 503, 503])
-    harder()
-    while (overload.level > 0) await new Promise(resolve => setTimeout(resolve, 5))
-    // A busy machine may be late by itself.
-    while ((await statuses()).some(status => status !== 200));
-    const text = await gateway.metrics?.metrics()
-    t.match(text, new RegExp(`sluice_shed_total\\{priority="low"\\} ${overload.shed.low}\\n`))
-    t.ok(overload.shed.low >= 2)
-    t.match(text, 'sluice_overload_level 0')
   }
-)
+  const { url, gateway } = await startGateway(t, {
+    overload: { maxEventLoopDelay: 100 },
+    scopes: {
+      low: { prefix: '/low', routes, priority: 'low' },
+      normal: { prefix: '/normal', routes },
+      high: { prefix: '/high', routes, priority: 'high' }
+    }
+  })
+  const overload = overloadMonitor(gateway) as OverloadMonitor
+  const statuses = () =>
+    Promise.all(['low', 'normal', 'high'].map(async scope => (await call(`${url}/${scope}`)).status))
+  // A busy machine may be late by itself.
+  while ((await statuses()).some(status => status !== 200));
+
+  // Late by as much as it takes, as long as it takes; the machine may add to it.
+  const busy = (ms: number) => {
+    const timer = setInterval(() => {
+      const until = performance.now() + ms
+      while (performance.now() < until);
+    }, 1)
+    return () => clearInterval(timer)
+  }
+  const rest = busy(140)
+  t.teardown(rest)
+  while (overload.level === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  const before = handled
+  const refused = await call(`${url}/low`)
+  t.match(refused.json, { status: 503, type: 'urn:sluice:overloaded', retryAfter: 1 })
+  t.equal(refused.headers.get('retry-after'), '1')
+  t.equal(handled, before)
+  rest()
+  const harder = busy(700)
+  t.teardown(harder)
+  while (overload.level < 3) await new Promise(resolve => setTimeout(resolve, 5))
+  t.same(await statuses(), [503, 503, 503])
+  harder()
+  while (overload.level > 0) await new Promise(resolve => setTimeout(resolve, 5))
+  // A busy machine may be late by itself.
+  while ((await statuses()).some(status => status !== 200));
+  const text = await gateway.metrics?.metrics()
+  t.match(text, new RegExp(`sluice_shed_total\\{priority="low"\\} ${overload.shed.low}\\n`))
+  t.ok(overload.shed.low >= 2)
+  t.match(text, 'sluice_overload_level 0')
+})
 
 t.test('levels rise at once and fall one by one, each at half of where it rose', async t => {
   const cases: [level: number, delay: number, next: number][] = [
