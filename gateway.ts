@@ -188,7 +188,11 @@ function pick<Type, Name extends keyof Type>(object: Type, ...names: Name[]): Pi
   return Object.fromEntries(names.map(name => [name, object[name]])) as Pick<Type, Name>
 }
 
-/** Adds the scope's name to an error of its routes, for messages: the error may not mention it. */
+/** Adds the scope's name to an error of its routes, and the plugin to register if the app has not the method of one. */
 function inScope(error: unknown, scope: string): unknown {
-  return error instanceof Error && !(error instanceof ConfigError) ? Object.assign(error, { scope }) : error
+  if (!(error instanceof Error) || error instanceof ConfigError) return error
+  const [, method] = /\.(compose|forward|grpc|transform) is not a function$/.exec(error.message) ?? []
+  if (method)
+    error.message += `; scope '${scope}' has not registered ${method}: await app.register(${method})`
+  return Object.assign(error, { scope })
 }

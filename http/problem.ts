@@ -42,7 +42,7 @@ export type ProblemConstructor = new (details?: ProblemDetails) => ProblemError
  * Returns a class of errors that are sent as problems.
  *
  * ```ts
- * const KeyRevoked = createProblem('KEY_REVOKED', 'The key was revoked', 401)
+ * const KeyRevoked = createProblem('SLUICE_KEY_REVOKED', 'The key was revoked', 401)
  * throw new KeyRevoked({ headers: { 'www-authenticate': 'ApiKey' } })
  * ```
  * @param title sent to clients, so it must not contain secrets
@@ -55,7 +55,7 @@ export function createProblem(
 ): ProblemConstructor {
   // Without a stack trace: 401 and 429 are frequent, and a stack costs more than the rest of the response.
   const Base = createError(code, title, status, Error, false)
-  return class extends Base implements ProblemError {
+  return class Problem extends Base implements ProblemError {
     problem: Record<string, unknown>
     headers?: Record<string, string | string[]>
 

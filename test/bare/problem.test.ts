@@ -8,6 +8,10 @@ const KeyRevoked = createProblem('KEY_REVOKED', 'The key was revoked', 401, {
   type: 'https://example.com/revoked'
 })
 
+t.test('errors have a name for the log', async t => {
+  t.equal(new KeyRevoked().constructor.name, 'Problem')
+})
+
 t.test('problem sends errors, 404 and 405 of a bare app as problems', async t => {
   const app = Fastify()
   await app.register(problem)

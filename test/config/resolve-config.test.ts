@@ -174,6 +174,20 @@ t.test('a route with an unknown upstream fails the start', async t => {
   await t.rejects(buildGateway(config), { message: "no upstream is named 'ordrs'; there are: orders" })
 })
 
+t.test(
+  'a route of a plugin that its scope has not registered fails the start with the plugin to register',
+  async t => {
+    const routes = async (app: import('fastify').FastifyInstance) => {
+      app.transform({} as never)
+    }
+    const definition = { log: { level: 'silent' }, scopes: { a: { prefix: '/a', routes } } }
+    await t.rejects(buildGateway(resolveConfig({ default: definition }, {})), {
+      message:
+        "app.transform is not a function; scope 'a' has not registered transform: await app.register(transform)"
+    })
+  }
+)
+
 t.test('unknown upstreams and versions are faults of the config', async t => {
   const url = 'http://a'
   const definition = {
