@@ -56,20 +56,20 @@ t.test('a success resets the count of failures; a 4xx and a disconnect do not', 
   t.equal(breaker.state, 'open', 'nor a success (opossum note 4)')
 })
 
-t.test('goes through its cycle: open, trials, open again, trials, closed', async t => {
+t.test('goes through its cycle: open, half-open, open again, half-open, closed', async t => {
   const { breaker, changes, change } = start(t)
   fail(breaker, 5)
   await change()
   t.equal(breaker.state, 'half-open')
-  const trials = [breaker.admit(), breaker.admit(), breaker.admit()] as Permit[]
-  t.notOk(trials.includes(undefined as never), 'three trials are admitted (opossum note 7)')
+  const permits = [breaker.admit(), breaker.admit(), breaker.admit()] as Permit[]
+  t.notOk(permits.includes(undefined as never), 'three half-open requests are admitted (opossum note 7)')
   t.equal(breaker.admit(), undefined, 'and not a fourth')
-  breaker.report(trials[0] as Permit, 'success')
-  t.equal(breaker.state, 'half-open', 'one passed trial is not enough')
-  breaker.report(trials[1] as Permit, 'failure')
-  t.equal(breaker.state, 'open', 'one failed trial opens')
-  breaker.report(trials[2] as Permit, 'success')
-  t.equal(breaker.state, 'open', 'a late trial changes nothing')
+  breaker.report(permits[0] as Permit, 'success')
+  t.equal(breaker.state, 'half-open', 'one passed half-open request is not enough')
+  breaker.report(permits[1] as Permit, 'failure')
+  t.equal(breaker.state, 'open', 'one failed half-open request opens')
+  breaker.report(permits[2] as Permit, 'success')
+  t.equal(breaker.state, 'open', 'a late half-open request changes nothing')
 
   await change()
   for (const permit of [breaker.admit(), breaker.admit(), breaker.admit()])
@@ -102,7 +102,7 @@ t.test('a failure that started before it closed does not open it', async t => {
   t.equal(breaker.state, 'closed')
 })
 
-t.test('a neutral trial frees its place (opossum note 6)', async t => {
+t.test('a neutral half-open request frees its place (opossum note 6)', async t => {
   const { breaker, change } = start(t, { halfOpenRequests: 1 })
   fail(breaker, 5)
   await change()
@@ -112,7 +112,7 @@ t.test('a neutral trial frees its place (opossum note 6)', async t => {
   t.equal(breaker.state, 'closed')
 })
 
-t.test('a trial with a 4xx passes, since the service is up', async t => {
+t.test('a half-open request with a 4xx passes, since the service is up', async t => {
   const { breaker, change } = start(t, { halfOpenRequests: 2 })
   fail(breaker, 5)
   await change()
@@ -120,7 +120,7 @@ t.test('a trial with a 4xx passes, since the service is up', async t => {
   t.equal(breaker.state, 'closed')
 })
 
-t.test('hanging trials free their places, and count when they end', async t => {
+t.test('hanging half-open requests free their places, and count when they end', async t => {
   const { now, turn } = createClock(1_000_000)
   const { breaker, change } = start(t, { halfOpenRequests: 2 }, now)
   fail(breaker, 5)
@@ -139,7 +139,7 @@ t.test('hanging trials free their places, and count when they end', async t => {
   t.equal(breaker.state, 'closed')
 })
 
-t.test('a trial passes with the headers of an endless response, once', async t => {
+t.test('a half-open request passes with the headers of an endless response, once', async t => {
   const { breaker, change } = start(t, { halfOpenRequests: 2 })
   fail(breaker, 5)
   await change()

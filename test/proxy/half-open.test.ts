@@ -11,7 +11,7 @@ import { call, type Ending, startGateway, startService } from '../harness.ts'
 import { startSession, tls } from '../http2.ts'
 import { until } from './service.ts'
 
-/** Half-open breakers of services that work again, while the first trials never end. */
+/** Half-open breakers of services that work again, while the first half-open requests never end. */
 
 const breaker = { failures: 1, resetTimeout: 50, halfOpenRequests: 1 }
 
@@ -83,7 +83,7 @@ function open(t: Ending, url: string) {
 }
 
 for (const path of ['/endless', '/events'])
-  t.test(`a stream passes its trial with its headers: ${path}`, async t => {
+  t.test(`a half-open stream passes with its headers: ${path}`, async t => {
     const { url, state, halfOpen } = await startThings(t)
     await halfOpen()
     await once(open(t, url + path), 'response')
@@ -92,7 +92,7 @@ for (const path of ['/endless', '/events'])
   })
 
 for (const path of ['/poll', '/download'])
-  t.test(`a long trial does not block others: ${path}`, async t => {
+  t.test(`a long half-open request does not block others: ${path}`, async t => {
     const { url, state, halfOpen, started } = await startThings(t, { halfOpenRequests: 2 })
     await halfOpen()
     for (let i = 0; i < 2; i++) open(t, url + path)
@@ -113,7 +113,7 @@ t.test('a half-open request whose response breaks off counts as a failure', asyn
   await until(() => state() !== 'closed')
 })
 
-t.test('a WebSocket passes its trial with its handshake', async t => {
+t.test('a half-open WebSocket passes with its handshake', async t => {
   const server = createServer((request, response) =>
     response.writeHead(request.url === '/down' ? 500 : 200).end()
   )
@@ -137,7 +137,7 @@ t.test('a WebSocket passes its trial with its handshake', async t => {
   t.equal((await call(`${url}/x`)).status, 200)
 })
 
-t.test('a gRPC stream passes its trial after a moment', async t => {
+t.test('a half-open gRPC stream passes after a moment', async t => {
   const service = createHttp2Server()
   const streams: ServerHttp2Stream[] = []
   service.on('stream', (stream: ServerHttp2Stream, headers) => {

@@ -194,7 +194,7 @@ t.test('a worker with an unconfirmed change ignores older ones', async t => {
 })
 
 for (const [what, trial] of Object.entries({ settled: 'success', refused: 'answered' } as const))
-  t.test(`trials are counted across workers: ${what}`, async t => {
+  t.test(`half-open requests are counted across workers: ${what}`, async t => {
     const { clock, start } = startWorkers(t, { resetTimeout: 10 })
     const workers = [start(), start()]
     for (let i = 0; i < 5; i++) {
@@ -206,7 +206,7 @@ for (const [what, trial] of Object.entries({ settled: 'success', refused: 'answe
     while (workers.some(({ state }) => state === 'open')) await new Promise(setImmediate)
     const permits = workers.map(breaker => breaker.admit() as Permit)
     const third = workers[0]?.admit() as Permit
-    t.equal(workers[0]?.admit(), undefined, 'three trials, not three per worker')
+    t.equal(workers[0]?.admit(), undefined, 'three half-open requests, not three per worker')
     t.equal(workers[1]?.admit(), undefined)
     workers[1]?.report(permits[1] as Permit, trial)
     workers[0]?.report(third, trial)
