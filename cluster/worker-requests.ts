@@ -106,7 +106,7 @@ export function read<Type>({ body }: WorkerResponse): Type {
 }
 
 /** Returns an error that is sent as the worker's problem. */
-export function toProblem(response: WorkerResponse): ProblemError {
+function toProblem(response: WorkerResponse): ProblemError {
   const problem = read<{ title: string }>(response)
   return Object.assign(new Error(problem.title), { statusCode: response.status, problem }) as never
 }

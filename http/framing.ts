@@ -6,11 +6,7 @@ export const BadFraming = createProblem(
   'A request body is not allowed here, or its framing is not',
   400
 )
-export const UnknownCoding = createProblem(
-  'SLUICE_UNKNOWN_CODING',
-  'The transfer coding is not supported',
-  501
-)
+const UnknownCoding = createProblem('SLUICE_UNKNOWN_CODING', 'The transfer coding is not supported', 501)
 
 /**
  * Returns the error for a `Transfer-Encoding` that Node's parser accepts and a gateway must not: it would pass on the

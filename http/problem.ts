@@ -120,7 +120,7 @@ export function problemOf(error: ProblemError, requestId: string): Problem {
 }
 
 /** Returns the URI of a problem's type: `urn:sluice:…`, or `about:blank` for codes of others. */
-export function typeOf(code = ''): string {
+function typeOf(code = ''): string {
   return code.startsWith('SLUICE_')
     ? `urn:sluice:${code.slice(7).toLowerCase().replaceAll('_', '-')}`
     : 'about:blank'

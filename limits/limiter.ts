@@ -70,7 +70,7 @@ export function isAllowed(decision: Decision): boolean {
  * Reads a decision from numbers: allowed (1 or 0), remaining and reset of each limit in turn.
  * @throws for any other reply: a proxy, another server or a broken script must not decide
  */
-export function readDecision(reply: unknown, limits: Limit[]): Decision {
+function readDecision(reply: unknown, limits: Limit[]): Decision {
   if (!Array.isArray(reply) || reply.length !== limits.length * 3) throw new Error(UNEXPECTED)
   return limits.map(({ limit, window }, i) => {
     const [allowed, remaining, reset] = reply.slice(i * 3, i * 3 + 3)

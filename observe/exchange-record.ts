@@ -161,7 +161,7 @@ export class SharedFields {
 }
 
 /** Finds the shared fields of an exchange by its route's config; unmatched requests have a config too. */
-export class SharedFieldsCache {
+class SharedFieldsCache {
   #byConfig = new Map<FastifyContextConfig, SharedFields[]>()
 
   of(exchange: Exchange, method: string, status: number): SharedFields {

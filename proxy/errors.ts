@@ -19,7 +19,7 @@ export const UpstreamTimeout = createProblem(
 )
 
 /** The client sent something that cannot be put into a request to the service. */
-export const Unforwardable = createProblem('SLUICE_UNFORWARDABLE', 'The request cannot be forwarded', 400)
+const Unforwardable = createProblem('SLUICE_UNFORWARDABLE', 'The request cannot be forwarded', 400)
 
 const UpstreamUnavailable = createProblem(
   'SLUICE_UPSTREAM_UNAVAILABLE',

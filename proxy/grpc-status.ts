@@ -32,7 +32,7 @@ export function toGrpcStatus(httpStatus: number): number {
   return GRPC[httpStatus] ?? UNKNOWN
 }
 
-export function toHttpStatus(grpcStatus: number): number {
+function toHttpStatus(grpcStatus: number): number {
   return HTTP[grpcStatus] ?? 500
 }
 

@@ -7,16 +7,10 @@ import createError from '@fastify/error'
  * The service has not processed the request: it refused the stream, or excluded it by a GOAWAY. The request may be sent
  * again, whatever its method (RFC 9113, 8.7).
  */
-export const StreamRefused = createError(
-  'HTTP2_STREAM_REFUSED',
-  'the service refused the stream',
-  502,
-  Error,
-  false
-)
+const StreamRefused = createError('HTTP2_STREAM_REFUSED', 'the service refused the stream', 502, Error, false)
 export const GoneAway = createError('HTTP2_GONE_AWAY', 'the service closed the connection', 502, Error, false)
 
-export const StreamReset = createError(
+const StreamReset = createError(
   'HTTP2_STREAM_RESET',
   'the service reset the stream with %s',
   502,
