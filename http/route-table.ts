@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, onRouteHookHandler } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import { appState } from '../app-state.ts'
 
@@ -10,28 +10,33 @@ export interface RouteTable {
   methodsAt(path: string): string[]
 }
 
-/** Returns the app's table. It contains the routes that are added after the first call. */
-export function routeTable(app: FastifyInstance): RouteTable {
-  return appState(app, 'route-table', () => createRouteTable(app))
+/**
+ * Returns the app's table. It contains the routes that are added to a scope, or below it, after the first call with that
+ * scope.
+ */
+export function routeTable(scope: FastifyInstance): RouteTable {
+  const { table, add } = appState(scope, 'route-table', createRouteTable)
+  scope.addHook('onRoute', add)
+  return table
 }
 
-function createRouteTable(app: FastifyInstance): RouteTable {
+function createRouteTable(): { table: RouteTable; add: onRouteHookHandler } {
   const methods = new Set<HTTPMethod>()
   const routes = findMyWay()
   const patternAt = (method: string, path: string) =>
     routes.find(method as HTTPMethod, path)?.store as string | undefined
 
-  app.addHook('onRoute', ({ method, url, config, schema }) => {
+  // Idempotent, since a scope and its parent may both add the same route.
+  const add: onRouteHookHandler = ({ method, url, config, schema }) => {
     // Hidden routes, such as those of CORS preflights, are not resources.
     if (config?.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) return
     for (const one of [method].flat() as HTTPMethod[]) {
       methods.add(one)
       if (!routes.hasRoute(one, url)) routes.on(one, url, () => {}, url)
     }
-  })
-
-  return {
-    patternAt,
-    methodsAt: path => [...methods].filter(method => patternAt(method, path) !== undefined).sort()
   }
+  const methodsAt = (path: string) =>
+    [...methods].filter(method => patternAt(method, path) !== undefined).sort()
+
+  return { table: { patternAt, methodsAt }, add }
 }

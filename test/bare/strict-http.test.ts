@@ -1,9 +1,9 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import Fastify from 'fastify'
-import { problem, serverOptions, strictHttp } from 'sluice'
+import { forward, problem, serverOptions, strictHttp, upstreams } from 'sluice'
 import t from 'tap'
-import { call } from '../harness.ts'
+import { call, startService } from '../harness.ts'
 import { listen } from './app.ts'
 
 const send = (url: string, lines: string[]) => {
@@ -62,5 +62,35 @@ t.test(
     t.equal(answer.match(/^HTTP\/1.1 100 /gm)?.length, 1)
     t.match(answer, '{"body":"body","handled":1}')
     t.equal(handled, 1)
+  }
+)
+
+t.test(
+  'each scope with strictHttp rejects paths that a service could read as those of its other routes',
+  async t => {
+    let calls = 0
+    const service = await startService(t, (_request, response) => {
+      calls++
+      response.end()
+    })
+    const app = Fastify(serverOptions())
+    await app.register(upstreams, { upstreams: { orders: { url: service } } })
+    for (const prefix of ['/a', '/b'])
+      await app.register(
+        async scope => {
+          await scope.register(strictHttp)
+          await scope.register(forward)
+          for (const url of ['/*', '/admin/*'])
+            scope.forward({ method: 'GET', url, upstream: 'orders', prefix: '' })
+        },
+        { prefix }
+      )
+    const url = await listen(t, app)
+    for (const path of ['/a//admin/x', '/b//admin/x', '/b/admin%2fx']) {
+      const answer = await call(url + path)
+      t.match(answer, { status: 400, json: { code: 'SLUICE_UNSAFE_PATH' } }, path)
+    }
+    t.equal(calls, 0)
+    t.equal((await call(`${url}/b/orders/x`)).status, 200)
   }
 )
