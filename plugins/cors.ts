@@ -35,6 +35,10 @@ async function cors(fastify: FastifyInstance, options: Input<typeof CorsOptions>
     options,
     'cors'
   )
+  if (fastify.hasRequestDecorator('corsPreflightEnabled'))
+    throw new Error(
+      'cors: @fastify/cors or cors is registered on this scope or a parent, and answers its preflights; register one of them'
+    )
   fastify.decorateRequest(own)
 
   fastify.addHook('onRequest', (request, _reply, done) => {

@@ -1,4 +1,5 @@
-import Fastify from 'fastify'
+import fastifyCors from '@fastify/cors'
+import Fastify, { type FastifyPluginAsync } from 'fastify'
 import { cors, problem } from 'sluice'
 import t from 'tap'
 import { call } from '../harness.ts'
@@ -53,4 +54,18 @@ t.test('cors rejects wrong options, all at once', async t => {
     code: 'SLUICE_INVALID_OPTIONS',
     message: /cors: \/maxage is not known; did you mean maxAge\?; \/origins\/0 must be an origin/
   })
+})
+
+t.test('cors fails with a clear message below another one, whose preflights it would not see', async t => {
+  for (const [plugin, options] of [
+    [cors, { origins: ['https://app.example'] }],
+    [fastifyCors, { origin: 'https://app.example' }]
+  ] as [FastifyPluginAsync, object][]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(plugin, options)
+    await t.rejects(Promise.resolve(app.register(async scope => scope.register(cors, { origins: ['*'] }))), {
+      message: /^cors: @fastify\/cors or cors is registered on this scope or a parent/
+    })
+  }
 })
