@@ -6,6 +6,7 @@ import type { FastifyRequest } from 'fastify'
  * The client's address in one form, for everything that compares or counts addresses: without port, brackets and zone,
  * an IPv4-mapped one as IPv4.
  */
+
 /** Stands for all clients without an address (RFC 7239, 6.2). */
 export const NO_ADDRESS = 'unknown'
 
