@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { collectGarbage } from './cluster/collect-garbage.ts'
 import { watchParents } from './cluster/parents.ts'
 import { inheritedSockets, READY } from './cluster/sockets.ts'
 import { type Supervisor, startSupervisor } from './cluster/supervisor.ts'
@@ -50,6 +51,7 @@ export async function start({ config: file }: { config: string }): Promise<void>
   if (isReloadDue) supervisor.reload()
   // The parent may have ended.
   process.send?.(READY, undefined, undefined, () => {})
+  collectGarbage()
 
   /** Drains; a second signal ends everything at once. */
   async function stop(signal: NodeJS.Signals): Promise<void> {

@@ -31,7 +31,6 @@ const FOR_WORKERS = [
   '/node_modules/@fastify/reply-from/',
   '/node_modules/ioredis/',
   '/node_modules/opossum/',
-  '/node_modules/typebox/build/compile/',
   '/node_modules/undici/'
 ]
 
