@@ -42,7 +42,7 @@ export type ProblemConstructor = new (details?: ProblemDetails) => ProblemError
  * Returns a class of errors that are sent as problems.
  *
  * ```ts
- * const KeyRevoked = createProblem('SLUICE_KEY_REVOKED', 'The key was revoked', 401)
+ * const KeyRevoked = createProblem('KEY_REVOKED', 'The key was revoked', 401, { type: 'https://example.com/key-revoked' })
  * throw new KeyRevoked({ headers: { 'www-authenticate': 'ApiKey' } })
  * ```
  * @param title sent to clients, so it must not contain secrets
