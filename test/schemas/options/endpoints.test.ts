@@ -56,8 +56,8 @@ t.test('valid endpoints get their defaults', async t => {
 
 const wrong: [what: string, upstream: unknown, path: string, message: RegExp][] = [
   ['no endpoint', {}, '/url', /url, endpoints or dns/],
-  ['two kinds of them', { url, dns }, '/dns', /beside url/],
-  ['three', { url, endpoints: [{ url }], dns }, '/endpoints', /beside url/],
+  ['two kinds of endpoints', { url, dns }, '/dns', /excludes url/],
+  ['three kinds of endpoints', { url, endpoints: [{ url }], dns }, '/endpoints', /excludes url/],
   ['none in the list', { endpoints: [] }, '/endpoints', /./],
   ['one of them twice', { endpoints: [{ url }, { url }] }, '/endpoints/1/url', /same as/],
   ['no weight', { endpoints: [{ url, weight: 0 }] }, '/endpoints/0/weight', /1/],
@@ -66,12 +66,12 @@ const wrong: [what: string, upstream: unknown, path: string, message: RegExp][] 
   ['a socket with a host', { url: 'unix://run/app.sock' }, '/url', /absolute/],
   ['a socket too long for the system', { url: `unix:/${'a'.repeat(103)}` }, '/url', /103/],
   ['addresses without a port', { dns: { name: 'a' } }, '/dns/port', /missing/],
-  ['SRV with a port', { dns: { ...dns, type: 'SRV' } }, '/dns/port', /brings its own/],
+  ['SRV with a port', { dns: { ...dns, type: 'SRV' } }, '/dns/port', /SRV records have ports/],
   ['an address as a name', { dns: { ...dns, name: '10.0.0.1' } }, '/dns/name', /host name/],
   ['an invalid name', { dns: { ...dns, name: 'a/b' } }, '/dns/name', /host name/],
   ['a refresh that floods', { dns: { ...dns, refresh: 10 } }, '/dns/refresh', /1000/],
   ['a DNS server by name', { dns: { ...dns, servers: ['ns.test'] } }, '/dns/servers/0', /address/],
-  ['hash that nobody uses', { dns, balance: { hash: { header: 'a' } } }, '/balance/hash', /no use/],
+  ['an unused hash', { dns, balance: { hash: { header: 'a' } } }, '/balance/hash', /has no effect/],
   [
     'a hash by two keys',
     { dns, balance: { policy: 'hash', hash: { header: 'a', cookie: 'b' } } },
