@@ -14,17 +14,18 @@ const LAYERS = [
   ['gateway.ts'],
   ['admin/'],
   ['cluster/'],
-  ['cli/', 'server.ts']
+  ['cli/', 'server.ts', 'admin/dashboard/']
 ]
 
+/** The last layer, because admin/dashboard/ is in admin/ but reads the types of all. */
 const layerOf = (file: string) =>
-  LAYERS.findIndex(layer =>
+  LAYERS.findLastIndex(layer =>
     layer.some(place => (place.endsWith('/') ? file.startsWith(place) : file === place))
   )
 
 t.test('imports run one way', async t => {
   const files = globSync(
-    '{admin,auth,cli,cluster,config,http,limits,observe,plugins,proxy,schemas/options,versions}/**/*.ts',
+    '{admin,auth,cli,cluster,config,http,limits,observe,plugins,proxy,schemas/options,versions}/**/*.{ts,tsx}',
     {
       cwd: root
     }
@@ -35,6 +36,18 @@ t.test('imports run one way', async t => {
     for (const [, path = ''] of code.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)) {
       const imported = normalize(join(dirname(file), path))
       t.ok(layerOf(imported) <= layerOf(file), `${file} imports ${imported}`)
+    }
+  }
+})
+
+t.test('the dashboard imports only types of the gateway', async t => {
+  const files = globSync('admin/dashboard/**/*.{ts,tsx}', { cwd: root })
+  t.ok(files.length > 10, `${files.length} files`)
+  for (const file of files) {
+    const code = readFileSync(join(root, file), 'utf8')
+    for (const [line, path = ''] of code.matchAll(/^import .*?from '(\.[^']+)'/gms)) {
+      const imported = normalize(join(dirname(file), path))
+      t.ok(imported.startsWith('admin/dashboard/') || line.startsWith('import type'), `${file}: ${line}`)
     }
   }
 })
@@ -52,7 +65,7 @@ t.test('every file of plugins/ is a Fastify plugin with the name of its file', a
 })
 t.test('no file has more than 270 lines', async t => {
   for (const file of globSync(
-    '{admin,auth,cli,cluster,config,http,limits,observe,plugins,proxy,schemas,versions}/**/*.ts',
+    '{admin,auth,cli,cluster,config,http,limits,observe,plugins,proxy,schemas,versions}/**/*.{ts,tsx}',
     { cwd: root }
   ))
     t.ok(readFileSync(join(root, file), 'utf8').split('\n').length <= 271, file)

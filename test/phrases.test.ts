@@ -36,7 +36,7 @@ t.test('no file has such a phrase', async t => {
 })
 
 function files(): string[] {
-  const listed = execFileSync('git', ['ls-files', '-z', '*.md', '*.ts', '*.js'], {
+  const listed = execFileSync('git', ['ls-files', '-z', '*.md', '*.ts', '*.tsx', '*.js'], {
     cwd: root,
     encoding: 'utf8'
   })

@@ -1,0 +1,140 @@
+import { Badge } from '../components/badge.tsx'
+import { Chart } from '../components/chart.tsx'
+import { Facts } from '../components/facts.tsx'
+import { Loaded } from '../components/loaded.tsx'
+import { type Column, Table } from '../components/table.tsx'
+import { Since } from '../components/time.tsx'
+import { formatDuration, formatRate, formatRatio } from '../format.ts'
+import { now } from '../store/clock.ts'
+import { usePath, useTopic } from '../store/live.ts'
+import { hrefOf, query } from '../store/location.ts'
+import type { History, Overview, Problem } from '../types.ts'
+
+/** Lists the problems, then the rates of the last 10 s by scope, then charts of the last hour. */
+export function OverviewPage() {
+  return (
+    <Loaded of={useTopic<Overview>('overview')}>
+      {overview => (
+        <>
+          <Problems of={overview.problems} />
+          <Facts
+            of={[
+              ['Requests', formatRate(overview.total.rate)],
+              ['Errors', formatRatio(overview.total.errorRatio)],
+              ['p50', formatDuration(overview.total.p50)],
+              ['p95', formatDuration(overview.total.p95)],
+              ['p99', formatDuration(overview.total.p99)],
+              ['Workers ready', `${overview.workers.ready} of ${overview.workers.total}`],
+              ['Uptime', formatDuration(Math.max(0, now.value - overview.startedAt))],
+              ['Version', overview.version]
+            ]}
+          />
+          <h2>Scopes, last 10 s</h2>
+          <Table
+            label="Scopes"
+            columns={columns}
+            rows={overview.scopes}
+            keyOf={({ scope }) => scope}
+            empty="No scopes."
+          />
+          <LastHour />
+        </>
+      )}
+    </Loaded>
+  )
+}
+
+function Problems({ of: problems }: { of: Problem[] }) {
+  return (
+    <section aria-labelledby="problems">
+      <h2 id="problems">Wrong now</h2>
+      {problems.length === 0 && (
+        <p>
+          <Badge severity="ok">Nothing is wrong</Badge>
+        </p>
+      )}
+      <ul class="problems">
+        {problems.map(({ kind, severity, subject, message, since, page }) => (
+          <li key={`${kind} ${subject}`} class={severity}>
+            <Badge severity={severity}>{severity}</Badge>
+            <span>
+              {page == null ? message : <a href={`#/${page.replace(/^[#/]+/, '')}`}>{message}</a>}{' '}
+              <Since at={since} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+type Row = Overview['scopes'][number]
+
+/** Numbers lead to the exchanges that they count. */
+const columns: Column<Row>[] = [
+  { head: 'Scope', cell: ({ scope }) => <a href={hrefOf('', { scope })}>{scope}</a> },
+  {
+    head: 'Requests',
+    isNumber: true,
+    cell: ({ scope, rate }) => <a href={hrefOf('exchanges', { scope })}>{formatRate(rate)}</a>
+  },
+  {
+    head: 'Errors',
+    isNumber: true,
+    cell: ({ scope, errorRatio }) => (
+      <a href={hrefOf('exchanges', { scope, failed: 'true' })}>{formatRatio(errorRatio)}</a>
+    )
+  },
+  { head: 'p50', isNumber: true, cell: ({ p50 }) => formatDuration(p50) },
+  { head: 'p95', isNumber: true, cell: ({ p95 }) => formatDuration(p95) },
+  {
+    head: 'p99',
+    isNumber: true,
+    cell: ({ scope, p99, p95 }) => (
+      <a href={hrefOf('exchanges', { scope, minDuration: `${Math.floor(p95 ?? 0)}` })}>
+        {formatDuration(p99)}
+      </a>
+    )
+  },
+  { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('routes', { scope })}>Routes of {scope}</a> }
+]
+
+function LastHour() {
+  const history = usePath<History>('history', 10_000)
+  const scope = query.value.get('scope')
+  return (
+    <Loaded of={history}>
+      {({ times, total, scopes }) => {
+        const samples = (scope !== null && scopes[scope]) || total
+        return (
+          <section aria-labelledby="hour">
+            <h2 id="hour">
+              Last hour, {samples === total ? 'all scopes' : `scope ${scope}`}{' '}
+              {samples !== total && <a href={hrefOf('')}>All scopes</a>}
+            </h2>
+            <div class="charts">
+              <Chart
+                title="Requests"
+                times={times}
+                format={formatRate}
+                series={[{ label: 'rate', values: samples.rate }]}
+              />
+              <Chart
+                title="Errors"
+                times={times}
+                format={formatRatio}
+                series={[{ label: 'ratio', values: samples.errorRatio }]}
+              />
+              <Chart
+                title="Duration"
+                times={times}
+                format={formatDuration}
+                series={(['p50', 'p95', 'p99'] as const).map(label => ({ label, values: samples[label] }))}
+              />
+            </div>
+          </section>
+        )
+      }}
+    </Loaded>
+  )
+}

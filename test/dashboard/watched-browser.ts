@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process'
+import { globSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { findBrowser } from '../browser.ts'
+
+/** Where a test ends and fails. */
+export interface Test {
+  teardown(end: () => unknown): void
+  same(found: unknown, wanted: unknown, message: string): unknown
+}
+
+export interface WatchedPage extends Page {
+  /** Allows a console error, such as that of a response 401. */
+  expectError(pattern: RegExp): void
+}
+
+export const DESKTOP = { width: 1280, height: 900 }
+export const PHONE = { width: 390, height: 844 }
+
+const root = join(import.meta.dirname, '../..')
+
+/**
+ * Opens the dashboard in Chromium. The test fails if the page requests anything off the listener, violates its
+ * Content-Security-Policy, or logs or throws an error.
+ *
+ * @param admin URL of the admin listener
+ */
+export async function openDashboard(
+  t: Test,
+  admin: string,
+  options: BrowserContextOptions = {}
+): Promise<WatchedPage> {
+  assertBuilt()
+  const program = findBrowser()
+  if (!program) throw new Error('no Chromium found; run node test/prepare.ts')
+  const executablePath = execFileSync('sh', ['-c', 'command -v "$0"', program], { encoding: 'utf8' }).trim()
+  // The browser opens only the test's pages, and the sandbox does not work for root in a container.
+  const args = ['--no-sandbox', '--disable-dev-shm-usage']
+  const browser = await chromium.launch({ executablePath, args })
+  const context = await browser.newContext({ viewport: DESKTOP, ...options })
+  const faults: string[] = []
+  const expected: RegExp[] = []
+  const page = (await context.newPage()) as WatchedPage
+
+  context.on('request', request => {
+    const url = request.url()
+    if (new URL(url).origin !== new URL(admin).origin) faults.push(`request off the listener: ${url}`)
+  })
+  // Violations of the policy are logged as errors.
+  page.on('console', message => {
+    if (message.type() === 'error' || message.type() === 'warning') faults.push(message.text())
+  })
+  page.on('pageerror', error => faults.push(String(error)))
+  page.expectError = pattern => void expected.push(pattern)
+  t.teardown(async () => {
+    await browser.close()
+    const unexpected = faults.filter(fault => !expected.some(pattern => pattern.test(fault)))
+    t.same(unexpected, [], 'no errors, and no requests off the listener')
+  })
+
+  await page.goto(`${admin}/`)
+  return page
+}
+
+/** @throws if the sources are newer than the build */
+export function assertBuilt(): void {
+  const timeOf = (file: string) => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const sources = globSync('admin/dashboard/**/*.{ts,tsx,css,html,svg}', { cwd: root })
+  const newest = Math.max(...sources.map(timeOf))
+  if (timeOf('dist/dashboard/index.html') < newest)
+    throw new Error('dist/dashboard is older than admin/dashboard; run npm run build:dashboard')
+}
