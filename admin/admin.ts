@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { limitStatus } from '../limits/limit-status.ts'
+import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { versionStatus } from '../versions/registry.ts'
 import { createAdminApp, VersionsQuery } from './admin-app.ts'
 import type { AdminGuardOptions } from './admin-guard.ts'
@@ -12,7 +13,7 @@ import { recorderRoutes } from './recorder-routes.ts'
  * - `/livez`, `/readyz`: the event loop runs; the gateway accepts requests (503 while draining)
  * - `/upstreams`, `/limits`: state and counters of breakers, endpoints and limits
  * - `/versions`: state and calls of each version, with the `?top=20` consumers that call it most
- * - `/metrics`: Prometheus' text format, or prom-client's JSON for `Accept: application/json`
+ * - `/metrics`: Prometheus' text format, OpenMetrics, or prom-client's JSON for `Accept: application/json`
  * - `/exchanges`, `/captures`: the recorder
  *
  * @param guard address of the listener and the admin token
@@ -37,11 +38,11 @@ export async function buildAdmin(
   const { metrics, recorder } = gateway
   if (recorder) await admin.register(recorderRoutes, { recorder })
   if (metrics)
-    admin.get('/metrics', async ({ headers }, reply) =>
-      headers.accept === 'application/json'
-        ? metrics.getMetricsAsJSON()
-        : reply.type(metrics.contentType).send(await metrics.metrics())
-    )
+    admin.get('/metrics', async ({ headers: { accept } }, reply) => {
+      if (accept === 'application/json') return metrics.getMetricsAsJSON()
+      const format = chooseFormat(accept)
+      return reply.type(format).send(await textOf(metrics, format))
+    })
 
   return admin
 }

@@ -1,17 +1,17 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { prometheusContentType } from 'prom-client'
 import type { Static } from 'typebox'
 import { createAdminApp, VersionsQuery } from '../admin/admin-app.ts'
 import type { AdminGuardOptions } from '../admin/admin-guard.ts'
 import { createProblem } from '../http/problem.ts'
 import type { LimitStatus } from '../limits/limit-status.ts'
+import { chooseFormat, type Metrics } from '../observe/metrics-text.ts'
 import type { UpstreamState } from '../proxy/upstream-types.ts'
 import type { VersionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
 import { recorderRoutes } from './cluster-recorder.ts'
 import type { Cluster } from './cluster-types.ts'
 import { mergeLimits } from './merge/limits.ts'
-import { countersOf, gaugesOf, type Metrics, toText } from './merge/metrics.ts'
+import { countersOf, gaugesOf, toText } from './merge/metrics.ts'
 import { mergeUpstreams } from './merge/upstreams.ts'
 import { countsOf, mergeVersions } from './merge/versions.ts'
 import { createRetainedState, type RetainedState } from './retained-state.ts'
@@ -72,14 +72,15 @@ export async function buildClusterAdmin(
     }
     return mergeVersions(newest, retained.versions.parts(), (query as Static<typeof VersionsQuery>).top)
   })
-  admin.get('/metrics', async (_request, reply) => {
+  admin.get('/metrics', async ({ headers }, reply) => {
     const options = { headers: { accept: 'application/json' } }
     const metrics = successes(await askAll(cluster, reply, '/metrics', options)).map(response => {
       const all = read<Metrics>(response)
       retained.metrics.update(response.worker.id, countersOf(all))
       return gaugesOf(all)
     })
-    return reply.type(prometheusContentType).send(await toText([...retained.metrics.parts(), ...metrics]))
+    const format = chooseFormat(headers.accept)
+    return reply.type(format).send(await toText([...retained.metrics.parts(), ...metrics], format))
   })
   await admin.register(recorderRoutes, { cluster, retained })
   return admin

@@ -1,8 +1,9 @@
+import type { Metrics } from '../observe/metrics-text.ts'
 import type { FinalCounters } from '../plugins/final-counters.ts'
 import { type ClusterCaptures, createClusterCaptures } from './cluster-captures.ts'
 import type { Cluster } from './cluster-types.ts'
 import { type CounterTotals, createCounterTotals } from './counter-totals.ts'
-import { addCounters, countersOf, type Metrics } from './merge/metrics.ts'
+import { addCounters, countersOf } from './merge/metrics.ts'
 import { addVersions, countsOf, type VersionCounts } from './merge/versions.ts'
 
 /** State that outlives workers and the admin app: counters, those of ended workers included, and captures. */

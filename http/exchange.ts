@@ -110,6 +110,11 @@ export class Exchange extends TimerEntry {
     return this.traceparent.slice(3, 35)
   }
 
+  /** True if the trace is marked as sampled (W3C Trace Context, 3.2.2.5.1). */
+  get isSampled(): boolean {
+    return (Number.parseInt(this.traceparent.slice(53, 55), 16) & 1) === 1
+  }
+
   /** HTTP status of the outcome. */
   get status(): number {
     return this.outcomeStatus ?? this.reply.statusCode

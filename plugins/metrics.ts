@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
-import { ABORTED, ExchangeDurations } from '../observe/histogram.ts'
+import { ExchangeDurations } from '../observe/exchange-durations.ts'
+import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { addStateMetrics } from '../observe/state-metrics.ts'
 import { addAttemptDurations, addCallMetrics } from '../proxy/call-metrics.ts'
 import { addEndpointMetrics } from '../proxy/endpoint-metrics.ts'
@@ -23,14 +24,7 @@ async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOp
 
   const durations = new ExchangeDurations()
   registry.registerMetric(durations as unknown as Metric)
-  fastify.onExchangeEnd(({ route, config, reply, status, elapsed, isComplete }) =>
-    durations.observe(
-      config,
-      route === undefined ? 'other' : reply.request.method,
-      isComplete ? Math.floor(status / 100) : ABORTED,
-      elapsed / 1000
-    )
-  )
+  fastify.onExchangeEnd(exchange => durations.observe(exchange))
 
   fastify.decorate('metrics', registry)
   // Other plugins may be registered later.
@@ -43,9 +37,10 @@ async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOp
   })
 
   if (path !== undefined)
-    fastify.get(path, async (_request, reply) => {
-      reply.type(registry.contentType)
-      return registry.metrics()
+    fastify.get(path, async ({ headers }, reply) => {
+      const format = chooseFormat(headers.accept)
+      reply.type(format).header('vary', 'accept')
+      return textOf(registry, format)
     })
 }
 

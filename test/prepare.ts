@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
+import { hasPrometheus } from './prometheus.ts'
 
 /**
- * Runs before the tests: finds Redis and Chromium on the PATH (Redis also by REDIS_URL), or installs them with the system's
+ * Runs before the tests: finds Redis, Chromium and Prometheus on the PATH (Redis also by REDIS_URL), or installs them with the system's
  * package manager if that needs no input. Tests that need them are never skipped.
  */
 const needs = [
@@ -18,6 +19,12 @@ const needs = [
     apt: ['chromium'],
     brew: ['--cask', 'google-chrome'],
     otherwise: 'a browser: install chromium or google-chrome'
+  },
+  {
+    has: hasPrometheus,
+    apt: ['prometheus'],
+    brew: ['prometheus'],
+    otherwise: 'Prometheus: install prometheus with promtool'
   }
 ]
 
@@ -36,7 +43,7 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
 }
 
 function run(command: string, ...args: string[]): void {
-  // RUNLEVEL keeps Debian from starting the Redis service.
+  // RUNLEVEL keeps Debian from starting the services of Redis and Prometheus.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   spawnSync(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
 }

@@ -1,8 +1,9 @@
-import { AggregatorRegistry, type Registry } from 'prom-client'
+import { AggregatorRegistry, openMetricsContentType, type Registry } from 'prom-client'
+import { type Exemplar, laterExemplar } from '../../observe/exemplars.ts'
+import { type Metrics, type MetricsFormat, namedFor } from '../../observe/metrics-text.ts'
 
-/** Metrics in prom-client's JSON form. */
-export type Metrics = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
-type Value = Metrics[number]['values'][number]
+/** Its types do not declare the members of histograms. Those of prom-client itself have `exemplar: null`. */
+type TracedValue = Metrics[number]['values'][number] & { metricName?: string; exemplar?: Exemplar | null }
 
 /** Series kept for workers that have ended. */
 const MAX_SERIES = 50_000
@@ -36,7 +37,7 @@ export function addCounters(total: Metrics = [], one: Metrics): Metrics {
     for (const value of metric.values) {
       const at = series.get(seriesOf(value))
       if (at !== undefined) {
-        const before = values[at] as Value
+        const before = values[at] as TracedValue
         values[at] = { ...before, value: before.value + value.value }
       } else if (count < MAX_SERIES) {
         count++
@@ -47,12 +48,35 @@ export function addCounters(total: Metrics = [], one: Metrics): Metrics {
   return [...metrics.values()]
 }
 
-function seriesOf({ labels, ...value }: Value): string {
-  const { metricName = '' } = value as { metricName?: string }
+function seriesOf({ labels, metricName = '' }: TracedValue): string {
   return JSON.stringify([metricName, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))])
 }
 
-/** Returns the metrics in Prometheus' text format, aggregated as each metric declares: sums, or the maximum of a state. */
-export function toText(parts: Metrics[]): Promise<string> {
-  return AggregatorRegistry.aggregate(parts).metrics()
+/** Returns the metrics as text, aggregated as each metric declares: sums, or the maximum of a state. */
+export function toText(given: Metrics[], format: MetricsFormat): Promise<string> {
+  const parts = given.map(metrics => namedFor(format, metrics))
+  // Its types do not declare the second parameter.
+  const aggregate = AggregatorRegistry.aggregate as (parts: Metrics[], format: MetricsFormat) => Registry
+  const registry = aggregate(parts, format)
+  if (format === openMetricsContentType) addExemplars(registry, parts)
+  return registry.metrics()
+}
+
+/** Adds the latest exemplar of each series, since prom-client's aggregation drops them. */
+function addExemplars(registry: Registry, parts: Metrics[]): void {
+  const latest = new Map<string, Exemplar>()
+  for (const { name, values } of parts.flat())
+    for (const value of values as TracedValue[])
+      if (value.exemplar) {
+        const key = `${name} ${seriesOf(value)}`
+        latest.set(key, laterExemplar(latest.get(key), value.exemplar) as Exemplar)
+      }
+  const names = new Set([...latest.keys()].map(key => key.slice(0, key.indexOf(' '))))
+  for (const name of names) {
+    const { values } = registry.getSingleMetric(name) as unknown as { values: TracedValue[] }
+    for (const value of values) {
+      const exemplar = latest.get(`${name} ${seriesOf(value)}`)
+      if (exemplar !== undefined) value.exemplar = exemplar
+    }
+  }
 }

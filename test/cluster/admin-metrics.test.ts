@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createCounterTotals } from '../../cluster/counter-totals.ts'
-import { addCounters, type Metrics } from '../../cluster/merge/metrics.ts'
+import { addCounters } from '../../cluster/merge/metrics.ts'
+import type { Metrics } from '../../observe/metrics-text.ts'
 import { call } from '../harness.ts'
 import { startCluster, type TestWorker } from './workers.ts'
 
