@@ -3,16 +3,20 @@ import Type from 'typebox'
 import jsonBody from '../plugins/json-body.ts'
 import problem from '../plugins/problem.ts'
 import { withDefault } from '../schemas/options/defaults.ts'
-import adminGuard, { type AdminGuardOptions } from './admin-guard.ts'
+import adminGuard, { type AdminGuardOptions, type AdminGuardState } from './admin-guard.ts'
 
 export const VersionsQuery = Type.Object({
   top: withDefault(Type.Integer({ minimum: 0, maximum: 1_000 }), 20)
 })
 
-/** Creates an app with the admin guard, problem responses and JSON bodies. */
+/**
+ * Creates an app with the admin guard, problem responses and JSON bodies.
+ * @param state sessions that outlive this app
+ */
 export async function createAdminApp(
   guard: AdminGuardOptions,
-  log?: FastifyBaseLogger
+  log?: FastifyBaseLogger,
+  state?: AdminGuardState
 ): Promise<FastifyInstance> {
   const admin = Fastify({
     ...(log && { loggerInstance: log }),
@@ -23,6 +27,6 @@ export async function createAdminApp(
   })
   await admin.register(problem)
   await admin.register(jsonBody)
-  await admin.register(adminGuard, guard)
+  await admin.register(adminGuard, { ...guard, ...(state && { state }) })
   return admin
 }

@@ -2,6 +2,9 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { createAdminApp, VersionsQuery } from '../admin/admin-app.ts'
 import type { AdminGuardOptions } from '../admin/admin-guard.ts'
+import { dashboardRoutes } from '../admin/dashboard-routes.ts'
+import { collectEndpoints } from '../admin/endpoint-index.ts'
+import { sessionRoutes } from '../admin/session-routes.ts'
 import { createProblem } from '../http/problem.ts'
 import type { LimitStatus } from '../limits/limit-status.ts'
 import { chooseFormat, type Metrics } from '../observe/metrics-text.ts'
@@ -21,7 +24,7 @@ const ReloadFailed = createProblem('SLUICE_RELOAD_FAILED', 'The reload failed; t
 
 /**
  * Builds the admin API of the whole cluster: it merges the responses of the workers' admin APIs (admin/admin.ts), and adds
- * `/cluster` and `POST /reload`. A worker that does not respond within a second is missing from the result and named in
+ * `/cluster`, `POST /reload`, the dashboard and its logins. A worker that does not respond within a second is missing from the result and named in
  * `Sluice-Missing`; its last known counters still count.
  *
  * @param retained state that outlives this app
@@ -32,8 +35,11 @@ export async function buildClusterAdmin(
   retained: RetainedState = createRetainedState(cluster),
   log?: FastifyBaseLogger
 ): Promise<FastifyInstance> {
-  const admin = await createAdminApp(guard, log)
+  const admin = await createAdminApp(guard, log, retained.guard)
+  const index = collectEndpoints(admin)
 
+  await admin.register(dashboardRoutes, { index })
+  await admin.register(sessionRoutes, retained.guard)
   admin.get('/livez', () => ({ status: 'live' }))
   admin.get('/readyz', (_request, reply) => {
     const { state } = cluster.status()

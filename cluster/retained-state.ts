@@ -1,3 +1,4 @@
+import { type AdminGuardState, createGuardState } from '../admin/admin-guard.ts'
 import type { Metrics } from '../observe/metrics-text.ts'
 import type { FinalCounters } from '../plugins/final-counters.ts'
 import { type ClusterCaptures, createClusterCaptures } from './cluster-captures.ts'
@@ -6,7 +7,7 @@ import { type CounterTotals, createCounterTotals } from './counter-totals.ts'
 import { addCounters, countersOf } from './merge/metrics.ts'
 import { addVersions, countsOf, type VersionCounts } from './merge/versions.ts'
 
-/** State that outlives workers and the admin app: counters, those of ended workers included, and captures. */
+/** State that outlives workers and the admin app: counters, those of ended workers included, captures and logins. */
 export interface RetainedState {
   /** Stores the final counters of a worker. Returns false for other messages. */
   take(worker: number, message: unknown): boolean
@@ -14,6 +15,8 @@ export interface RetainedState {
   metrics: CounterTotals<Metrics>
   versions: CounterTotals<VersionCounts>
   captures: ClusterCaptures
+  /** Logins to the admin API. */
+  guard: AdminGuardState
 }
 
 export function createRetainedState(cluster: Pick<Cluster, 'workers'>): RetainedState {
@@ -30,6 +33,7 @@ export function createRetainedState(cluster: Pick<Cluster, 'workers'>): Retained
     },
     metrics,
     versions,
-    captures: createClusterCaptures(cluster)
+    captures: createClusterCaptures(cluster),
+    guard: createGuardState()
   }
 }

@@ -48,7 +48,7 @@ t.test(
     for (const [host, status] of [
       ['localhost:8081', 200],
       ['[::1]:8081', 200],
-      ['rebound.example', 403]
+      ['rebound.example', 421]
     ] as const)
       t.equal((await injected.inject({ url: '/exchanges', headers: { host } })).statusCode, status, host)
   }

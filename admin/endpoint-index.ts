@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify'
+
+/** A line of the index of the admin API. */
+export interface EndpointSummary {
+  method: string
+  path: string
+  /** Its response or effect; empty if SUMMARIES lacks it. */
+  summary: string
+}
+
+const SUMMARIES: Record<string, string> = {
+  'GET /': 'dashboard for browsers, otherwise this index',
+  'GET /index.json': 'this index',
+  'GET /session': 'whether this client is logged in',
+  'POST /session': 'logs a browser in: { token, name? }',
+  'DELETE /session': 'logs out',
+  'GET /livez': '200 while the supervisor runs',
+  'GET /readyz': '200 while a worker accepts connections',
+  'GET /cluster': 'workers, the last reload and crashes',
+  'POST /reload': 'replaces the workers by new ones that read all files again',
+  'GET /upstreams': 'breaker, calls and endpoints of each upstream',
+  'GET /limits': 'store of the limits, and decisions by tier',
+  'GET /versions': 'calls of each version, and who makes most',
+  'GET /metrics': 'Prometheus metrics',
+  'GET /exchanges': 'recorded exchanges',
+  'GET /exchanges.har': 'recorded exchanges as HAR',
+  'GET /exchanges/:id': 'one exchange; as HAR with .har after the id',
+  'GET /exchanges/live': 'stream of exchanges',
+  'GET /captures': 'captures',
+  'POST /captures': 'starts a capture',
+  'GET /captures/:id': 'one capture with its exchanges; as HAR with .har after the id',
+  'DELETE /captures/:id': 'ends and removes a capture'
+}
+
+/** Collects the routes that are added to `admin` from now on, unless their schema hides them. */
+export function collectEndpoints(admin: FastifyInstance): () => EndpointSummary[] {
+  const endpoints: EndpointSummary[] = []
+  admin.addHook('onRoute', ({ method: methods, url: path, schema }) => {
+    if ((schema as { hide?: boolean } | undefined)?.hide) return
+    for (const method of [methods].flat())
+      if (method !== 'HEAD') endpoints.push({ method, path, summary: SUMMARIES[`${method} ${path}`] ?? '' })
+  })
+  return () => endpoints.toSorted((a, b) => a.path.localeCompare(b.path))
+}
