@@ -4,6 +4,7 @@ import { Exchange, type ExchangeListener, IDLE_TIMEOUT } from '../http/exchange.
 import { IdleTimeout, Stopping } from '../http/exchange-errors.ts'
 import { TimerQueue } from '../http/timer-queue.ts'
 import { createTraces } from '../http/trace-context.ts'
+import type { AttemptListener, AttemptListeners } from '../proxy/upstream-attempt.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
 import { ExchangeOptions } from '../schemas/options/exchange.ts'
@@ -15,12 +16,14 @@ import { ExchangeOptions } from '../schemas/options/exchange.ts'
  * deadline in milliseconds with `config: { deadline }`. With `deadline: 0`, for event streams, it has none; it ends when no
  * byte was sent for `config: { idleTimeout }` (default 300,000 ms) or when the gateway stops.
  *
- * Access log, metrics and recorder listen with `fastify.onExchangeStart` and `fastify.onExchangeEnd`.
+ * Access log, metrics and recorder listen with `fastify.onExchangeStart` and `fastify.onExchangeEnd`, and to the requests that
+ * upstreams send with `fastify.onAttemptStart` and `fastify.onAttemptEnd`.
  */
 async function exchange(fastify: FastifyInstance, options: Input<typeof ExchangeOptions>) {
   const { deadline, trace } = completeOptions(ExchangeOptions, options, 'exchange')
   const startListeners: ExchangeListener[] = []
   const endListeners: ExchangeListener[] = []
+  const attemptListeners: AttemptListeners = { start: [], end: [] }
   const createTraceparent = createTraces(trace.sample)
   const streams = new Set<Exchange>()
   const timersByLength = new Map<number, TimerQueue>()
@@ -31,6 +34,13 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
   })
   fastify.decorate('onExchangeEnd', function (this: FastifyInstance, listener) {
     endListeners.push(within(this, listener))
+  })
+  fastify.decorate('attemptListeners', attemptListeners)
+  fastify.decorate('onAttemptStart', function (this: FastifyInstance, listener) {
+    attemptListeners.start.push(ofAttempts(this, listener))
+  })
+  fastify.decorate('onAttemptEnd', function (this: FastifyInstance, listener) {
+    attemptListeners.end.push(ofAttempts(this, listener))
   })
   fastify.decorate('endStreams', spread => {
     let index = 0
@@ -53,9 +63,14 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
   function within(scope: FastifyInstance, listener: ExchangeListener): ExchangeListener {
     if (scope === fastify) return listener
     return exchange => {
-      const { server } = exchange.reply.request
-      // Fastify creates each scope with its parent as prototype.
-      if (server === scope || Object.prototype.isPrototypeOf.call(scope, server)) listener(exchange)
+      if (isWithin(scope, exchange)) listener(exchange)
+    }
+  }
+
+  function ofAttempts(scope: FastifyInstance, listener: AttemptListener): AttemptListener {
+    if (scope === fastify) return listener
+    return attempt => {
+      if (isWithin(scope, attempt.exchange)) listener(attempt)
     }
   }
 
@@ -79,6 +94,12 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
   }
 }
 
+function isWithin(scope: FastifyInstance, { reply }: Exchange): boolean {
+  const { server } = reply.request
+  // Fastify creates each scope with its parent as prototype.
+  return server === scope || Object.prototype.isPrototypeOf.call(scope, server)
+}
+
 export default fp(exchange, { name: 'sluice-exchange', fastify: '5.x' })
 
 declare module 'fastify' {
@@ -87,6 +108,15 @@ declare module 'fastify' {
     onExchangeStart(listener: ExchangeListener): void
     /** Calls `listener` when an exchange of this scope has ended, complete or aborted. */
     onExchangeEnd(listener: ExchangeListener): void
+    /**
+     * Calls `listener` before a request of this scope is sent to an endpoint. It may change the attempt's headers, and set
+     * `onRequestData` and `onResponseData`.
+     */
+    onAttemptStart(listener: AttemptListener): void
+    /** Calls `listener` once for each attempt that has started: when its response is complete, or it has failed. */
+    onAttemptEnd(listener: AttemptListener): void
+    /** Read by the plugin upstreams. */
+    attemptListeners: AttemptListeners
     /**
      * Aborts the exchanges without a deadline, one after the other.
      * @param spread milliseconds over which they are spread

@@ -40,8 +40,9 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
   const create = overrides?.createUpstream ?? createUpstream
   const lookup = lookupOf(fastify)
   const sharing = supervisor && createSharing(supervisor.channel)
+  const surroundings = { log, sharing, lookup, listeners: fastify.attemptListeners }
   const byName = createUpstreams(options, (name, one) =>
-    create(name, { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...one }, { log, sharing, lookup })
+    create(name, { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...one }, surroundings)
   )
 
   fastify.decorate('upstreams', [...byName.values()])

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Outcome } from './breaker-types.ts'
 import type { Headers, UpstreamResponse } from './call-types.ts'
+import type { UpstreamAttempt } from './upstream-attempt.ts'
 
 /** The call that an attempt belongs to. */
 export interface AttemptOwner {
@@ -21,6 +22,8 @@ export interface AttemptOptions {
   startedAt: number
   /** Reason for a delay of the request: the rest of the client's body, or a connection in use by other calls. */
   waitsFor: 'body' | 'connection' | undefined
+  /** Undefined if nobody listens. */
+  observed: UpstreamAttempt | undefined
 }
 
 export interface Http2Controller extends Dispatcher.DispatchController {

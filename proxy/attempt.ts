@@ -82,7 +82,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     if (this.#timeout > 0) this.#stopTimer()
   }
 
-  onBodySent(): void {
+  onBodySent(chunk: Buffer): void {
+    this.#options.observed?.onRequestData?.(chunk)
     if (this.#options.waitsFor !== undefined) this.#serviceTime.sent()
   }
 
@@ -100,9 +101,10 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       return
     }
     this.#exchange.respondedAt = performance.now()
+    this.#options.observed?.onHeaders(statusCode, headers)
     if (this.#owner.onHeaders(statusCode, headers)) {
       this.#isSettled = true
-      this.#discarded = new DiscardedBody(controller)
+      this.#discarded = new DiscardedBody(controller, this.#options.observed)
       return
     }
     // RFC 9110, 8.6.
@@ -143,11 +145,14 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     socket: Duplex
   ): void {
     if (this.#failure !== undefined) return void socket.destroy()
+    this.#options.observed?.onHeaders(statusCode, headers)
     this.#finish('success')
     this.#owner.onResponse({ statusCode, headers, body: undefined, socket })
+    this.#options.observed?.end()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#options.observed?.onResponseData?.(chunk)
     if (this.#discarded !== undefined) this.#discarded.add(chunk)
     else if (this.#stream !== undefined) {
       if (!this.#stream.push(chunk)) {
@@ -171,9 +176,12 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       passTrailers(trailers, this.#exchange.reply)
       this.#stream?.emit('trailers', trailers)
     }
-    if (this.#stream !== undefined) return void this.#stream.push(null)
-    const body = this.#bufferedBody()
-    this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body })
+    if (this.#stream !== undefined) this.#stream.push(null)
+    else {
+      const body = this.#bufferedBody()
+      this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body })
+    }
+    this.#options.observed?.end(undefined, status)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -222,6 +230,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     })
     // A listener (grpc-response.ts) ends the response with a status.
     if (!stream?.emit('failure', error)) stream?.destroy(error)
+    // Before a retry starts.
+    this.#options.observed?.end(error)
     this.#finish(outcome, error)
   }
 

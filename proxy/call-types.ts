@@ -14,6 +14,8 @@ export interface UpstreamRequest {
   buffer?: boolean
   /** Protocol to change to. If the service agrees, the response has a `socket`. */
   upgrade?: string
+  /** Name of the part of a composition, for listeners of attempts. */
+  part?: string
 }
 
 export interface UpstreamResponse {

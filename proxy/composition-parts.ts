@@ -109,7 +109,7 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
       }
       let timer: NodeJS.Timeout | undefined
       const call = upstream.request(
-        { exchange: request.exchange, method: 'GET', path: target, headers, buffer: true },
+        { exchange: request.exchange, method: 'GET', path: target, headers, buffer: true, part: name },
         (error, response) => {
           clearTimeout(timer)
           if (error !== null) return callback(error)

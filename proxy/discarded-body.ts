@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { UpstreamAttempt } from './upstream-attempt.ts'
 
 /** Bytes and milliseconds that a connection is worth: reading the rest of a body keeps it for the next call. */
 const MAX_SIZE = 16_384
@@ -7,11 +8,13 @@ const MAX_TIME = 500
 /** Body of a response that is retried: read up to a limit, then aborted. */
 export class DiscardedBody {
   #controller: Dispatcher.DispatchController
+  #observed: UpstreamAttempt | undefined
   #timer: NodeJS.Timeout
   #size = 0
 
-  constructor(controller: Dispatcher.DispatchController) {
+  constructor(controller: Dispatcher.DispatchController, observed: UpstreamAttempt | undefined) {
     this.#controller = controller
+    this.#observed = observed
     this.#timer = setTimeout(() => this.#abort(), MAX_TIME)
   }
 
@@ -22,6 +25,7 @@ export class DiscardedBody {
 
   end(): void {
     clearTimeout(this.#timer)
+    this.#observed?.end()
   }
 
   #abort(): void {

@@ -12,6 +12,7 @@ import { createUnavailable, speaksNoHttp1, UpstreamTimeout } from './errors.ts'
 import { isStream, Replay } from './replay.ts'
 import { isGoneAway, isUnprocessed, retryAfterOf, retryReason } from './retry.ts'
 import { retryDelay } from './retry-delay.ts'
+import { observeAttempt, type UpstreamAttempt } from './upstream-attempt.ts'
 import type { UpstreamPolicies } from './upstream-policies.ts'
 
 /** Milliseconds after which a half-open request that still streams has passed. */
@@ -28,6 +29,8 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
   #callback: UpstreamCallback
   #permit: Permit
   #attempt: Attempt | undefined
+  /** Ended before the next attempt, since nothing waits for the body of a response that is retried. */
+  #observed: UpstreamAttempt | undefined
   #endpoint: Endpoint | undefined
   #tried: Endpoint[] | undefined
   /** The last endpoint that failed. */
@@ -102,6 +105,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
       return
     }
     clearTimeout(this.#backoff)
+    this.#observed?.end()
     this.#end('neutral', reason)
   }
 
@@ -148,21 +152,24 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
 
   #startAttempt(): void {
     const { endpoints, connections, timeout, idleTimeout, bufferLimit, maxBody } = this.#policies
-    const { exchange, method, path, headers, body = null, buffer = false, upgrade } = this.#request
+    const { exchange, method, body = null, buffer = false, upgrade } = this.#request
+    this.#observed?.end()
     const endpoint = endpoints.pick(this.#request, this.#tried)
     // DNS has not answered yet.
-    if (endpoint === undefined) {
-      this.#end('neutral', createUnavailable(1))
-      return
-    }
+    if (endpoint === undefined) return void this.#end('neutral', createUnavailable(1))
     const isQueued = endpoint.inFlight >= (connections ?? Number.POSITIVE_INFINITY)
+    const path = endpoint.base + this.#request.path
+    const observed = observeAttempt(this.#policies, this.#request, endpoint.url, path, this.#retries)
+    const { headers } = observed ?? this.#request
     const attempt = new Attempt(this, exchange, {
       isHead: method === 'HEAD',
       bufferLimit: buffer ? maxBody : bufferLimit,
       buffersAll: buffer,
       startedAt: this.#startedAt,
-      waitsFor: isQueued ? 'connection' : isStream(body) ? 'body' : undefined
+      waitsFor: isQueued ? 'connection' : isStream(body) ? 'body' : undefined,
+      observed
     })
+    this.#observed = observed
     this.#attempt = attempt
     this.#endpoint = endpoint
     endpoint.inFlight++
@@ -171,7 +178,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     if (timeout > 0) attempt.startTimeout(timeout)
     endpoint.dispatcher.dispatch(
       {
-        path: endpoint.base + path,
+        path,
         method: method as Dispatcher.HttpMethod,
         headers,
         body: this.#replay === undefined ? body : this.#replay.open(),
@@ -183,14 +190,9 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
   }
 
   #retryDelay(reason: RetryReason, retryAfter?: string, isFree = false): number | undefined {
-    return retryDelay(this.#policies, this.#request, {
-      reason,
-      retryAfter,
-      isFree,
-      retries: this.#retries,
-      wasSent: (this.#attempt as Attempt).wasSent,
-      replay: this.#replay
-    })
+    const { wasSent } = this.#attempt as Attempt
+    const [retries, replay] = [this.#retries, this.#replay]
+    return retryDelay(this.#policies, this.#request, { reason, retryAfter, isFree, retries, wasSent, replay })
   }
 
   #again(delay: number): void {

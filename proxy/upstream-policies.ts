@@ -4,10 +4,14 @@ import type { Bulkhead } from './bulkhead.ts'
 import type { UpstreamCallback, UpstreamRequest } from './call-types.ts'
 import type { Endpoints } from './endpoints/endpoints.ts'
 import type { RetryPolicy } from './retry.ts'
+import type { AttemptListeners } from './upstream-attempt.ts'
 import type { RetryCounts } from './upstream-types.ts'
 
 /** Policies, limits and counters that all calls to an upstream share. */
 export interface UpstreamPolicies {
+  readonly name?: string
+  /** Default: nobody listens. */
+  readonly listeners?: AttemptListeners | undefined
   readonly breaker: Breaker
   readonly bulkhead: Bulkhead
   readonly endpoints: Endpoints

@@ -10,6 +10,7 @@ import { createOverloaded } from './errors.ts'
 import { createRejection } from './fallback.ts'
 import { createRetryPolicy } from './retry.ts'
 import type { Sharing } from './shared-breakers.ts'
+import type { AttemptListeners } from './upstream-attempt.ts'
 import { UpstreamCall } from './upstream-call.ts'
 import type { UpstreamPolicies } from './upstream-policies.ts'
 import type { RetryCounts, Upstream } from './upstream-types.ts'
@@ -20,6 +21,8 @@ export interface UpstreamSurroundings {
   sharing?: Sharing | undefined
   /** Resolves the names of endpoints. Default: Node's own. */
   lookup?: LookupFunction | undefined
+  /** Listeners for the attempts. */
+  listeners?: AttemptListeners | undefined
 }
 
 /**
@@ -29,7 +32,7 @@ export interface UpstreamSurroundings {
 export function createUpstream(
   name: string,
   options: UpstreamOptions,
-  { log, sharing, lookup }: UpstreamSurroundings
+  { log, sharing, lookup, listeners }: UpstreamSurroundings
 ): Upstream {
   const { concurrency, connections, timeout, idleTimeout, bufferLimit, maxBody } = options
   const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
@@ -46,6 +49,8 @@ export function createUpstream(
   const counts: RetryCounts = { retries: 0, exhausted: 0 }
   const durations = new AttemptDurations()
   const policies: UpstreamPolicies = {
+    name,
+    listeners,
     breaker,
     bulkhead,
     endpoints,

@@ -98,6 +98,7 @@ export class RequestStream implements Dispatcher.DispatchController {
     if (body === null) handler.onRequestSent?.()
     else if (typeof body === 'string' || Buffer.isBuffer(body)) {
       stream.end(body)
+      handler.onBodySent?.(Buffer.from(body))
       handler.onRequestSent?.()
     } else this.#send(body, stream)
     return stream
