@@ -12,7 +12,6 @@ import type { Overview } from './types.ts'
 export function App() {
   const [error, setError] = useState<string>()
   useEffect(() => {
-    if (session.value !== undefined || lostAt.value !== undefined) return
     load()
     function load(): void {
       loadSession().then(
@@ -35,7 +34,7 @@ export function App() {
 
 function Shell() {
   const { problems } = useTopic<Overview>('overview').data ?? { problems: [] }
-  const shown = pages.find(({ path }) => path === page.value)
+  const shown = pages.find(({ path }) => path === (page.value || 'overview'))
   const title = shown?.title ?? 'No such page'
   useEffect(() => {
     document.title = `${problems.length > 0 ? `(${problems.length}) ` : ''}${title} – Sluice`
@@ -74,7 +73,7 @@ function Navigation({ shown, problems }: { shown: Page | undefined; problems: nu
       {pages.map(one => (
         <a key={one.path} href={hrefOf(one.path)} aria-current={one === shown ? 'page' : undefined}>
           {one.title}
-          {one.path === '' && problems > 0 && (
+          {one.path === 'overview' && problems > 0 && (
             <span class="count">
               {problems}
               <span class="hidden"> {problems === 1 ? 'problem' : 'problems'}</span>

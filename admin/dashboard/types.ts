@@ -14,18 +14,19 @@ export interface Problem {
   severity: 'critical' | 'warning'
   subject: string
   message: string
-  since?: number | null
+  since?: string | number | null
   /** Page of the dashboard with its parameters: `upstreams?name=orders`. */
   page?: string | null
 }
 
 export interface Overview {
   version: string
-  startedAt: number
+  startedAt: string
   state: string
   workers: { ready: number; total: number }
   scopes: ({ scope: string } & Rates)[]
-  total: Rates
+  /** Undefined in the first 10 s. */
+  total?: Rates
   problems: Problem[]
 }
 
@@ -37,4 +38,110 @@ export interface History {
   times: number[]
   total: Samples
   scopes: Record<string, Samples>
+}
+
+interface RouteCall {
+  pattern: string
+  upstream: string
+  part?: string
+  required?: boolean
+  timeout?: number
+}
+
+/** A path with all methods that have the same options. */
+export interface Route {
+  methods: string[]
+  path: string
+  scope?: string
+  version?: string
+  /** True if header, media type or query choose the version. */
+  isChosen: boolean
+  /** Undefined: public. */
+  issuer?: string
+  limits: { by: string; tier: string }[]
+  /** Undefined for a handler of the route's own. */
+  calls?: RouteCall[]
+  deadline: number
+  bodyLimit: number
+}
+
+export interface RouteRate {
+  route: string
+  method: string
+  scope?: string | null
+  version?: string | null
+  rate: number | null
+  errorRatio: number | null
+  p50: number | null
+  p99: number | null
+}
+
+export interface LastError {
+  at: number
+  cause: string
+  detail?: string
+}
+
+/** An override by an operator. */
+export interface Action {
+  id: string
+  upstream: string
+  endpoint?: string
+  action: ActionName
+  until: string
+  by: string
+  reason?: string
+}
+
+export type ActionName = 'drain' | 'eject' | 'open' | 'reset'
+
+type AppliedAction = Pick<Action, 'id' | 'action' | 'until' | 'by'>
+/** Workers by the state that they report; only if they differ. */
+type ByState = { workers?: Record<string, number[]> }
+
+export interface Endpoint extends ByState {
+  url: string
+  state: string
+  ejectedUntil?: number
+  weight: number
+  inFlight: number
+  calls: number
+  failures: number
+  latency: number
+  ejections: number
+  check?: { passed: number; failed: number }
+  lastError?: LastError
+  action?: AppliedAction
+}
+
+export interface Breaker extends ByState {
+  state: string
+  /** Within the rolling window. */
+  calls: number
+  failures: number
+  slow: number
+  /** Since the start. */
+  rejected: number
+  opened: number
+  since?: number
+  until?: number
+  history?: { at: number; state: string; cause?: string }[]
+  action?: AppliedAction
+}
+
+export interface Upstream {
+  name: string
+  breaker: Breaker
+  calls: { running: number; queued: number; rejected: number; retries: number; exhausted: number }
+  endpoints: Endpoint[]
+  mirror?: { sent: number; dropped: number; failed: number }
+}
+
+export interface Limits extends ByState {
+  store: 'redis' | 'supervisor' | 'memory'
+  state: 'up' | 'unavailable'
+  since: string
+  reason?: string
+  tiers: { name: string; decisions: Record<string, number> }[]
+  near?: { tier: string; by: string; key: string; used: number; limit: number; resetsAt: string | number }[]
 }

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { ErrorText } from '../components/loaded.tsx'
 import { ApiError } from '../store/api.ts'
-import { hasExpired, login } from '../store/session.ts'
+import { hasExpired, login, session } from '../store/session.ts'
 
 /** Asks for the admin token. The gateway keeps the session in an HttpOnly cookie. */
 export function Login() {
@@ -24,6 +24,17 @@ export function Login() {
     }
   }
 
+  if (!session.value?.tokenNeeded)
+    return (
+      <main class="login">
+        <h1>Sluice</h1>
+        <p>
+          This gateway has no admin token, so the dashboard is only available on its own machine, at{' '}
+          <code>127.0.0.1</code> or <code>localhost</code>. Set <code>admin.token</code> to use it from
+          elsewhere.
+        </p>
+      </main>
+    )
   return (
     <main class="login">
       <h1>Sluice</h1>

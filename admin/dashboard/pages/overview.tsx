@@ -19,13 +19,13 @@ export function OverviewPage() {
           <Problems of={overview.problems} />
           <Facts
             of={[
-              ['Requests', formatRate(overview.total.rate)],
-              ['Errors', formatRatio(overview.total.errorRatio)],
-              ['p50', formatDuration(overview.total.p50)],
-              ['p95', formatDuration(overview.total.p95)],
-              ['p99', formatDuration(overview.total.p99)],
+              ['Requests', formatRate(overview.total?.rate)],
+              ['Errors', formatRatio(overview.total?.errorRatio)],
+              ['p50', formatDuration(overview.total?.p50)],
+              ['p95', formatDuration(overview.total?.p95)],
+              ['p99', formatDuration(overview.total?.p99)],
               ['Workers ready', `${overview.workers.ready} of ${overview.workers.total}`],
-              ['Uptime', formatDuration(Math.max(0, now.value - overview.startedAt))],
+              ['Uptime', formatDuration(Math.max(0, now.value - Date.parse(overview.startedAt)))],
               ['Version', overview.version]
             ]}
           />
@@ -35,7 +35,7 @@ export function OverviewPage() {
             columns={columns}
             rows={overview.scopes}
             keyOf={({ scope }) => scope}
-            empty="No scopes."
+            empty="The first rates come 10 s after the start."
           />
           <LastHour />
         </>
@@ -72,7 +72,7 @@ type Row = Overview['scopes'][number]
 
 /** Numbers lead to the exchanges that they count. */
 const columns: Column<Row>[] = [
-  { head: 'Scope', cell: ({ scope }) => <a href={hrefOf('', { scope })}>{scope}</a> },
+  { head: 'Scope', cell: ({ scope }) => <a href={hrefOf('overview', { scope })}>{scope}</a> },
   {
     head: 'Requests',
     isNumber: true,
@@ -96,7 +96,7 @@ const columns: Column<Row>[] = [
       </a>
     )
   },
-  { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('routes', { scope })}>Routes of {scope}</a> }
+  { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('scopes', { scope })}>Routes of {scope}</a> }
 ]
 
 function LastHour() {
@@ -110,7 +110,7 @@ function LastHour() {
           <section aria-labelledby="hour">
             <h2 id="hour">
               Last hour, {samples === total ? 'all scopes' : `scope ${scope}`}{' '}
-              {samples !== total && <a href={hrefOf('')}>All scopes</a>}
+              {samples !== total && <a href={hrefOf('overview')}>All scopes</a>}
             </h2>
             <div class="charts">
               <Chart

@@ -1,5 +1,8 @@
 import type { ComponentType } from 'preact'
+import { LimitsPage } from './limits.tsx'
 import { OverviewPage } from './overview.tsx'
+import { ScopesPage } from './scopes.tsx'
+import { UpstreamsPage } from './upstreams.tsx'
 
 export interface Page {
   /** Path in the hash: `upstreams` of `#/upstreams`. */
@@ -9,4 +12,9 @@ export interface Page {
 }
 
 /** All pages in the order of the navigation. */
-export const pages: Page[] = [{ path: '', title: 'Overview', View: OverviewPage }]
+export const pages: Page[] = [
+  { path: 'overview', title: 'Overview', View: OverviewPage },
+  { path: 'scopes', title: 'Scopes and routes', View: ScopesPage },
+  { path: 'upstreams', title: 'Upstreams', View: UpstreamsPage },
+  { path: 'limits', title: 'Limits', View: LimitsPage }
+]

@@ -1,4 +1,4 @@
-import { type Signal, signal } from '@preact/signals'
+import { computed, type Signal, signal } from '@preact/signals'
 import { useEffect, useMemo } from 'preact/hooks'
 import { ApiError } from './api.ts'
 import { now } from './clock.ts'
@@ -22,17 +22,27 @@ export type Topic =
   | 'cluster'
   | 'route-rates'
 
-/** Events come every 2 s. */
+/** The gateway polls every 2 s, and reports each poll even without changes. */
 const STALE_MS = 8_000
 const RETRY_MS = 3_000
+const LOST_MS = 4_000
 
 const resources = new Map<Topic, Signal<Resource<unknown>>>()
 const readers = new Map<Topic, number>()
 let source: EventSource | undefined
 let isScheduled = false
 
-/** When the connection to the gateway was lost; undefined while it stands. */
-export const lostAt = signal<number | undefined>(undefined)
+const disconnectedAt = signal<number | undefined>(undefined)
+
+/**
+ * When the connection to the gateway was lost; undefined while it stands. The gateway ends streams from time to time, and the
+ * browser connects again; that is not a loss.
+ */
+export const lostAt = computed(() =>
+  disconnectedAt.value !== undefined && now.value - disconnectedAt.value > LOST_MS
+    ? disconnectedAt.value
+    : undefined
+)
 
 export const isStale = ({ receivedAt }: Resource<unknown>): boolean =>
   receivedAt !== undefined && now.value - receivedAt > STALE_MS
@@ -77,19 +87,33 @@ function connect(): void {
   if (readers.size === 0 || document.hidden) return
   const opened = new EventSource(`events?topics=${[...readers.keys()].join(',')}`)
   source = opened
-  opened.onopen = () => {
-    lostAt.value = undefined
-  }
   for (const topic of readers.keys())
     opened.addEventListener(topic, ({ data }) => {
-      lostAt.value = undefined
+      disconnectedAt.value = undefined
       resourceOf(topic).value = { data: JSON.parse(data), receivedAt: Date.now() }
     })
+  opened.addEventListener('poll', ({ data }) => confirm(JSON.parse(data)))
   opened.onerror = () => {
     if (source !== opened) return
-    lostAt.value ??= Date.now()
+    disconnectedAt.value ??= Date.now()
     // An error response closes the source: the session has expired, or there are too many readers.
     if (opened.readyState === EventSource.CLOSED) void retry()
+  }
+}
+
+/** Marks topics that were polled as current: the gateway sends them again only if they changed. */
+function confirm({ failed }: { failed: string[] }): void {
+  disconnectedAt.value = undefined
+  for (const topic of readers.keys()) {
+    const resource = resourceOf(topic)
+    const { data, receivedAt } = resource.peek()
+    if (failed.includes(topic))
+      resource.value = {
+        data,
+        receivedAt,
+        error: 'No worker of the gateway responds. Trying again.'
+      } as Resource<unknown>
+    else if (data !== undefined) resource.value = { data, receivedAt: Date.now() }
   }
 }
 

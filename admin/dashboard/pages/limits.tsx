@@ -1,0 +1,101 @@
+import { Badge } from '../components/badge.tsx'
+import { Facts } from '../components/facts.tsx'
+import { Loaded } from '../components/loaded.tsx'
+import { type Column, Table } from '../components/table.tsx'
+import { Since, Time } from '../components/time.tsx'
+import { formatCount, formatRatio } from '../format.ts'
+import { useTopic } from '../store/live.ts'
+import { hrefOf, query } from '../store/location.ts'
+import type { Limits } from '../types.ts'
+
+const STORES = {
+  redis: 'Redis, for all gateways',
+  supervisor: 'the supervisor, for all workers of this gateway',
+  memory: 'this process'
+}
+
+/** Shows where limits are counted, who is near one, and the decisions of each tier. */
+export function LimitsPage() {
+  return (
+    <Loaded of={useTopic<Limits>('limits')}>
+      {limits => (
+        <>
+          <Facts
+            of={[
+              ['Counted in', STORES[limits.store]],
+              [
+                'State',
+                <>
+                  <Badge severity={limits.state === 'up' ? 'ok' : 'critical'}>{limits.state}</Badge>{' '}
+                  <Since at={limits.since} />
+                </>
+              ]
+            ]}
+          />
+          {limits.reason !== undefined && <p class="error">{limits.reason}</p>}
+          <h2>Near or over a limit now</h2>
+          <Table
+            label="Near or over a limit"
+            columns={nearColumns}
+            rows={limits.near ?? []}
+            keyOf={({ tier, by, key, limit }) => `${tier} ${by} ${key} ${limit}`}
+            empty="Nobody is near a limit."
+          />
+          <h2>Tiers, decisions since the start</h2>
+          <Table
+            label="Tiers"
+            columns={tierColumns}
+            rows={limits.tiers}
+            keyOf={({ name }) => name}
+            selected={query.value.get('tier')}
+            empty="No tiers."
+          />
+        </>
+      )}
+    </Loaded>
+  )
+}
+
+type Near = NonNullable<Limits['near']>[number]
+
+const nearColumns: Column<Near>[] = [
+  { head: 'Who', cell: ({ key }) => <span class="code">{key}</span> },
+  { head: 'By', cell: ({ by }) => by },
+  { head: 'Tier', cell: ({ tier }) => <a href={hrefOf('limits', { tier })}>{tier}</a> },
+  {
+    head: 'Used',
+    isNumber: true,
+    cell: ({ used, limit }) => (
+      <Badge severity={used >= limit ? 'critical' : 'warning'}>
+        {formatCount(used)} of {formatCount(limit)} ({formatRatio(used / limit)})
+      </Badge>
+    )
+  },
+  { head: 'Resets at', isNumber: true, cell: ({ resetsAt }) => <Time at={resetsAt} /> },
+  {
+    head: 'Exchanges',
+    cell: ({ by, key }) =>
+      by === 'consumer' ? <a href={hrefOf('exchanges', { consumer: key })}>Exchanges of {key}</a> : '–'
+  }
+]
+
+type Tier = Limits['tiers'][number]
+
+/** Decisions as the metric `sluice_limit_decisions_total` names them. */
+const DECISIONS: [decision: string, head: string][] = [
+  ['allowed', 'Allowed'],
+  ['rejected', 'Rejected'],
+  ['local', 'Local'],
+  ['open', 'Open'],
+  ['closed', 'Closed'],
+  ['unavailable', 'Unavailable']
+]
+
+const tierColumns: Column<Tier>[] = [
+  { head: 'Tier', cell: ({ name }) => name },
+  ...DECISIONS.map(([decision, head]) => ({
+    head,
+    isNumber: true,
+    cell: ({ decisions }: Tier) => formatCount(decisions[decision] ?? 0)
+  }))
+]
