@@ -10,8 +10,11 @@ import { users } from './routes/users.ts'
 export const environment = Type.Object({
   HOST: withDefault(Type.String(), '127.0.0.1'),
   PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8080),
+  ADMIN_HOST: withDefault(Type.String(), '127.0.0.1'),
   ADMIN_PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8081),
-  /** Bearer token of the admin API. Without it, anyone who can connect has access. */
+  /** Host names by which clients reach the admin API, separated by commas. */
+  ADMIN_HOSTS: withDefault(Type.String(), ''),
+  /** Bearer token of the admin API. Set it if ADMIN_HOST is not a loopback address. */
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
   USERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
   ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
@@ -29,7 +32,12 @@ const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
 export default function shop(env: Static<typeof environment>) {
   return defineGateway({
     listen: { host: env.HOST, port: env.PORT },
-    admin: { host: '127.0.0.1', port: env.ADMIN_PORT, token: env.ADMIN_TOKEN },
+    admin: {
+      host: env.ADMIN_HOST,
+      port: env.ADMIN_PORT,
+      hosts: env.ADMIN_HOSTS.split(',').filter(Boolean),
+      token: env.ADMIN_TOKEN
+    },
     log: { level: env.LOG_LEVEL },
     upstreams: {
       users: { url: env.USERS_URL },

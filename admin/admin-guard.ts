@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { isHost } from '../http/host.ts'
 import { createProblem } from '../http/problem.ts'
 import { createFailedLogins, type FailedLogins } from './failed-logins.ts'
 import { isCrossSite, isSameOrigin } from './request-origin.ts'
@@ -108,8 +109,9 @@ async function adminGuard(
     done()
   })
 
-  function isKnownName({ hostname }: FastifyRequest): boolean {
+  function isKnownName({ host, hostname }: FastifyRequest): boolean {
     const name = canonicalName(hostname)
+    if (!isHost(host)) return false
     // A page that was loaded by address has no name to bind to another address.
     return names.has(name) || isIP(name) !== 0
   }

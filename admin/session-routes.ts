@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import Type, { type Static } from 'typebox'
+import { MAX_ADMIN_TOKEN } from '../schemas/options/admin.ts'
 import { TokenNeeded, TokenWrong } from './admin-guard.ts'
 import { readSessionCookie, sessionCookie } from './session-cookie.ts'
 import type { Sessions } from './sessions.ts'
 
 const Login = Type.Object(
   {
-    token: Type.String({ minLength: 1, maxLength: 4_096 }),
+    token: Type.String({ minLength: 1, maxLength: MAX_ADMIN_TOKEN }),
     /** Who logs in: named in the log. */
     name: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: '^[^\\x00-\\x1f\\x7f-\\x9f]+$' }))
   },
@@ -28,7 +29,7 @@ export async function sessionRoutes(admin: FastifyInstance, { sessions }: { sess
     {
       config: { isOpen },
       schema: { body: Login },
-      bodyLimit: 8_192
+      bodyLimit: 2 * MAX_ADMIN_TOKEN
     },
     (request, reply) => {
       const { token, name = 'session' } = request.body as Static<typeof Login>

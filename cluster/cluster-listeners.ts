@@ -1,5 +1,7 @@
 import type { Server, Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { isLoopbackHost } from '../admin/admin-guard.ts'
 import { buildClusterAdmin } from './cluster-admin.ts'
 import type { Cluster } from './cluster-types.ts'
 import {
@@ -58,11 +60,8 @@ export function createClusterListeners(
           : undefined
         if (newGateway) opened.push(newGateway)
         const appBefore = app
-        const isGuarded =
-          app !== undefined &&
-          next.admin.host === settings?.admin.host &&
-          next.admin.token === settings.admin.token
-        const newApp = isGuarded ? undefined : await buildClusterAdmin(cluster, next.admin, retained, log())
+        const isSameApp = app !== undefined && isDeepStrictEqual(next.admin, settings?.admin)
+        const newApp = isSameApp ? undefined : await buildClusterAdmin(cluster, next.admin, retained, log())
         await newApp?.ready()
         const newAdmin = isElsewhere(next.admin, settings?.admin)
           ? await listenForRequests(
@@ -90,6 +89,8 @@ export function createClusterListeners(
             admin: urlOf(admin, 'http')
           }
           log().info(urls, `listening on ${urls.gateway}, admin API on ${urls.admin}`)
+          if (next.admin.token === undefined && !isLoopbackHost(next.admin.host))
+            log().warn({ admin: urls.admin }, 'the admin API is open to other machines: set admin.token')
         }
       } catch (error) {
         for (const listener of opened) listener.close()

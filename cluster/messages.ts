@@ -26,7 +26,7 @@ export type FromWorker =
 /** The part of the config that the supervisor needs. Only workers load config files. */
 export interface Settings {
   listen: { host: string; port: number; tls?: boolean }
-  admin: { host: string; port: number; token?: string | undefined }
+  admin: { host: string; port: number; hosts: string[]; token?: string | undefined }
   drain: { delay: number; timeout: number }
   logLevel: string
   /** `rateLimit.keys` of the config. */

@@ -17,7 +17,9 @@ const url = UPSTREAM
 const example = shop({
   HOST: '127.0.0.1',
   PORT: 0,
+  ADMIN_HOST: '127.0.0.1',
   ADMIN_PORT: 0,
+  ADMIN_HOSTS: '',
   USERS_URL: url,
   ORDERS_URL: url,
   PRODUCTS_URL: url,

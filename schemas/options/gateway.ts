@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { AdminOptions } from './admin.ts'
 import { withDefault } from './defaults.ts'
 import { DrainOptions } from './drain.ts'
 import { Deadline, TraceOptions } from './exchange.ts'
@@ -15,25 +16,12 @@ import { ScopeOptions } from './scope.ts'
 import { TrustedProxy } from './trusted-proxy.ts'
 import { UpstreamOptions } from './upstreams.ts'
 
-const Port = Type.Integer({ minimum: 0, maximum: 65_535 })
-
 /** The whole config of a gateway. */
 export const GatewayOptions = Type.Object(
   {
     listen: withDefault(ListenOptions, {}),
     /** Admin API: health, metrics and the state of the gateway. */
-    admin: withDefault(
-      Type.Object(
-        {
-          host: withDefault(Type.String({ minLength: 1 }), '127.0.0.1'),
-          port: withDefault(Port, 8081),
-          /** Bearer token that all paths but `/livez` and `/readyz` require. */
-          token: Type.Optional(Type.String({ minLength: 16, pattern: '^[\\x21-\\x7e]+$' }))
-        },
-        { additionalProperties: false }
-      ),
-      {}
-    ),
+    admin: withDefault(AdminOptions, {}),
     log: withDefault(LogOptions, {}),
     /** Sampling of traces that begin here. */
     trace: withDefault(TraceOptions, {}),
