@@ -39,6 +39,12 @@ export default function shop(env: Static<typeof environment>) {
       token: env.ADMIN_TOKEN
     },
     log: { level: env.LOG_LEVEL },
+    openapi: {
+      info: {
+        title: 'Shop API',
+        license: { name: 'MIT', identifier: 'MIT' }
+      }
+    },
     upstreams: {
       users: { url: env.USERS_URL },
       orders: { url: env.ORDERS_URL },

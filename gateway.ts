@@ -14,6 +14,7 @@ import ipFilter from './plugins/ip-filter.ts'
 import jsonBody from './plugins/json-body.ts'
 import jwt from './plugins/jwt.ts'
 import metrics from './plugins/metrics.ts'
+import openapi from './plugins/openapi.ts'
 import overload from './plugins/overload.ts'
 import overrides, { type Overrides } from './plugins/overrides.ts'
 import problem from './plugins/problem.ts'
@@ -69,6 +70,8 @@ export async function buildGateway(
   if (replacements || now !== Date.now)
     await gateway.register(overrides, { ...replacements, ...(now !== Date.now && { now }) })
   if (supervisor) await gateway.register(supervisorPlugin, supervisor)
+
+  if (config.openapi !== false) await gateway.register(openapi, config.openapi)
 
   // Only JSON bodies are parsed; forwarding routes stream everything else.
   gateway.removeContentTypeParser('text/plain')

@@ -5,6 +5,7 @@ import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { versionStatus } from '../versions/registry.ts'
 import { createAdminApp, VersionsQuery } from './admin-app.ts'
 import type { AdminGuardOptions } from './admin-guard.ts'
+import { openApiRoutes } from './openapi-routes.ts'
 import { recorderRoutes } from './recorder-routes.ts'
 
 /**
@@ -15,6 +16,7 @@ import { recorderRoutes } from './recorder-routes.ts'
  * - `/versions`: state and calls of each version, with the `?top=20` consumers that call it most
  * - `/metrics`: Prometheus' text format, OpenMetrics, or prom-client's JSON for `Accept: application/json`
  * - `/exchanges`, `/captures`: the recorder
+ * - `/openapi.json`, `/openapi/VERSION.json`: the OpenAPI documents of all versions and of one
  *
  * @param guard address of the listener and the admin token
  */
@@ -35,7 +37,8 @@ export async function buildAdmin(
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
     versionStatus(gateway, (query as Static<typeof VersionsQuery>).top)
   )
-  const { metrics, recorder } = gateway
+  const { metrics, openapi, recorder } = gateway
+  if (openapi) await admin.register(openApiRoutes, { openapi })
   if (recorder) await admin.register(recorderRoutes, { recorder })
   if (metrics)
     admin.get('/metrics', async ({ headers: { accept } }, reply) => {

@@ -29,7 +29,7 @@ export async function fetchKeys(
 
 /** OpenID Connect Discovery 1.0, 4.3: the document must name the same issuer. */
 async function discover(issuer: string, fetchJson: (uri: string) => Promise<object>): Promise<string> {
-  const uri = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const uri = discoveryUrl(issuer)
   const document = (await fetchJson(uri)) as { issuer?: unknown; jwks_uri?: unknown }
   if (document.issuer !== issuer) throw new Error(`${uri} has another issuer`)
   if (typeof document.jwks_uri !== 'string' || !isTrustedUrl(document.jwks_uri))
@@ -61,4 +61,9 @@ async function fetchObject(
   const json: unknown = JSON.parse(new TextDecoder().decode(Buffer.concat(chunks)))
   if (typeof json !== 'object' || json === null) throw new Error(`${uri} is not a JSON object`)
   return json
+}
+
+/** Returns the URL of an issuer's OpenID Connect discovery. */
+export function discoveryUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
 }

@@ -11,6 +11,7 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
   check: { summary: 'validate and audit a config', load: () => import('./check.ts') },
   routes: { summary: 'list the routes of a config', load: () => import('./routes.ts') },
   explain: { summary: 'show what the gateway does with a request', load: () => import('./explain.ts') },
+  openapi: { summary: 'write the OpenAPI document of a config', load: () => import('./openapi.ts') },
   tail: { summary: 'follow the exchanges of a running gateway', load: () => import('./tail.ts') }
 }
 

@@ -11,6 +11,7 @@ import { chooseFormat, type Metrics } from '../observe/metrics-text.ts'
 import type { UpstreamState } from '../proxy/upstream-types.ts'
 import type { VersionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
+import { openApiRoutes } from './cluster-openapi.ts'
 import { recorderRoutes } from './cluster-recorder.ts'
 import type { Cluster } from './cluster-types.ts'
 import { mergeLimits } from './merge/limits.ts'
@@ -88,6 +89,7 @@ export async function buildClusterAdmin(
     const format = chooseFormat(headers.accept)
     return reply.type(format).send(await toText([...retained.metrics.parts(), ...metrics], format))
   })
+  await admin.register(openApiRoutes, { cluster })
   await admin.register(recorderRoutes, { cluster, retained })
   return admin
 }

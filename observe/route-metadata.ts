@@ -1,4 +1,5 @@
 import type { FastifyContextConfig, FastifyInstance } from 'fastify'
+import type { VersionSources } from '../schemas/options/versions.ts'
 
 /**
  * An upstream that a route calls. Patterns note it in the route's config, so that lists of routes show what was registered
@@ -19,6 +20,42 @@ export interface RouteLimit {
   tier: string
 }
 
+/** Texts on a route for its OpenAPI document, as in the `schema` of Fastify's own routes. */
+export interface RouteTexts {
+  /** A few words. */
+  summary?: string
+  /** Markdown. */
+  description?: string
+  /** Name of the operation in clients that are generated. Default: from method and path. */
+  operationId?: string
+  /** Default: the scope. */
+  tags?: readonly string[]
+}
+
+/** How the version of a route is chosen, and when it ends. */
+export interface RouteVersioning {
+  /** True if the route's path has the version in it. */
+  isInPath: boolean
+  /** True if the API has paths with the version in it. */
+  hasVersionedPath: boolean
+  /** Sources besides the path. */
+  sources: VersionSources
+  /** All versions of the API, oldest first. */
+  names: readonly string[]
+  deprecated?: string | undefined
+  sunset?: string | undefined
+  /** True if the version has a sunset or a brownout. */
+  ends: boolean
+}
+
+/** Access tokens that a route requires. */
+export interface RouteTokens {
+  issuer: string
+  audience: string
+  /** URL of the issuer's OpenID Connect discovery. Undefined if the config has the URL of its keys. */
+  discovery?: string | undefined
+}
+
 /** Adds members to the config of every route that is registered later. Adds `limit` to the route's other limits. */
 export function describeRoutes(
   fastify: FastifyInstance,
@@ -36,6 +73,12 @@ declare module 'fastify' {
     calls?: readonly RouteCall[]
     /** Name of the issuer whose tokens the route requires. */
     issuer?: string
+    /** Tokens of that issuer. */
+    tokens?: RouteTokens
+    /** Undefined for routes without a version. */
+    versioning?: RouteVersioning
+    /** True if only some client addresses may call the route. */
+    isAddressFiltered?: boolean
     /** Limits in the order in which they are checked. */
     limits?: readonly RouteLimit[]
   }

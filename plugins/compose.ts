@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import type { AuthenticatedInstance } from '../auth/authenticated.ts'
@@ -72,6 +72,7 @@ function toRoute(scope: FastifyInstance, route: AnyComposeRoute): RouteOptions {
     config: { ...options.config, calls },
     method: 'GET',
     schema: {
+      ...(options.schema as FastifySchema),
       ...(params && { params }),
       ...(querystring && { querystring }),
       response: { '2xx': response }

@@ -43,7 +43,13 @@ async function grpc(fastify: FastifyInstance) {
         if (timeout !== undefined) request.exchange.setClientDeadline(timeout)
         done()
       })
-      context.forward({ ...route, method: 'POST', prefix, trailers: true })
+      context.forward({
+        ...route,
+        config: { ...route.config, openapi: false },
+        method: 'POST',
+        prefix,
+        trailers: true
+      })
     })
     return this
   })

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { clientAddress } from '../http/client-address.ts'
 import { createProblem } from '../http/problem.ts'
+import { describeRoutes } from '../observe/route-metadata.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
 import { IpFilterOptions } from '../schemas/options/ip-filter.ts'
@@ -23,6 +24,7 @@ async function ipFilter(fastify: FastifyInstance, options: Input<typeof IpFilter
   const denied = createList(deny)
   if (allowed === undefined && denied === undefined) return
 
+  describeRoutes(fastify, { isAddressFiltered: true })
   fastify.addHook('onRequest', (request, _reply, done) => {
     const address = clientAddress(request)
     done(address === undefined || isRejected(address) ? new AddressRejected() : undefined)

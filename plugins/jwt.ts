@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { discoveryUrl } from '../auth/fetch-keys.ts'
 import { shareIssuer } from '../auth/issuers.ts'
 import { createGuard } from '../auth/token-guard.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
@@ -27,7 +28,11 @@ async function jwt(fastify: FastifyInstance, input: JwtOptions) {
   // A limit by consumer needs it.
   if (!fastify.hasRequestDecorator('user')) fastify.decorateRequest('user')
   fastify.addHook('onRequest', await createGuard(fastify, options, issuer))
-  describeRoutes(fastify, { issuer: issuer.name })
+  const { issuer: url, audience, jwksUri } = options
+  describeRoutes(fastify, {
+    issuer: issuer.name,
+    tokens: { issuer: url, audience, discovery: jwksUri === undefined ? discoveryUrl(url) : undefined }
+  })
 }
 
 export default fp(jwt, { name: 'sluice-jwt', fastify: '5.x' })

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import type { AuthenticatedInstance } from '../auth/authenticated.ts'
@@ -73,6 +73,7 @@ function toRoute(scope: FastifyInstance, route: AnyTransformRoute): RouteOptions
     ...options,
     config: { ...options.config, calls: [{ pattern: 'transform', upstream: name }] },
     schema: {
+      ...(options.schema as FastifySchema),
       ...(body && { body }),
       ...(params && { params }),
       ...(querystring && { querystring }),

@@ -4,7 +4,7 @@ import { consumerOf } from '../auth/consumer.ts'
 import { clientNetwork } from '../http/client-address.ts'
 import { answerUnrouted } from '../http/not-found.ts'
 import { addVary } from '../http/vary.ts'
-import { describeRoutes } from '../observe/route-metadata.ts'
+import { describeRoutes, type RouteVersioning } from '../observe/route-metadata.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
 import { versionFaults } from '../schemas/options/version-faults.ts'
@@ -55,7 +55,7 @@ async function versions(fastify: FastifyInstance, options: VersionsOptions) {
   for (const mount of createMounts(sources, served, paths, fastify.prefix, unserved))
     await fastify.register(
       async scope => {
-        if (mount.version !== undefined) constrain(scope, mount, mount.version.name)
+        if (mount.version !== undefined) constrain(scope, mount, describe(mount, mount.version))
         await beforeVersion?.(scope)
         await scope.register(async inner => {
           announce(inner, mount)
@@ -68,6 +68,20 @@ async function versions(fastify: FastifyInstance, options: VersionsOptions) {
       },
       { prefix: mount.prefix }
     )
+
+  function describe({ isInPath }: Mount, { name, options, lifecycle }: ServedVersion) {
+    const { deprecated, sunset } = options
+    const versioning: RouteVersioning = {
+      isInPath,
+      hasVersionedPath: paths.inPath !== undefined,
+      sources,
+      names: Object.keys(declared.versions),
+      deprecated,
+      sunset,
+      ends: lifecycle.ends
+    }
+    return { version: name, versioning }
+  }
 
   /** Rejects requests whose version is unknown, missing or contradictory. */
   function check(scope: FastifyInstance, { version, isInPath }: Mount): void {
@@ -102,11 +116,15 @@ async function versions(fastify: FastifyInstance, options: VersionsOptions) {
 }
 
 /** Labels the scope's routes with their version. At a shared path the router takes them for that version only. */
-function constrain(scope: FastifyInstance, { isInPath }: Mount, version: string): void {
-  describeRoutes(scope, { version })
+function constrain(
+  scope: FastifyInstance,
+  { isInPath }: Mount,
+  described: { version: string; versioning: RouteVersioning }
+): void {
+  describeRoutes(scope, described)
   if (isInPath) return
   scope.addHook('onRoute', route => {
-    route.constraints = { ...route.constraints, apiVersion: version }
+    route.constraints = { ...route.constraints, apiVersion: described.version }
   })
 }
 

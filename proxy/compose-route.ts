@@ -1,11 +1,12 @@
 import type { RouteShorthandOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { User } from '../auth/user.ts'
+import type { RouteTexts } from '../observe/route-metadata.ts'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import type { RequestOf } from './transform-route.ts'
 
 /**
- * A route of `app.compose`, with the options of Fastify's shorthand routes except `schema`. The method is GET.
+ * A route of `app.compose`, with the options of Fastify's shorthand routes. Of `schema` it has the texts only. The method is GET.
  *
  * ```ts
  * app.compose({
@@ -25,6 +26,8 @@ export interface ComposeRoute<
   Identity extends User | undefined = User | undefined
 > extends Omit<RouteShorthandOptions, 'schema'> {
   url: string
+  /** Texts for the OpenAPI document. */
+  schema?: RouteTexts
   params?: TSchema
   querystring?: TSchema
   /** By name. All are fetched in parallel, within the deadline of the request. */

@@ -1,11 +1,12 @@
 import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { User } from '../auth/user.ts'
+import type { RouteTexts } from '../observe/route-metadata.ts'
 import type { UpstreamName } from '../schemas/options/upstream-name.ts'
 import type { Headers } from './call-types.ts'
 
 /**
- * A route of `app.transform`, with the options of Fastify's shorthand routes except `schema`.
+ * A route of `app.transform`, with the options of Fastify's shorthand routes. Of `schema` it has the texts only.
  *
  * ```ts
  * app.transform({
@@ -31,6 +32,8 @@ export interface TransformRoute<
 > extends Omit<RouteShorthandOptions, 'schema'> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   url: string
+  /** Texts for the OpenAPI document. */
+  schema?: RouteTexts
   upstream: UpstreamName
   /** Schema of the request's JSON body. Without one the body is not validated. */
   body?: Body

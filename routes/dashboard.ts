@@ -10,6 +10,7 @@ export async function dashboard(app: AuthenticatedInstance) {
 
   app.compose({
     url: '/',
+    schema: { operationId: 'readDashboard', summary: "Read the data of the shop's start page" },
     response: Dashboard,
     parts: {
       user: {

@@ -22,6 +22,7 @@ export async function ordersV2(app: AuthenticatedInstance) {
 export const placeOrder = defineAuthenticatedTransform({
   method: 'POST',
   url: '/',
+  schema: { operationId: 'placeOrder', summary: 'Place an order' },
   upstream: 'orders',
   body: NewOrder,
   headers: NewOrderHeaders,
@@ -52,6 +53,7 @@ export const placeOrder = defineAuthenticatedTransform({
 export const readOrder = defineAuthenticatedTransform({
   method: 'GET',
   url: '/:id',
+  schema: { operationId: 'readOrder', summary: 'Read an order' },
   upstream: 'orders',
   params: OrderParams,
   upstreamResponse: InternalOrder,

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { FunctionOption, SchemaOption } from './routes.ts'
+import { FunctionOption, RouteTexts, SchemaOption } from './routes.ts'
 
 const PartOptions = Type.Object(
   {
@@ -30,6 +30,7 @@ const PartOptions = Type.Object(
 /** Options of a route of `app.compose`. It may have those of Fastify's routes too. */
 export const ComposeOptions = Type.Object({
   url: Type.String(),
+  schema: Type.Optional(RouteTexts),
   params: Type.Optional(SchemaOption),
   querystring: Type.Optional(SchemaOption),
   parts: Type.Record(Type.String(), PartOptions),

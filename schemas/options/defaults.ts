@@ -1,4 +1,4 @@
-import type { Static, TArray, TObject, TOptional, TRecord, TSchema } from 'typebox'
+import type { Static, TArray, TObject, TOptional, TRecord, TSchema, TUnion } from 'typebox'
 
 /** Schema of a member that may be omitted. */
 export interface HasDefault {
@@ -24,9 +24,11 @@ export type Input<Schema> =
       ? Input<Item>[]
       : Schema extends TRecord<string, infer Value>
         ? Record<string, Input<Value>>
-        : Schema extends TSchema
-          ? Static<Schema>
-          : never
+        : Schema extends TUnion<infer Variants>
+          ? Input<Variants[number]>
+          : Schema extends TSchema
+            ? Static<Schema>
+            : never
 
 type Mandatory<Members> = {
   [Name in keyof Members]: Members[Name] extends HasDefault | TOptional<TSchema> ? never : Name

@@ -8,6 +8,7 @@ import { IssuerOptions } from './jwt.ts'
 import { ListenOptions } from './listen.ts'
 import { LogOptions, RedactOptions } from './log.ts'
 import { Named } from './named.ts'
+import { OpenApiOptions } from './openapi.ts'
 import { OverloadOptions } from './overload.ts'
 import { CountingOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
@@ -30,6 +31,8 @@ export const GatewayOptions = Type.Object(
     recorder: withDefault(RecorderOptions, {}),
     /** Prometheus metrics at `/metrics` of the admin API. */
     metrics: withDefault(Type.Boolean(), true),
+    /** OpenAPI documents of the routes. */
+    openapi: withDefault(Type.Union([Type.Literal(false), OpenApiOptions]), {}),
     /** Addresses and ranges of proxies in front, whose `X-Forwarded-*` headers are trusted. */
     trustProxy: withDefault(Type.Array(TrustedProxy), []),
     /** Milliseconds for a request, unless its route sets `config.deadline`. */

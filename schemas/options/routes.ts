@@ -29,6 +29,17 @@ export const SchemaOption = Type.Refine(
   () => 'must be a schema'
 )
 
+/** Texts on a route for its OpenAPI document. Its schemas are options of their own. */
+export const RouteTexts = Type.Object(
+  {
+    summary: Type.Optional(Type.String()),
+    description: Type.Optional(Type.String()),
+    operationId: Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_.-]*$' })),
+    tags: Type.Optional(Type.Array(Type.String({ minLength: 1 })))
+  },
+  { additionalProperties: false }
+)
+
 export function FunctionOption(message = 'must be a function') {
   return Type.Refine(
     Type.Unknown(),

@@ -1,10 +1,11 @@
 import Type from 'typebox'
-import { FunctionOption, SchemaOption } from './routes.ts'
+import { FunctionOption, RouteTexts, SchemaOption } from './routes.ts'
 
 /** Options of a route of `app.transform`. It may have those of Fastify's routes too. */
 export const TransformOptions = Type.Object({
   method: Type.Enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']),
   url: Type.String(),
+  schema: Type.Optional(RouteTexts),
   upstream: Type.String(),
   body: Type.Optional(SchemaOption),
   params: Type.Optional(SchemaOption),

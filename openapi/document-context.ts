@@ -1,0 +1,14 @@
+import type { OpenApiOptions } from '../schemas/options/openapi.ts'
+import type { SecuritySchemes } from './security.ts'
+
+/** Data that all routes of a document share. */
+export interface DocumentContext {
+  options: OpenApiOptions
+  /** True if errors are sent as problems (RFC 9457). */
+  hasProblems: boolean
+  security: SecuritySchemes
+  /** Limits of a tier, as clients read them. */
+  describeTier(name: string): object | undefined
+  /** Epoch ms. */
+  now: number
+}
