@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { limitStatus } from '../limits/limit-status.ts'
+import { counterSample, routeCounts } from '../observe/exchange-counts.ts'
 import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { versionStatus } from '../versions/registry.ts'
 import { createAdminApp, VersionsQuery } from './admin-app.ts'
@@ -17,6 +18,7 @@ import { recorderRoutes } from './recorder-routes.ts'
  * - `/metrics`: Prometheus' text format, OpenMetrics, or prom-client's JSON for `Accept: application/json`
  * - `/exchanges`, `/captures`: the recorder
  * - `/openapi.json`, `/openapi/VERSION.json`: the OpenAPI documents of all versions and of one
+ * - `/counters`, `/route-counters`: for the supervisor
  *
  * @param guard address of the listener and the admin token
  */
@@ -37,6 +39,8 @@ export async function buildAdmin(
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
     versionStatus(gateway, (query as Static<typeof VersionsQuery>).top)
   )
+  admin.get('/counters', () => counterSample(gateway))
+  admin.get('/route-counters', () => routeCounts(gateway))
   const { metrics, openapi, recorder } = gateway
   if (openapi) await admin.register(openApiRoutes, { openapi })
   if (recorder) await admin.register(recorderRoutes, { recorder })

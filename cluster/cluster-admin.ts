@@ -19,6 +19,7 @@ import { countersOf, gaugesOf, toText } from './merge/metrics.ts'
 import { mergeUpstreams } from './merge/upstreams.ts'
 import { countsOf, mergeVersions } from './merge/versions.ts'
 import { createRetainedState, type RetainedState } from './retained-state.ts'
+import stateRoutes from './state-routes.ts'
 import { askAll, read, successes } from './worker-requests.ts'
 
 const ReloadFailed = createProblem('SLUICE_RELOAD_FAILED', 'The reload failed; the old workers stay', 409)
@@ -91,5 +92,6 @@ export async function buildClusterAdmin(
   })
   await admin.register(openApiRoutes, { cluster })
   await admin.register(recorderRoutes, { cluster, retained })
+  await admin.register(stateRoutes, { cluster, retained })
   return admin
 }

@@ -30,7 +30,7 @@ export interface ClusterListeners {
   handOver(): Promise<number>
   /** Stops accepting connections. Accepts those that wait in the system first. */
   closeGateway(): Promise<void>
-  /** Stops accepting admin requests. Running ones continue. */
+  /** Stops accepting admin requests. Running ones continue, but for streams of events. */
   closeAdmin(): void
   close(): void
 }
@@ -104,6 +104,8 @@ export function createClusterListeners(
       await closing?.close()
     },
     closeAdmin() {
+      // Readers of events then connect to the successor.
+      app?.endEvents?.()
       admin?.close()
       admin = undefined
     },

@@ -4,6 +4,7 @@ import type { FinalCounters } from '../plugins/final-counters.ts'
 import { type ClusterCaptures, createClusterCaptures } from './cluster-captures.ts'
 import type { Cluster } from './cluster-types.ts'
 import { type CounterTotals, createCounterTotals } from './counter-totals.ts'
+import { createHistory, type History } from './history.ts'
 import { addCounters, countersOf } from './merge/metrics.ts'
 import { addVersions, countsOf, type VersionCounts } from './merge/versions.ts'
 
@@ -17,11 +18,13 @@ export interface RetainedState {
   captures: ClusterCaptures
   /** Logins to the admin API. */
   guard: AdminGuardState
+  history: History
 }
 
 export function createRetainedState(cluster: Pick<Cluster, 'workers'>): RetainedState {
   const metrics = createCounterTotals<Metrics>(cluster, addCounters)
   const versions = createCounterTotals<VersionCounts>(cluster, addVersions)
+  const history = createHistory(cluster)
 
   return {
     take(worker, message) {
@@ -29,11 +32,13 @@ export function createRetainedState(cluster: Pick<Cluster, 'workers'>): Retained
       if (last.type !== 'counts') return false
       if (last.metrics !== undefined) metrics.update(worker, countersOf(last.metrics), true)
       versions.update(worker, countsOf(last.versions), true)
+      history.end(worker, last.sample)
       return true
     },
     metrics,
     versions,
     captures: createClusterCaptures(cluster),
-    guard: createGuardState()
+    guard: createGuardState(),
+    history
   }
 }

@@ -132,6 +132,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     listeners.close()
     throw error
   }
+  retained.history.start()
   return { ...cluster, stop: () => stop(settings?.drain.delay), handOver, kill, log: () => log }
 
   /** Applies the settings of new workers. If it throws, nothing has changed. */

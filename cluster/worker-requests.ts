@@ -66,7 +66,7 @@ export async function probeStream(cluster: Cluster, path: string): Promise<void>
  */
 export async function askAll(
   cluster: Cluster,
-  reply: FastifyReply,
+  reply: Pick<FastifyReply, 'header'>,
   path: string | ((worker: ClusterWorker) => string | undefined),
   options?: WorkerRequestOptions
 ): Promise<WorkerResponse[]> {
@@ -86,7 +86,7 @@ export async function askAll(
   return responses
 }
 
-export function nameMissing(reply: FastifyReply, missing: ClusterWorker[]): void {
+export function nameMissing(reply: Pick<FastifyReply, 'header'>, missing: ClusterWorker[]): void {
   if (missing.length > 0) reply.header('sluice-missing', missing.map(({ id }) => `"worker ${id}"`).join(', '))
 }
 

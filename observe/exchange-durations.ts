@@ -45,6 +45,17 @@ export class ExchangeDurations {
     this.#routes.clear()
   }
 
+  /** Calls `visitor` with the counts of each series; those of several routes may have the same labels. */
+  visit(
+    visitor: (config: FastifyContextConfig, method: string, statusClass: number, counts: Series) => void
+  ): void {
+    for (const [config, methods] of this.#routes)
+      for (const [method, statuses] of methods)
+        statuses.forEach((series, status) => {
+          if (series !== undefined) visitor(config, method, status, series.counts)
+        })
+  }
+
   #seriesOf(config: FastifyContextConfig, method: string, status: number): TracedSeries {
     let methods = this.#routes.get(config)
     if (methods === undefined) {

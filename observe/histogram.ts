@@ -27,6 +27,24 @@ export function addSeries(series: Series, other: Series): void {
   for (const [i, value] of other.entries()) series[i] = (series[i] as number) + value
 }
 
+/**
+ * Returns the quantile of the counts of buckets, not cumulated, in seconds. Assumes that durations are spread evenly within
+ * their bucket, as Prometheus' `histogram_quantile` does; beyond the last bound, returns that bound.
+ */
+export function quantileOf(counts: ArrayLike<number>, quantile: number): number | undefined {
+  let total = 0
+  for (let i = 0; i <= BUCKETS.length; i++) total += counts[i] ?? 0
+  if (total === 0) return undefined
+  let left = total * quantile
+  for (const [i, end] of BUCKETS.entries()) {
+    const count = counts[i] ?? 0
+    const start = BUCKETS[i - 1] ?? 0
+    if (count >= left) return start + (end - start) * (left / count)
+    left -= count
+  }
+  return BUCKETS.at(-1)
+}
+
 /** Returns the values of a histogram in prom-client's form. */
 export function valuesOf(
   name: string,

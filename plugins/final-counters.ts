@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry } from 'prom-client'
+import { type CounterSample, counterSample } from '../observe/exchange-counts.ts'
 import { type VersionStatus, versionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -11,6 +12,7 @@ export interface FinalCounters {
   /** Undefined without the metrics plugin. */
   metrics: Awaited<ReturnType<Registry['getMetricsAsJSON']>> | undefined
   versions: VersionStatus[]
+  sample: CounterSample
 }
 
 /**
@@ -23,7 +25,8 @@ async function finalCounters(fastify: FastifyInstance) {
     const message: FinalCounters = {
       type: 'counts',
       metrics: await fastify.metrics?.getMetricsAsJSON(),
-      versions: versionStatus(fastify, MAX_CONSUMERS)
+      versions: versionStatus(fastify, MAX_CONSUMERS),
+      sample: counterSample(fastify)
     }
     // Waits until the message is sent, since the process may end then. Without a channel the supervisor has ended.
     await new Promise<void>(resolve => {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
+import { sampleDurations } from '../observe/exchange-counts.ts'
 import { ExchangeDurations } from '../observe/exchange-durations.ts'
 import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { addStateMetrics } from '../observe/state-metrics.ts'
@@ -23,6 +24,7 @@ async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOp
   collectDefaultMetrics({ register: registry })
 
   const durations = new ExchangeDurations()
+  sampleDurations(fastify, durations)
   registry.registerMetric(durations as unknown as Metric)
   fastify.onExchangeEnd(exchange => durations.observe(exchange))
 

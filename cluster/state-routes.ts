@@ -1,0 +1,63 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import Type, { type Static } from 'typebox'
+import { TooManyReaders } from '../admin/recorder-routes.ts'
+import { createProblem } from '../http/problem.ts'
+import type { Cluster } from './cluster-types.ts'
+import { createEventStream } from './event-stream.ts'
+import type { RetainedState } from './retained-state.ts'
+import { createViews } from './views.ts'
+
+const UnknownTopic = createProblem('SLUICE_UNKNOWN_TOPIC', 'There is no such topic', 400)
+
+const EventsQuery = Type.Object({ topics: Type.String({ maxLength: 200 }) }, { additionalProperties: false })
+
+const OPTIONS = { interval: 2_000, maxAge: 900_000, maxReaders: 16 }
+/** Consumers of each version in the topic `versions`. */
+const TOP = 20
+/** Each worker that does not respond is missing in an event, as the route's header would tell. */
+const NOWHERE = { header: () => NOWHERE as never }
+
+/** Serves what the dashboard shows: `GET /overview`, `/history` and `/events`, a stream of the state of several routes. */
+async function stateRoutes(
+  admin: FastifyInstance,
+  { cluster, retained }: { cluster: Cluster; retained: RetainedState }
+) {
+  const views = createViews(cluster, retained)
+  const sources = {
+    overview: () => views.overview(NOWHERE),
+    upstreams: () => views.upstreams(NOWHERE),
+    limits: () => views.limits(NOWHERE),
+    versions: () => views.versions(NOWHERE, TOP),
+    cluster: () => views.cluster()
+  }
+  const events = createEventStream(sources, OPTIONS)
+  admin.decorate('endEvents', events.close)
+  admin.addHook('preClose', async () => events.close())
+
+  admin.get('/overview', (_request, reply) => views.overview(reply))
+  admin.get('/history', () => retained.history.view())
+  // A response to HEAD would never end.
+  admin.get(
+    '/events',
+    { config: { isPrivate: true }, schema: { querystring: EventsQuery }, exposeHeadRoute: false },
+    ({ query }, reply) => {
+      const topics = (query as Static<typeof EventsQuery>).topics.split(',')
+      const known = Object.keys(sources)
+      const unknown = topics.find(topic => !known.includes(topic))
+      if (unknown !== undefined) throw new UnknownTopic({ members: { topic: unknown, known } })
+      const stream = events.follow(topics as (keyof typeof sources)[])
+      if (stream === undefined) throw new TooManyReaders()
+      return reply.type('text/event-stream').send(stream)
+    }
+  )
+}
+
+export default fp(stateRoutes, { name: 'sluice-state-routes', fastify: '5.x' })
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Ends the streams of `GET /events`. */
+    endEvents?(): void
+  }
+}

@@ -1,0 +1,100 @@
+import t from 'tap'
+import { call } from '../harness.ts'
+import { startCluster, type TestWorker } from './workers.ts'
+
+t.test('the history has rates, error ratios and durations of all workers by scope', async t => {
+  const { admin, kept, workers, add, kill } = await startCluster(t, 2, (request, response) => {
+    response.writeHead(request.url === '/things/bad' ? 500 : 200).end()
+  })
+  const { history } = kept
+  t.same((await call(`${admin}/history`)).json, {
+    interval: 10_000,
+    times: [],
+    total: { rate: [], errorRatio: [], p50: [], p95: [], p99: [] },
+    scopes: {}
+  })
+  t.same((await call(`${admin}/overview`)).json.scopes, [])
+  const [first, second] = workers as [TestWorker, TestWorker]
+  const askOf = async (worker: TestWorker, good: number, bad: number) => {
+    for (let i = 0; i < good; i++) await call(`${worker.url}/things/good`)
+    for (let i = 0; i < bad; i++) await call(`${worker.url}/things/bad`)
+  }
+  await askOf(first, 4, 0)
+  await askOf(second, 1, 3)
+  await call(`${first.url}/elsewhere`)
+  await history.sample()
+  const { times, total, scopes } = (await call(`${admin}/history`)).json
+  t.equal(times.length, 1)
+  t.ok(Math.abs(times[0] - Date.now()) < 60_000)
+  t.same(scopes.things.errorRatio, [3 / 8])
+  t.same(total.errorRatio, [0.3333], 'exchanges outside of scopes count in the total')
+  t.ok(scopes.things.rate[0] > 0 && scopes.things.rate[0] < total.rate[0])
+  const [p50, p99] = [scopes.things.p50[0], scopes.things.p99[0]]
+  t.ok(p50 > 0 && p50 <= p99, `${p50} ${p99}`)
+  t.match((await call(`${admin}/overview`)).json, {
+    state: 'ready',
+    workers: { ready: 2, total: 2 },
+    total: { errorRatio: 0.3333 },
+    scopes: [{ scope: 'things', errorRatio: 3 / 8, p50, p99 }]
+  })
+
+  // One ends as in a reload, one is killed, and both are replaced.
+  await askOf(first, 2, 2)
+  await first.end()
+  kill(second)
+  await askOf(await add(), 0, 4)
+  await history.sample()
+  await history.sample()
+  const after = (await call(`${admin}/history`)).json
+  t.same(after.scopes.things.errorRatio, [3 / 8, 6 / 8, null], 'each exchange counts once')
+  t.equal(after.scopes.things.rate[2], 0)
+})
+
+t.test('/overview says what is wrong now, and what to do', async t => {
+  const { admin, kept, workers } = await startCluster(t, 2, (_request, response) => {
+    response.writeHead(500).end()
+  })
+  t.same((await call(`${admin}/overview`)).json.problems, [])
+  await kept.history.sample()
+  for (let i = 0; i < 100; i++) await call(`${workers[0]?.url}/things/bad`)
+  await kept.history.sample()
+  const [worker] = workers as [TestWorker]
+  worker.state = 'unresponsive'
+  const { problems } = (await call(`${admin}/overview`)).json
+  t.match(problems, [
+    { kind: 'breaker-open', severity: 'critical', subject: 'things', page: 'upstreams?name=things' },
+    { kind: 'errors', severity: 'critical', subject: 'things', page: 'exchanges?scope=things&failed=true' },
+    { kind: 'worker-unresponsive', severity: 'warning', subject: 'worker 1', page: 'deploys' }
+  ])
+  for (const { message, since } of problems) {
+    t.match(message, /[;,] /, message)
+    t.ok(since === null || new Date(since).toISOString() === since)
+  }
+})
+
+t.test('/events sends the state of several routes', async t => {
+  const { admin, build } = await startCluster(t, 1, (_request, response) => void response.end('ok'))
+  const response = await fetch(`${admin}/events?topics=overview,upstreams,cluster`)
+  t.equal(response.headers.get('content-type'), 'text/event-stream')
+  t.equal(response.headers.get('cache-control'), 'no-store')
+  let text = ''
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    text += Buffer.from(chunk).toString()
+    if (['overview', 'upstreams', 'cluster'].every(topic => text.includes(`event: ${topic}\n`))) break
+  }
+  const [, upstreams = ''] = /^event: upstreams\ndata: (.*)$/m.exec(text) ?? []
+  t.match(JSON.parse(upstreams), [{ name: 'things', breaker: { state: 'closed' } }])
+  t.match(await call(`${admin}/events?topics=overview,nothing`), {
+    status: 400,
+    json: { type: 'urn:sluice:unknown-topic', topic: 'nothing' }
+  })
+  t.equal((await call(`${admin}/events`)).status, 400)
+  const open = await build({ host: '0.0.0.0' })
+  t.equal((await open.inject('/events?topics=overview')).statusCode, 403)
+
+  const app = await build()
+  const other = await fetch(`${await app.listen({ port: 0, host: '127.0.0.1' })}/events?topics=cluster`)
+  const reading = other.text()
+  await app.close()
+  t.match(await reading, /^retry: 2000\n/)
+})
