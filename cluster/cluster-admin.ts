@@ -11,6 +11,7 @@ import { chooseFormat, type Metrics } from '../observe/metrics-text.ts'
 import type { UpstreamState } from '../proxy/upstream-types.ts'
 import type { VersionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
+import { clusterMetrics } from './cluster-metrics.ts'
 import { openApiRoutes } from './cluster-openapi.ts'
 import { recorderRoutes } from './cluster-recorder.ts'
 import type { Cluster } from './cluster-types.ts'
@@ -87,8 +88,9 @@ export async function buildClusterAdmin(
       retained.metrics.update(response.worker.id, countersOf(all))
       return gaugesOf(all)
     })
+    const parts = [...retained.metrics.parts(), ...metrics, await clusterMetrics(cluster.status())]
     const format = chooseFormat(headers.accept)
-    return reply.type(format).send(await toText([...retained.metrics.parts(), ...metrics], format))
+    return reply.type(format).send(await toText(parts, format))
   })
   await admin.register(openApiRoutes, { cluster })
   await admin.register(recorderRoutes, { cluster, retained })

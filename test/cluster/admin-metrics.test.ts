@@ -71,6 +71,27 @@ t.test('gauges come from running workers only', async t => {
   t.equal(await breaker(), 0)
 })
 
+t.test('the supervisor adds workers, crashes and the last reload', async t => {
+  const { admin, cluster, add } = await startCluster(t, 2, ok)
+  await add('draining')
+  const status = cluster.status()
+  cluster.status = () => ({
+    ...status,
+    workers: [...status.workers, ...status.workers.slice(0, 1)],
+    startedAt: 1_500,
+    crashes: { ...status.crashes, count: 3 },
+    lastReload: { outcome: 'failed', reason: 'x', at: 0, duration: 0, generation: 1 }
+  })
+  const { text } = await call(`${admin}/metrics`)
+  t.equal(readSeries(text, 'sluice_workers{state="ready"}'), 3)
+  t.equal(readSeries(text, 'sluice_workers{state="draining"}'), 1)
+  t.equal(readSeries(text, 'sluice_workers{state="starting"}'), 0)
+  t.equal(readSeries(text, 'sluice_worker_crashes_total'), 3)
+  t.equal(readSeries(text, 'sluice_last_reload_successful'), 0)
+  t.equal(readSeries(text, 'sluice_start_time_seconds'), 1.5)
+  t.match(text, /^sluice_build_info\{version="\d.*"\} 1$/m)
+})
+
 t.test('without metrics in the workers, the cluster serves none', async t => {
   const { admin } = await startCluster(t, 1, ok, { metrics: false })
   t.match(await call(`${admin}/metrics`), { status: 404, json: { type: 'urn:sluice:route-not-found' } })

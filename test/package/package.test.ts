@@ -27,7 +27,7 @@ t.before(async () => {
 })
 t.teardown(() => rm(directory, { recursive: true, force: true }))
 
-t.test('contains dist, the command and the documents', async t => {
+t.test('contains dist, the command, the documents and what deploys use', async t => {
   const others = packed.files.filter(file => !file.startsWith('dist/'))
   t.strictSame(others.sort(), [
     'CHANGELOG.md',
@@ -35,6 +35,9 @@ t.test('contains dist, the command and the documents', async t => {
     'README.md',
     'cli/node-version.js',
     'cli/sluice.js',
+    'deploy/grafana/sluice.json',
+    'deploy/prometheus/alerts.yml',
+    'deploy/prometheus/prometheus.yml',
     'package.json'
   ])
   const strangers = packed.files.filter(file =>
