@@ -3,7 +3,7 @@ import { ErrorText } from './components/loaded.tsx'
 import { Time } from './components/time.tsx'
 import { Login } from './pages/login.tsx'
 import { type Page, pages } from './pages/pages.ts'
-import { lostAt, useTopic } from './store/live.ts'
+import { disconnect, lostAt, useTopic } from './store/live.ts'
 import { hrefOf, page } from './store/location.ts'
 import { loadSession, logout, session } from './store/session.ts'
 import type { Overview } from './types.ts'
@@ -48,7 +48,7 @@ function Shell() {
         <strong>Sluice</strong>
         <Navigation shown={shown} problems={problems.length} />
         {session.value?.tokenNeeded && (
-          <button type="button" onClick={() => void logout().catch(loadSession)}>
+          <button type="button" onClick={() => void leave()}>
             Log out{session.value.name ? ` ${session.value.name}` : ''}
           </button>
         )}
@@ -65,6 +65,11 @@ function Shell() {
       </main>
     </>
   )
+}
+
+async function leave(): Promise<void> {
+  disconnect()
+  await logout().catch(loadSession)
 }
 
 function Navigation({ shown, problems }: { shown: Page | undefined; problems: number }) {

@@ -3,12 +3,7 @@ import { globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { findBrowser } from '../browser.ts'
-
-/** Where a test ends and fails. */
-export interface Test {
-  teardown(end: () => unknown): void
-  same(found: unknown, wanted: unknown, message: string): unknown
-}
+import type { Ending } from '../harness.ts'
 
 export interface WatchedPage extends Page {
   /** Allows a console error, such as that of a response 401. */
@@ -27,7 +22,7 @@ const root = join(import.meta.dirname, '../..')
  * @param admin URL of the admin listener
  */
 export async function openDashboard(
-  t: Test,
+  t: Ending,
   admin: string,
   options: BrowserContextOptions = {}
 ): Promise<WatchedPage> {
@@ -56,7 +51,7 @@ export async function openDashboard(
   t.teardown(async () => {
     await browser.close()
     const unexpected = faults.filter(fault => !expected.some(pattern => pattern.test(fault)))
-    t.same(unexpected, [], 'no errors, and no requests off the listener')
+    if (unexpected.length > 0) throw new Error(unexpected.join('\n'))
   })
 
   await page.goto(`${admin}/`)

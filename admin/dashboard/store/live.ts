@@ -81,8 +81,7 @@ function schedule(): void {
 }
 
 function connect(): void {
-  source?.close()
-  source = undefined
+  disconnect()
   // Nobody looks at a hidden page, and the gateway polls nothing while nobody reads.
   if (readers.size === 0 || document.hidden) return
   const opened = new EventSource(`events?topics=${[...readers.keys()].join(',')}`)
@@ -115,6 +114,12 @@ function confirm({ failed }: { failed: string[] }): void {
       } as Resource<unknown>
     else if (data !== undefined) resource.value = { data, receivedAt: Date.now() }
   }
+}
+
+/** Ends the stream before a logout, which would break it. */
+export function disconnect(): void {
+  source?.close()
+  source = undefined
 }
 
 async function retry(): Promise<void> {
