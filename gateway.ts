@@ -15,6 +15,7 @@ import jsonBody from './plugins/json-body.ts'
 import jwt from './plugins/jwt.ts'
 import metrics from './plugins/metrics.ts'
 import openapi from './plugins/openapi.ts'
+import otel from './plugins/otel.ts'
 import overload from './plugins/overload.ts'
 import overrides, { type Overrides } from './plugins/overrides.ts'
 import problem from './plugins/problem.ts'
@@ -91,6 +92,8 @@ export async function buildGateway(
     trustProxy: config.trustProxy
   })
   await gateway.register(exchange, { deadline: config.deadline, trace: config.trace })
+  if (config.otel)
+    await gateway.register(otel, { ...config.otel, sample: config.trace.sample, redact: config.redact })
   if (config.listen.http2 !== false)
     await gateway.register(http2, pick(config.http, 'requestTimeout', 'maxHeaderSize'))
   if (logger) {

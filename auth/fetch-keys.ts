@@ -1,4 +1,5 @@
 import { type Dispatcher, fetch } from 'undici'
+import type { ExchangeTrace } from '../http/exchange-trace.ts'
 import type { IssuerOptions } from '../schemas/options/jwt.ts'
 import { isTrustedUrl } from '../schemas/options/url.ts'
 import { isSame, type Key, toKey } from './jwk.ts'
@@ -10,14 +11,16 @@ const MAX_MEMBERS = 1_000
 
 /**
  * Fetches the keys of an issuer that can verify tokens, each once.
+ * @param trace of the exchange that waits for them, which gets a span for each request
  * @throws if there is no such key: that is a mistake of the issuer, and would reject every token
  */
 export async function fetchKeys(
   { issuer, jwksUri, jwks: { timeout } }: IssuerOptions,
-  dispatcher: Dispatcher | undefined
+  dispatcher: Dispatcher | undefined,
+  trace?: ExchangeTrace
 ): Promise<Key[]> {
   const signal = AbortSignal.timeout(timeout)
-  const fetchJson = (uri: string) => fetchObject(uri, signal, dispatcher)
+  const fetchJson = (uri: string) => traceFetch(uri, trace, fetchObject(uri, signal, dispatcher))
   const uri = jwksUri ?? (await discover(issuer, fetchJson))
   const { keys } = (await fetchJson(uri)) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new Error(`${uri} is not a JWK Set`)
@@ -35,6 +38,31 @@ async function discover(issuer: string, fetchJson: (uri: string) => Promise<obje
   if (typeof document.jwks_uri !== 'string' || !isTrustedUrl(document.jwks_uri))
     throw new Error(`${uri} has no https jwks_uri`)
   return document.jwks_uri
+}
+
+async function traceFetch<Value>(
+  uri: string,
+  trace: ExchangeTrace | undefined,
+  fetched: Promise<Value>
+): Promise<Value> {
+  if (trace === undefined) return fetched
+  const { origin, pathname, hostname, port, protocol } = new URL(uri)
+  const span = trace.startCall('GET', {
+    'http.request.method': 'GET',
+    'url.full': origin + pathname,
+    'server.address': hostname,
+    'server.port': Number(port) || (protocol === 'https:' ? 443 : 80)
+  })
+  return fetched.then(
+    value => {
+      trace.end(span)
+      return value
+    },
+    error => {
+      trace.end(span, 'keys-unavailable')
+      throw error
+    }
+  )
 }
 
 async function fetchObject(

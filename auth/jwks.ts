@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Dispatcher } from 'undici'
+import type { ExchangeTrace } from '../http/exchange-trace.ts'
 import type { IssuerOptions } from '../schemas/options/jwt.ts'
 import { fetchKeys } from './fetch-keys.ts'
 import { ALGORITHMS, isSame, type Key } from './jwk.ts'
@@ -22,7 +23,7 @@ export interface Jwks {
    */
   find(kid: string | undefined, algorithm: string, asker?: Asker): Promise<Key | undefined>
   /** Refreshes keys that are due. Call it for tokens from a cache too. */
-  touch(): void
+  touch(trace?: ExchangeTrace): void
 }
 
 export interface Asker {
@@ -35,6 +36,8 @@ export interface Asker {
    * fetched since, because the key may have been published meanwhile.
    */
   since?: number | undefined
+  /** Gets the spans of a fetch. */
+  trace?: ExchangeTrace | undefined
 }
 
 export interface JwksSurroundings {
@@ -64,13 +67,15 @@ export function createJwks(
   let missedAt = Number.NEGATIVE_INFINITY
   let extra: { from: string; at: number }[] = []
   let pending: Promise<void> | undefined
+  /** Trace of the exchange that caused the pending fetch. */
+  let fetching: ExchangeTrace | undefined
 
   return {
     async find(kid, algorithm, asker = {}) {
       if (!ALGORITHMS.includes(algorithm)) return undefined
       const { tried = [] } = asker
       const isFirst = fetchedAt === Number.NEGATIVE_INFINITY
-      await refreshIfDue()
+      await refreshIfDue(asker.trace)
       if (now() - fetchedAt > timing.maxStale) throw keysUnavailable()
       const key = pick(kid, algorithm, tried)
       if (key !== undefined) return key
@@ -79,20 +84,20 @@ export function createJwks(
       if (isFirst) missedAt = now()
       return search(kid, algorithm, asker)
     },
-    touch() {
-      void refreshIfDue()
+    touch(trace) {
+      void refreshIfDue(trace)
     }
   }
 
   /** Returns a promise if the known keys must not be used before it settles. */
-  function refreshIfDue(): Promise<void> | undefined {
+  function refreshIfDue(trace: ExchangeTrace | undefined): Promise<void> | undefined {
     const age = now() - fetchedAt
     if (age <= Math.min(timing.refreshAfter, timing.maxStale)) return undefined
     if (age > timing.maxStale) {
       revokeAll()
-      return refresh()
+      return refresh(trace)
     }
-    const refreshed = refresh()
+    const refreshed = refresh(trace)
     // After a long pause without requests, this request waits for the refresh. Others do not if it failed: an issuer that
     // is down must not delay all of them.
     return age > timing.refreshAfter * 2 && failedAt < fetchedAt ? refreshed : undefined
@@ -102,14 +107,14 @@ export function createJwks(
   async function search(
     kid: string | undefined,
     algorithm: string,
-    { tried = [], from, since }: Asker
+    { tried = [], from, since, trace }: Asker
   ): Promise<Key | undefined> {
     await pending
     let key = pick(kid, algorithm, tried)
     const isKnown = since !== undefined && startedAt >= since
     // Joins a fetch that another request has started.
     if (key === undefined && !isKnown && (pending !== undefined || mayFetch(from))) {
-      await refresh()
+      await refresh(trace)
       key = pick(kid, algorithm, tried)
       if (key !== undefined) resetCooldown(from)
     }
@@ -147,10 +152,13 @@ export function createJwks(
   }
 
   /** Never rejects: the known keys stay, and their age tells whether they may be used. */
-  function refresh(): Promise<void> {
+  function refresh(trace: ExchangeTrace | undefined): Promise<void> {
     if (pending === undefined && now() - failedAt < BACKOFF) return Promise.resolve()
+    if (pending === undefined) fetching = trace
+    else if (fetching !== undefined && fetching !== trace)
+      trace?.span.addLink({ context: fetching.span.spanContext() })
     const began = now()
-    pending ??= fetchKeys(options, dispatcher)
+    pending ??= fetchKeys(options, dispatcher, trace)
       .then(fetched => {
         replace(fetched)
         startedAt = began
@@ -161,7 +169,7 @@ export function createJwks(
         log.warn({ err: error, issuer }, 'keys cannot be fetched')
       })
       .finally(() => {
-        pending = undefined
+        pending = fetching = undefined
       })
     return pending
   }

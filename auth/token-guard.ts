@@ -48,6 +48,7 @@ export async function createGuard(
       const trial = request[trialOf] as Trial
       const key = await keys.find(kid, alg, {
         tried: trial.keys,
+        trace: request.exchange?.trace,
         ...(hasGoodClaims(payload, options) && { from: clientNetwork(request), since: trial.since })
       })
       if (key === undefined) throw new TokenInvalid()
@@ -76,7 +77,7 @@ export async function createGuard(
     const digest = digestOf(token)
     const known = cache.find(digest)
     if (known !== undefined) {
-      keys.touch()
+      keys.touch(request.exchange?.trace)
       request.user = known.user
       return done()
     }

@@ -84,7 +84,8 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
       createUpstream: createOfflineUpstream,
       createJwks: () => keys.jwks,
       createLimiter: recordChecks,
-      redis: false
+      redis: false,
+      otel: false
     }
   })
   gateway.onExchangeEnd(exchange => onEnd(exchange))

@@ -7,9 +7,14 @@ import type { TimerQueue } from './timer-queue.ts'
  * long before.
  */
 export class DetachedExchange extends Exchange {
-  constructor({ reply, route, config, createTraceparent, isGrpc }: Exchange, timers: TimerQueue) {
+  constructor(
+    { reply, route, config, createTraceparent, isGrpc, span, trace }: Exchange,
+    timers: TimerQueue
+  ) {
     super(reply, route, config, timers, createTraceparent)
     this.isGrpc = isGrpc
+    this.span = span
+    this.trace = trace
   }
 
   override expire(): void {

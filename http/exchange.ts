@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { Span } from '@opentelemetry/api'
 import type { FastifyContextConfig, FastifyReply } from 'fastify'
 import { respondAtDeadline } from './deadline.ts'
 import { ClientClosedRequest, DeadlineExceeded } from './exchange-errors.ts'
+import type { ExchangeTrace } from './exchange-trace.ts'
 import { isInjected } from './light-my-request-internals.ts'
 import { TimerEntry, type TimerQueue } from './timer-queue.ts'
 import { passedTraceparent } from './trace-context.ts'
@@ -50,6 +52,10 @@ export class Exchange extends TimerEntry {
   grpcStatus: number | undefined = undefined
   /** HTTP status that stands for the outcome if the response carries it elsewhere, as gRPC does in its trailers. */
   outcomeStatus: number | undefined = undefined
+  /** SERVER span, which records nothing unless the trace is sampled. Undefined without the otel plugin. */
+  span: Span | undefined = undefined
+  /** Undefined without the otel plugin, and unless the trace is sampled. */
+  trace: ExchangeTrace | undefined = undefined
   /** Record that the listeners of the end share; the exchange does not read it. */
   record: unknown = undefined
   /** Times by `performance.now()`, 0 until then: request headers, first upstream call, last response headers, end. */
@@ -104,6 +110,10 @@ export class Exchange extends TimerEntry {
     this.#traceparent ??=
       passedTraceparent(this.reply.request.headers.traceparent) ?? this.createTraceparent()
     return this.#traceparent
+  }
+
+  set traceparent(value: string) {
+    this.#traceparent = value
   }
 
   get traceId(): string {

@@ -64,6 +64,8 @@ const MISLEADING = new Set([
   'path-info',
   'x-backend-host',
   'x-middleware-rewrite',
+  // Values that services trust as if their own callers had set them (W3C Baggage, 4.1).
+  'baggage',
   // HTTP_PROXY of a CGI-like service (CVE-2016-5385).
   'proxy',
   // Files that the service has its server send (CVE-2025-61780), checks that it skips (CVE-2025-29927).

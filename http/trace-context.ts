@@ -62,7 +62,8 @@ function createBatch(sample: number): string {
     const span = random.slice(at + 32, at + 48)
     // Invalid, and as good as never drawn.
     if (trace === NO_TRACE || span === NO_SPAN) continue
-    headers.push(`00-${trace}-${span}-${sample === 1 || Math.random() < sample ? '01' : '00'}`)
+    // The trace id is random (level 2, 2.2.2.2), by which samplers of services may decide.
+    headers.push(`00-${trace}-${span}-${sample === 1 || Math.random() < sample ? '03' : '02'}`)
   }
   return headers.join('')
 }

@@ -1,3 +1,4 @@
+import type { Attributes } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
 import { isNotConnected } from './ioredis-internals.ts'
@@ -47,6 +48,17 @@ export function createRedisLimiter(
       costs[i] as number
     ])
     ;(redis as ScriptedRedis).sluiceCharge(keys.length, ...keys, ...args).then(() => callback(null), callback)
+  }
+}
+
+/** Returns the attributes of the span of a check, by the semantic conventions for Redis. */
+export function describeCalls(redis: Redis | undefined): Attributes {
+  const { host, port } = redis?.options ?? {}
+  return {
+    'db.system.name': 'redis',
+    'db.operation.name': 'EVALSHA',
+    'server.address': host,
+    'server.port': port
   }
 }
 

@@ -16,6 +16,8 @@ export class ExchangeRecord {
   readonly time = Date.now()
   readonly id: string
   readonly traceparent: string
+  /** True if the span id of `traceparent` is that of the exchange. */
+  readonly hasSpan: boolean
   readonly shared: SharedFields
   readonly isFailed: boolean
   /** Code of the error that aborted the response. */
@@ -53,6 +55,7 @@ export class ExchangeRecord {
     const [received, sent] = takeConnectionBytes(exchange)
     this.id = id
     this.traceparent = exchange.traceparent
+    this.hasSpan = exchange.span !== undefined
     this.shared = sharedFields.of(exchange, raw.method as string, response.statusCode)
     this.isFailed = exchange.isFailed
     this.abortReason = exchange.isComplete

@@ -58,14 +58,16 @@ export class RequestLogger {
   }
 
   #real(): FastifyBaseLogger {
-    const { id, routeOptions } = this.#request
+    const { id, routeOptions, exchange } = this.#request
     if (this.#child !== undefined) return this.#child
     const { logLevel, config, url: route } = routeOptions
     const { describeUrl } = this.#parent as Partial<GatewayLogger>
     // An own object, since its prototype belongs to the route's plugins.
     const serializers = Object.create(config.logSerializers ?? null)
     if (describeUrl && !('url' in serializers)) serializers.url = (url: unknown) => describeUrl(url, route)
-    this.#child = this.#parent.child({ reqId: id }, { ...(logLevel && { level: logLevel }), serializers })
+    const span = exchange?.span?.spanContext()
+    const ids = { reqId: id, ...(span && { trace: span.traceId, span: span.spanId }) }
+    this.#child = this.#parent.child(ids, { ...(logLevel && { level: logLevel }), serializers })
     return this.#child
   }
 }

@@ -70,6 +70,21 @@ export function addStateMetrics(registry: Registry, fastify: FastifyInstance): v
       this.inc(fastify.droppedLogEntries?.() ?? 0)
     }
   })
+  const { otel } = fastify
+  if (otel !== undefined)
+    new Counter({
+      name: 'sluice_otel_spans_total',
+      help: 'Spans that were exported, or dropped: queue-full, failed',
+      labelNames: ['result'],
+      registers,
+      collect() {
+        this.reset()
+        const { exported, queueFull, failed } = otel.spans
+        this.inc({ result: 'exported' }, exported)
+        this.inc({ result: 'queue-full' }, queueFull)
+        this.inc({ result: 'failed' }, failed)
+      }
+    })
   new Counter({
     name: 'sluice_recorder_missed_total',
     help: 'Exchanges that live readers of the recorder were not sent',

@@ -23,6 +23,8 @@ export interface Overrides {
   createLimiter?(memory: Limiter): Limiter
   /** False: the redis plugin does not connect, and every command fails. */
   redis?: false
+  /** False: the otel plugin records no spans. */
+  otel?: false
   /**
    * Epoch milliseconds: the clock of versions, of captures and of limits in memory. Default: the system's, for limits a
    * monotonic one.

@@ -1,3 +1,4 @@
+import type { Attributes } from '@opentelemetry/api'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { hasDefaultTier, type User, withTier } from '../auth/user.ts'
@@ -7,6 +8,7 @@ import { createKeys } from '../limits/limit-key.ts'
 import { addLimitHeaders, limitsUnavailable, quotaExceeded } from '../limits/limit-response.ts'
 import { isAllowed, type Limiter, type Tier } from '../limits/limiter.ts'
 import { type Admission, createAdmit } from '../limits/rate-limit-store.ts'
+import { describeCalls } from '../limits/redis-limiter.ts'
 import { defineTiers, isDefinition, tiersOf } from '../limits/scope-tiers.ts'
 import { describeRoutes } from '../observe/route-metadata.ts'
 import type { ScopeLimitOptions, TiersOptions } from '../schemas/options/rate-limit.ts'
@@ -47,8 +49,10 @@ async function rateLimit(fastify: FastifyInstance, input: RateLimitOptions) {
   const keyOf = createKeys(by)
   const admit = await createAdmit(fastify, limits, admissionOf)
   let limiter: Limiter
+  let calls: Attributes
   fastify.addHook('onReady', async () => {
     limiter = limits.limiter as Limiter
+    calls = describeCalls(fastify.redis)
   })
 
   // A user is shared by all requests with its token, in other scopes too.
@@ -76,7 +80,10 @@ async function rateLimit(fastify: FastifyInstance, input: RateLimitOptions) {
       tier.decisions.unavailable++
       return limitsUnavailable()
     })
+    const span = limits.kind === 'redis' ? exchange.trace?.startCall('EVALSHA', calls) : undefined
     admit(request).then(({ key, isExceeded }) => {
+      if (span !== undefined)
+        exchange.trace?.end(span, key.fallback === undefined ? undefined : 'unavailable')
       if (exchange.abortReason === undefined) end(settle(key, isExceeded, request, reply))
     }, end)
   })

@@ -44,13 +44,16 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
     const parts: PartsFetched = { values: {}, missing: new Set(), replaced: new Set() }
     const { values, missing, replaced } = parts
     const headers = toComposedHeaders(request)
+    const { trace } = request.exchange
     let waiting = fetchers.length
     let failed = false
     const cancels: ((reason: Error) => void)[] = []
     for (const { name, required, fetch, fallback } of fetchers) {
       if (failed) return
+      trace?.startPart(name)
       cancels.push(
         fetch(request, headers, (error, value) => {
+          trace?.endPart(name, error)
           if (failed) return
           if (error !== null) {
             // An exchange that has ended needs no other parts. A path that cannot be sent is the request's fault, so the

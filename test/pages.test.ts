@@ -197,7 +197,7 @@ t.test('the page of the log has every member of an entry, and no other', t => {
   }
   const record = {
     shared: new SharedFields(exchange as never, 'GET', 200),
-    ...{ id: '1', traceparent: '', clientAddress: '::1', consumer: 'ada', abortReason: 'x' },
+    ...{ id: '1', traceparent: '', hasSpan: true, clientAddress: '::1', consumer: 'ada', abortReason: 'x' },
     ...{ bytesReceived: 1, bytesSent: 1, durationUs: 1, queueUs: 1, upstreamUs: 1, sendUs: 1 }
   }
   const entry = JSON.parse(`{${toLogEntry(record as never, '/', 0.5)}}`)

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
+import { buildCollector, findGo } from './observe/otel/collector.ts'
 import { hasPrometheus } from './prometheus.ts'
 
 /**
@@ -25,6 +26,12 @@ const needs = [
     apt: ['prometheus'],
     brew: ['prometheus'],
     otherwise: 'Prometheus: install prometheus with promtool'
+  },
+  {
+    has: () => findGo() !== undefined,
+    apt: ['golang-go'],
+    brew: ['go'],
+    otherwise: 'Go 1.26, which builds the OpenTelemetry Collector: install it from go.dev'
   }
 ]
 
@@ -41,6 +48,7 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
   console.error(`The tests need ${otherwise}`)
   process.exitCode = 1
 }
+if (findGo() !== undefined) buildCollector()
 
 function run(command: string, ...args: string[]): void {
   // RUNLEVEL keeps Debian from starting the services of Redis and Prometheus.

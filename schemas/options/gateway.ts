@@ -9,6 +9,7 @@ import { ListenOptions } from './listen.ts'
 import { LogOptions, RedactOptions } from './log.ts'
 import { Named } from './named.ts'
 import { OpenApiOptions } from './openapi.ts'
+import { OtelOptions } from './otel.ts'
 import { OverloadOptions } from './overload.ts'
 import { CountingOptions, TierOptions } from './rate-limit.ts'
 import { RecorderOptions } from './recorder.ts'
@@ -29,6 +30,8 @@ export const GatewayOptions = Type.Object(
     /** Secrets that recorder, captures and logs mask, besides the known ones. */
     redact: withDefault(RedactOptions, {}),
     recorder: withDefault(RecorderOptions, {}),
+    /** OpenTelemetry traces. Without it, none. */
+    otel: Type.Optional(OtelOptions),
     /** Prometheus metrics at `/metrics` of the admin API. */
     metrics: withDefault(Type.Boolean(), true),
     /** OpenAPI documents of the routes. */

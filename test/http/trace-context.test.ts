@@ -61,11 +61,11 @@ t.test(
     for (const tracestate of ['nonsense', 'A=1', `a=${'x'.repeat(300)}`, ',', `${longest},more=v`])
       t.same(await ask({ traceparent: good, tracestate }), { traceparent: good }, tracestate)
     const made = await ask({ traceparent: 'nonsense', tracestate: 'a=1' })
-    t.match(made.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+    t.match(made.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-03$/)
     t.equal(made.tracestate, undefined)
     const seen = new Set<string>()
     for (let i = 0; i < 600; i++) seen.add((await ask({})).traceparent)
     t.equal(seen.size, 600)
-    t.match((await (await start({ sample: 0 }))({})).traceparent, /-00$/)
+    t.match((await (await start({ sample: 0 }))({})).traceparent, /-02$/)
   }
 )
