@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RouteOptions } from 'fastify'
 import { answerUnrouted } from './http/not-found.ts'
 import { createLogger } from './observe/logger.ts'
 import accessLog from './plugins/access-log.ts'
@@ -68,6 +68,9 @@ export async function buildGateway(
     })
   )
 
+  const routes: RouteOptions[] = []
+  gateway.decorate('built', { config, routes })
+  gateway.addHook('onRoute', route => void routes.push(route))
   if (replacements || now !== Date.now)
     await gateway.register(overrides, { ...replacements, ...(now !== Date.now && { now }) })
   if (supervisor) await gateway.register(supervisorPlugin, supervisor)
@@ -201,4 +204,11 @@ function inScope(error: unknown, scope: string): unknown {
   if (method)
     error.message += `; scope '${scope}' has not registered ${method}: await app.register(${method})`
   return Object.assign(error, { scope })
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Config and routes of a gateway. Undefined in an app of the user's own. */
+    built?: { config: GatewayConfig; routes: readonly RouteOptions[] }
+  }
 }

@@ -6,6 +6,7 @@ import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { versionStatus } from '../versions/registry.ts'
 import { createAdminApp, VersionsQuery } from './admin-app.ts'
 import type { AdminGuardOptions } from './admin-guard.ts'
+import { configRoutes } from './config-routes.ts'
 import { openApiRoutes } from './openapi-routes.ts'
 import { recorderRoutes } from './recorder-routes.ts'
 
@@ -18,6 +19,7 @@ import { recorderRoutes } from './recorder-routes.ts'
  * - `/metrics`: Prometheus' text format, OpenMetrics, or prom-client's JSON for `Accept: application/json`
  * - `/exchanges`, `/captures`: the recorder
  * - `/openapi.json`, `/openapi/VERSION.json`: the OpenAPI documents of all versions and of one
+ * - `/routes`, `/config`: the routes with their patterns, and the config without secrets
  * - `/counters`, `/route-counters`: for the supervisor
  *
  * @param guard address of the listener and the admin token
@@ -43,6 +45,7 @@ export async function buildAdmin(
   admin.get('/route-counters', () => routeCounts(gateway))
   const { metrics, openapi, recorder } = gateway
   if (openapi) await admin.register(openApiRoutes, { openapi })
+  await admin.register(configRoutes, { gateway })
   if (recorder) await admin.register(recorderRoutes, { recorder })
   if (metrics)
     admin.get('/metrics', async ({ headers: { accept } }, reply) => {

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { loadConfig } from '../cluster/config.ts'
 import { readCertificates } from '../http/certificates.ts'
+import { routeTable } from '../observe/served-routes.ts'
 import type { ConfigFault } from '../schemas/options/faults.ts'
 import { ConfigError } from '../schemas/options/faults.ts'
 import { audit, type Finding } from './audit/index.ts'
 import { type Command, configOption, jsonOption, sanitize } from './command.ts'
 import { startDryRun } from './dry-run.ts'
-import { routeTable } from './route-table.ts'
 
 export const command: Command = {
   options: { ...configOption, ...jsonOption, strict: { type: 'boolean', default: false } },

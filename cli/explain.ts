@@ -1,5 +1,6 @@
 import { loadConfig } from '../cluster/config.ts'
 import { createRedactor, MASK, type Redactor } from '../observe/redact/redactor.ts'
+import { formatDuration } from '../observe/served-routes.ts'
 import { targetOf } from '../proxy/endpoints/connection-pool.ts'
 import { DEFAULT_RETRY } from '../proxy/retry.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
@@ -8,7 +9,6 @@ import { alignColumns, type Command, configOption, jsonOption, sanitize } from '
 import { type DryRunResult, type PlannedCall, startDryRun } from './dry-run.ts'
 import { parseClaims, parseRequest, sendRequest } from './explain-request.ts'
 import { type Explanation, explain } from './explanation.ts'
-import { formatDuration } from './route-table.ts'
 
 export const command: Command = {
   options: {

@@ -1,8 +1,8 @@
 import type { Problem } from '../http/problem.ts'
 import type { Redactor } from '../observe/redact/redactor.ts'
+import { routeTable } from '../observe/served-routes.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { DryRun, DryRunResult, PlannedCall } from './dry-run.ts'
-import { routeTable } from './route-table.ts'
 import { STEPS, type StepContext, type StepName } from './steps.ts'
 
 /** The steps of a request through the gateway, in the order in which the gateway takes them. */

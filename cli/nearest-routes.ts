@@ -1,4 +1,4 @@
-import type { ServedRoute } from './route-table.ts'
+import type { ServedRoute } from '../observe/served-routes.ts'
 
 /** Routes that are listed at most. */
 const MAX_ROUTES = 8

@@ -1,7 +1,13 @@
 import { loadConfig } from '../cluster/config.ts'
+import {
+  describeCalls,
+  formatDuration,
+  formatSize,
+  routeTable,
+  type ServedRoute
+} from '../observe/served-routes.ts'
 import { alignColumns, type Command, configOption, jsonOption } from './command.ts'
 import { startDryRun } from './dry-run.ts'
-import { describeCalls, formatDuration, formatSize, routeTable, type ServedRoute } from './route-table.ts'
 
 export const command: Command = {
   options: { ...configOption, ...jsonOption },

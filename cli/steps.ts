@@ -2,11 +2,11 @@ import type { FastifyRequest } from 'fastify'
 import type { Exchange } from '../http/exchange.ts'
 import type { Problem } from '../http/problem.ts'
 import { MASK, type Redactor } from '../observe/redact/redactor.ts'
+import { describeCalls, formatDuration, formatSize, type ServedRoute } from '../observe/served-routes.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import { servedVersions } from '../versions/registry.ts'
 import type { DryRun, DryRunResult } from './dry-run.ts'
 import { nearestRoutes } from './nearest-routes.ts'
-import { describeCalls, formatDuration, formatSize, type ServedRoute } from './route-table.ts'
 
 /** The result of a dry run, with the config to describe it. */
 export interface StepContext {

@@ -8,6 +8,7 @@ import { sessionRoutes } from '../admin/session-routes.ts'
 import { createProblem } from '../http/problem.ts'
 import type { LimitStatus } from '../limits/limit-status.ts'
 import { chooseFormat, type Metrics } from '../observe/metrics-text.ts'
+import { version } from '../package-version.ts'
 import type { UpstreamState } from '../proxy/upstream-types.ts'
 import type { VersionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
@@ -21,14 +22,14 @@ import { mergeUpstreams } from './merge/upstreams.ts'
 import { countsOf, mergeVersions } from './merge/versions.ts'
 import { createRetainedState, type RetainedState } from './retained-state.ts'
 import stateRoutes from './state-routes.ts'
-import { askAll, read, successes } from './worker-requests.ts'
+import { askAll, read, relay, successes } from './worker-requests.ts'
 
 const ReloadFailed = createProblem('SLUICE_RELOAD_FAILED', 'The reload failed; the old workers stay', 409)
 
 /**
  * Builds the admin API of the whole cluster: it merges the responses of the workers' admin APIs (admin/admin.ts), and adds
- * `/cluster`, `POST /reload`, the dashboard and its logins. A worker that does not respond within a second is missing from the result and named in
- * `Sluice-Missing`; its last known counters still count.
+ * `/cluster`, `POST /reload`, the dashboard and its logins. A worker that does not respond within a second is missing from
+ * the result and named in `Sluice-Missing`; its last known counters still count.
  *
  * @param retained state that outlives this app
  */
@@ -53,6 +54,10 @@ export async function buildClusterAdmin(
     const { workers, ...status } = cluster.status()
     return { ...status, workers: workers.map(({ socket, ...worker }) => worker) }
   })
+  admin.get('/version', () => {
+    const { pid, startedAt, generation } = cluster.status()
+    return { version, node: process.version, pid, startedAt: new Date(startedAt).toISOString(), generation }
+  })
   admin.post('/reload', { config: { isPrivate: true } }, async () => {
     const result = await cluster.reload()
     if (result.outcome === 'done') return result
@@ -60,6 +65,8 @@ export async function buildClusterAdmin(
     throw new ReloadFailed({ members: { reason, at, duration, generation } })
   })
 
+  admin.get('/routes', { config: { isPrivate: true } }, (_request, reply) => relay(cluster, '/routes', reply))
+  admin.get('/config', { config: { isPrivate: true } }, (_request, reply) => relay(cluster, '/config', reply))
   admin.get('/upstreams', async (_request, reply) => {
     const responses = successes(await askAll(cluster, reply, '/upstreams'))
     return mergeUpstreams(

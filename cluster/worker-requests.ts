@@ -86,6 +86,25 @@ export async function askAll(
   return responses
 }
 
+/**
+ * Resolves with the response of the newest worker, for what is the same in all workers of a generation.
+ * @throws SLUICE_WORKERS_SILENT (503) if no worker is ready
+ */
+export async function relay(
+  cluster: Cluster,
+  path: string,
+  reply: FastifyReply,
+  timeout = TIMEOUT
+): Promise<Buffer> {
+  const worker = cluster.workers().findLast(({ state }) => state === 'ready')
+  if (worker === undefined) throw new NoResponse()
+  const response = await ask(worker, path, { timeout }).catch(() => undefined)
+  if (response === undefined) throw new NoResponse()
+  const { status, body } = response
+  reply.code(status).type(status < 400 ? 'application/json' : 'application/problem+json')
+  return body
+}
+
 export function nameMissing(reply: Pick<FastifyReply, 'header'>, missing: ClusterWorker[]): void {
   if (missing.length > 0) reply.header('sluice-missing', missing.map(({ id }) => `"worker ${id}"`).join(', '))
 }

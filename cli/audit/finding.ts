@@ -1,6 +1,6 @@
+import type { ServedRoute } from '../../observe/served-routes.ts'
 import type { GatewayConfig } from '../../schemas/options/gateway.ts'
 import type { DryRun } from '../dry-run.ts'
-import type { ServedRoute } from '../route-table.ts'
 
 /** A setting that is valid, but unsafe or likely wrong. */
 export interface Finding {

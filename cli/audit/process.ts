@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isLoopbackHost } from '../../admin/admin-guard.ts'
 import { readCertificates } from '../../http/certificates.ts'
-import { formatDuration, formatSize } from '../route-table.ts'
+import { formatDuration, formatSize } from '../../observe/served-routes.ts'
 import type { AuditInput, Finding } from './finding.ts'
 
 /** Days before its expiry at which a certificate should have been renewed. */

@@ -1,6 +1,6 @@
 import type { RouteOptions } from 'fastify'
+import type { ServedRoute } from '../../observe/served-routes.ts'
 import { didYouMean } from '../../schemas/options/did-you-mean.ts'
-import type { ServedRoute } from '../route-table.ts'
 import { type AuditInput, type Finding, routePath } from './finding.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { RouteCall } from '../../observe/route-metadata.ts'
+import { formatDuration, formatSize, type ServedRoute } from '../../observe/served-routes.ts'
 import { isTrustedUrl } from '../../schemas/options/url.ts'
-import { formatDuration, formatSize, type ServedRoute } from '../route-table.ts'
 import { type AuditInput, type Finding, routePath } from './finding.ts'
 import { MAX_BODY } from './process.ts'
 import { timeoutsOf } from './upstreams.ts'

@@ -1,6 +1,6 @@
+import { formatDuration } from '../../observe/served-routes.ts'
 import { DEFAULT_RETRY } from '../../proxy/retry.ts'
 import type { UpstreamOptions } from '../../schemas/options/upstreams.ts'
-import { formatDuration } from '../route-table.ts'
 import type { AuditInput, Finding } from './finding.ts'
 
 /** Failures in a row. A breaker with a higher threshold hardly ever opens. */

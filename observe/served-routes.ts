@@ -1,8 +1,8 @@
 import type { RouteOptions } from 'fastify'
-import type { RouteCall, RouteLimit } from '../observe/route-metadata.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
+import type { RouteCall, RouteLimit } from './route-metadata.ts'
 
-/** A row of the route table: one path with all methods that have the same options. */
+/** A row of the list of routes: one path with all methods that have the same options. */
 export interface ServedRoute {
   methods: string[]
   path: string
@@ -19,10 +19,14 @@ export interface ServedRoute {
   deadline: number
   /** Bytes. */
   bodyLimit: number
+  /** Parts of a request that a schema validates: `body`, `querystring`, `params`, `headers`. */
+  validates: string[]
 }
 
+const VALIDATED = ['params', 'querystring', 'headers', 'body']
+
 /** Leaves out routes that only reject requests: catch-alls of unknown versions and preflights. */
-export function routeTable(routes: RouteOptions[], config: GatewayConfig): ServedRoute[] {
+export function routeTable(routes: readonly RouteOptions[], config: GatewayConfig): ServedRoute[] {
   const rows = new Map<string, ServedRoute>()
   for (const { method, url, config: own = {}, bodyLimit, constraints, schema } of routes) {
     if (own.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) continue
@@ -32,7 +36,19 @@ export function routeTable(routes: RouteOptions[], config: GatewayConfig): Serve
     const path = url.length > 1 ? url.replace(/\/$/, '') : url
     const methods = [method].flat() as string[]
     const limit = bodyLimit ?? config.bodyLimit
-    const key = JSON.stringify([path, chosen, scope, version, issuer, limits, calls, deadline, limit])
+    const validates = VALIDATED.filter(part => (schema as Record<string, unknown> | undefined)?.[part])
+    const key = JSON.stringify([
+      path,
+      chosen,
+      scope,
+      version,
+      issuer,
+      limits,
+      calls,
+      deadline,
+      limit,
+      validates
+    ])
     const row = rows.get(key)
     if (row) row.methods = [...new Set([...row.methods, ...methods])]
     else
@@ -46,7 +62,8 @@ export function routeTable(routes: RouteOptions[], config: GatewayConfig): Serve
         limits,
         calls,
         deadline,
-        bodyLimit: limit
+        bodyLimit: limit,
+        validates
       })
   }
   return [...rows.values()].map(row => ({ ...row, methods: withoutHead(row.methods) }))
