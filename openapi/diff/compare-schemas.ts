@@ -1,5 +1,5 @@
-import { DocumentError, type OpenApiDocument } from '../document.ts'
-import { compareAlternatives } from './alternatives.ts'
+import { DocumentError, type ParsedDocument } from '../parsed-document.ts'
+import { compareAlternatives } from './compare-alternatives.ts'
 import { type Child, type Comparer, type Context, compareShapes, type LocalChange } from './compare-shapes.ts'
 import { SCHEMA_RULES, type SchemaRule } from './rules.ts'
 import { type Shape, Shapes } from './shape.ts'
@@ -34,7 +34,7 @@ export class SchemaComparer implements Comparer {
   readonly #contained = new Map<string, boolean>()
   #steps = 0
 
-  constructor(old: OpenApiDocument, now: OpenApiDocument) {
+  constructor(old: ParsedDocument, now: ParsedDocument) {
     this.old = new Shapes(old)
     this.now = new Shapes(now)
   }

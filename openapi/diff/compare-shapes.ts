@@ -1,5 +1,5 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import type { Json } from '../document.ts'
+import type { Json } from '../parsed-document.ts'
 import { pointerTo } from '../pointer.ts'
 import { brief, compareValues, type ValueChange } from './compare-values.ts'
 import type { Place, SchemaRule } from './rules.ts'

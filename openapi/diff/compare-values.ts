@@ -1,7 +1,7 @@
+import { type Bound, compareLower, compareUpper } from './bounds.ts'
 import { LIMITS, type LimitKeyword } from './keywords.ts'
 import type { SchemaRule } from './rules.ts'
-import type { Bound, Shape } from './shape.ts'
-import { compareLower, compareUpper } from './shape.ts'
+import type { Shape } from './shape.ts'
 import { type TypeName, typesInWords, typesWithout } from './types-of.ts'
 
 export interface ValueChange {

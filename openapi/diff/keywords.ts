@@ -1,7 +1,7 @@
-import type { Json } from '../document.ts'
+import type { Json } from '../parsed-document.ts'
 import { canonical } from '../pointer.ts'
 
-/** What the keywords of JSON Schema do, for the comparison of schemas. */
+/** Keywords of JSON Schema by what the comparison does with them. */
 
 /** Limits with the type that they hold for, and whether a higher value is stricter. */
 export const LIMITS = {

@@ -1,10 +1,10 @@
-import type { Json, OpenApiDocument } from '../document.ts'
+import type { Json, ParsedDocument } from '../parsed-document.ts'
 import type { SchemaComparer } from './compare-schemas.ts'
 
 /** Two documents to compare. */
 export interface Documents {
-  old: OpenApiDocument
-  now: OpenApiDocument
+  old: ParsedDocument
+  now: ParsedDocument
   schemas: SchemaComparer
 }
 

@@ -1,14 +1,9 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import type { Json, OpenApiDocument } from '../document.ts'
+import type { Json, ParsedDocument } from '../parsed-document.ts'
 import { canonical } from '../pointer.ts'
+import { type Bound, mergeBounds } from './bounds.ts'
 import { ASSERTIONS, isKnown, LIMITS, type LimitKeyword, listedValues, textOf } from './keywords.ts'
 import { intersect, type TypeName, typesOf } from './types-of.ts'
-
-/** A number's end of range. */
-export interface Bound {
-  value: number
-  isExclusive: boolean
-}
 
 /** A schema with references and `allOf` resolved, in the terms of both versions of OpenAPI. */
 export interface Shape {
@@ -52,16 +47,18 @@ export interface Shape {
   unknown: Map<string, string>
   /** The schemas that this one was made from, without `anyOf` and `oneOf`. */
   parts(): unknown[]
+  /** Canonical text, with references replaced. */
+  text(): string
 }
 
 /** Makes shapes of the schemas of one document. Equal lists of schemas have the same shape. */
 export class Shapes {
-  readonly #document: OpenApiDocument
+  readonly #document: ParsedDocument
   readonly #shapes = new Map<string, Shape>()
   readonly #ids = new Map<unknown, number>()
   readonly #withoutGroups = new Map<object, object>()
 
-  constructor(document: OpenApiDocument) {
+  constructor(document: ParsedDocument) {
     this.#document = document
   }
 
@@ -131,6 +128,11 @@ export class Shapes {
     if (isNullable && shape.types !== undefined) shape.types.add('null')
     closeMerged(shape, plain)
     shape.parts = () => plain.map(schema => this.#plainOf(schema))
+    let text: string | undefined
+    shape.text = () => {
+      text ??= textOf(schemas, schema => this.#document.resolve(schema))
+      return text
+    }
     return shape
   }
 
@@ -208,38 +210,6 @@ export class Shapes {
 
 const MATCHES_ALL = /^\^?\.\*\$?$/
 
-function mergeBounds(shape: Shape, schema: Json): void {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema
-  const isInteger = shape.types !== undefined && !shape.types.has('fraction')
-  const raise = (value: unknown, isExclusive: boolean) => {
-    if (typeof value !== 'number') return
-    const bound =
-      isInteger && isExclusive ? { value: Math.floor(value) + 1, isExclusive: false } : { value, isExclusive }
-    if (shape.lower === undefined || compareLower(bound, shape.lower) > 0) shape.lower = bound
-  }
-  const lower = (value: unknown, isExclusive: boolean) => {
-    if (typeof value !== 'number') return
-    const bound =
-      isInteger && isExclusive ? { value: Math.ceil(value) - 1, isExclusive: false } : { value, isExclusive }
-    if (shape.upper === undefined || compareUpper(bound, shape.upper) < 0) shape.upper = bound
-  }
-  // A boolean in OpenAPI 3.0, a number in 3.1.
-  raise(minimum, exclusiveMinimum === true)
-  raise(exclusiveMinimum, true)
-  lower(maximum, exclusiveMaximum === true)
-  lower(exclusiveMaximum, true)
-}
-
-/** Positive if `a` is stricter. */
-export function compareLower(a: Bound, b: Bound): number {
-  return a.value - b.value || Number(a.isExclusive) - Number(b.isExclusive)
-}
-
-/** Negative if `a` is stricter. */
-export function compareUpper(a: Bound, b: Bound): number {
-  return a.value - b.value || Number(b.isExclusive) - Number(a.isExclusive)
-}
-
 function addEnum(shape: Shape, values: unknown[]): void {
   const listed = new Map(values.filter(value => value !== null).map(value => [canonical(value), value]))
   shape.enum =
@@ -273,6 +243,6 @@ function emptyShape(id: string, pointer: string): Shape {
     ...{ encoding: '', content: undefined },
     ...{ properties: new Map(), additional: undefined, isClosed: false, items: undefined, groups: [] },
     ...{ discriminator: undefined, default: undefined, isReadOnly: false, isWriteOnly: false },
-    ...{ assertions: new Map(), unknown: new Map(), parts: () => [] }
+    ...{ assertions: new Map(), unknown: new Map(), parts: () => [], text: () => '' }
   }
 }

@@ -1,4 +1,4 @@
-import type { Json } from '../document.ts'
+import type { Json } from '../parsed-document.ts'
 
 /** Types of JSON values. A number is an integer or a fraction, so that `integer` is a part of `number`. */
 export type TypeName = 'null' | 'boolean' | 'integer' | 'fraction' | 'string' | 'array' | 'object'

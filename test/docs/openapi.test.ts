@@ -1,4 +1,5 @@
 import t from 'tap'
 import { runPage } from './run-page.ts'
 
-t.test('the code of docs/openapi.md works as the page shows', t => runPage(t, 'docs/openapi.md'))
+for (const page of ['docs/openapi.md', 'docs/breaking-changes.md'])
+  t.test(`the code of ${page} works as the page shows`, t => runPage(t, page))

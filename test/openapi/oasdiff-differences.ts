@@ -30,7 +30,7 @@ export const DIFFERENCES: [RegExp, string][] = [
     /^(query parameter|response header): (multipleOf|uniqueItems)/,
     'oasdiff does not compare this keyword here.'
   ],
-  [/: pattern one, all/, 'A pattern that matches everything is none.'],
+  [/: pattern one, all/, 'A pattern that matches everything restricts nothing.'],
   [
     /^(request|response) body: pattern|^response header: pattern/,
     'oasdiff compares patterns of members and parameters only.'
@@ -76,7 +76,7 @@ export const DIFFERENCES: [RegExp, string][] = [
     /^(request|response) body: schema plain, one of two$/,
     'The plain schema is one of the alternatives, so only the other is new.'
   ],
-  [/: schema plain, one of others/, 'A text is none of the alternatives.'],
+  [/: schema plain, one of others/, 'No alternative accepts a text.'],
   [/: discriminator/, 'Clients choose the alternative by the discriminator.'],
   [/^method deprecated without a sunset, removed$/, 'Clients were not told when it ends.'],
   [/^parameter in query, header/, 'The gateway does not read the old place.'],

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { compareDocuments } from '../../openapi/diff/compare.ts'
-import { createDocument } from '../../openapi/document.ts'
+import { compareDocuments } from '../../openapi/diff/compare-documents.ts'
+import { createDocument } from '../../openapi/parsed-document.ts'
 import { DIFFERENCES, UNTESTED } from './oasdiff-differences.ts'
 import { allPairs } from './pairs.ts'
 

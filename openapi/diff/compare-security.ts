@@ -1,5 +1,5 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import type { Json, OpenApiDocument } from '../document.ts'
+import type { Json, ParsedDocument } from '../parsed-document.ts'
 import { canonical } from '../pointer.ts'
 import type { Report } from './change.ts'
 import type { Documents, Operation } from './operation.ts'
@@ -74,8 +74,8 @@ function nameOf(requirement: Requirement | undefined): string {
 }
 
 function compareSchemes(
-  old: OpenApiDocument,
-  now: OpenApiDocument,
+  old: ParsedDocument,
+  now: ParsedDocument,
   name: string,
   add: (
     rule: 'security-scheme-changed' | 'security-url-changed' | 'cannot-tell',
@@ -108,7 +108,7 @@ function textOf(value: unknown): string {
   return String(value).toLowerCase()
 }
 
-function schemeOf({ root, resolve }: OpenApiDocument, name: string): Json | undefined {
+function schemeOf({ root, resolve }: ParsedDocument, name: string): Json | undefined {
   const { securitySchemes } = (isObject(root.components) ? root.components : {}) as { securitySchemes?: Json }
   const scheme =
     isObject(securitySchemes) && Object.hasOwn(securitySchemes, name) ? securitySchemes[name] : undefined

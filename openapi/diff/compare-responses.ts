@@ -1,7 +1,7 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import type { Json, OpenApiDocument } from '../document.ts'
+import type { Json, ParsedDocument } from '../parsed-document.ts'
 import { type Report, reportChanged } from './change.ts'
-import { compareContent } from './content.ts'
+import { compareContent } from './compare-content.ts'
 import type { Documents, Operation } from './operation.ts'
 import type { Place } from './rules.ts'
 
@@ -87,7 +87,7 @@ function compareResponse(documents: Documents, old: Json, now: Json, status: str
   reportChanged(old.links, now.links, `${part} link`, documents.now.pointerOf(now), report)
 }
 
-function headersOf(document: OpenApiDocument, { headers }: Json): Map<string, Json> {
+function headersOf(document: ParsedDocument, { headers }: Json): Map<string, Json> {
   const entries = Object.entries(isObject(headers) ? headers : {}).map(
     ([name, reference]) => [name.toLowerCase(), document.resolve(reference)] as const
   )

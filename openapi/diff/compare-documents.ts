@@ -1,10 +1,10 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import { DocumentError, type Json, type OpenApiDocument } from '../document.ts'
+import { DocumentError, type Json, type ParsedDocument } from '../parsed-document.ts'
 import { pointerTo } from '../pointer.ts'
 import { type Change, createReport, reportChanged } from './change.ts'
+import { compareOperations } from './compare-operations.ts'
 import { SchemaComparer } from './compare-schemas.ts'
 import type { Documents, Operation } from './operation.ts'
-import { compareOperations } from './operations.ts'
 
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace']
 const MAX_CHANGES = 100_000
@@ -14,7 +14,7 @@ const MAX_CHANGES = 100_000
  * `time` decides whether the sunset of a removed operation has passed.
  * @throws DocumentError if the documents are too large to compare
  */
-export function compareDocuments(old: OpenApiDocument, now: OpenApiDocument, time: number): Change[] {
+export function compareDocuments(old: ParsedDocument, now: ParsedDocument, time: number): Change[] {
   const documents: Documents = { old, now, schemas: new SchemaComparer(old, now) }
   const changes: Change[] = []
   const olds = operationsOf(old)
@@ -39,7 +39,7 @@ export function compareDocuments(old: OpenApiDocument, now: OpenApiDocument, tim
 }
 
 /** Returns the operations by method and path, with parameters in paths unnamed: `get /orders/{}`. */
-function operationsOf(document: OpenApiDocument): Map<string, Operation> {
+function operationsOf(document: ParsedDocument): Map<string, Operation> {
   const operations = new Map<string, Operation>()
   const { paths, security } = document.root
   for (const [path, reference] of Object.entries(isObject(paths) ? paths : {})) {
@@ -74,7 +74,7 @@ function hasEnded({ definition }: Operation, time: number): boolean {
 /** Compares what stands beside the paths. */
 function compareTops({ old, now }: Documents, changes: Change[]): void {
   const report = createReport(changes, '', '')
-  const urlsOf = ({ root }: OpenApiDocument) =>
+  const urlsOf = ({ root }: ParsedDocument) =>
     (Array.isArray(root.servers) ? root.servers : [{ url: '/' }]).map(server => String((server as Json)?.url))
   const urls = urlsOf(now)
   for (const url of old.root.servers === undefined ? [] : urlsOf(old))

@@ -10,7 +10,7 @@ export class DocumentError extends Error {}
 export type Json = Record<string, unknown>
 
 /** An OpenAPI document. Objects are found by reference, and know their JSON pointer. */
-export interface OpenApiDocument {
+export interface ParsedDocument {
   version: '3.0' | '3.1'
   root: Json
   /**
@@ -30,12 +30,12 @@ const MAX_REFERENCES = 100
  * Reads an OpenAPI document from a JSON or YAML file.
  * @throws DocumentError
  */
-export async function readDocument(file: string): Promise<OpenApiDocument> {
+export async function readDocument(file: string): Promise<ParsedDocument> {
   return parseDocument(await readText(file), file)
 }
 
 /** @throws DocumentError */
-export function parseDocument(text: string, name: string): OpenApiDocument {
+export function parseDocument(text: string, name: string): ParsedDocument {
   let value: unknown
   try {
     value = /^\s*\{/.test(text)
@@ -52,7 +52,7 @@ export function parseDocument(text: string, name: string): OpenApiDocument {
 }
 
 /** @throws DocumentError if `value` is no OpenAPI document of version 3.0 or 3.1, or too large */
-export function createDocument(value: unknown, name: string): OpenApiDocument {
+export function createDocument(value: unknown, name: string): ParsedDocument {
   if (!isObject(value)) throw new DocumentError(`${name} is no OpenAPI document`)
   if (value.swagger !== undefined)
     throw new DocumentError(

@@ -1,5 +1,5 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import type { Json } from '../document.ts'
+import type { Json } from '../parsed-document.ts'
 import { canonical } from '../pointer.ts'
 import type { Report } from './change.ts'
 import type { Documents } from './operation.ts'

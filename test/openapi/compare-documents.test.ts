@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Change } from '../../openapi/diff/change.ts'
-import { compareDocuments } from '../../openapi/diff/compare.ts'
-import { createDocument, parseDocument } from '../../openapi/document.ts'
+import { compareDocuments } from '../../openapi/diff/compare-documents.ts'
+import { createDocument, parseDocument } from '../../openapi/parsed-document.ts'
 
 type Json = Record<string, unknown>
 

@@ -1,10 +1,10 @@
 import { isObject } from '../../schemas/options/faults.ts'
 import { type Report, reportChanged } from './change.ts'
-import { compareContent } from './content.ts'
+import { compareContent } from './compare-content.ts'
+import { compareParameters } from './compare-parameters.ts'
+import { compareResponses } from './compare-responses.ts'
+import { compareSecurity } from './compare-security.ts'
 import type { Documents, Operation } from './operation.ts'
-import { compareParameters } from './parameters.ts'
-import { compareResponses } from './responses.ts'
-import { compareSecurity } from './security.ts'
 
 export function compareOperations(
   documents: Documents,

@@ -1,8 +1,8 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import type { Json, OpenApiDocument } from '../document.ts'
+import type { Json, ParsedDocument } from '../parsed-document.ts'
 import { canonical } from '../pointer.ts'
 import type { Report } from './change.ts'
-import { compareContent } from './content.ts'
+import { compareContent } from './compare-content.ts'
 import type { Documents, Operation } from './operation.ts'
 
 interface Parameter {
@@ -41,7 +41,7 @@ export function compareParameters(
 
 /** Returns the parameters by place and name. Those of a path go by their position, since no client sends their names. */
 function parametersOf(
-  document: OpenApiDocument,
+  document: ParsedDocument,
   { path, shared, definition }: Operation,
   report: Report
 ): Map<string, Parameter> {

@@ -26,8 +26,13 @@ export function compareAlternatives(
   const children: Child[] = []
   const unmatched = new Set(news)
   const isRequest = context.place === 'request'
-  const open = olds.filter(alternative => {
-    const match = findNamesake(alternative, olds, news)
+  const changed = olds.filter(alternative => {
+    const equal = [...unmatched].find(one => one.text() === alternative.text())
+    return equal === undefined || !unmatched.delete(equal)
+  })
+  const rest = [...unmatched]
+  const open = changed.filter(alternative => {
+    const match = findNamesake(alternative, changed, rest)
     if (match === undefined || (!isBoth && !comparer.isCompatible(alternative, match, context))) return true
     unmatched.delete(match)
     children.push({ at: '', old: alternative, now: match })
