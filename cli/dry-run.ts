@@ -159,6 +159,8 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
         calls: { running: 0, queued: 0, rejected: 0, retries: 0, exhausted: 0 },
         endpoints: []
       }),
+      act() {},
+      reset() {},
       async close() {}
     }
   }

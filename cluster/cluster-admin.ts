@@ -1,35 +1,29 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
-import { createAdminApp, VersionsQuery } from '../admin/admin-app.ts'
+import { createAdminApp } from '../admin/admin-app.ts'
 import type { AdminGuardOptions } from '../admin/admin-guard.ts'
 import { dashboardRoutes } from '../admin/dashboard-routes.ts'
 import { collectEndpoints } from '../admin/endpoint-index.ts'
 import { sessionRoutes } from '../admin/session-routes.ts'
 import { createProblem } from '../http/problem.ts'
-import type { LimitStatus } from '../limits/limit-status.ts'
 import { chooseFormat, type Metrics } from '../observe/metrics-text.ts'
 import { version } from '../package-version.ts'
-import type { UpstreamState } from '../proxy/upstream-types.ts'
-import type { VersionStatus } from '../versions/registry.ts'
-import { MAX_CONSUMERS } from '../versions/usage.ts'
+import { actionRoutes } from './action-routes.ts'
 import { clusterMetrics } from './cluster-metrics.ts'
 import { openApiRoutes } from './cluster-openapi.ts'
 import { recorderRoutes } from './cluster-recorder.ts'
 import type { Cluster } from './cluster-types.ts'
-import { mergeLimits } from './merge/limits.ts'
 import { countersOf, gaugesOf, toText } from './merge/metrics.ts'
-import { mergeUpstreams } from './merge/upstreams.ts'
-import { countsOf, mergeVersions } from './merge/versions.ts'
 import { createRetainedState, type RetainedState } from './retained-state.ts'
 import stateRoutes from './state-routes.ts'
+import { createViews } from './views.ts'
 import { askAll, read, relay, successes } from './worker-requests.ts'
 
 const ReloadFailed = createProblem('SLUICE_RELOAD_FAILED', 'The reload failed; the old workers stay', 409)
 
 /**
  * Builds the admin API of the whole cluster: it merges the responses of the workers' admin APIs (admin/admin.ts), and adds
- * `/cluster`, `POST /reload`, the dashboard and its logins. A worker that does not respond within a second is missing from
- * the result and named in `Sluice-Missing`; its last known counters still count.
+ * the supervisor's own state, the dashboard and its logins. A worker that does not respond within a second is missing
+ * from the result and named in `Sluice-Missing`; its last known counters still count.
  *
  * @param retained state that outlives this app
  */
@@ -50,10 +44,6 @@ export async function buildClusterAdmin(
     if (state !== 'ready') reply.code(503)
     return { status: state }
   })
-  admin.get('/cluster', () => {
-    const { workers, ...status } = cluster.status()
-    return { ...status, workers: workers.map(({ socket, ...worker }) => worker) }
-  })
   admin.get('/version', () => {
     const { pid, startedAt, generation } = cluster.status()
     return { version, node: process.version, pid, startedAt: new Date(startedAt).toISOString(), generation }
@@ -67,27 +57,6 @@ export async function buildClusterAdmin(
 
   admin.get('/routes', { config: { isPrivate: true } }, (_request, reply) => relay(cluster, '/routes', reply))
   admin.get('/config', { config: { isPrivate: true } }, (_request, reply) => relay(cluster, '/config', reply))
-  admin.get('/upstreams', async (_request, reply) => {
-    const responses = successes(await askAll(cluster, reply, '/upstreams'))
-    return mergeUpstreams(
-      responses.map(response => ({ worker: response.worker.id, state: read<UpstreamState[]>(response) }))
-    )
-  })
-  admin.get('/limits', async (_request, reply) => {
-    const responses = successes(await askAll(cluster, reply, '/limits'))
-    return mergeLimits(
-      responses.map(response => ({ worker: response.worker.id, state: read<LimitStatus>(response) }))
-    )
-  })
-  admin.get('/versions', { schema: { querystring: VersionsQuery } }, async ({ query }, reply) => {
-    const responses = successes(await askAll(cluster, reply, `/versions?top=${MAX_CONSUMERS}`))
-    let newest: VersionStatus[] = []
-    for (const response of responses) {
-      newest = read<VersionStatus[]>(response)
-      retained.versions.update(response.worker.id, countsOf(newest))
-    }
-    return mergeVersions(newest, retained.versions.parts(), (query as Static<typeof VersionsQuery>).top)
-  })
   admin.get('/metrics', async ({ headers }, reply) => {
     const options = { headers: { accept: 'application/json' } }
     const metrics = successes(await askAll(cluster, reply, '/metrics', options)).map(response => {
@@ -101,6 +70,8 @@ export async function buildClusterAdmin(
   })
   await admin.register(openApiRoutes, { cluster })
   await admin.register(recorderRoutes, { cluster, retained })
-  await admin.register(stateRoutes, { cluster, retained })
+  const views = createViews(cluster, retained)
+  await admin.register(stateRoutes, { views, retained })
+  await admin.register(actionRoutes, { views, retained })
   return admin
 }

@@ -1,3 +1,4 @@
+import type { UpstreamAction } from '../proxy/upstream-action.ts'
 import type { ClusterStatus } from './cluster-types.ts'
 import type { History } from './history.ts'
 import type { MergedLimits } from './merge/limits.ts'
@@ -30,12 +31,14 @@ export type ProblemKind =
   | 'overload'
   | 'log-entries-dropped'
   | 'errors'
+  | 'operator-action'
 
 export interface ProblemSources {
   status: ClusterStatus
   /** Undefined if no worker responds. */
   upstreams: MergedUpstream[] | undefined
   limits: MergedLimits | undefined
+  actions: readonly UpstreamAction[]
   history: Pick<History, 'latest' | 'growth'>
   /** Epoch milliseconds. */
   now: number
@@ -55,7 +58,8 @@ export function problemsOf(sources: ProblemSources): Problem[] {
     ...ofProcesses(sources),
     ...(sources.upstreams ?? []).flatMap(upstream => [...ofUpstream(upstream)]),
     ...ofLimits(sources),
-    ...ofCounters(sources)
+    ...ofCounters(sources),
+    ...sources.actions.map(ofAction)
   ]
   return [
     ...problems.filter(({ severity }) => severity === 'critical'),
@@ -110,7 +114,8 @@ function* ofProcesses({ status, now }: ProblemSources): Generator<Problem> {
 
 function* ofUpstream({ name, breaker, endpoints }: MergedUpstream): Generator<Problem> {
   const { since } = breaker as { since?: number }
-  if (breaker.state !== 'closed')
+  // An operator's order is a problem of its own.
+  if (breaker.state !== 'closed' && breaker.action === undefined)
     yield {
       kind: 'breaker-open',
       severity: breaker.state === 'open' ? 'critical' : 'warning',
@@ -135,6 +140,21 @@ function* ofUpstream({ name, breaker, endpoints }: MergedUpstream): Generator<Pr
         since: null,
         page: `upstreams?name=${encodeURIComponent(name)}&endpoint=${encodeURIComponent(url)}`
       }
+}
+
+function ofAction({ upstream, endpoint, action, until, by, startedAt }: UpstreamAction): Problem {
+  const order =
+    action === 'open'
+      ? 'holds its breaker open, so calls are rejected'
+      : `keeps calls from endpoint ${endpoint}`
+  return {
+    kind: 'operator-action',
+    severity: action === 'open' ? 'critical' : 'warning',
+    subject: endpoint === undefined ? upstream : `${upstream} ${endpoint}`,
+    message: `upstream "${upstream}": ${by} ${order} until ${until}; end the action when it is not needed any more`,
+    since: startedAt,
+    page: `upstreams?name=${encodeURIComponent(upstream)}${endpoint === undefined ? '' : `&endpoint=${encodeURIComponent(endpoint)}`}`
+  }
 }
 
 function* ofLimits({ limits }: ProblemSources): Generator<Problem> {

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type Static } from 'typebox'
+import { VersionsQuery } from '../admin/admin-app.ts'
 import { TooManyReaders } from '../admin/recorder-routes.ts'
 import { createProblem } from '../http/problem.ts'
-import type { Cluster } from './cluster-types.ts'
 import { createEventStream } from './event-stream.ts'
 import type { RetainedState } from './retained-state.ts'
-import { createViews } from './views.ts'
+import type { Views } from './views.ts'
 
 const UnknownTopic = createProblem('SLUICE_UNKNOWN_TOPIC', 'There is no such topic', 400)
 
@@ -18,23 +18,29 @@ const TOP = 20
 /** Each worker that does not respond is missing in an event, as the route's header would tell. */
 const NOWHERE = { header: () => NOWHERE as never }
 
-/** Serves what the dashboard shows: `GET /overview`, `/history` and `/events`, a stream of the state of several routes. */
+/** Serves the state of all workers: `GET /overview`, `/history`, `/cluster` and others, and `/events`, a stream of them. */
 async function stateRoutes(
   admin: FastifyInstance,
-  { cluster, retained }: { cluster: Cluster; retained: RetainedState }
+  { views, retained }: { views: Views; retained: RetainedState }
 ) {
-  const views = createViews(cluster, retained)
   const sources = {
     overview: () => views.overview(NOWHERE),
     upstreams: () => views.upstreams(NOWHERE),
     limits: () => views.limits(NOWHERE),
     versions: () => views.versions(NOWHERE, TOP),
-    cluster: () => views.cluster()
+    cluster: () => views.cluster(),
+    actions: () => retained.actions.list()
   }
   const events = createEventStream(sources, OPTIONS)
   admin.decorate('endEvents', events.close)
   admin.addHook('preClose', async () => events.close())
 
+  admin.get('/cluster', () => views.cluster())
+  admin.get('/upstreams', (_request, reply) => views.upstreams(reply))
+  admin.get('/limits', (_request, reply) => views.limits(reply))
+  admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }, reply) =>
+    views.versions(reply, (query as Static<typeof VersionsQuery>).top)
+  )
   admin.get('/overview', (_request, reply) => views.overview(reply))
   admin.get('/history', () => retained.history.view())
   // A response to HEAD would never end.

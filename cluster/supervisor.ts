@@ -102,7 +102,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         onMessage: (message, reply) =>
           counters?.reply(message, reply) ||
           breakers.handle(message, reply, id) ||
-          retained.take(id, message),
+          retained.take(id, message, reply),
         onFailing,
         onResponsive: () => distributor.workersChanged()
       })
@@ -110,9 +110,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     onChange: () => distributor.workersChanged(),
     log: () => log
   })
-  const breakers = createBreakerRelay((message, except) => {
-    for (const worker of pool.workers()) if (worker.id !== except) worker.send(message)
-  })
+  const breakers = createBreakerRelay(broadcast)
   const distributor = createDistributor(pool.workers, maxWaiting(), () => log)
   const reload = createReload({
     replace: async () => {
@@ -123,7 +121,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log: () => log
   })
   const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run }
-  const retained = createRetainedState(cluster)
+  const retained = createRetainedState(cluster, broadcast, () => log)
   const listeners = createClusterListeners(cluster, retained, () => log, inherited, distributor.accept)
 
   try {
@@ -148,6 +146,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
     settings = next
     counters ??= createLimitCounters(next.keys)
+  }
+
+  function broadcast(message: object, except?: number): void {
+    for (const worker of pool.workers()) if (worker.id !== except) worker.send(message)
   }
 
   async function handOver(): Promise<boolean> {

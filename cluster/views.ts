@@ -55,7 +55,14 @@ export function createViews(cluster: Cluster, retained: RetainedState): Views {
         },
         scopes: history.latest()?.scopes ?? [],
         ...(history.latest() && { total: history.latest()?.total }),
-        problems: problemsOf({ status, upstreams, limits, history, now: Date.now() })
+        problems: problemsOf({
+          status,
+          upstreams,
+          limits,
+          actions: retained.actions.active(),
+          history,
+          now: Date.now()
+        })
       }
     },
     async upstreams(missing) {

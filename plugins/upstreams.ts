@@ -4,6 +4,7 @@ import { lookupOf } from '../http/lookup.ts'
 import { createUpstreams } from '../proxy/create-upstreams.ts'
 import { createSharing } from '../proxy/shared-breakers.ts'
 import { createUpstream } from '../proxy/upstream.ts'
+import { followActions } from '../proxy/upstream-action.ts'
 import type { Upstream } from '../proxy/upstream-types.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
@@ -53,7 +54,9 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
     const message = name === undefined ? missingName('upstream', known) : unknownName('upstream', name, known)
     throw new Error(route === undefined ? message : `${route}: ${message}`)
   })
+  const unfollow = supervisor && followActions(supervisor.channel, fastify.upstreams)
   fastify.addHook('onClose', async () => {
+    unfollow?.()
     sharing?.close()
     await Promise.all(fastify.upstreams.map(upstream => upstream.close()))
   })

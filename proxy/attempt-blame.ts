@@ -2,7 +2,7 @@ import type { Exchange } from '../http/exchange.ts'
 import { DeadlineExceeded, IdleTimeout, Stopping } from '../http/exchange-errors.ts'
 import { isBodyLate } from '../http/request-body.ts'
 import type { Outcome } from './breaker-types.ts'
-import { isLocalResourceExhaustion } from './errors.ts'
+import { isLocalResourceExhaustion, isOrdered } from './errors.ts'
 import type { ServiceTime } from './service-time.ts'
 
 /** State of an attempt when it failed. */
@@ -32,6 +32,7 @@ export function outcomeOfFailure(
     (error.statusCode ?? 500) < 500 ||
     error instanceof Stopping ||
     isLocalResourceExhaustion(error) ||
+    isOrdered(error) ||
     (elapsed === undefined ? serviceTime.isHeldUp : isReaderSlow) ||
     (error.statusCode === 504 && elapsed !== undefined && !isServiceLate(error, elapsed, progress)) ||
     exchange.isClientGone

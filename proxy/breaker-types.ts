@@ -23,6 +23,15 @@ export interface Breaker {
   hear(outcomes: HeardOutcomes): void
   /** Counts half-open requests of other processes. */
   hearHalfOpen(change: HalfOpenChange): void
+  /**
+   * Rejects all calls until it is called again: an operator's order, which no half-open request ends. Afterwards the breaker
+   * has the state that its calls have given it.
+   * @param until when that is expected, in epoch ms; undefined ends it
+   */
+  force(until: number | undefined): void
+  readonly isForced: boolean
+  /** Closes at once and forgets all counts. */
+  reset(): void
   /** Returns the seconds until a rejected call is worth repeating; sent as `Retry-After`. */
   retryAfter(): number
   readonly state: BreakerState

@@ -7,6 +7,9 @@ import { addCounts, type OutcomeCounts, OutcomeWindow } from './outcome-window.t
 
 /** Milliseconds after which half-open requests without a result give their places to others, unless `resetTimeout` is shorter. */
 const MAX_HALF_OPEN_TIME = 10_000
+/** Seconds: an operator may end the order early. */
+const MAX_FORCED_RETRY = 60
+
 /**
  * Creates a breaker. opossum keeps the state and the reset timer (opossum-state.ts); Sluice decides what counts, and counts
  * it together with the breakers of other workers.
@@ -47,11 +50,16 @@ export function createBreaker(
   let startedAt = 0
   let rejected = 0
   let isFollowing = false
+  let forcedUntil: number | undefined
   let slowTotal = 0
   const entered = { open: 0, 'half-open': 0, closed: 0 }
 
   return {
     admit() {
+      if (forcedUntil !== undefined) {
+        rejected++
+        return undefined
+      }
       if (circuit.isClosed) return permit
       if (circuit.isHalfOpen) {
         if (started >= halfOpenRequests && now() - startedAt >= halfOpenTime) {
@@ -111,10 +119,30 @@ export function createBreaker(
       passed += good
       if (circuit.isHalfOpen && passed >= halfOpenRequests) circuit.close()
     },
+    force(until) {
+      forcedUntil = until
+    },
+    get isForced() {
+      return forcedUntil !== undefined
+    },
+    reset() {
+      seen.clear()
+      if (!circuit.isClosed) return circuit.close()
+      permit = firstPermit = permit + 1
+      run.clear()
+      counted?.clear()
+      peers?.forget()
+      changedAt = now()
+      // The supervisor then forgets its counts too.
+      peers?.changed(0, changedAt)
+    },
     retryAfter() {
+      if (forcedUntil !== undefined)
+        return Math.min(MAX_FORCED_RETRY, Math.max(1, Math.ceil((forcedUntil - Date.now()) / 1_000)))
       return circuit.isOpen ? Math.max(1, Math.ceil((openedAt + resetTimeout - now()) / 1000)) : 1
     },
     get state() {
+      if (forcedUntil !== undefined) return 'open'
       return circuit.isClosed ? 'closed' : circuit.isOpen ? 'open' : 'half-open'
     },
     counts() {

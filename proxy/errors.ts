@@ -71,6 +71,20 @@ export function speaksNoHttp1(error: Error | undefined): boolean {
 
 const NO_HTTP1 = new Set(['ECONNABORTED', 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL', 'UND_ERR_SOCKET'])
 
+/** Ends calls in flight. Has the code of a reset, so that calls are retried as after one. */
+export class EndpointEjected extends Error {
+  readonly code = 'ECONNRESET'
+
+  constructor() {
+    super('an operator ejected the endpoint')
+  }
+}
+
+/** True if an operator ended the attempt: nothing was learned about the service. */
+export function isOrdered(error: Error | undefined): boolean {
+  return error?.cause instanceof EndpointEjected
+}
+
 /** True if this process or machine has no descriptor, memory or port left: nothing was learned about the service. */
 export function isLocalResourceExhaustion(error: Error): boolean {
   return LOCAL_EXHAUSTION.has(String((error.cause as { code?: unknown } | undefined)?.code))

@@ -8,7 +8,7 @@ import type { Outcome, Permit } from './breaker-types.ts'
 import type { QueuedCall } from './bulkhead.ts'
 import type { Headers, UpstreamCallback, UpstreamRequest, UpstreamResponse } from './call-types.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
-import { createUnavailable, speaksNoHttp1, UpstreamTimeout } from './errors.ts'
+import { createUnavailable, isOrdered, speaksNoHttp1, UpstreamTimeout } from './errors.ts'
 import { isStream, Replay } from './replay.ts'
 import { isGoneAway, isUnprocessed, retryAfterOf, retryReason } from './retry.ts'
 import { retryDelay } from './retry-delay.ts'
@@ -130,7 +130,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     const isHttp1Rejected =
       this.#request.upgrade !== undefined && this.#policies.isHttp2 && speaksNoHttp1(error)
     const outcome = isHttp1Rejected ? 'neutral' : settled
-    const isRetried = outcome === 'failure' || error instanceof UpstreamTimeout
+    const isRetried = outcome === 'failure' || error instanceof UpstreamTimeout || isOrdered(error)
     if (error !== undefined && isRetried && !this.#isAnswered && !this.#isAborted) {
       const reason = retryReason(error, (this.#attempt as Attempt).wasSent)
       // Another endpoint may work, so it is called at once.

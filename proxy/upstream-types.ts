@@ -4,13 +4,13 @@ import type { BreakerCounts, BreakerState } from './breaker-types.ts'
 import type { BulkheadCounts } from './bulkhead.ts'
 import type { UpstreamCallback, UpstreamRequest } from './call-types.ts'
 import type { EndpointState } from './endpoints/endpoint.ts'
+import type { Actionable, ShownAction } from './upstream-action.ts'
 
 /**
  * A named service with everything that guards it. Forwarding, transformation and composition call the same object, so they
  * share its state.
  */
-export interface Upstream {
-  readonly name: string
+export interface Upstream extends Actionable {
   /** Base URLs that its services may use in their responses. */
   readonly bases: readonly string[]
   /** Bytes of a response that the gateway reads, compressed or not. */
@@ -29,7 +29,7 @@ export interface Upstream {
 
 export interface UpstreamState {
   name: string
-  breaker: { state: BreakerState } & BreakerCounts
+  breaker: { state: BreakerState; action?: ShownAction } & BreakerCounts
   calls: BulkheadCounts & RetryCounts
   endpoints: EndpointState[]
   mirror?: MirrorCounts

@@ -10,6 +10,7 @@ import { createOverloaded } from './errors.ts'
 import { createRejection } from './fallback.ts'
 import { createRetryPolicy } from './retry.ts'
 import type { Sharing } from './shared-breakers.ts'
+import { shownAction, type UpstreamAction } from './upstream-action.ts'
 import type { AttemptListeners } from './upstream-attempt.ts'
 import { UpstreamCall } from './upstream-call.ts'
 import type { UpstreamPolicies } from './upstream-policies.ts'
@@ -48,6 +49,7 @@ export function createUpstream(
   const reject = createRejection(name, breaker, options.fallback)
   const counts: RetryCounts = { retries: 0, exhausted: 0 }
   const durations = new AttemptDurations()
+  let forced: UpstreamAction | undefined
   const policies: UpstreamPolicies = {
     name,
     listeners,
@@ -99,10 +101,16 @@ export function createUpstream(
     },
     state: () => ({
       name,
-      breaker: { state: breaker.state, ...breaker.counts() },
+      breaker: { state: breaker.state, ...breaker.counts(), ...(forced && { action: shownAction(forced) }) },
       calls: { ...bulkhead.counts(), ...counts },
       endpoints: endpoints.state()
     }),
+    act(actions) {
+      forced = actions.find(({ action }) => action === 'open')
+      breaker.force(forced && Date.parse(forced.until))
+      endpoints.act(actions)
+    },
+    reset: () => breaker.reset(),
     async close() {
       breaker.close()
       await endpoints.close()

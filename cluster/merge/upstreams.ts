@@ -1,4 +1,5 @@
 import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
+import type { ShownAction } from '../../proxy/upstream-action.ts'
 import type { UpstreamState } from '../../proxy/upstream-types.ts'
 
 /** Workers by the state that they report. Only present if they differ. */
@@ -26,7 +27,11 @@ export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] 
     const mirrors = states.flatMap(({ state }) => state.mirror ?? [])
     return {
       name: first.name,
-      breaker: { ...sum(breakers.map(({ state }) => state)), ...worst(breakers, BREAKER) },
+      breaker: {
+        ...sum(breakers.map(({ state }) => state)),
+        ...worst(breakers, BREAKER),
+        ...actionOf(breakers)
+      },
       calls: sum(states.map(({ state }) => state.calls)),
       endpoints: group(
         states.map(({ worker, state }) => ({ worker, state: state.endpoints })),
@@ -57,6 +62,7 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
     // Weighted by calls.
     latency: measured.reduce((total, state) => total + state.latency * state.calls, 0) / Math.max(1, calls),
     ejections,
+    ...actionOf(seen),
     ...(checks.length > 0 && {
       check: {
         passed: Math.min(...checks.map(({ passed }) => passed)),
@@ -64,6 +70,12 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
       }
     })
   }
+}
+
+/** The supervisor gives all workers the same actions; one may have applied them later. */
+function actionOf(seen: Seen<{ action?: ShownAction }>[]): { action?: ShownAction } {
+  const action = seen.find(({ state }) => state.action !== undefined)?.state.action
+  return action === undefined ? {} : { action }
 }
 
 function group<State>(seen: Seen<State[]>[], keyOf: (state: State) => string): Seen<State>[][] {

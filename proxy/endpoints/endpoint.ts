@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { Outcome } from '../breaker-types.ts'
+import { type ShownAction, shownAction, type UpstreamAction } from '../upstream-action.ts'
 import { hashOf } from './balance/hash.ts'
 import type { Candidate } from './balance/policy.ts'
 import type { Target } from './connection-pool.ts'
@@ -34,6 +35,8 @@ export interface EndpointState {
   /** ms, as an exponential average over about ten attempts. */
   latency: number
   ejections: number
+  /** Order of an operator that keeps calls from it. */
+  action?: ShownAction
   check?: CheckState
 }
 
@@ -46,7 +49,7 @@ export interface CheckState {
 export class PooledEndpoint implements Endpoint, Candidate {
   readonly url: string
   readonly base: string
-  readonly dispatcher: Dispatcher
+  dispatcher: Dispatcher
   readonly hash: number
   target: Target
   inFlight = 0
@@ -56,6 +59,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
   /** Result of the health checks. */
   isUnhealthy = false
   check: CheckState | undefined
+  action: UpstreamAction | undefined
   readonly outlier = new Outlier()
   #onReport: (endpoint: PooledEndpoint, outcome: Outcome) => void
 
@@ -89,7 +93,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
   }
 
   state(now: number): EndpointState {
-    const { outlier, url, weight, inFlight, calls, failures, check } = this
+    const { outlier, url, weight, inFlight, calls, failures, check, action } = this
     return {
       url,
       state: this.isUnhealthy ? 'unhealthy' : outlier.returnsAt === 0 ? 'healthy' : 'ejected',
@@ -100,6 +104,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
       failures,
       latency: Math.round(this.latency * 10) / 10,
       ejections: outlier.ejections,
+      ...(action && { action: shownAction(action) }),
       ...(check !== undefined && { check: { ...check } })
     }
   }

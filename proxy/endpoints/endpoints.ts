@@ -5,7 +5,9 @@ import { DetachedExchange } from '../../http/detached-exchange.ts'
 import type { Exchange } from '../../http/exchange.ts'
 import type { EndpointsOptions } from '../../schemas/options/endpoints.ts'
 import type { Headers } from '../call-types.ts'
+import { EndpointEjected } from '../errors.ts'
 import { stickyHeader } from '../headers.ts'
+import type { UpstreamAction } from '../upstream-action.ts'
 import { hashOf } from './balance/hash.ts'
 import { createPolicy } from './balance/index.ts'
 import type { Random } from './balance/policy.ts'
@@ -29,6 +31,8 @@ export interface Endpoints {
   readonly size: number
   /** True if other endpoints are in use, so that failures of these are not failures of the upstream. */
   hasOther(endpoints: readonly Endpoint[]): boolean
+  /** Takes the endpoints that actions name out of rotation, and returns all others to it. */
+  act(actions: readonly UpstreamAction[]): void
   state(): EndpointState[]
   close(): Promise<void>
 }
@@ -56,8 +60,11 @@ export function createEndpoints(
 ): Endpoints {
   const { url, endpoints, dns, balance, health } = options
   let members: readonly PooledEndpoint[] = []
+  /** Members that no operator has taken out. */
+  let allowed: readonly PooledEndpoint[] = []
   /** Endpoints in rotation. Computed on each change, so that `pick` is fast. */
   let usable: readonly PooledEndpoint[] = []
+  let actions: readonly UpstreamAction[] = []
   const checks = new Map<PooledEndpoint, Checks>()
   const leaving = new Set<PooledEndpoint>()
   const policy = createPolicy(balance.policy, random)
@@ -85,7 +92,7 @@ export function createEndpoints(
 
   return {
     pick(request, tried) {
-      if (members.length < 2) return members[0]
+      if (allowed.length < 2) return allowed[0]
       if (outliers.due !== Number.POSITIVE_INFINITY && outliers.due <= now()) outliers.returnDue()
       const isAgain = tried !== undefined && tried.length > 0
       const candidates = isAgain ? without(tried) : usable
@@ -102,6 +109,11 @@ export function createEndpoints(
       return members.length
     },
     hasOther: endpoints => usable.some(member => !endpoints.includes(member)),
+    act(next) {
+      actions = next
+      for (const member of members) act(member)
+      arrange()
+    },
     state() {
       if (outliers.due <= now()) outliers.returnDue()
       return members.map(member => member.state(now()))
@@ -163,6 +175,7 @@ export function createEndpoints(
 
   function join(target: Target): PooledEndpoint {
     const member = new PooledEndpoint(target, createPool(target, options), report)
+    act(member)
     if (dns) log.info({ upstream: name, endpoint: target.url }, 'endpoint joined')
     if (health) {
       const started = startChecks(target, { ...options, health }, (isHealthy, fault) =>
@@ -191,17 +204,27 @@ export function createEndpoints(
     arrange()
   }
 
+  function act(member: PooledEndpoint): void {
+    const before = member.action
+    member.action = actions.find(({ endpoint }) => endpoint === member.url)
+    if (member.action?.action !== 'eject' || before?.action === 'eject') return
+    const { dispatcher } = member
+    member.dispatcher = createPool(member.target, options)
+    void dispatcher.destroy(new EndpointEjected())
+  }
+
   /** Selects the usable endpoints of the lowest priority value that has enough of them, else all of the lowest (panic). */
   function arrange(): void {
-    const priorities = [...new Set(members.map(({ target }) => target.priority))].sort((a, b) => a - b)
+    allowed = members.filter(({ action }) => action === undefined)
+    const priorities = [...new Set(allowed.map(({ target }) => target.priority))].sort((a, b) => a - b)
     for (const priority of priorities) {
-      const peers = members.filter(({ target }) => target.priority === priority)
+      const peers = allowed.filter(({ target }) => target.priority === priority)
       const healthy = peers.filter(({ isUsable }) => isUsable)
       if (healthy.length > 0 && healthy.length >= peers.length * balance.panicThreshold) {
         usable = healthy
         return
       }
     }
-    usable = members.filter(({ target }) => target.priority === priorities[0])
+    usable = allowed.filter(({ target }) => target.priority === priorities[0])
   }
 }

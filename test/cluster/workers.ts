@@ -17,6 +17,8 @@ import { type Ending, startService } from '../harness.ts'
 export interface TestWorker extends ClusterWorker {
   url: string
   gateway: FastifyInstance
+  /** Gets a message of the supervisor. */
+  receive(message: unknown): void
   /** Closes as a worker does when it has drained: its last counts are the last that is heard of it. */
   end(): Promise<void>
 }
@@ -67,7 +69,9 @@ export async function startCluster(
     }),
     reload
   }
-  const kept = createRetainedState(cluster)
+  const kept = createRetainedState(cluster, message => {
+    for (const worker of workers) worker.receive(message)
+  })
 
   async function add(state: ClusterWorker['state'] = 'ready'): Promise<TestWorker> {
     const id = ++lastId
@@ -86,13 +90,17 @@ export async function startCluster(
       },
       {}
     )
+    const listeners = new Set<(message: unknown) => void>()
+    const receive = (message: unknown) => {
+      for (const listener of listeners) listener(message)
+    }
     const channel = {
       send(message: object, _handle: undefined, _options: undefined, callback: (error: null) => void) {
-        kept.take(id, message)
+        kept.take(id, message, receive)
         callback(null)
       },
-      on() {},
-      off() {}
+      on: (_event: string, listener: (message: unknown) => void) => void listeners.add(listener),
+      off: (_event: string, listener: (message: unknown) => void) => void listeners.delete(listener)
     }
     const gateway = await buildGateway(config, undefined, undefined, {
       supervisor: { channel, workers: size }
@@ -110,6 +118,7 @@ export async function startCluster(
       socket,
       url,
       gateway,
+      receive,
       async end() {
         if (hasEnded) return
         hasEnded = true

@@ -34,6 +34,7 @@ async function start(t: Tap, urls: string[], policies: Partial<UpstreamPolicies>
       pick: (_request, tried = []) => endpoints.find(endpoint => !tried.includes(endpoint)) ?? endpoints[0],
       size: 1,
       hasOther: tried => endpoints.some(endpoint => !tried.includes(endpoint)),
+      act() {},
       state: () => [],
       close: async () => {}
     },
