@@ -54,6 +54,7 @@ export async function openDashboard(
     if (unexpected.length > 0) throw new Error(unexpected.join('\n'))
   })
 
+  page.setDefaultTimeout(20_000)
   await page.goto(`${admin}/`)
   return page
 }

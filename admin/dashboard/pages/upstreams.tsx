@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useId, useState } from 'preact/hooks'
 import { Badge, type Severity } from '../components/badge.tsx'
 import { Cause } from '../components/cause.tsx'
 import { Facts } from '../components/facts.tsx'
@@ -51,7 +51,7 @@ interface SectionProps {
 }
 
 function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAct, onEnd }: SectionProps) {
-  const id = `upstream ${name}`
+  const id = useId()
   return (
     <section aria-labelledby={id}>
       <h2 id={id}>{name}</h2>
