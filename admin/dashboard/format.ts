@@ -48,8 +48,7 @@ export function formatTime(epochMs: number, now: number): string {
 }
 
 /** `14:03` in the local zone. */
-export function formatClock(epochMs: number | null): string {
-  if (epochMs === null) return MISSING
+export function formatClock(epochMs: number): string {
   return new Date(epochMs).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
 }
 

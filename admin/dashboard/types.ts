@@ -19,6 +19,15 @@ export interface Problem {
   page?: string | null
 }
 
+export interface FrequentCause {
+  scope: string
+  upstream?: string | null
+  cause: string
+  rate: number
+  /** Share of the requests of the scope. */
+  ratio: number
+}
+
 export interface Overview {
   version: string
   startedAt: string
@@ -27,6 +36,8 @@ export interface Overview {
   scopes: ({ scope: string } & Rates)[]
   /** Undefined in the first 10 s. */
   total?: Rates
+  /** The most frequent causes of the last 10 s. */
+  causes?: FrequentCause[]
   problems: Problem[]
 }
 
@@ -40,29 +51,14 @@ export interface History {
   scopes: Record<string, Samples>
 }
 
-interface RouteCall {
-  pattern: string
-  upstream: string
-  part?: string
-  required?: boolean
-  timeout?: number
-}
-
 /** A path with all methods that have the same options. */
 export interface Route {
   methods: string[]
   path: string
   scope?: string
   version?: string
-  /** True if header, media type or query choose the version. */
-  isChosen: boolean
-  /** Undefined: public. */
-  issuer?: string
-  limits: { by: string; tier: string }[]
-  /** Undefined for a handler of the route's own. */
-  calls?: RouteCall[]
-  deadline: number
-  bodyLimit: number
+  /** In the order in which a request meets them. */
+  patterns: { name: string; detail: string }[]
 }
 
 export interface RouteRate {

@@ -38,10 +38,6 @@ t.test('rates of each scope lead to its exchanges and routes', async t => {
     .first()
     .getByText(/now [\d.]+\/s, highest/)
     .waitFor()
-
-  await row.getByRole('link', { name: 'Routes of orders' }).click()
-  await page.getByRole('heading', { name: 'Scopes and routes' }).waitFor()
-  t.equal(await page.getByLabel('Scope').inputValue(), 'orders')
 })
 
 t.test('a lost connection is shown, and that it is back', async t => {

@@ -52,14 +52,19 @@ export function Chart({ title, times, series, format }: ChartProps) {
   return (
     <figure class="chart">
       <figcaption>
-        <strong>{title}</strong> {series.map(one => describe(one, format)).join('; ')}
+        <strong>{title}</strong>
+        {series.map(({ label, values }, i) => (
+          <span key={label}>
+            <span class={`line line-${i + 1}`} /> {describe(label, values, format)}
+          </span>
+        ))}
       </figcaption>
       <div ref={container} aria-hidden="true" />
     </figure>
   )
 }
 
-function describe({ label, values }: Series, format: ChartProps['format']): string {
+function describe(label: string, values: (number | null)[], format: ChartProps['format']): string {
   const known = values.filter(value => value !== null)
   const highest = known.length === 0 ? undefined : known.reduce((most, value) => Math.max(most, value))
   return `${label} now ${format(values.at(-1))}, highest ${format(highest)}`
@@ -77,21 +82,20 @@ function optionsOf(element: HTMLElement, series: Series[], format: ChartProps['f
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    legend: { show: series.length > 1 },
+    legend: { show: false },
     scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [
       { ...axis, values: (_plot, ticks) => ticks.map(tick => formatClock(tick * 1_000)) },
       { ...axis, size: 64, values: (_plot, ticks) => ticks.map(tick => format(tick)) }
     ],
     series: [
-      { label: 'Time', value: (_plot, seconds) => formatClock(seconds === null ? null : seconds * 1_000) },
+      {},
       ...series.map(({ label }, i) => ({
         label,
         stroke: color(`--line-${i + 1}`),
         width: 1.5,
         dash: DASHES[i % DASHES.length] as number[],
-        points: { show: false },
-        value: (_plot: uPlot, value: number | null) => format(value)
+        points: { show: false }
       }))
     ]
   }

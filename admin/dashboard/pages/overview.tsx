@@ -1,4 +1,5 @@
 import { Badge } from '../components/badge.tsx'
+import { Cause } from '../components/cause.tsx'
 import { Chart } from '../components/chart.tsx'
 import { Facts } from '../components/facts.tsx'
 import { Loaded } from '../components/loaded.tsx'
@@ -8,7 +9,7 @@ import { formatDuration, formatRate, formatRatio } from '../format.ts'
 import { now } from '../store/clock.ts'
 import { usePath, useTopic } from '../store/live.ts'
 import { hrefOf, query } from '../store/location.ts'
-import type { History, Overview, Problem } from '../types.ts'
+import type { FrequentCause, History, Overview, Problem } from '../types.ts'
 
 /** Lists the problems, then the rates of the last 10 s by scope, then charts of the last hour. */
 export function OverviewPage() {
@@ -36,6 +37,14 @@ export function OverviewPage() {
             rows={overview.scopes}
             keyOf={({ scope }) => scope}
             empty="The first rates come 10 s after the start."
+          />
+          <h2>Why requests fail, last 10 s</h2>
+          <Table
+            label="Causes"
+            columns={causeColumns}
+            rows={overview.causes ?? []}
+            keyOf={({ scope, upstream, cause }) => `${scope} ${upstream} ${cause}`}
+            empty="No request has failed."
           />
           <LastHour />
         </>
@@ -97,6 +106,22 @@ const columns: Column<Row>[] = [
     )
   },
   { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('scopes', { scope })}>Routes of {scope}</a> }
+]
+
+const causeColumns: Column<FrequentCause>[] = [
+  { head: 'Cause', cell: ({ cause }) => <Cause code={cause} /> },
+  { head: 'Scope', cell: ({ scope }) => scope },
+  {
+    head: 'Upstream',
+    cell: ({ upstream }) =>
+      upstream ? <a href={hrefOf('upstreams', { name: upstream })}>{upstream}</a> : '–'
+  },
+  { head: 'Failed', isNumber: true, cell: ({ rate }) => formatRate(rate) },
+  { head: 'Share of the scope', isNumber: true, cell: ({ ratio }) => formatRatio(ratio) },
+  {
+    head: 'Exchanges',
+    cell: ({ scope, cause }) => <a href={hrefOf('exchanges', { scope, cause })}>Show them</a>
+  }
 ]
 
 function LastHour() {

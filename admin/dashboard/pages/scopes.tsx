@@ -1,6 +1,6 @@
 import { Loaded } from '../components/loaded.tsx'
 import { type Column, Table } from '../components/table.tsx'
-import { formatBytes, formatDuration, formatRate, formatRatio } from '../format.ts'
+import { formatDuration, formatRate, formatRatio } from '../format.ts'
 import { usePath, useTopic } from '../store/live.ts'
 import { hrefOf, query, setQuery } from '../store/location.ts'
 import type { Route, RouteRate } from '../types.ts'
@@ -64,8 +64,10 @@ const columns: Column<Row>[] = [
     head: 'Patterns, in the order of a request',
     cell: route => (
       <ol class="steps">
-        {stepsOf(route).map(step => (
-          <li key={step}>{step}</li>
+        {route.patterns.map(({ name, detail }) => (
+          <li key={name}>
+            {name} <span class="muted">{detail}</span>
+          </li>
         ))}
       </ol>
     )
@@ -92,41 +94,9 @@ const columns: Column<Row>[] = [
   { head: 'p99', isNumber: true, cell: ({ rates }) => formatDuration(highest(rates.map(({ p99 }) => p99))) },
   {
     head: 'Documentation',
-    // The API docs list operations by tag, method and path.
-    cell: ({ version }) => (
-      <a href={version === undefined ? 'docs' : `docs#${encodeURIComponent(version)}`}>API docs</a>
-    )
+    cell: ({ scope, methods, path }) => <a href={`docs#tag/${scope ?? ''}/${methods[0]}${path}`}>API docs</a>
   }
 ]
-
-/** Names what a request meets, first to last. */
-function stepsOf({ limits, version, isChosen, issuer, deadline, bodyLimit, calls }: Route): string[] {
-  const limitBy = (by: string) =>
-    limits.filter(limit => limit.by === by).map(({ tier }) => `limit by ${by}: ${tier}`)
-  return [
-    ...limitBy('address'),
-    ...(version === undefined ? [] : [`version ${version}${isChosen ? ', chosen by the request' : ''}`]),
-    issuer === undefined ? 'public' : `token of ${issuer}`,
-    ...limitBy('consumer'),
-    `${deadline === 0 ? 'no deadline' : `deadline ${formatDuration(deadline)}`}, body up to ${formatBytes(bodyLimit)}`,
-    ...(calls === undefined ? ['own handler'] : calls.map(describeCall))
-  ]
-}
-
-function describeCall({
-  pattern,
-  upstream,
-  part,
-  required,
-  timeout
-}: NonNullable<Route['calls']>[number]): string {
-  const name = part === undefined || part === upstream ? upstream : `${part} from ${upstream}`
-  const notes = [
-    ...(pattern === 'compose' && required === false ? ['optional'] : []),
-    ...(timeout === undefined ? [] : [`timeout ${formatDuration(timeout)}`])
-  ]
-  return `${pattern} ${name}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`
-}
 
 const sumOf = (values: number[]): number => values.reduce((sum, value) => sum + value, 0)
 

@@ -6,6 +6,7 @@ import { Loaded } from '../components/loaded.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { Ago, Since, Time, Until } from '../components/time.tsx'
 import { formatCount, formatDuration, formatRatio } from '../format.ts'
+import { type Slowness, slownessOf } from '../slowness.ts'
 import { useTopic } from '../store/live.ts'
 import { hrefOf, query } from '../store/location.ts'
 import type { Breaker, Endpoint, Upstream } from '../types.ts'
@@ -58,7 +59,7 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
       <Facts
         of={[
           ['Breaker', <BreakerState of={breaker} />],
-          ['Failed of the last calls', `${formatCount(breaker.failures)} of ${formatCount(breaker.calls)}`],
+          ['Calls in its window', `${formatCount(breaker.calls)}, failed ${formatCount(breaker.failures)}`],
           ['In flight', formatCount(calls.running)],
           ['Queued', formatCount(calls.queued)],
           ['Retries', formatCount(calls.retries)],
@@ -89,7 +90,7 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
       </p>
       <Table
         label={`Endpoints of ${name}`}
-        columns={columnsOf(name, onAct, onEnd)}
+        columns={columnsOf(name, endpoints, onAct, onEnd)}
         rows={endpoints}
         keyOf={({ url }) => url}
         selected={query.value.get('endpoint')}
@@ -100,15 +101,17 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
   )
 }
 
-function BreakerState({ of: { state, since, until, workers, action } }: { of: Breaker }) {
+function BreakerState({ of: { state, since, until, history = [], workers, action } }: { of: Breaker }) {
+  const cause = history.at(-1)?.cause
   return (
     <>
       <Badge severity={BREAKER[state] ?? 'neutral'}>{state}</Badge>{' '}
       <small>
         {workers && <Workers of={workers} />} <Since at={since} />
+        {cause !== undefined && state !== 'closed' && <> because of {cause}</>}
         {until !== undefined && (
           <>
-            , tries again <Until at={until} />
+            , tries calls again at <Time at={until} />
           </>
         )}
         {action && <Applied {...action} />}
@@ -119,6 +122,7 @@ function BreakerState({ of: { state, since, until, workers, action } }: { of: Br
 
 function columnsOf(
   upstream: string,
+  endpoints: Endpoint[],
   onAct: SectionProps['onAct'],
   onEnd: SectionProps['onEnd']
 ): Column<Endpoint>[] {
@@ -126,8 +130,9 @@ function columnsOf(
     { head: 'Endpoint', cell: ({ url }) => <span class="code">{url}</span> },
     {
       head: 'State',
-      cell: ({ state, ejectedUntil, workers, check, action }) => (
+      cell: ({ url, state, ejectedUntil, workers, check, action }) => (
         <>
+          <Slow of={slownessOf(url, endpoints)} />
           <Badge severity={HEALTH[state] ?? 'neutral'}>{state}</Badge> {workers && <Workers of={workers} />}{' '}
           {state === 'ejected' && <Until at={ejectedUntil} />}
           {state === 'unhealthy' && check && `${formatCount(check.failed)} checks failed in a row`}
@@ -172,6 +177,15 @@ function columnsOf(
         )
     }
   ]
+}
+
+function Slow({ of: slowness }: { of: Slowness | undefined }) {
+  if (slowness === undefined) return null
+  return (
+    <Badge severity="warning">
+      slow: {formatDuration(slowness.latency)}, its peers {formatDuration(slowness.peers)}{' '}
+    </Badge>
+  )
 }
 
 function LastErrorCell({ at, cause, detail }: NonNullable<Endpoint['lastError']>) {
@@ -221,5 +235,8 @@ const HEALTH: Record<string, Severity> = { healthy: 'ok', ejected: 'warning', un
 /** Orders upstreams: an open breaker first, then the number of endpoints that get no calls. */
 function faultsOf({ breaker, endpoints }: Upstream): number {
   const breakerFaults = { open: 2_000, 'half-open': 1_000 }[breaker.state] ?? 0
-  return breakerFaults + endpoints.filter(({ state, action }) => state !== 'healthy' || action).length
+  const faulty = endpoints.filter(
+    ({ url, state, action }) => state !== 'healthy' || action || slownessOf(url, endpoints)
+  )
+  return breakerFaults + faulty.length
 }
