@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { Tracer } from '@opentelemetry/api'
+import type { Counter, Meter, Tracer } from '@opentelemetry/api'
 import type { Resource } from '@opentelemetry/resources'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger } from 'fastify'
@@ -116,17 +116,19 @@ function withLog(exporter: SpanExporter, log: FastifyBaseLogger): SpanExporter {
 }
 
 /** Returns a meter for the SDK's metrics about itself that counts what became of the spans, and nothing else. */
-function createCountingMeter(api: Tracing['api'], counts: SpanCounts) {
-  const meter = api.createNoopMeter()
-  const { createCounter } = meter
-  meter.createCounter = (name, options) => {
-    const counter = createCounter.call(meter, name, options)
-    if (name === 'otel.sdk.processor.span.processed')
-      counter.add = (value, attributes) => {
-        const error = attributes?.['error.type']
-        counts[error === undefined ? 'exported' : error === 'queue_full' ? 'queueFull' : 'failed'] += value
-      }
-    return counter
+function createCountingMeter(api: Tracing['api'], counts: SpanCounts): Meter {
+  const noop = api.createNoopMeter()
+  const counter: Counter = {
+    add(value, attributes) {
+      const error = attributes?.['error.type']
+      counts[error === undefined ? 'exported' : error === 'queue_full' ? 'queueFull' : 'failed'] += value
+    }
   }
-  return meter
+  // The API's own is one for all, so it must not be changed.
+  return Object.create(noop, {
+    createCounter: {
+      value: (name: string) =>
+        name === 'otel.sdk.processor.span.processed' ? counter : noop.createCounter(name)
+    }
+  })
 }
