@@ -18,6 +18,7 @@ const SUMMARIES: Record<string, string> = {
   'GET /readyz': '200 while a worker accepts connections',
   'GET /overview': 'rates of each scope, and what is wrong now',
   'GET /history': 'rates of each scope in the last hour',
+  'GET /route-rates': 'rates of each route in the last seconds',
   'GET /events': 'stream of the state that other routes return',
   'GET /actions': 'orders of operators on upstreams',
   'POST /actions': 'drains or ejects an endpoint, opens or resets a breaker',

@@ -29,6 +29,7 @@ async function stateRoutes(
     limits: () => views.limits(NOWHERE),
     versions: () => views.versions(NOWHERE, TOP),
     cluster: () => views.cluster(),
+    'route-rates': () => views.routeRates(NOWHERE),
     actions: () => retained.actions.list()
   }
   const events = createEventStream(sources, OPTIONS)
@@ -43,6 +44,7 @@ async function stateRoutes(
   )
   admin.get('/overview', (_request, reply) => views.overview(reply))
   admin.get('/history', () => retained.history.view())
+  admin.get('/route-rates', (_request, reply) => views.routeRates(reply))
   // A response to HEAD would never end.
   admin.get(
     '/events',

@@ -11,10 +11,8 @@ import { type MergedUpstream, mergeUpstreams } from './merge/upstreams.ts'
 import { countsOf, mergeVersions } from './merge/versions.ts'
 import { type Problem, problemsOf } from './problems.ts'
 import type { RetainedState } from './retained-state.ts'
-import { askAll, read, successes } from './worker-requests.ts'
-
-/** Where the header with the workers that did not respond goes. */
-export type Missing = Pick<FastifyReply, 'header'>
+import { createRouteRates, type RouteRate } from './route-rates.ts'
+import { askAll, type Missing, read, successes } from './worker-requests.ts'
 
 /** `GET /overview`. */
 export interface Overview extends Partial<LatestRates> {
@@ -33,6 +31,7 @@ export interface Views {
   limits(missing: Missing): Promise<MergedLimits>
   /** @param top consumers of each version */
   versions(missing: Missing, top: number): Promise<VersionStatus[]>
+  routeRates(missing: Missing): Promise<RouteRate[]>
   cluster(): object
 }
 
@@ -86,6 +85,7 @@ export function createViews(cluster: Cluster, retained: RetainedState): Views {
       }
       return mergeVersions(newest, retained.versions.parts(), top)
     },
+    routeRates: createRouteRates(cluster),
     cluster() {
       const { workers, ...status } = cluster.status()
       return { ...status, workers: workers.map(({ socket, ...worker }) => worker) }

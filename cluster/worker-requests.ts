@@ -20,6 +20,9 @@ export interface WorkerRequestOptions {
 
 export const NoResponse = createProblem('SLUICE_WORKERS_SILENT', 'No worker responds', 503)
 
+/** Where the header with the workers that did not respond goes. */
+export type Missing = Pick<FastifyReply, 'header'>
+
 /** ms. */
 const TIMEOUT = 1_000
 
@@ -66,7 +69,7 @@ export async function probeStream(cluster: Cluster, path: string): Promise<void>
  */
 export async function askAll(
   cluster: Cluster,
-  reply: Pick<FastifyReply, 'header'>,
+  reply: Missing,
   path: string | ((worker: ClusterWorker) => string | undefined),
   options?: WorkerRequestOptions
 ): Promise<WorkerResponse[]> {
@@ -105,7 +108,7 @@ export async function relay(
   return body
 }
 
-export function nameMissing(reply: Pick<FastifyReply, 'header'>, missing: ClusterWorker[]): void {
+export function nameMissing(reply: Missing, missing: ClusterWorker[]): void {
   if (missing.length > 0) reply.header('sluice-missing', missing.map(({ id }) => `"worker ${id}"`).join(', '))
 }
 

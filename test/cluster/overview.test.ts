@@ -98,3 +98,22 @@ t.test('/events sends the state of several routes', async t => {
   await app.close()
   t.match(await reading, /^retry: 2000\n/)
 })
+
+t.test('/route-rates has the rates of each route since the previous call', async t => {
+  const { admin, workers, add } = await startCluster(t, 2, (request, response) => {
+    response.writeHead(request.url === '/things/bad' ? 500 : 200).end()
+  })
+  const ask = async (worker: TestWorker | undefined, path: string, times: number) => {
+    for (let i = 0; i < times; i++) await call(`${worker?.url}${path}`)
+  }
+  await ask(workers[0], '/things/good', 5)
+  const first = (await call(`${admin}/route-rates`)).json
+  t.match(first, [{ route: '/things/*', method: 'GET', scope: 'things', version: '', rate: 0, p50: null }])
+  t.equal(first.length, 1)
+  await ask(workers[0], '/things/good', 3)
+  await ask(workers[1], '/things/bad', 2)
+  await ask(await add(), '/things/bad', 1)
+  const [route] = (await call(`${admin}/route-rates`)).json
+  t.equal(route.errorRatio, 0.5)
+  t.ok(route.rate > 0 && route.p50 > 0 && route.p50 <= route.p99)
+})
