@@ -12,6 +12,7 @@ import { clusterMetrics } from './cluster-metrics.ts'
 import { openApiRoutes } from './cluster-openapi.ts'
 import { recorderRoutes } from './cluster-recorder.ts'
 import type { Cluster } from './cluster-types.ts'
+import { logLevelRoutes } from './log-level-routes.ts'
 import { countersOf, gaugesOf, toText } from './merge/metrics.ts'
 import { createRetainedState, type RetainedState } from './retained-state.ts'
 import stateRoutes from './state-routes.ts'
@@ -69,6 +70,7 @@ export async function buildClusterAdmin(
     return reply.type(format).send(await toText(parts, format))
   })
   await admin.register(openApiRoutes, { cluster })
+  await admin.register(logLevelRoutes, { cluster })
   await admin.register(recorderRoutes, { cluster, retained })
   const views = createViews(cluster, retained)
   await admin.register(stateRoutes, { views, retained })

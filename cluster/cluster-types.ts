@@ -1,3 +1,5 @@
+import type { LogLevel } from './log-level.ts'
+
 /** The processes, as the admin API sees them. Times are epoch ms, durations ms. */
 export interface Cluster {
   /** Running workers, draining ones included; the oldest first. */
@@ -8,6 +10,7 @@ export interface Cluster {
    * a failure is in the outcome, and the old workers stay.
    */
   reload(): Promise<ReloadOutcome>
+  logLevel: LogLevel
 }
 
 export interface ClusterWorker {

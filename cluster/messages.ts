@@ -10,6 +10,8 @@ export type ToWorker =
   | { type: 'drain' }
   /** A worker whose event loop runs answers with `pong` at once. */
   | { type: 'ping' }
+  /** Sets the log level; without one, that of the worker's config. */
+  | { type: 'log-level'; level?: string }
 
 export type FromWorker =
   | { type: 'ready'; settings: Settings; loadedFiles: LoadedFiles }

@@ -71,6 +71,7 @@ async function start(
     else if (message.type === 'sent' && message.id !== lastId)
       send({ type: 'nack', id: message.id, connections })
     else if (message.type === 'ping') send({ type: 'pong', isDebugged: inspectorUrl() !== undefined })
+    else if (message.type === 'log-level') gateway.log.level = message.level ?? log.level
     else if (message.type === 'drain') drain(0)
   })
   process.off('disconnect', leave).on('disconnect', () => {

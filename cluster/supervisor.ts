@@ -12,6 +12,7 @@ import type { Cluster, ClusterStatus, WorkerState } from './cluster-types.ts'
 import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
 import { createLimitCounters, type LimitCounters } from './limit-counters.ts'
+import { createLogLevel } from './log-level.ts'
 import type { Settings } from './messages.ts'
 import { createReload } from './reload.ts'
 import { createRetainedState } from './retained-state.ts'
@@ -100,6 +101,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         onAck: id => distributor.ack(id),
         onNack: id => distributor.nack(id),
         onMessage: (message, reply) =>
+          logLevel.greet(message, reply) ||
           counters?.reply(message, reply) ||
           breakers.handle(message, reply, id) ||
           retained.take(id, message, reply),
@@ -111,6 +113,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log: () => log
   })
   const breakers = createBreakerRelay(broadcast)
+  const logLevel = createLogLevel(broadcast, () => log)
   const distributor = createDistributor(pool.workers, maxWaiting(), () => log)
   const reload = createReload({
     replace: async () => {
@@ -120,7 +123,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     generation: () => pool.generation,
     log: () => log
   })
-  const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run }
+  const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run, logLevel }
   const retained = createRetainedState(cluster, broadcast, () => log)
   const listeners = createClusterListeners(cluster, retained, () => log, inherited, distributor.accept)
 
@@ -145,6 +148,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       throw error
     }
     settings = next
+    logLevel.configure(next.logLevel)
     counters ??= createLimitCounters(next.keys)
   }
 

@@ -3,10 +3,12 @@ import type { RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import pino from 'pino'
 import { buildAdmin } from '../../admin/admin.ts'
 import type { AdminGuardOptions } from '../../admin/admin-guard.ts'
 import { buildClusterAdmin } from '../../cluster/cluster-admin.ts'
 import type { Cluster, ClusterWorker, ReloadOutcome } from '../../cluster/cluster-types.ts'
+import { createLogLevel } from '../../cluster/log-level.ts'
 import { createRetainedState, type RetainedState } from '../../cluster/retained-state.ts'
 import type { GatewayDefinition } from '../../config/define-gateway.ts'
 import { resolveConfig } from '../../config/resolve-config.ts'
@@ -67,7 +69,11 @@ export async function startCluster(
       crashes: { count: 0, last: undefined, nextStartAt: undefined },
       workers: cluster.workers().map(worker => ({ ...worker, startedAt: 0, connections: 0 }))
     }),
-    reload
+    reload,
+    logLevel: createLogLevel(
+      () => {},
+      () => pino({ level: 'silent' })
+    )
   }
   const kept = createRetainedState(cluster, message => {
     for (const worker of workers) worker.receive(message)
