@@ -5,6 +5,7 @@ import { consumerOf } from '../auth/consumer.ts'
 import type { Exchange, LimitDecision } from '../http/exchange.ts'
 import { headerTextOf } from '../http/node-internals.ts'
 import { takeConnectionBytes } from './connection-bytes.ts'
+import type { RecordedAttempt } from './recorder/attempts.ts'
 import type { RecordableResponse } from './recorder/response.ts'
 
 /**
@@ -46,6 +47,10 @@ export class ExchangeRecord {
   /** Bodies as the recorder has seen them; cleared once it has stored them. */
   requestBody: unknown
   responseBody: unknown
+  /** Requests to endpoints, by their start; cleared like the bodies. */
+  attempts: readonly RecordedAttempt[] | undefined
+  /** Start of the exchange by `performance.now()`. */
+  readonly startedAt: number
 
   constructor(exchange: Exchange, sharedFields: SharedFieldsCache) {
     const { reply, socket, startedAt, calledAt, respondedAt, endedAt } = exchange
@@ -79,7 +84,9 @@ export class ExchangeRecord {
     this.remoteAddress = socket.remoteAddress ?? ''
     this.rawHeaders = raw.rawHeaders
     this.responseHead = headOf(response)
-    const { receivedBody, sentBody } = response as Partial<RecordableResponse>
+    const { receivedBody, sentBody, attempts } = response as Partial<RecordableResponse>
+    this.attempts = attempts
+    this.startedAt = startedAt
     this.requestBody = receivedBody
     this.responseBody = this.responseHead === '' || isBodiless(this.shared) ? undefined : sentBody
   }

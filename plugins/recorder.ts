@@ -19,6 +19,7 @@ import {
 import { type ExchangeStore, Ring } from '../observe/recorder/ring.ts'
 import { createShow, type Detail, type Summary } from '../observe/recorder/show.ts'
 import type { StoredExchange } from '../observe/recorder/stored-exchange.ts'
+import { watchAttempts } from '../observe/recorder/watch-attempts.ts'
 import { createRedactor } from '../observe/redact/redactor.ts'
 import { version } from '../package-version.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
@@ -49,7 +50,7 @@ export interface Recorder {
 }
 
 async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPluginOptions>) {
-  const { size, failed, body, memory, redact, ...options } = completeOptions(
+  const { size, failed, body, memory, upstream, redact, ...options } = completeOptions(
     RecorderPluginOptions,
     given,
     'recorder'
@@ -59,8 +60,8 @@ async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPl
   if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
   const recordOf = recordsOf(fastify)
   const show = createShow(createRedactor(redact), randomBytes(4).toString('hex'))
-  const recent: ExchangeStore = new Ring(size, memory, body)
-  const failures: ExchangeStore = new Ring(failed, memory, body)
+  const recent: ExchangeStore = new Ring(size, memory, body, upstream)
+  const failures: ExchangeStore = new Ring(failed, memory, body, upstream)
   const live = createLive(show.summary)
   const captures = createCaptures(options.captures, fastify.overrides?.now ?? Date.now)
   const routes: RouteOptions[] = []
@@ -78,10 +79,16 @@ async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPl
     response.exchange = exchange
     response.limitOf = limitOf
   })
+  fastify.onAttemptStart(
+    watchAttempts(
+      exchange => upstream || (captures.isActive && captures.wantsUpstream(exchange)),
+      exchange => captures.limitOf(exchange, upstream ? body : 0, true)
+    )
+  )
   fastify.onExchangeEnd(exchange => {
     const record = recordOf(exchange)
     const response = exchange.reply.raw as Partial<RecordableResponse>
-    response.receivedBody = response.sentBody = undefined
+    response.receivedBody = response.sentBody = response.attempts = undefined
     if (waiting.push(record) === 1) setImmediate(store)
     if (captures.isActive) captures.take(recorded + waiting.length, exchange, record)
   })
@@ -123,7 +130,7 @@ async function recorder(fastify: FastifyInstance, given: Input<typeof RecorderPl
     for (const record of records) {
       const ring = record.isFailed ? failures : recent
       ring.add(++recorded, record)
-      record.requestBody = record.responseBody = undefined
+      record.requestBody = record.responseBody = record.attempts = undefined
       if (live.isFollowed) live.publish(ring.latest)
     }
   }

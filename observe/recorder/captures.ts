@@ -28,7 +28,9 @@ export const CaptureOptions = Type.Object(
     /** Exchanges. */
     count: withDefault(Type.Integer({ minimum: 1, maximum: 1_000 }), 100),
     /** Bytes of each body. */
-    body: withDefault(Type.Integer({ minimum: 0, maximum: 8_388_608 }), 1_048_576)
+    body: withDefault(Type.Integer({ minimum: 0, maximum: 8_388_608 }), 1_048_576),
+    /** True to keep also what was sent to services and what they responded. */
+    upstream: withDefault(Type.Boolean(), false)
   },
   { additionalProperties: false }
 )
@@ -56,8 +58,10 @@ export interface Captures {
   list(): Capture[]
   find(id: string): Capture | undefined
   remove(id: string): boolean
-  /** Returns the bytes to keep of a body that starts to stream, at least `min`. */
-  limitOf(exchange: Exchange, min: number): number
+  /** Returns the bytes to keep of a body that starts to stream, at least `min`. `isUpstream`: of a service's. */
+  limitOf(exchange: Exchange, min: number, isUpstream?: boolean): number
+  /** True if a capture keeps what is sent to services. */
+  wantsUpstream(exchange: Exchange): boolean
   /** Keeps an exchange that has ended in all captures that it matches. */
   take(number: number, exchange: Exchange, record: ExchangeRecord): void
   close(): void
@@ -120,22 +124,26 @@ export function createCaptures(memory: number, now: () => number): Captures {
       forget(index)
       return true
     },
-    limitOf(exchange, min) {
+    limitOf(exchange, min, isUpstream = false) {
       // `take()`, which returns the reserved bytes, was called already.
       if (exchange.endedAt > 0) return min
-      const wanted = Math.max(0, ...matching(exchange).map(({ options }) => options.body))
+      const wanted = Math.max(
+        0,
+        ...matching(exchange).map(({ options }) => (isUpstream && !options.upstream ? 0 : options.body))
+      )
       const before = reserved.get(exchange) ?? 0
       if (wanted <= min || held + wanted > memory) return min
       held += wanted
       reserved.set(exchange, before + wanted)
       return wanted
     },
+    wantsUpstream: exchange => matching(exchange).some(({ options }) => options.upstream),
     take(number, exchange, record) {
       held -= reserved.get(exchange) ?? 0
       reserved.delete(exchange)
       for (const capture of matching(exchange)) {
         const { options, exchanges } = capture
-        const ring = new Ring(1, memory, options.body)
+        const ring = new Ring(1, memory, options.body, options.upstream)
         ring.add(number, record)
         const bytes = OVERHEAD + ring.bytes
         if (held + bytes > memory) {

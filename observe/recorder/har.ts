@@ -1,10 +1,19 @@
-import { isIP } from 'node:net'
-import type { ShownBody } from './decode.ts'
-import type { Detail, Header } from './show.ts'
+import { attemptEntries } from './har-attempts.ts'
+import {
+  addressOf,
+  escapePath,
+  headerNamed,
+  queryOf,
+  resourceType,
+  toContent,
+  toHeader,
+  toPostData
+} from './har-parts.ts'
+import type { Detail } from './show.ts'
 
 /**
- * Returns redacted exchanges as an HTTP Archive 1.2, the oldest first, for the network panel of a browser. Names that start
- * with `_` are extensions; `_resourceType` and `_transferSize` are Chromium's.
+ * Returns redacted exchanges as an HTTP Archive 1.2, the oldest first, for the network panel of a browser. The attempts of an
+ * exchange follow as entries of their own. Names that start with `_` are extensions; `_resourceType` and `_transferSize` are Chromium's.
  */
 export function toHar(exchanges: Detail[], version: string): object {
   return {
@@ -12,7 +21,7 @@ export function toHar(exchanges: Detail[], version: string): object {
       version: '1.2',
       creator: { name: 'Sluice', version },
       pages: [],
-      entries: exchanges.toReversed().map(toEntry)
+      entries: exchanges.toReversed().flatMap(exchange => [toEntry(exchange), ...attemptEntries(exchange)])
     }
   }
 }
@@ -61,7 +70,7 @@ function toEntry(exchange: Detail): object {
       receive: stages?.sendMs ?? 0
     },
     ...addressOf(exchange.endpoint),
-    _resourceType: resourceType(exchange),
+    _resourceType: resourceType(status, response.headers),
     comment: [exchange.abortReason, exchange.route].filter(Boolean).join(' '),
     _sluice: {
       id: exchange.id,
@@ -84,60 +93,10 @@ function toEntry(exchange: Detail): object {
   }
 }
 
-function toHeader([name, value]: Header) {
-  return { name, value }
-}
-
-function toPostData({ type, text, base64, hidden, isTruncated }: ShownBody): object {
-  const comment = [base64 !== undefined && 'base64', isTruncated && 'truncated', hidden]
-    .filter(Boolean)
-    .join(', ')
-  return { mimeType: type, text: text ?? base64 ?? '', ...(comment !== '' && { comment }) }
-}
-
-function toContent(body: ShownBody | undefined): object {
-  if (body === undefined) return { size: 0, mimeType: '' }
-  const { size, type, text, base64, hidden, isTruncated } = body
-  const comment = hidden ?? (isTruncated ? 'truncated' : undefined)
-  return {
-    size,
-    mimeType: type,
-    ...(text !== undefined && { text }),
-    ...(base64 !== undefined && { text: base64, encoding: 'base64' }),
-    ...(comment !== undefined && { comment })
-  }
-}
-
 /** Returns the absolute URL that HAR demands, with the host `unknown` if the request had no valid one. */
 function absolute({ url, request, status, isSecure }: Detail): string {
   const host = headerNamed(request.headers, 'host') || headerNamed(request.headers, ':authority')
-  const path = url.startsWith('/') ? url.replace(/[^\x21-\x7e]|["<>\\^`{|}[\]]/g, encodeURIComponent) : '/'
+  const path = url.startsWith('/') ? escapePath(url) : '/'
   const scheme = `${status === 101 ? 'ws' : 'http'}${isSecure ? 's' : ''}`
   return `${scheme}://${/^[\w.:[\]-]{1,255}$/.test(host) ? host : 'unknown'}${path}`
-}
-
-/** Returns the endpoint that was called last as the remote address. HAR allows IP addresses only. */
-function addressOf(endpoint: string | undefined): object {
-  const { hostname = '', port = '', protocol } = (endpoint && URL.parse(endpoint)) || {}
-  const serverIPAddress = hostname.replace(/^\[|\]$/g, '')
-  if (isIP(serverIPAddress) === 0) return {}
-  return { serverIPAddress, connection: port || (protocol === 'https:' ? '443' : '80') }
-}
-
-/** Returns `fetch` where Chromium would guess `script` from the content type, as it does for JSON. */
-function resourceType({ status, response }: Detail): string | undefined {
-  if (status === 101) return 'websocket'
-  const type = headerNamed(response.headers, 'content-type')
-  return /^((image|font|audio|video)\/|text\/(html|css))|javascript/i.test(type) ? undefined : 'fetch'
-}
-
-function queryOf(url: string): object[] {
-  const question = url.indexOf('?')
-  return question === -1
-    ? []
-    : [...new URLSearchParams(url.slice(question + 1))].map(([name, value]) => ({ name, value }))
-}
-
-function headerNamed(headers: Header[], name: string): string {
-  return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? ''
 }

@@ -2,6 +2,7 @@ import type { Exchange } from '../../http/exchange.ts'
 import { Http1Response } from '../../http/http1-response.ts'
 import { Http2Response } from '../../http/http2-response.ts'
 import { headerTextOf } from '../../http/node-internals.ts'
+import type { RecordedAttempt } from './attempts.ts'
 import { BodyPrefix } from './bodies.ts'
 
 /**
@@ -17,6 +18,8 @@ export interface RecordableResponse {
   receivedBody: BodyPrefix | undefined
   /** Body given to `end()` as a whole, or the beginning of one written in chunks. The compress plugin sets it before that. */
   sentBody: string | Uint8Array | BodyPrefix | undefined
+  /** Requests to endpoints, by their start; set by the recorder. */
+  attempts: RecordedAttempt[] | undefined
 }
 
 /** An HTTP/1.1 response; give it to the server as `http: { ServerResponse: RecordedResponse }`. */
@@ -25,6 +28,7 @@ export class RecordedResponse extends Http1Response implements RecordableRespons
   limitOf: RecordableResponse['limitOf'] = undefined
   receivedBody: RecordableResponse['receivedBody'] = undefined
   sentBody: RecordableResponse['sentBody'] = undefined
+  attempts: RecordableResponse['attempts'] = undefined
   /** Written so that V8 does not remove the reads of `flatten()`. */
   protected flattened = 0
 
@@ -50,6 +54,7 @@ export class RecordedHttp2Response extends Http2Response implements RecordableRe
   limitOf: RecordableResponse['limitOf'] = undefined
   receivedBody: RecordableResponse['receivedBody'] = undefined
   sentBody: RecordableResponse['sentBody'] = undefined
+  attempts: RecordableResponse['attempts'] = undefined
 
   override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
     if (!this.writableEnded && !this.stream.destroyed) addChunk(this, chunk, encoding)

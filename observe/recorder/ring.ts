@@ -1,6 +1,7 @@
 import type { ExchangeRecord } from '../exchange-record.ts'
-import { MASK } from '../redact/redactor.ts'
+import { type PackedAttempts, packAttempts, sizeOfAttempts, writeAttempts } from './attempts.ts'
 import { maxStored, sizeOfBody, storeBody } from './bodies.ts'
+import { storedValue } from './credentials.ts'
 import * as columns from './stored-exchange.ts'
 
 /** Keeps the latest exchanges. */
@@ -27,6 +28,7 @@ export class Ring implements ExchangeStore {
   #size: number
   #memory: number
   #bodyLimit: number
+  #keepsUpstream: boolean
   #numbers: Float64Array
   #references: unknown[]
   #block = Buffer.alloc(0)
@@ -35,10 +37,12 @@ export class Ring implements ExchangeStore {
   #next = 0
   #count = 0
 
-  constructor(size: number, memory: number, bodyLimit: number) {
+  /** @param keepsUpstream true to store what was sent to services and what they responded */
+  constructor(size: number, memory: number, bodyLimit: number, keepsUpstream = false) {
     this.#size = size
     this.#memory = memory
     this.#bodyLimit = bodyLimit
+    this.#keepsUpstream = keepsUpstream
     this.#numbers = new Float64Array(size * columns.NUMBERS)
     this.#references = new Array(size * columns.REFERENCES).fill(undefined)
   }
@@ -64,8 +68,7 @@ export class Ring implements ExchangeStore {
     let text = lead + rawHeaders.length
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
-      const given = rawHeaders[i + 1] as string
-      const value = given.length > LONG && isCredential(name) ? MASK : given
+      const value = storedValue(name, rawHeaders[i + 1] as string)
       lines[i + 4] = name
       lines[i + 5] = value
       text += name.length + value.length
@@ -73,7 +76,9 @@ export class Ring implements ExchangeStore {
     lines[lines.length - 1] = ''
 
     const bodies = maxStored(record.requestBody, limit) + maxStored(responseBody, limit)
-    let end = this.#reserve(text + responseHead.length + bodies)
+    const packed = this.#packAttempts(record)
+    const attempts = packed === undefined ? 0 : sizeOfAttempts(packed, limit)
+    let end = this.#reserve(text + responseHead.length + bodies + attempts)
     const block = this.#block
     const numbers = this.#numbers
     const row = this.#next * columns.NUMBERS
@@ -102,6 +107,10 @@ export class Ring implements ExchangeStore {
     const sent = storeBody(responseBody, limit, block, end)
     numbers[row + columns.RESPONSE_BODY_END] = end += sent
     numbers[row + columns.RESPONSE_BODY_SIZE] = sizeOfBody(responseBody, sent, limit)
+    let jsonEnd = end
+    if (packed !== undefined) [jsonEnd, end] = writeAttempts(packed, limit, block, end)
+    numbers[row + columns.ATTEMPTS_JSON_END] = jsonEnd
+    numbers[row + columns.ATTEMPTS_END] = end
 
     const references = this.#references
     let place = this.#next * columns.REFERENCES
@@ -113,6 +122,13 @@ export class Ring implements ExchangeStore {
     this.#end = end
     this.#next = (this.#next + 1) % this.#size
     this.#count++
+  }
+
+  /** Returns the attempts to store: all with what was sent and received, or those that explain a failure or a duration. */
+  #packAttempts({ attempts, isFailed, startedAt }: ExchangeRecord): PackedAttempts | undefined {
+    if (attempts === undefined) return undefined
+    if (this.#keepsUpstream) return packAttempts(attempts, startedAt, this.#bodyLimit)
+    return attempts.length > 1 || isFailed ? packAttempts(attempts, startedAt, undefined) : undefined
   }
 
   /** The store must not be empty. */
@@ -175,10 +191,3 @@ export class Ring implements ExchangeStore {
 }
 
 const GROWTH = 1.5
-/** Characters. */
-const LONG = 64
-
-/** Returns true for headers that are masked for every reader; long ones would be most of the stored bytes. */
-function isCredential(name: string): boolean {
-  return name === 'authorization' || name === 'Authorization' || name === 'cookie' || name === 'Cookie'
-}

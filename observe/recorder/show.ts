@@ -1,5 +1,7 @@
 import type { Redactor } from '../redact/redactor.ts'
-import { type Budget, MAX_SHOWN, type ShownBody, showBody } from './decode.ts'
+import { type Budget, MAX_SHOWN } from './decode.ts'
+import { hiddenParts, type ShownAttempt, showAttempt } from './show-attempts.ts'
+import { type Header, type ShownMessage, showMessage } from './show-message.ts'
 import type { StoredExchange } from './stored-exchange.ts'
 
 /** An exchange in a list of the admin API. */
@@ -36,14 +38,14 @@ export interface Summary {
   stages?: { queueMs: number; upstreamMs: number; sendMs?: number } | undefined
 }
 
-export type Header = [name: string, value: string]
-
 export interface Detail extends Summary {
   httpVersion: string
   /** True if the gateway terminated TLS. */
   isSecure: boolean
-  request: { headers: Header[]; body?: ShownBody | undefined }
-  response: { statusText: string; headers: Header[]; body?: ShownBody | undefined }
+  request: ShownMessage
+  response: ShownMessage & { statusText: string }
+  /** By their start. Undefined for a single attempt that succeeded, unless what was sent and received is recorded. */
+  upstreamAttempts?: ShownAttempt[] | undefined
 }
 
 /** @param prefix of the ids, unique to the process */
@@ -97,47 +99,26 @@ export function createShow(redactor: Redactor, prefix: string) {
   }
 
   function detail(exchange: StoredExchange, budget: Budget): Detail {
-    const { requestHeaders, responseHead } = exchange.text()
-    const inbound = pairs(requestHeaders)
-    const { statusText, headers: outbound } = readHead(responseHead)
+    const { url, requestHeaders, responseHead } = exchange.text()
+    const { statusText, headers } = readHead(responseHead)
+    const { upstreamAttempts } = exchange
+    const shown = summary(exchange)
+    const hidden = hiddenParts(url, shown.url)
     return {
-      ...summary(exchange),
+      ...shown,
       httpVersion: exchange.httpVersion,
       isSecure: exchange.isSecure,
-      request: {
-        headers: inbound.map(redacted),
-        body: showBody(
-          exchange.requestBody,
-          headerOf(inbound, 'content-type'),
-          headerOf(inbound, 'content-encoding'),
-          redactor,
-          budget
-        )
-      },
-      response: {
-        statusText,
-        headers: outbound.map(redacted),
-        body: showBody(
-          exchange.responseBody,
-          headerOf(outbound, 'content-type'),
-          headerOf(outbound, 'content-encoding'),
-          redactor,
-          budget
-        )
-      }
+      request: showMessage(pairs(requestHeaders), exchange.requestBody, redactor, budget),
+      response: { statusText, ...showMessage(headers, exchange.responseBody, redactor, budget) },
+      upstreamAttempts:
+        upstreamAttempts.length === 0
+          ? undefined
+          : upstreamAttempts.map(attempt => showAttempt(attempt, redactor, budget, hidden))
     }
-  }
-
-  function redacted([name, value]: Header): Header {
-    return [name, redactor.header(name, value)]
   }
 }
 
 export type Show = ReturnType<typeof createShow>
-
-function headerOf(headers: Header[], name: string): string {
-  return headers.find(([key]) => key.toLowerCase() === name)?.[1] ?? ''
-}
 
 function pairs(raw: string[]): Header[] {
   const headers: Header[] = []

@@ -1,5 +1,6 @@
 import type { LimitDecision } from '../../http/exchange.ts'
 import type { SharedFields } from '../exchange-record.ts'
+import { readAttempts, type StoredAttempt } from './attempts.ts'
 import type { StoredBody } from './bodies.ts'
 
 /**
@@ -28,7 +29,10 @@ export const RESPONSE_BODY_END = 16
 export const REQUEST_BODY_SIZE = 17
 export const RESPONSE_BODY_SIZE = 18
 export const IS_FAILED = 19
-export const NUMBERS = 20
+/** Ends of the attempts' JSON and of their bodies. */
+export const ATTEMPTS_JSON_END = 20
+export const ATTEMPTS_END = 21
+export const NUMBERS = 22
 
 export type References = [
   shared: SharedFields,
@@ -126,6 +130,13 @@ export class StoredExchange {
       requestHeaders: this.#lines(LEAD_END, REQUEST_HEADERS_END),
       responseHead: this.#part(REQUEST_HEADERS_END, RESPONSE_HEAD_END).toString('latin1')
     }
+  }
+
+  get upstreamAttempts(): StoredAttempt[] {
+    return readAttempts(
+      this.#part(RESPONSE_BODY_END, ATTEMPTS_JSON_END),
+      this.#part(ATTEMPTS_JSON_END, ATTEMPTS_END)
+    )
   }
 
   get requestBody(): StoredBody | undefined {

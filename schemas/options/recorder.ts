@@ -9,6 +9,8 @@ const options = {
   failed: withDefault(Type.Integer({ minimum: 1, maximum: 100_000 }), 200),
   /** Bytes to keep of each body. */
   body: withDefault(Type.Integer({ minimum: 0, maximum: 65_536 }), 4_096),
+  /** True to keep also what was sent to services and what they responded. */
+  upstream: withDefault(Type.Boolean(), false),
   /** Bytes of headers and bodies in each of the two rings. */
   memory: withDefault(Type.Integer({ minimum: 1_048_576 }), 16_777_216),
   /** Bytes of all captures together. */

@@ -54,7 +54,7 @@ t.test('a cached part expires in time', async t => {
   t.equal(calls, 2)
 })
 
-const options: CaptureOptions = { consumer: 'ada', ttl: 1_000, count: 1, body: 0 }
+const options: CaptureOptions = { consumer: 'ada', ttl: 1_000, count: 1, body: 0, upstream: false }
 
 t.test('a capture ends in time, in one worker and in all', async t => {
   const inOne = createCaptures(1_000, Date.now)

@@ -48,7 +48,7 @@ t.test('a removed capture does not keep request bodies', async t => {
   )
   const headers = { 'content-type': 'application/octet-stream' }
   const body = Buffer.alloc(1_000_000)
-  const options = { route: '/large/in', ttl: 60_000, count: 24, body: body.length }
+  const options = { route: '/large/in', ttl: 60_000, count: 24, body: body.length, upstream: false }
   const capture = gateway.recorder?.captures.start(options)
   for (let i = 0; i < 24; i++)
     t.equal((await call(`${url}/large/in`, { method: 'POST', headers, body })).status, 200)
