@@ -60,8 +60,8 @@ t.test('the network panel of a browser shows the responses and failures of a gat
     ['me', '401', 'fetch'],
     ['gone', '502', 'fetch'],
     // Its attempts; their paths are not recorded.
-    ['127.0.0.1', 'Finished', 'fetch'],
-    ['127.0.0.1', 'Finished', 'fetch'],
+    ['127.0.0.1', 'connection-refused', 'fetch'],
+    ['127.0.0.1', 'connection-refused', 'fetch'],
     ['hang', '504', 'fetch'],
     ['pixel.png', '200', 'png'],
     ['long', '200', 'fetch'],
@@ -131,8 +131,8 @@ t.test('the panel shows HTTP/2, TLS and a WebSocket as such', async t => {
     [
       ['2', '200', 'fetch'],
       ['gone', '502', 'fetch'],
-      ['127.0.0.1', 'Finished', 'fetch'],
-      ['127.0.0.1', 'Finished', 'fetch'],
+      ['127.0.0.1', 'connection-refused', 'fetch'],
+      ['127.0.0.1', 'connection-refused', 'fetch'],
       ['live?q=1', '101', 'websocket']
     ]
   )
