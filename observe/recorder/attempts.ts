@@ -31,7 +31,7 @@ interface AttemptSummary {
   causeDetail?: string | undefined
 }
 
-/** What was sent and received. */
+/** Headers and bodies of both directions. */
 interface AttemptContent<Body> {
   method: string
   path: string
