@@ -6,6 +6,7 @@ import {
   type ParsedDocument,
   readDocument
 } from '../openapi/parsed-document.ts'
+import { clientTypes } from '../openapi/types/client-types.ts'
 import { type Command, configOption, jsonOption, UsageError, type Values } from './command.ts'
 import { compareAgainst } from './openapi-changes.ts'
 import { openApiDocument } from './openapi-document.ts'
@@ -17,19 +18,22 @@ export const command: Command = {
     version: { type: 'string' },
     out: { type: 'string', short: 'o' },
     document: { type: 'string' },
+    types: { type: 'string' },
     against: { type: 'string' },
     strict: { type: 'boolean', default: false }
   },
   help: `sluice openapi [--config FILE] [--version NAME] [--out FILE]
+sluice openapi --types FILE [--version NAME]
 sluice openapi --against OLD.json [--version NAME] [--strict] [--json]
 
-Writes the OpenAPI 3.1 document of a config, or compares it with an older one. Nothing listens, and nothing is connected
-to.
+Writes the OpenAPI 3.1 document of a config, or types for its clients, or compares it with an older one. Nothing listens,
+and nothing is connected to.
 
   -c, --config FILE    config file (default: fastify.config.ts)
       --version NAME   one version of the API (default: all in one document)
       --document FILE  a document, as JSON or YAML, to use instead of the config's
   -o, --out FILE       file to write (default: standard output)
+      --types FILE     TypeScript file to write: paths and components, as openapi-fetch takes them
       --against FILE   names every change since this document that breaks clients
       --strict         fail for warnings too
       --json           print { "ok", "changes": [{ rule, level, method, path, part, pointer, change, why }] }
@@ -38,6 +42,11 @@ to.
   async run(values, _positionals, terminal) {
     const document = await documentOf(values, terminal.env)
     if (values.against !== undefined) return withUsageErrors(() => compareAgainst(document, values, terminal))
+    if (values.types !== undefined) {
+      const types = await withUsageErrors(async () => clientTypes(document))
+      await writeFile(values.types as string, types)
+      return 0
+    }
     const json = JSON.stringify(document.root, null, 2)
     if (values.out === undefined) terminal.print(json)
     else await writeFile(values.out as string, `${json}\n`)
