@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import Fastify from 'fastify'
 import { jwt, overrides, rateLimit, redis } from 'sluice'
 import t from 'tap'
@@ -49,4 +50,27 @@ t.test('overrides replaces what the plugins of a bare app reach', async t => {
   t.equal((await call(`${url}/a/me`, { headers })).status, 401)
   t.strictSame(keys, [issuer.issuer])
   t.strictSame(issuer.requests, [], 'the issuer is not asked')
+})
+
+t.test('keys that never verify a token are tried once', { timeout: 20_000 }, async t => {
+  const issuer = await startIssuer(t)
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }) as string
+  let found = 0
+  const app = Fastify()
+  await app.register(overrides, {
+    createJwks: () => ({
+      async find(kid) {
+        found++
+        return { kid, algorithms: ['ES256'], pem, revoked: false }
+      },
+      touch() {}
+    })
+  })
+  await app.register(jwt, { issuer: issuer.issuer, audience: 'api://gateway' })
+  app.get('/', async () => 'ok')
+  const url = await listen(t, app)
+  const headers = { authorization: `Bearer ${await issuer.sign()}` }
+  t.equal((await call(url, { headers })).status, 401)
+  t.equal(found, 2)
 })
