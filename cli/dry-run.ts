@@ -154,7 +154,9 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
           opened: 0,
           halfOpened: 0,
           closed: 0,
-          slowTotal: 0
+          slowTotal: 0,
+          since: Date.now(),
+          history: []
         },
         calls: { running: 0, queued: 0, rejected: 0, retries: 0, exhausted: 0 },
         endpoints: []

@@ -38,6 +38,7 @@ filters.
       --route ROUTE      URL pattern of a route, such as /api/v1/orders/:id
       --scope NAME       --upstream NAME   --consumer SUB
       --status STATUS    status (404), class (5xx), or aborted
+      --cause CAUSE      why exchanges did not end well, such as connection-refused
       --failed           5xx and aborted exchanges
       --min-duration MS  --since TIME      --request-id ID   --trace ID`,
   async run(values, _positionals, { print, env, signal }) {
@@ -98,6 +99,7 @@ function parseCount({ count }: Values): number {
 
 /** Valid values of filters, for error messages. */
 const FORMS: Record<string, string> = {
+  cause: 'a cause of docs/reference/causes.md such as connection-refused',
   status: 'a status such as 404, a class such as 5xx, or aborted',
   'min-duration': 'a number of milliseconds',
   since: 'an ISO date such as 2026-11-29T12:00:00Z, or milliseconds since 1970',
@@ -138,7 +140,7 @@ function queryOf(values: Values): URLSearchParams {
 function format(exchange: Summary | { missed: number }): string {
   if ('missed' in exchange) return `(${exchange.missed} exchanges skipped: too many at once)`
   const { at, method, url, status, abortReason, durationMs, scope, version } = exchange
-  const { upstream, endpoint, attempts = 0 } = exchange
+  const { upstream, endpoint, attempts = 0, cause, causeDetail } = exchange
   const { consumer, tier, limit } = exchange
   const to =
     upstream && `-> ${upstream}${endpoint ? ` ${endpoint}` : ''}${attempts > 1 ? ` x${attempts}` : ''}`
@@ -152,7 +154,8 @@ function format(exchange: Summary | { missed: number }): string {
       scope && `[${scope}${version ? ` ${version}` : ''}]`,
       to,
       consumer && `by ${consumer}`,
-      limit && `${tier}: ${limit}`
+      limit && `${tier}: ${limit}`,
+      cause && `(${causeDetail === undefined ? cause : `${cause}: ${causeDetail}`})`
     ]
       .filter(Boolean)
       .join(' ')

@@ -21,6 +21,7 @@ export const CAUSES = [
   'cancelled',
   // The gateway protects services and itself.
   'breaker-open',
+  'no-endpoint',
   'bulkhead-full',
   'overloaded',
   'resources-exhausted',
@@ -55,3 +56,23 @@ export const CAUSES = [
 ] as const
 
 export type Cause = (typeof CAUSES)[number]
+
+/** Why an exchange or an attempt failed, and whom it concerns. */
+export interface Failure {
+  readonly cause: Cause
+  /** At most `MAX_DETAIL` characters, such as the path of the first invalid value. */
+  readonly detail?: string | undefined
+  /** Name of the upstream. */
+  readonly upstream?: string | undefined
+  /** URL of the endpoint. Undefined if the call failed before one was chosen. */
+  readonly endpoint?: string | undefined
+}
+
+/** Characters of a detail. */
+const MAX_DETAIL = 200
+
+/** Returns a text that is short enough for a detail. */
+export function toDetail(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined
+  return text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL - 1)}…` : text
+}

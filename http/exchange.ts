@@ -3,9 +3,11 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Span } from '@opentelemetry/api'
 import type { FastifyContextConfig, FastifyReply } from 'fastify'
+import type { Cause, Failure } from './cause.ts'
 import { respondAtDeadline } from './deadline.ts'
 import { ClientClosedRequest, DeadlineExceeded } from './exchange-errors.ts'
 import type { ExchangeTrace } from './exchange-trace.ts'
+import { failureOf, finalFailure } from './failure.ts'
 import { isInjected } from './light-my-request-internals.ts'
 import { TimerEntry, type TimerQueue } from './timer-queue.ts'
 import { passedTraceparent } from './trace-context.ts'
@@ -33,13 +35,17 @@ export class Exchange extends TimerEntry {
   readonly socket: Socket
   /** Why the exchange ended before its response was complete. */
   abortReason: Error | undefined = undefined
+  /** Why the exchange failed: of an error from when that is sent, otherwise once the exchange has ended. */
+  failure: Failure | undefined = undefined
+  /** Failure that the last response of a service stands for; counts if the client gets that response. */
+  responseFailure: Failure | undefined = undefined
   /** True if a deadline that the client chose has passed, so that no service is to blame. */
   isClientDeadline = false
   /** Requests sent to upstreams, retries included. */
   attempts = 0
   /** Name of the upstream that was called; several are separated by commas. */
   upstream: string | undefined = undefined
-  /** URL of the endpoint that was called last. */
+  /** URL of the endpoint that was called last; once the exchange has failed, of the one that is the reason. */
   endpoint: string | undefined = undefined
   /** Decision of the last limit that was checked, and its tier. */
   decision: LimitDecision | undefined = undefined
@@ -96,6 +102,8 @@ export class Exchange extends TimerEntry {
         // Shown by log and metrics; otherwise it would be Fastify's default, 200.
         if (!reply.raw.headersSent) reply.raw.statusCode = 499
       }
+      this.failure = finalFailure(this)
+      if (this.failure?.upstream !== undefined) this.endpoint = this.failure.endpoint
       for (const listener of listeners) listener(this)
     })
   }
@@ -133,6 +141,20 @@ export class Exchange extends TimerEntry {
   /** True for a 5xx or an aborted response: what an operator needs to see. */
   get isFailed(): boolean {
     return this.status >= 500 || !this.isComplete
+  }
+
+  /** Cause for which the exchange did not end well. Undefined for a complete response below 400. */
+  get cause(): Cause | undefined {
+    return this.failure?.cause
+  }
+
+  get causeDetail(): string | undefined {
+    return this.failure?.detail
+  }
+
+  /** Notes the error for which the exchange fails. Only the first one counts. */
+  fail(error: Error): void {
+    this.failure ??= failureOf(error, this.isClientDeadline)
   }
 
   /** Notes the upstream that is called. Each of several, as in a composition, is named once. */

@@ -1,5 +1,7 @@
 import createError from '@fastify/error'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Failure } from './cause.ts'
+import { describeFailure, failureMembers } from './failure-text.ts'
 import { type Fault, faultsOf, faultsOfRequest } from './json/faults.ts'
 import { STATUS_CODES } from './node-internals.ts'
 
@@ -10,6 +12,8 @@ export interface ProblemError extends FastifyError {
   headers?: Record<string, string | string[]>
   /** Faults of all parts of the request. Default: those in `validation`. */
   faults?: Fault[]
+  /** Failure of an upstream that the error stands for. */
+  failure?: Failure
 }
 
 export interface Problem {
@@ -73,7 +77,7 @@ const ValidationFailed = 'urn:sluice:validation-failed'
 export function sendProblem(error: ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error.validation && error.validationContext) error.faults ??= faultsOfRequest(error, request)
   const body = problemOf(error, request.id)
-  request.log[levelOf(body.status)]({ err: error }, body.title)
+  logProblem(error, body.title, levelOf(body.status), request)
   if (error.headers) reply.headers(error.headers)
   return reply
     .code(body.status)
@@ -82,6 +86,20 @@ export function sendProblem(error: ProblemError, request: FastifyRequest, reply:
     .type('application/problem+json')
     .serializer(identity)
     .send(JSON.stringify(body))
+}
+
+/** Notes why the exchange fails, and logs it: with an upstream, by its name, endpoint and cause. */
+export function logProblem(
+  error: ProblemError,
+  title: string,
+  level: 'error' | 'warn' | 'debug',
+  { exchange, log }: FastifyRequest
+): void {
+  // Requests with an unreadable URL have no exchange.
+  exchange?.fail(error)
+  const failure = exchange?.failure
+  const message = failure?.upstream === undefined ? title : describeFailure(failure)
+  log[level]({ ...(failure && failureMembers(failure)), err: error }, message)
 }
 
 /** A serializer for text. With a serializer Fastify adds no charset to the content type. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance } from 'fastify'
 import { appState } from '../app-state.ts'
 import { consumerOf } from '../auth/consumer.ts'
+import type { Cause } from '../http/cause.ts'
 import type { Exchange, LimitDecision } from '../http/exchange.ts'
 import { headerTextOf } from '../http/node-internals.ts'
 import { takeConnectionBytes } from './connection-bytes.ts'
@@ -23,6 +24,7 @@ export class ExchangeRecord {
   readonly isFailed: boolean
   /** Code of the error that aborted the response. */
   readonly abortReason: string | undefined
+  readonly causeDetail: string | undefined
   readonly consumer: string | undefined
   readonly clientAddress: string | undefined
   /** Bytes on the connection, headers included; -1 if unknown. */
@@ -66,6 +68,7 @@ export class ExchangeRecord {
     this.abortReason = exchange.isComplete
       ? undefined
       : ((exchange.abortReason as { code?: string } | undefined)?.code ?? 'unknown')
+    this.causeDetail = exchange.causeDetail
     this.consumer = consumerOf(request)
     this.clientAddress = exchange.clientAddress
     this.bytesReceived = received
@@ -113,6 +116,7 @@ export class SharedFields {
   readonly config: FastifyContextConfig
   readonly status: number
   readonly grpcStatus: number | undefined
+  readonly cause: Cause | undefined
   readonly tier: string | undefined
   readonly decision: LimitDecision | undefined
   readonly upstream: string | undefined
@@ -127,6 +131,7 @@ export class SharedFields {
     this.route = exchange.route
     this.config = exchange.config
     this.grpcStatus = exchange.grpcStatus
+    this.cause = exchange.cause
     this.tier = exchange.tier
     this.decision = exchange.decision
     this.upstream = exchange.upstream
@@ -139,6 +144,7 @@ export class SharedFields {
   isOf(exchange: Exchange, method: string, status: number): boolean {
     return (
       this.status === status &&
+      this.cause === exchange.cause &&
       this.endpoint === exchange.endpoint &&
       this.attempts === exchange.attempts &&
       this.method === method &&
@@ -158,10 +164,11 @@ export class SharedFields {
   }
 
   #toJson(): string {
-    const { method, route, status, grpcStatus, tier, decision, upstream, endpoint, attempts, cache } = this
+    const { method, route, status, grpcStatus, cause, tier, decision, upstream, endpoint, attempts, cache } =
+      this
     const { scope, version } = this.config
     const members = {
-      ...{ method, route, scope, version, status, grpcStatus },
+      ...{ method, route, scope, version, status, grpcStatus, cause },
       ...(decision !== undefined && { tier, limit: decision }),
       ...(upstream !== undefined && { upstream, endpoint, attempts }),
       cache

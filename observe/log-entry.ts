@@ -7,10 +7,11 @@ import type { ExchangeRecord } from './exchange-record.ts'
  * @param sample the share of exchanges that are logged, for an exchange that was drawn
  */
 export function toLogEntry(record: ExchangeRecord, path?: string, sample?: number): string {
-  const { id, traceparent, hasSpan, shared, clientAddress, consumer, abortReason } = record
+  const { id, traceparent, hasSpan, shared, causeDetail, clientAddress, consumer, abortReason } = record
   const { bytesReceived, bytesSent, durationUs, queueUs, upstreamUs, sendUs } = record
   const span = hasSpan ? `"span":"${traceparent.slice(36, 52)}",` : ''
   let entry = `"reqId":${quote(id)},"trace":"${traceparent.slice(3, 35)}",${span}${shared.json}`
+  if (causeDetail !== undefined) entry += `,"causeDetail":${quote(causeDetail)}`
   if (path !== undefined) entry += `,"path":${quote(path)}`
   if (clientAddress !== undefined) entry += `,"clientAddress":${quote(clientAddress)}`
   if (consumer !== undefined) entry += `,"consumer":${quote(consumer)}`

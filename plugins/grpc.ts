@@ -2,7 +2,7 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuthenticatedInstance, WithAuthenticatedHooks } from '../auth/authenticated.ts'
-import { createProblem, type ProblemError, problemOf } from '../http/problem.ts'
+import { createProblem, logProblem, type ProblemError, problemOf } from '../http/problem.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
 import { setGrpcStatus, toGrpcStatus } from '../proxy/grpc-status.ts'
 import forward, { type ForwardRoute } from './forward.ts'
@@ -59,7 +59,7 @@ async function grpc(fastify: FastifyInstance) {
 function sendGrpcStatus(error: ProblemError, request: FastifyRequest, reply: FastifyReply): void {
   if (request.raw.httpVersionMajor !== 2 || !isGrpc(request)) return void reply.send(error)
   const { status, title } = problemOf(error, request.id)
-  request.log[status >= 500 ? 'warn' : 'debug']({ err: error }, title)
+  logProblem(error, title, status >= 500 ? 'warn' : 'debug', request)
   const grpcStatus = toGrpcStatus(status)
   setGrpcStatus(request.exchange, grpcStatus)
   const response = reply.raw as unknown as Http2ServerResponse

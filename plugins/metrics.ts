@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import { sampleDurations } from '../observe/exchange-counts.ts'
 import { ExchangeDurations } from '../observe/exchange-durations.ts'
+import { createFailureCounter } from '../observe/exchange-failures.ts'
 import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { addStateMetrics } from '../observe/state-metrics.ts'
 import { addAttemptDurations, addCallMetrics } from '../proxy/call-metrics.ts'
@@ -26,7 +27,11 @@ async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOp
   const durations = new ExchangeDurations()
   sampleDurations(fastify, durations)
   registry.registerMetric(durations as unknown as Metric)
-  fastify.onExchangeEnd(exchange => durations.observe(exchange))
+  const countFailure = createFailureCounter(registry)
+  fastify.onExchangeEnd(exchange => {
+    durations.observe(exchange)
+    countFailure(exchange)
+  })
 
   fastify.decorate('metrics', registry)
   // Other plugins may be registered later.

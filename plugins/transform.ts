@@ -98,7 +98,9 @@ function toRoute(scope: FastifyInstance, route: AnyTransformRoute): RouteOptions
           try {
             value = read(received as UpstreamResponse)
           } catch (error) {
-            return sendError(replaceUnauthorized(error as ProblemError, passUnauthorized), toError, reply)
+            const own = replaceUnauthorized(error as ProblemError, passUnauthorized)
+            received?.source?.blame(own)
+            return sendError(own, toError, reply)
           }
           try {
             sendJson(reply.code((received as UpstreamResponse).statusCode), toClient(value as never, request))
@@ -112,6 +114,8 @@ function toRoute(scope: FastifyInstance, route: AnyTransformRoute): RouteOptions
 }
 
 function sendError(error: Error, toError: AnyTransformRoute['toError'], reply: FastifyReply): void {
+  // toError may replace it.
+  reply.request.exchange.fail(error)
   let mapped = error
   try {
     if (toError !== undefined) mapped = toError(error, reply.request)

@@ -9,6 +9,7 @@ import type {
 import fp from 'fastify-plugin'
 import type { AuthenticatedInstance, WithAuthenticatedHooks } from '../auth/authenticated.ts'
 import { expires } from '../auth/user.ts'
+import type { ProblemError } from '../http/problem.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
 import { spreadEvenly } from '../http/spread.ts'
 import type { UpstreamResponse } from '../proxy/call-types.ts'
@@ -153,6 +154,7 @@ function answer(reply: FastifyReply, response: UpstreamResponse, { socket }: Han
     checkAcceptance(request, response)
   } catch (error) {
     response.socket?.destroy()
+    response.source?.blame(error as ProblemError)
     return void reply.send(error)
   }
   switchProtocols(reply, response.headers, socket)

@@ -1,14 +1,18 @@
 import type { Dispatcher } from 'undici'
+import type { Failure } from '../http/cause.ts'
 import type { Outcome } from './breaker-types.ts'
-import type { Headers, UpstreamResponse } from './call-types.ts'
+import type { Headers, ResponseSource, UpstreamResponse } from './call-types.ts'
 import type { UpstreamAttempt } from './upstream-attempt.ts'
 
 /** The call that an attempt belongs to. */
-export interface AttemptOwner {
+export interface AttemptOwner extends ResponseSource {
   /** Called with the response's headers. Returns true if it retries: the attempt then ends without another callback. */
   onHeaders(statusCode: number, headers: Headers): boolean
-  /** Called exactly once, unless `onHeaders` returned true, with the outcome for breaker and endpoint. */
-  onSettled(outcome: Outcome, error?: Error): void
+  /**
+   * Called exactly once, unless `onHeaders` returned true, with the outcome for breaker and endpoint.
+   * @param failure of a complete response too, if its status is 400 or more
+   */
+  onSettled(outcome: Outcome, failure?: Failure, error?: Error): void
   onResponse(response: UpstreamResponse): void
 }
 

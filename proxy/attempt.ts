@@ -1,15 +1,23 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import type { Failure } from '../http/cause.ts'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Abortable, Exchange } from '../http/exchange.ts'
-import { outcomeOfFailure, outcomeOfResponse } from './attempt-blame.ts'
+import { type AttemptProgress, outcomeOfFailure, outcomeOfResponse } from './attempt-blame.ts'
+import { failureOfAttempt, failureOfStatus } from './attempt-cause.ts'
 import type { AttemptOptions, AttemptOwner, Http2Controller } from './attempt-types.ts'
 import type { Outcome } from './breaker-types.ts'
 import type { Headers } from './call-types.ts'
 import { DiscardedBody } from './discarded-body.ts'
-import { createInvalidResponse, toUpstreamError, UpstreamFailed, UpstreamTimeout } from './errors.ts'
+import {
+  createInvalidResponse,
+  createTooLarge,
+  toUpstreamError,
+  UpstreamFailed,
+  UpstreamTimeout
+} from './errors.ts'
 import { outcomeStatus } from './grpc-status.ts'
-import { hasNoBody, isInvalidFraming, MAX_INTERIM_RESPONSES } from './response-framing.ts'
+import { hasNoBody, isInvalidFraming, isSmall, MAX_INTERIM_RESPONSES } from './response-framing.ts'
 import { createResponseStream } from './response-stream.ts'
 import { ServiceTime } from './service-time.ts'
 import { passEarlyHints, passTrailers } from './trailers.ts'
@@ -111,7 +119,11 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     if (statusCode === 204) delete headers['content-length']
     this.#statusCode = statusCode
     this.#headers = headers
-    if (this.#options.buffersAll || this.#isSmall() || (controller as Http2Controller).isHeadersOnly) {
+    if (
+      this.#options.buffersAll ||
+      isSmall(this.#options, statusCode, headers) ||
+      (controller as Http2Controller).isHeadersOnly
+    ) {
       this.#chunks = []
       if (!this.#options.buffersAll) this.#timer = setTimeout(Attempt.#streamLateBody, BUFFER_TIME, this)
       return
@@ -124,7 +136,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       if (this.#failure === undefined && !stream.readableEnded) this.abort(error ?? new UpstreamFailed())
     })
     this.#stream = stream
-    this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body: stream })
+    this.#respond(stream)
     return stream
   }
 
@@ -147,7 +159,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     if (this.#failure !== undefined) return void socket.destroy()
     this.#options.observed?.onHeaders(statusCode, headers)
     this.#finish('success')
-    this.#owner.onResponse({ statusCode, headers, body: undefined, socket })
+    this.#owner.onResponse({ statusCode, headers, body: undefined, socket, source: this.#owner })
     this.#options.observed?.end()
   }
 
@@ -161,8 +173,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       }
     } else if (this.#chunks !== undefined) {
       this.#size += chunk.length
-      if (this.#size > this.#options.bufferLimit)
-        this.abort(createInvalidResponse(`the response is larger than ${this.#options.bufferLimit} bytes`))
+      if (this.#size > this.#options.bufferLimit) this.abort(createTooLarge(this.#options.bufferLimit))
       else this.#chunks.push(chunk)
     }
   }
@@ -171,17 +182,16 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     if (this.#discarded !== undefined) return void this.#discarded.end()
     if (this.#failure !== undefined) return
     const status = outcomeStatus(this.#exchange, this.#statusCode, this.#headers, trailers)
-    this.#finish(outcomeOfResponse(this.#exchange, status))
+    const failure = failureOfStatus(status)
+    this.#finish(outcomeOfResponse(this.#exchange, status), failure)
     if (trailers !== undefined && this.#hasClient()) {
       passTrailers(trailers, this.#exchange.reply)
       this.#stream?.emit('trailers', trailers)
     }
     if (this.#stream !== undefined) this.#stream.push(null)
-    else {
-      const body = this.#bufferedBody()
-      this.#owner.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body })
-    }
-    this.#options.observed?.end(undefined, status)
+    else this.#respond(this.#bufferedBody())
+    // Its reader may have blamed it before.
+    this.#options.observed?.end(failure)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -198,6 +208,11 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     else if (statusCode === 103 && this.#hasClient()) passEarlyHints(headers, this.#exchange.reply)
   }
 
+  #respond(body: Readable | Buffer | undefined): void {
+    const source = this.#owner
+    source.onResponse({ statusCode: this.#statusCode, headers: this.#headers, body, source })
+  }
+
   /** True if 1xx responses and trailers go to a client: not for buffered responses or mirrored requests. */
   #hasClient(): boolean {
     return !this.#options.buffersAll && !(this.#exchange instanceof DetachedExchange)
@@ -209,17 +224,11 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#size)
   }
 
-  #isSmall(): boolean {
-    if (hasNoBody(this.#options.isHead, this.#statusCode)) return true
-    const length = this.#headers['content-length']
-    return typeof length === 'string' && Number(length) <= this.#options.bufferLimit
-  }
-
   #fail(error: Error & { statusCode?: number }, elapsed?: number): void {
     if (this.#failure !== undefined || (this.#isSettled && this.#stream === undefined)) return
     this.#failure = error
     const stream = this.#stream
-    const outcome = outcomeOfFailure(error, elapsed, {
+    const progress: AttemptProgress = {
       exchange: this.#exchange,
       serviceTime: this.#serviceTime,
       wasSent: this.wasSent,
@@ -227,12 +236,14 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
       isStreaming: stream !== undefined,
       isReaderSlow: stream !== undefined && stream.readableLength >= stream.readableHighWaterMark,
       isQueued: this.#options.waitsFor === 'connection'
-    })
+    }
+    const outcome = outcomeOfFailure(error, elapsed, progress)
+    const failure = failureOfStatus(this.#statusCode) ?? failureOfAttempt(error, progress)
     // A listener (grpc-response.ts) ends the response with a status.
     if (!stream?.emit('failure', error)) stream?.destroy(error)
     // Before a retry starts.
-    this.#options.observed?.end(error)
-    this.#finish(outcome, error)
+    this.#options.observed?.end(failure)
+    this.#finish(outcome, failure, error)
   }
 
   #stopTimer(): void {
@@ -248,10 +259,10 @@ export class Attempt implements Dispatcher.DispatchHandler, Abortable {
     })
   }
 
-  #finish(outcome: Outcome, error?: Error): void {
+  #finish(outcome: Outcome, failure?: Failure, error?: Error): void {
     if (this.#isSettled) return
     this.#isSettled = true
     this.#stopTimer()
-    this.#owner.onSettled(outcome, error)
+    this.#owner.onSettled(outcome, failure, error)
   }
 }

@@ -1,3 +1,4 @@
+import type { Cause, Failure } from '../http/cause.ts'
 import type { HalfOpenChange, HeardOutcomes } from './breaker-messages.ts'
 import type { OutcomeCounts } from './outcome-window.ts'
 
@@ -9,8 +10,9 @@ export interface Breaker {
    * Records the outcome of a call.
    * @param ms milliseconds to the response's headers, for `slow`
    * @param endpoint the one of several that failed, such as its URL; failures in a row of one alone eject it instead
+   * @param failure for the history
    */
-  report(permit: Permit, outcome: Outcome, ms?: number, endpoint?: unknown): void
+  report(permit: Permit, outcome: Outcome, ms?: number, endpoint?: unknown, failure?: Failure): void
   /** Records the success of a response that may never end. Report its permit afterwards only if it fails. */
   pass(permit: Permit, ms?: number): void
   /** True if the permit is of a half-open request that can still pass. */
@@ -36,6 +38,8 @@ export interface Breaker {
   retryAfter(): number
   readonly state: BreakerState
   counts(): BreakerCounts
+  /** Returns when its state changed last and will change, and its history. */
+  times(): BreakerTimes
   close(): void
 }
 
@@ -48,6 +52,25 @@ export interface Breaker {
 export type Outcome = 'success' | 'failure' | 'answered' | 'neutral'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
+
+/** A change of a breaker's state. `at`: epoch ms. */
+export interface BreakerTransition {
+  at: number
+  state: BreakerState
+  /** Why it opened: cause of the last failure, `slow-calls` or `operator`. Undefined if another worker's breaker opened it. */
+  cause?: OpeningCause
+}
+
+export type OpeningCause = Cause | 'slow-calls' | 'operator'
+
+export interface BreakerTimes {
+  /** Start of the state. Epoch ms. */
+  since: number
+  /** While open: when half-open requests begin. Epoch ms. */
+  until?: number
+  /** The latest changes, the oldest first. */
+  history: BreakerTransition[]
+}
 
 /** Grows with each change of state and each half-open round: results of calls from before a change are not settled. */
 export type Permit = number

@@ -1,5 +1,7 @@
+import type { Failure } from '../http/cause.ts'
 import type { BreakerOptions } from '../schemas/options/upstreams.ts'
-import type { Breaker, BreakerPeers, BreakerState, Outcome, Permit } from './breaker-types.ts'
+import { BreakerHistory } from './breaker-history.ts'
+import type { Breaker, BreakerPeers, BreakerState, OpeningCause, Outcome, Permit } from './breaker-types.ts'
 import { FailureRun } from './failure-run.ts'
 import { machineNow } from './machine-clock.ts'
 import { createOpossumState } from './opossum-state.ts'
@@ -14,13 +16,13 @@ const MAX_FORCED_RETRY = 60
  * Creates a breaker. opossum keeps the state and the reset timer (opossum-state.ts); Sluice decides what counts, and counts
  * it together with the breakers of other workers.
  *
- * @param onChange called with each new state; `isFollowing` if another worker's breaker caused it
+ * @param onChange called with each new state; `isFollowing` if another worker's breaker caused it; `cause` why it opened
  * @param now milliseconds of a monotonic clock that all processes share
  */
 export function createBreaker(
   name: string,
   options: Omit<BreakerOptions, 'shared'>,
-  onChange: (state: BreakerState, isFollowing: boolean) => void,
+  onChange: (state: BreakerState, isFollowing: boolean, cause?: OpeningCause) => void,
   now: () => number = machineNow
 ): Breaker {
   const { failures, rate, slow, resetTimeout, halfOpenRequests } = options
@@ -38,6 +40,7 @@ export function createBreaker(
   /** Calls of all processes since the breaker closed, for the decision. */
   const counted = rate || slow ? new OutcomeWindow(window) : undefined
   const run = new FailureRun()
+  const history = new BreakerHistory()
   let peers: BreakerPeers | undefined
   let permit: Permit = 0
   let firstPermit: Permit = 0
@@ -51,6 +54,7 @@ export function createBreaker(
   let rejected = 0
   let isFollowing = false
   let forcedUntil: number | undefined
+  let openingCause: OpeningCause | undefined
   let slowTotal = 0
   const entered = { open: 0, 'half-open': 0, closed: 0 }
 
@@ -76,8 +80,8 @@ export function createBreaker(
       rejected++
       return undefined
     },
-    report(of, outcome, ms = 0, endpoint) {
-      if (outcome !== 'neutral') return record(of, outcome, ms, endpoint)
+    report(of, outcome, ms = 0, endpoint, failure) {
+      if (outcome !== 'neutral') return record(of, outcome, ms, endpoint, failure)
       if (of !== permit || !circuit.isHalfOpen) return
       started--
       peers?.halfOpenChanged(openedAt, -1, 0)
@@ -120,7 +124,9 @@ export function createBreaker(
       if (circuit.isHalfOpen && passed >= halfOpenRequests) circuit.close()
     },
     force(until) {
+      const wasForced = forcedUntil !== undefined
       forcedUntil = until
+      if (wasForced !== (until !== undefined)) history.add(this.state, 'operator')
     },
     get isForced() {
       return forcedUntil !== undefined
@@ -155,6 +161,10 @@ export function createBreaker(
         slowTotal
       }
     },
+    times() {
+      const reopensAt = circuit.isOpen ? Date.now() + openedAt + resetTimeout - now() : undefined
+      return history.times(forcedUntil ?? reopensAt)
+    },
     close() {
       circuit.shutdown()
     }
@@ -169,28 +179,42 @@ export function createBreaker(
     counted?.clear()
     peers?.forget()
     if (!isFollowing && state !== 'half-open') peers?.changed(state === 'open' ? openedAt : 0, changedAt)
-    onChange(state, isFollowing)
+    history.add(state, openingCause)
+    onChange(state, isFollowing, openingCause)
+    openingCause = undefined
   }
 
-  function record(of: Permit, outcome: 'success' | 'failure' | 'answered', ms: number, endpoint?: unknown) {
+  function record(
+    of: Permit,
+    outcome: 'success' | 'failure' | 'answered',
+    ms: number,
+    endpoint?: unknown,
+    failure?: Failure
+  ) {
     const at = now()
     const isSlow = slow !== undefined && ms >= slow.threshold
     if (isSlow) slowTotal++
     add(seen.at(at), outcome, isSlow)
     if (of < firstPermit) return
-    if (circuit.isHalfOpen) settleHalfOpen(outcome, isSlow)
-    else if (circuit.isClosed) settle(at, outcome, isSlow, endpoint)
+    if (circuit.isHalfOpen) settleHalfOpen(outcome, isSlow, failure)
+    else if (circuit.isClosed) settle(at, outcome, isSlow, endpoint, failure)
   }
 
-  function settleHalfOpen(outcome: Outcome, isSlow: boolean): void {
-    if (outcome === 'failure' || isSlow) circuit.open()
+  function settleHalfOpen(outcome: Outcome, isSlow: boolean, failure?: Failure): void {
+    if (outcome === 'failure' || isSlow) open(outcome === 'failure' ? failure?.cause : 'slow-calls')
     else {
       peers?.halfOpenChanged(openedAt, 0, 1)
       if (++passed >= halfOpenRequests) circuit.close()
     }
   }
 
-  function settle(at: number, outcome: Outcome, isSlow: boolean, endpoint?: unknown): void {
+  function settle(
+    at: number,
+    outcome: Outcome,
+    isSlow: boolean,
+    endpoint?: unknown,
+    failure?: Failure
+  ): void {
     const endsRun = outcome === 'success' && !run.isEmpty
     const isFailure = outcome === 'failure'
     if (counted) add(counted.at(at), outcome, isSlow)
@@ -199,14 +223,20 @@ export function createBreaker(
       succeededAt = at
       run.succeed(at)
     }
-    if (isFailure || isSlow) openIfDue(isFailure, isSlow)
+    if (isFailure || isSlow) openIfDue(isFailure, isSlow, failure)
     if (circuit.isClosed && (isFailure || isSlow || endsRun || counted))
       peers?.settled(at, outcome, isSlow, endpoint, isFailure || isSlow || endsRun)
   }
 
-  function openIfDue(hasFailed: boolean, hasBeenSlow: boolean): void {
-    if ((hasFailed && (run.reaches(failures) || rateExceeded())) || (hasBeenSlow && slowExceeded()))
-      circuit.open()
+  /** `failure`: the last one, unless it was of another process. */
+  function openIfDue(hasFailed: boolean, hasBeenSlow: boolean, failure?: Failure): void {
+    if (hasFailed && (run.reaches(failures) || rateExceeded())) open(failure?.cause)
+    else if (hasBeenSlow && slowExceeded()) open('slow-calls')
+  }
+
+  function open(cause: OpeningCause | undefined): void {
+    openingCause = cause
+    circuit.open()
   }
 
   function rateExceeded(): boolean {

@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from 'node:stream'
 import type { Exchange } from '../http/exchange.ts'
+import type { ProblemError } from '../http/problem.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
 
@@ -27,6 +28,14 @@ export interface UpstreamResponse {
   isFallback?: boolean
   /** Connection on which the service has changed the protocol (101). */
   socket?: Duplex
+  /** Undefined for a fallback. */
+  source?: ResponseSource
+}
+
+/** Where a response comes from. */
+export interface ResponseSource {
+  /** Notes that the response is the reason for `error`, with which its reader rejects it. */
+  blame(error: ProblemError): void
 }
 
 export type UpstreamCallback = (error: Error | null, response?: UpstreamResponse) => void

@@ -120,10 +120,12 @@ export function createFetcher(name: string, part: Part, upstream: Upstream): Fet
           try {
             value = read(response as UpstreamResponse)
           } catch (error) {
-            return callback(replaceUnauthorized(error as ProblemError, passUnauthorized))
+            const own = replaceUnauthorized(error as ProblemError, passUnauthorized)
+            response?.source?.blame(own)
+            return callback(own)
           }
           if (key !== undefined && response?.isFallback !== true)
-            cache?.set(key, response as UpstreamResponse)
+            cache?.set(key, { ...(response as UpstreamResponse), source: undefined })
           callback(null, value)
         }
       )

@@ -1,6 +1,10 @@
+import { type Failure, toDetail } from '../http/cause.ts'
 import { STATUS_CODES } from '../http/node-internals.ts'
 import { createProblem, type ProblemError } from '../http/problem.ts'
 import type { Headers } from './call-types.ts'
+
+/** Error with which a call ends: of this file, or the reason for which its exchange was aborted. */
+export type UpstreamError = Error & Partial<ProblemError>
 
 /** The service could not be reached, broke the connection, or sent something that is not HTTP. The cause is logged only. */
 export const UpstreamFailed = createProblem('SLUICE_UPSTREAM_FAILED', 'The service failed to respond', 502)
@@ -29,13 +33,17 @@ const UpstreamUnavailable = createProblem(
 const UpstreamOverloaded = createProblem('SLUICE_UPSTREAM_OVERLOADED', 'Service overloaded', 503)
 
 /** Returns the error for calls that an open breaker rejects. `retryAfter`: seconds. */
-export function createUnavailable(retryAfter: number): ProblemError {
-  return new UpstreamUnavailable(retryIn(retryAfter))
+export function createUnavailable(retryAfter: number, failure?: Failure): ProblemError {
+  const error: ProblemError = new UpstreamUnavailable(retryIn(retryAfter))
+  if (failure !== undefined) error.failure = failure
+  return error
 }
 
-/** Returns the error for calls that find the bulkhead and its queue full. */
-export function createOverloaded(): ProblemError {
-  return new UpstreamOverloaded(retryIn(1))
+/** Returns the error for calls that find the upstream's bulkhead and its queue full. */
+export function createOverloaded(upstream: string): ProblemError {
+  const error: ProblemError = new UpstreamOverloaded(retryIn(1))
+  error.failure = { cause: 'bulkhead-full', upstream }
+  return error
 }
 
 function retryIn(seconds: number) {
@@ -117,7 +125,7 @@ const UpstreamStatus = createProblem('SLUICE_UPSTREAM_STATUS', 'Error', 500, { t
  * Replaces a 401 or 407 that a service answered to a request of the gateway's own by 502: it asks the gateway for
  * credentials, not the client. With `passUnauthorized`, a 401 with a challenge is passed on.
  */
-export function replaceUnauthorized(error: ProblemError, passUnauthorized = false): Error {
+export function replaceUnauthorized(error: ProblemError, passUnauthorized = false): ProblemError {
   const { statusCode, headers } = error
   if (!(error instanceof UpstreamStatus) || (statusCode !== 401 && statusCode !== 407)) return error
   if (statusCode === 401 && passUnauthorized && headers?.['www-authenticate'] !== undefined) return error
@@ -128,7 +136,17 @@ function invalidStatus(statusCode: number): ProblemError {
   return createInvalidResponse(`the service answered ${statusCode}`)
 }
 
-/** @param cause what is wrong with the response, for the log */
-export function createInvalidResponse(cause: string): ProblemError {
-  return new UpstreamInvalidResponse({ cause: new Error(cause) })
+/** Returns the error for a response beyond `limit` bytes. */
+export function createTooLarge(limit: number, cause?: unknown): ProblemError {
+  const detail = `the response is larger than ${limit} bytes`
+  const error: ProblemError = new UpstreamInvalidResponse({ cause: cause ?? new Error(detail) })
+  error.failure = { cause: 'response-too-large', detail }
+  return error
+}
+
+/** @param detail what is wrong with the response, for the operator */
+export function createInvalidResponse(detail: string, cause: unknown = new Error(detail)): ProblemError {
+  const error: ProblemError = new UpstreamInvalidResponse({ cause })
+  error.failure = { cause: 'invalid-response', detail: toDetail(detail) }
+  return error
 }

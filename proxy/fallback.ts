@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import type { Failure } from '../http/cause.ts'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { FallbackOptions } from '../schemas/options/upstreams.ts'
 import type { Breaker } from './breaker-types.ts'
@@ -14,7 +15,13 @@ export function createRejection(
   breaker: Breaker,
   fallback: FallbackOptions | undefined
 ): (request: UpstreamRequest, callback: UpstreamCallback) => void {
-  if (fallback === undefined) return (_request, callback) => callback(createUnavailable(breaker.retryAfter()))
+  const failureNow = (): Failure => ({
+    cause: 'breaker-open',
+    upstream: name,
+    ...(breaker.isForced && { detail: 'an operator holds it open' })
+  })
+  const unavailable = () => createUnavailable(breaker.retryAfter(), failureNow())
+  if (fallback === undefined) return (_request, callback) => callback(unavailable())
 
   const { status: statusCode } = fallback
   const hasBody = statusCode !== 204 && statusCode !== 304
@@ -26,7 +33,9 @@ export function createRejection(
   }
   return ({ exchange, method, upgrade }, callback) => {
     // A WebSocket handshake and a gRPC call have no fallback.
-    if (upgrade !== undefined || exchange.isGrpc) return callback(createUnavailable(breaker.retryAfter()))
+    if (upgrade !== undefined || exchange.isGrpc) return callback(unavailable())
+    // A fallback may be an error too.
+    exchange.responseFailure = failureNow()
     // The client does not get the response of a mirrored request.
     if (!(exchange instanceof DetachedExchange)) markFallback(exchange.reply, name)
     const response: UpstreamResponse = {

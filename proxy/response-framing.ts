@@ -12,3 +12,12 @@ export function isInvalidFraming(statusCode: number, { 'transfer-encoding': codi
 export function hasNoBody(isHead: boolean, statusCode: number): boolean {
   return isHead || statusCode === 204 || statusCode === 304
 }
+
+/** Returns true for a response without a body, or with one of known length within the limit. */
+export function isSmall(
+  { isHead, bufferLimit }: { isHead: boolean; bufferLimit: number },
+  statusCode: number,
+  { 'content-length': length }: Headers
+): boolean {
+  return hasNoBody(isHead, statusCode) || (typeof length === 'string' && Number(length) <= bufferLimit)
+}

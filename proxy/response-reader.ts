@@ -6,7 +6,7 @@ import { isTooDeep, MAX_DEPTH, quoteInexact } from '../http/json/exact.ts'
 import { isSmall } from '../http/json/small.ts'
 import type { Headers, UpstreamResponse } from './call-types.ts'
 
-import { createStatusError, UpstreamInvalidResponse } from './errors.ts'
+import { createInvalidResponse, createStatusError, createTooLarge } from './errors.ts'
 
 /** Bytes of decoded content, as the default of the upstreams' `maxBody`. */
 const MAX_BODY = 8_388_608
@@ -27,10 +27,12 @@ export function createResponseReader<Schema extends TSchema>(
     const value = parseText(textOf((body as Buffer | undefined) ?? EMPTY, headers, maxBody))
     if (validate.Check(value)) return value as Static<Schema>
     // Errors() walks the whole value, however few it returns: 10 s for 8 MB.
-    const fault = isSmall(value)
-      ? JSON.stringify(validate.Errors(value)[0])
-      : 'the content does not match its schema'
-    throw new UpstreamInvalidResponse({ cause: new Error(fault) })
+    const [fault] = isSmall(value) ? validate.Errors(value) : []
+    throw createInvalidResponse(
+      fault === undefined
+        ? 'the content does not match its schema'
+        : `${fault.instancePath || '/'} ${fault.message}`
+    )
   }
 }
 
@@ -40,7 +42,8 @@ function textOf(body: Buffer, headers: Headers, maxBody: number): string {
   try {
     return readText(decodeContent(body, headers['content-encoding'], maxBody), headers['content-type'])
   } catch (cause) {
-    throw new UpstreamInvalidResponse({ cause })
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw createTooLarge(maxBody, cause)
+    throw createInvalidResponse('the content cannot be decoded', cause)
   }
 }
 
@@ -65,6 +68,14 @@ function parseText(text: string): unknown {
       scan(value, { protoAction: 'remove', constructorAction: 'ignore' })
     return value
   } catch (cause) {
-    throw new UpstreamInvalidResponse({ cause })
+    // JSON.parse quotes the content.
+    throw createInvalidResponse(
+      cause instanceof SyntaxError ? 'the content is not JSON' : messageOf(cause),
+      cause
+    )
   }
+}
+
+function messageOf(error: unknown): string {
+  return (error as Error).message
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type buildConnector, Client, type Dispatcher } from 'undici'
-import { UpstreamInvalidResponse } from './errors.ts'
+import { createInvalidResponse } from './errors.ts'
 import { MAX_INTERIM_RESPONSES } from './response-framing.ts'
 
 /**
@@ -115,7 +115,7 @@ class ResponseHeads {
   }
 
   #refuse(why: string): boolean {
-    this.#socket.destroy(new UpstreamInvalidResponse({ cause: new Error(why) }))
+    this.#socket.destroy(createInvalidResponse(why))
     return false
   }
 }

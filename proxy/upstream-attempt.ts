@@ -1,7 +1,7 @@
-import type { Cause } from '../http/cause.ts'
+import type { Cause, Failure } from '../http/cause.ts'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { causeOfFailure, causeOfStatus } from './attempt-cause.ts'
+import { failureOfStatus } from './attempt-cause.ts'
 import type { Headers, UpstreamRequest } from './call-types.ts'
 
 export type AttemptListener = (attempt: UpstreamAttempt) => void
@@ -77,16 +77,11 @@ export class UpstreamAttempt {
     this.responseHeaders = headers
   }
 
-  /**
-   * Ends the attempt: only the first call counts.
-   * @param error undefined for a complete response; the status of a response that breaks off matters more
-   * @param outcomeStatus HTTP status that stands for the outcome. Default: the response's own
-   */
-  end(error?: Error, outcomeStatus = this.status): void {
+  /** Ends the attempt: only the first call counts. `failure`: by default that of the status. */
+  end(failure: Failure | undefined = failureOfStatus(this.status)): void {
     if (this.endedAt !== 0) return
     this.endedAt = performance.now()
     if (this.exchange.isGrpc) this.grpcStatus = this.exchange.grpcStatus
-    const failure = causeOfStatus(outcomeStatus) ?? (error && causeOfFailure(error, this.exchange))
     this.cause = failure?.cause
     this.causeDetail = failure?.detail
     for (const listener of this.#listeners.end) listener(this)

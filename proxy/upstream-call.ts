@@ -1,22 +1,26 @@
-import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import type { Failure } from '../http/cause.ts'
 import type { Abortable } from '../http/exchange.ts'
+import { failureOf } from '../http/failure.ts'
+import type { ProblemError } from '../http/problem.ts'
 import type { RetryReason } from '../schemas/options/upstreams.ts'
 import { Attempt } from './attempt.ts'
+import { failureOfReader, failureOfStatus } from './attempt-cause.ts'
 import type { AttemptOwner } from './attempt-types.ts'
 import type { Outcome, Permit } from './breaker-types.ts'
 import type { QueuedCall } from './bulkhead.ts'
 import type { Headers, UpstreamCallback, UpstreamRequest, UpstreamResponse } from './call-types.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
-import { createUnavailable, isOrdered, speaksNoHttp1, UpstreamTimeout } from './errors.ts'
+import { createUnavailable, isOrdered, speaksNoHttp1, type UpstreamError, UpstreamTimeout } from './errors.ts'
 import { isStream, Replay } from './replay.ts'
-import { isGoneAway, isUnprocessed, retryAfterOf, retryReason } from './retry.ts'
-import { retryDelay } from './retry-delay.ts'
+import { isGoneAway } from './retry.ts'
+import { type CallProgress, delayAfterError, delayAfterStatus } from './retry-delay.ts'
+import { successDelay } from './stream-success.ts'
 import { observeAttempt, type UpstreamAttempt } from './upstream-attempt.ts'
 import type { UpstreamPolicies } from './upstream-policies.ts'
 
-/** Milliseconds after which a half-open request that still streams has passed. */
-const STREAM_PASSES = 1_000
+const NO_ADDRESS: Failure = { cause: 'dns-failed', detail: 'DNS has not responded since the start' }
+const NO_ENDPOINT: Failure = { cause: 'no-endpoint', detail: 'an operator has taken all endpoints out' }
 
 /**
  * A call that the breaker has admitted: waits in the bulkhead, then makes attempts, each at another endpoint if there is
@@ -101,53 +105,54 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
       this.#isEnded = true
       exchange.detach(this)
       breaker.report(this.#permit, 'neutral')
-      this.#callback(reason)
+      this.#callback(this.#explain(reason))
       return
     }
     clearTimeout(this.#backoff)
     this.#observed?.end()
-    this.#end('neutral', reason)
+    this.#end('neutral', undefined, reason)
   }
 
   onHeaders(statusCode: number, headers: Headers): boolean {
     // A slow upload or a queue does not make the service slow.
     this.#ms = this.#request.exchange.respondedAt - (this.#attempt as Attempt).waitsSince
     if (statusCode < 429 || !this.#policies.retry.retries(statusCode as RetryReason)) return false
-    const delay = this.#retryDelay(statusCode as RetryReason, retryAfterOf(headers))
+    const delay = delayAfterStatus(this.#policies, this.#request, statusCode, headers, this.#progress())
     if (delay === undefined) return false
-    this.#leave(statusCode < 500 ? 'answered' : 'failure')
+    this.#leave(statusCode < 500 ? 'answered' : 'failure', failureOfStatus(statusCode))
     this.#again(delay)
     return true
   }
 
   onResponse(response: UpstreamResponse): void {
     this.#isAnswered = true
-    if (response.body instanceof Readable && response.statusCode < 400) this.#judgeStream(response)
+    const delay = successDelay(response, this.#request.exchange, this.#policies.breaker, this.#permit)
+    if (delay === 0) this.#pass()
+    else if (delay !== undefined) this.#passing = setTimeout(() => this.#pass(), delay)
     this.#callback(null, response)
   }
 
-  onSettled(settled: Outcome, error?: Error): void {
-    const isHttp1Rejected =
-      this.#request.upgrade !== undefined && this.#policies.isHttp2 && speaksNoHttp1(error)
-    const outcome = isHttp1Rejected ? 'neutral' : settled
+  blame(error: ProblemError): void {
+    const failure = failureOfReader(error)
+    error.failure = this.#locate(failure)
+    this.#observed?.end(failure)
+    this.#endpoint?.note(failure)
+  }
+
+  onSettled(settled: Outcome, failure?: Failure, error?: Error): void {
+    const isHandshake = this.#request.upgrade !== undefined
+    const outcome = isHandshake && this.#policies.isHttp2 && speaksNoHttp1(error) ? 'neutral' : settled
     const isRetried = outcome === 'failure' || error instanceof UpstreamTimeout || isOrdered(error)
     if (error !== undefined && isRetried && !this.#isAnswered && !this.#isAborted) {
-      const reason = retryReason(error, (this.#attempt as Attempt).wasSent)
-      // Another endpoint may work, so it is called at once.
-      const isAtOnce = (reason === 'connect' || reason === 'reset') && this.#hasAnother()
-      // The budget protects overloaded services. Free are a retry at another endpoint when nothing was sent, and the first
-      // retry of a call that was not processed, as of all calls after a GOAWAY (like gRPC's transparent retries).
-      const { wasSent } = this.#attempt as Attempt
-      const isFree = (isAtOnce && !wasSent) || (isUnprocessed(error) && this.#retries === 0)
-      const delay = reason === undefined ? undefined : this.#retryDelay(reason, undefined, isFree)
+      const delay = delayAfterError(this.#policies, this.#request, error, this.#progress())
       if (delay !== undefined) {
-        this.#leave(outcome, isGoneAway(error) ? 'neutral' : outcome)
-        this.#again(isAtOnce ? 0 : delay)
+        this.#leave(outcome, failure, isGoneAway(error) ? 'neutral' : outcome)
+        this.#again(delay)
         return
       }
     }
-    this.#leave(outcome)
-    this.#end(outcome, error)
+    this.#leave(outcome, failure)
+    this.#end(outcome, failure, error)
   }
 
   #startAttempt(): void {
@@ -155,8 +160,8 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     const { exchange, method, body = null, buffer = false, upgrade } = this.#request
     this.#observed?.end()
     const endpoint = endpoints.pick(this.#request, this.#tried)
-    // DNS has not answered yet.
-    if (endpoint === undefined) return void this.#end('neutral', createUnavailable(1))
+    if (endpoint === undefined)
+      return void this.#end('neutral', endpoints.size > 0 ? NO_ENDPOINT : NO_ADDRESS, createUnavailable(1))
     const isQueued = endpoint.inFlight >= (connections ?? Number.POSITIVE_INFINITY)
     const path = endpoint.base + this.#request.path
     const observed = observeAttempt(this.#policies, this.#request, endpoint.url, path, this.#retries)
@@ -189,10 +194,10 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     )
   }
 
-  #retryDelay(reason: RetryReason, retryAfter?: string, isFree = false): number | undefined {
+  #progress(): CallProgress {
     const { wasSent } = this.#attempt as Attempt
-    const [retries, replay] = [this.#retries, this.#replay]
-    return retryDelay(this.#policies, this.#request, { reason, retryAfter, isFree, retries, wasSent, replay })
+    const tried = [...(this.#tried ?? []), this.#endpoint as Endpoint]
+    return { retries: this.#retries, wasSent, replay: this.#replay, tried }
   }
 
   #again(delay: number): void {
@@ -208,24 +213,6 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     this.#startAttempt()
   }
 
-  #hasAnother(): boolean {
-    return this.#policies.endpoints.hasOther([...(this.#tried ?? []), this.#endpoint as Endpoint])
-  }
-
-  /**
-   * Counts a response that may never end as a success at its headers, and as a failure if it breaks off later. The same
-   * applies to a half-open request that still streams after `STREAM_PASSES`: most responses have ended by then, and a short
-   * gRPC response ends with its status.
-   */
-  #judgeStream({ headers }: UpstreamResponse): void {
-    const { exchange } = this.#request
-    const isEndless = exchange.remaining === Number.POSITIVE_INFINITY
-    const isEvents = String(headers['content-type']).startsWith('text/event-stream')
-    if ((isEndless || isEvents) && !exchange.isGrpc) this.#pass()
-    else if (isEndless || this.#policies.breaker.isHalfOpenRequest(this.#permit))
-      this.#passing = setTimeout(() => this.#pass(), STREAM_PASSES)
-  }
-
   #pass(): void {
     this.#hasPassed = true
     this.#policies.breaker.pass(this.#permit, this.#ms)
@@ -239,7 +226,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
   }
 
   /** Ends the attempt at its endpoint. `reported`: the outcome for the endpoint. */
-  #leave(outcome: Outcome, reported = outcome): void {
+  #leave(outcome: Outcome, failure: Failure | undefined, reported = outcome): void {
     const endpoint = this.#endpoint as Endpoint
     this.#ms ??= performance.now() - this.#startedAt
     clearTimeout(this.#passing)
@@ -247,13 +234,14 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     if (!this.#hasPassed || outcome === 'failure') this.#record(reported)
     this.#attempt = undefined
     if (reported === 'failure') this.#failed = endpoint
+    if (reported === 'failure') endpoint.note(failure)
     if (outcome === 'success') return
     if (this.#tried === undefined) this.#tried = [endpoint]
     else this.#tried.push(endpoint)
   }
 
   /** Reports the outcome of the last attempt, or an earlier failure if the last one was neutral. */
-  #end(last: Outcome, error?: Error): void {
+  #end(last: Outcome, failure?: Failure, error?: Error): void {
     const { breaker, bulkhead, endpoints } = this.#policies
     const outcome = last === 'neutral' && this.#failed !== undefined && !this.#hasPassed ? 'failure' : last
     const failed = outcome === 'failure' ? this.#failed : undefined
@@ -261,9 +249,21 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     this.#request.exchange.detach(this)
     if (!this.#hasPassed || outcome === 'failure') {
       const isOneOfSeveral = failed !== undefined && endpoints.hasOther([failed])
-      breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? failed.url : undefined)
+      breaker.report(this.#permit, outcome, this.#ms, isOneOfSeveral ? failed.url : undefined, failure)
     }
     bulkhead.done()
-    if (error !== undefined && !this.#isAnswered) this.#callback(error)
+    if (error === undefined) this.#request.exchange.responseFailure = failure && this.#locate(failure)
+    else if (this.#isAnswered) this.#request.exchange.fail(this.#explain(error, failure))
+    else this.#callback(this.#explain(error, failure))
+  }
+
+  /** Adds the failure to an error, unless another call of the exchange has. */
+  #explain(error: UpstreamError, failure?: Failure): Error {
+    error.failure ??= this.#locate(failure ?? failureOf(error, this.#request.exchange.isClientDeadline))
+    return error
+  }
+
+  #locate(failure: Failure): Failure {
+    return { ...failure, upstream: this.#policies.name, endpoint: this.#endpoint?.url }
   }
 }

@@ -1,6 +1,6 @@
 import type { Abortable, Exchange } from '../http/exchange.ts'
 import type { AttemptDurations } from './attempt-durations.ts'
-import type { BreakerCounts, BreakerState } from './breaker-types.ts'
+import type { BreakerCounts, BreakerState, BreakerTimes } from './breaker-types.ts'
 import type { BulkheadCounts } from './bulkhead.ts'
 import type { UpstreamCallback, UpstreamRequest } from './call-types.ts'
 import type { EndpointState } from './endpoints/endpoint.ts'
@@ -29,7 +29,7 @@ export interface Upstream extends Actionable {
 
 export interface UpstreamState {
   name: string
-  breaker: { state: BreakerState; action?: ShownAction } & BreakerCounts
+  breaker: { state: BreakerState; action?: ShownAction } & BreakerCounts & BreakerTimes
   calls: BulkheadCounts & RetryCounts
   endpoints: EndpointState[]
   mirror?: MirrorCounts

@@ -36,8 +36,11 @@ export function createUpstream(
   { log, sharing, lookup, listeners }: UpstreamSurroundings
 ): Upstream {
   const { concurrency, connections, timeout, idleTimeout, bufferLimit, maxBody } = options
-  const breaker = createBreaker(name, options.breaker, (state, isFollowing) => {
-    log.warn({ upstream: name, breaker: state, ...(isFollowing && { isFollowing }) }, 'breaker changed')
+  const breaker = createBreaker(name, options.breaker, (state, isFollowing, cause) => {
+    log.warn(
+      { upstream: name, breaker: state, cause, ...(isFollowing && { isFollowing }) },
+      `upstream "${name}": the breaker is ${state}${cause === undefined ? '' : ` after ${cause}`}`
+    )
   })
   // With the URLs in its key, an upstream that a reload moves starts closed.
   if (options.breaker.shared) sharing?.join(`${name} ${basesOf(options).join(' ')}`, breaker)
@@ -92,7 +95,7 @@ export function createUpstream(
       }
       if (bulkhead.tryReject()) {
         breaker.report(permit, 'neutral')
-        callback(createOverloaded())
+        callback(createOverloaded(name))
         return undefined
       }
       const call = new UpstreamCall(policies, request, permit, callback)
@@ -101,7 +104,12 @@ export function createUpstream(
     },
     state: () => ({
       name,
-      breaker: { state: breaker.state, ...breaker.counts(), ...(forced && { action: shownAction(forced) }) },
+      breaker: {
+        state: breaker.state,
+        ...breaker.counts(),
+        ...breaker.times(),
+        ...(forced && { action: shownAction(forced) })
+      },
       calls: { ...bulkhead.counts(), ...counts },
       endpoints: endpoints.state()
     }),

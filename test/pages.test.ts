@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { CAUSES } from '../http/cause.ts'
 import { SharedFields } from '../observe/exchange-record.ts'
 import { toLogEntry } from '../observe/log-entry.ts'
 import { GatewayOptions } from '../schemas/options/gateway.ts'
@@ -192,18 +193,28 @@ t.test('the page of metrics has every metric of the gateway, and no other', t =>
 t.test('the page of the log has every member of an entry, and no other', t => {
   const exchange = {
     config: { scope: 'orders', version: 'v1' },
-    ...{ route: '/', grpcStatus: 0, tier: 'free', decision: 'allowed' },
+    ...{ route: '/', grpcStatus: 0, cause: 'service-error', tier: 'free', decision: 'allowed' },
     ...{ upstream: 'orders', endpoint: 'http://127.0.0.1', attempts: 1 }
   }
   const record = {
     shared: new SharedFields(exchange as never, 'GET', 200),
     ...{ id: '1', traceparent: '', hasSpan: true, clientAddress: '::1', consumer: 'ada', abortReason: 'x' },
+    causeDetail: 'x',
     ...{ bytesReceived: 1, bytesSent: 1, durationUs: 1, queueUs: 1, upstreamUs: 1, sendUs: 1 }
   }
   const entry = JSON.parse(`{${toLogEntry(record as never, '/', 0.5)}}`)
   const [table = ''] = /^\| member[\s\S]*?\n\n/m.exec(pages.get('docs/reference/log.md') ?? '') ?? []
   const listed = tableRows(table).flatMap(([, first = '']) => [...first.matchAll(/`(\w+)`/g)])
   t.same(listed.map(([, name]) => name).sort(), Object.keys(entry).sort())
+  t.end()
+})
+
+t.test('the page of causes has every cause, and no other', t => {
+  const rows = tableRows(pages.get('docs/reference/causes.md') ?? '').filter(([, , status = '']) =>
+    /^(\dxx|\d{3})/.test(status)
+  )
+  const listed = rows.flatMap(([, first = '']) => [...first.matchAll(/`([\w-]+)`/g)].map(([, name]) => name))
+  t.same(listed.sort(), [...CAUSES].sort())
   t.end()
 })
 

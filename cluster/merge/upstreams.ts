@@ -1,3 +1,4 @@
+import type { BreakerState, BreakerTimes, BreakerTransition } from '../../proxy/breaker-types.ts'
 import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
 import type { ShownAction } from '../../proxy/upstream-action.ts'
 import type { UpstreamState } from '../../proxy/upstream-types.ts'
@@ -18,18 +19,27 @@ interface Seen<State> {
 /** From best to worst. */
 const BREAKER = ['closed', 'half-open', 'open'] as const
 const HEALTH = ['healthy', 'ejected', 'unhealthy'] as const
+/** Milliseconds within which breakers of several workers change together. */
+const TOGETHER = 1_000
+const MAX_HISTORY = 20
 
 /** Merges upstreams by name, in the order of the first worker: sums of counters, and the worst reported state. */
 export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] {
   return group(seen, ({ name }) => name).map(states => {
     const [first] = states.map(({ state }) => state) as [UpstreamState]
     const breakers = states.map(({ worker, state }) => ({ worker, state: state.breaker }))
+    const counts = breakers.map(({ state: { since: _, until: __, history: ___, ...counts } }) => counts)
+    const state = worst(breakers, BREAKER)
     const mirrors = states.flatMap(({ state }) => state.mirror ?? [])
     return {
       name: first.name,
       breaker: {
-        ...sum(breakers.map(({ state }) => state)),
-        ...worst(breakers, BREAKER),
+        ...sum(counts),
+        ...state,
+        ...mergeTimes(
+          breakers.map(({ state }) => state),
+          state.state
+        ),
         ...actionOf(breakers)
       },
       calls: sum(states.map(({ state }) => state.calls)),
@@ -42,11 +52,35 @@ export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] 
   })
 }
 
+/** Merges the times of the breakers that are in the reported state, and the history of all. */
+function mergeTimes(breakers: UpstreamState['breaker'][], reported: BreakerState): BreakerTimes {
+  const those = breakers.filter(({ state }) => state === reported)
+  const ends = those.flatMap(({ until }) => until ?? [])
+  return {
+    since: Math.min(...those.map(({ since }) => since)),
+    ...(ends.length > 0 && { until: Math.max(...ends) }),
+    history: mergeHistories(breakers.map(({ history }) => history))
+  }
+}
+
+/** Returns the changes of all workers by time. Breakers that change together, as shared ones do, count as one. */
+function mergeHistories(histories: BreakerTransition[][]): BreakerTransition[] {
+  const merged: BreakerTransition[] = []
+  for (const change of histories.flat().sort((a, b) => a.at - b.at)) {
+    const same = merged.findLast(({ state }) => state === change.state)
+    if (same === undefined || change.at - same.at > TOGETHER) merged.push({ ...change })
+    else if (same.cause === undefined && change.cause !== undefined) same.cause = change.cause
+  }
+  return merged.slice(-MAX_HISTORY)
+}
+
 function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
   const states = seen.map(({ state }) => state)
   const [first] = states as [EndpointState]
   const checks = states.flatMap(({ check }) => check ?? [])
   const returns = states.flatMap(({ returnsIn }) => returnsIn ?? [])
+  const ejectedUntil = states.flatMap(({ ejectedUntil }) => ejectedUntil ?? [])
+  const [lastError] = states.flatMap(({ lastError }) => lastError ?? []).sort((a, b) => b.at - a.at)
   const { inFlight, calls, failures, ejections } = sum(
     states.map(({ inFlight, calls, failures, ejections }) => ({ inFlight, calls, failures, ejections }))
   )
@@ -54,7 +88,7 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
   return {
     url: first.url,
     ...worst(seen, HEALTH),
-    ...(returns.length > 0 && { returnsIn: Math.max(...returns) }),
+    ...(returns.length > 0 && { returnsIn: Math.max(...returns), ejectedUntil: Math.max(...ejectedUntil) }),
     weight: first.weight,
     inFlight,
     calls,
@@ -62,6 +96,7 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
     // Weighted by calls.
     latency: measured.reduce((total, state) => total + state.latency * state.calls, 0) / Math.max(1, calls),
     ejections,
+    ...(lastError !== undefined && { lastError }),
     ...actionOf(seen),
     ...(checks.length > 0 && {
       check: {

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import { CAUSES } from '../../http/cause.ts'
 import { createProblem } from '../../http/problem.ts'
 import { toDayOrUtc } from '../../schemas/options/dates.ts'
 import { withDefault } from '../../schemas/options/defaults.ts'
@@ -11,6 +12,8 @@ export const Filter = Type.Object(
     scope: Type.Optional(Type.String({ maxLength: 64 })),
     /** `404`, a class such as `4xx`, or `aborted`. */
     status: Type.Optional(Type.String({ pattern: '^([1-5][0-9]{2}|[1-5]xx|aborted)$' })),
+    /** Why exchanges did not end well: one of http/cause.ts. */
+    cause: Type.Optional(Type.String({ pattern: `^(${CAUSES.join('|')})$` })),
     consumer: Type.Optional(Type.String({ maxLength: 512 })),
     upstream: Type.Optional(Type.String({ maxLength: 64 })),
     /** Milliseconds. */
@@ -33,7 +36,18 @@ const BadTime = createProblem('SLUICE_BAD_TIME', 'since must be an ISO date or m
  * @throws SLUICE_BAD_TIME (400) if `since` is not a time
  */
 export function createFilter(filter: Partial<Filter>): (exchange: StoredExchange) => boolean {
-  const { route, scope, status, consumer, upstream, minDuration = 0, failed, requestId, trace } = filter
+  const {
+    route,
+    scope,
+    status,
+    cause,
+    consumer,
+    upstream,
+    minDuration = 0,
+    failed,
+    requestId,
+    trace
+  } = filter
   const since = filter.since === undefined ? 0 : timeOf(filter.since)
   if (Number.isNaN(since)) throw new BadTime()
   return exchange =>
@@ -42,6 +56,7 @@ export function createFilter(filter: Partial<Filter>): (exchange: StoredExchange
     (route === undefined || exchange.route === route) &&
     (scope === undefined || exchange.scope === scope) &&
     (status === undefined || hasStatus(exchange, status)) &&
+    (cause === undefined || exchange.cause === cause) &&
     (consumer === undefined || exchange.consumer === consumer) &&
     (upstream === undefined || exchange.upstream?.split(',').includes(upstream) === true) &&
     (failed === undefined || exchange.isFailed === failed) &&

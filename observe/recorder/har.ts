@@ -71,7 +71,9 @@ function toEntry(exchange: Detail): object {
     },
     ...addressOf(exchange.endpoint),
     _resourceType: resourceType(status, response.headers),
-    comment: [exchange.abortReason, exchange.route].filter(Boolean).join(' '),
+    comment: [exchange.cause, exchange.causeDetail, exchange.abortReason, exchange.route]
+      .filter(Boolean)
+      .join(' '),
     _sluice: {
       id: exchange.id,
       requestId: exchange.requestId,
@@ -86,6 +88,8 @@ function toEntry(exchange: Detail): object {
       endpoint: exchange.endpoint,
       attempts: exchange.attempts,
       cache: exchange.cache,
+      cause: exchange.cause,
+      causeDetail: exchange.causeDetail,
       abortReason: exchange.abortReason,
       clientAddress: exchange.clientAddress,
       remoteAddress

@@ -118,6 +118,7 @@ export class Ring implements ExchangeStore {
     references[place++] = record.consumer
     references[place++] = record.abortReason
     references[place++] = record.clientAddress
+    references[place++] = record.causeDetail
 
     this.#end = end
     this.#next = (this.#next + 1) % this.#size

@@ -1,3 +1,4 @@
+import type { Cause } from '../../http/cause.ts'
 import type { Redactor } from '../redact/redactor.ts'
 import { type Budget, MAX_SHOWN } from './decode.ts'
 import { hiddenParts, type ShownAttempt, showAttempt } from './show-attempts.ts'
@@ -20,6 +21,9 @@ export interface Summary {
   status: number
   /** Code of the error that aborted the response. */
   abortReason?: string | undefined
+  /** Why the exchange did not end well, and what is known of it. */
+  cause?: Cause | undefined
+  causeDetail?: string | undefined
   consumer?: string | undefined
   /** Address behind trusted proxies, if the access log has it. */
   clientAddress?: string | undefined
@@ -59,6 +63,7 @@ export function createShow(redactor: Redactor, prefix: string) {
   function summary(exchange: StoredExchange): Summary {
     const { requestId, traceparent, url, remoteAddress } = exchange.text()
     const { endedAt, method, route, scope, version, status, abortReason, consumer, clientAddress } = exchange
+    const { cause, causeDetail } = exchange
     const { tier, limit, upstream, endpoint, attempts, cache, bytesReceived, bytesSent } = exchange
     const { durationMs, queueMs, upstreamMs, sendMs } = exchange
     return {
@@ -73,6 +78,8 @@ export function createShow(redactor: Redactor, prefix: string) {
       version,
       status,
       abortReason,
+      cause,
+      causeDetail,
       consumer,
       clientAddress,
       tier,

@@ -1,3 +1,4 @@
+import type { Cause } from '../../http/cause.ts'
 import type { LimitDecision } from '../../http/exchange.ts'
 import type { SharedFields } from '../exchange-record.ts'
 import { readAttempts, type StoredAttempt } from './attempts.ts'
@@ -38,9 +39,10 @@ export type References = [
   shared: SharedFields,
   consumer: string | undefined,
   abortReason: string | undefined,
-  clientAddress: string | undefined
+  clientAddress: string | undefined,
+  causeDetail: string | undefined
 ]
-export const REFERENCES = 4
+export const REFERENCES = 5
 
 /** Text of an exchange. */
 export interface StoredText {
@@ -71,6 +73,8 @@ export class StoredExchange {
   readonly isFailed: boolean
   /** Code of the error that aborted the response. */
   readonly abortReason: string | undefined
+  readonly cause: Cause | undefined
+  readonly causeDetail: string | undefined
   readonly consumer: string | undefined
   readonly clientAddress: string | undefined
   readonly tier: string | undefined
@@ -102,7 +106,7 @@ export class StoredExchange {
     this.queueMs = this.#milliseconds(QUEUE)
     this.upstreamMs = this.#milliseconds(UPSTREAM)
     this.sendMs = this.#milliseconds(SEND)
-    const [shared, consumer, abortReason, clientAddress] = references
+    const [shared, consumer, abortReason, clientAddress, causeDetail] = references
     const { config } = shared
     this.status = this.#number(RESPONSE_HEAD_END) > this.#number(REQUEST_HEADERS_END) ? shared.status : 0
     this.attempts = shared.attempts
@@ -111,6 +115,8 @@ export class StoredExchange {
     this.scope = config.scope
     this.version = config.version
     this.abortReason = abortReason
+    this.cause = shared.cause
+    this.causeDetail = causeDetail
     this.consumer = consumer
     this.clientAddress = clientAddress
     this.tier = shared.tier

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { Cause, Failure } from '../../http/cause.ts'
 import type { Outcome } from '../breaker-types.ts'
 import { type ShownAction, shownAction, type UpstreamAction } from '../upstream-action.ts'
 import { hashOf } from './balance/hash.ts'
@@ -17,6 +18,8 @@ export interface Endpoint {
   inFlight: number
   /** Reports each attempt, with its duration in ms, for passive health checks. */
   report(outcome: Outcome, ms: number): void
+  /** Notes the last failure, for operators. */
+  note(failure: Failure | undefined): void
 }
 
 export type EndpointHealth = 'healthy' | 'ejected' | 'unhealthy'
@@ -27,6 +30,9 @@ export interface EndpointState {
   state: EndpointHealth
   /** ms until an ejected endpoint is used again. */
   returnsIn?: number
+  /** The same in epoch ms. */
+  ejectedUntil?: number
+  lastError?: LastError
   weight: number
   inFlight: number
   /** Attempts since the start with a known outcome, and failed ones among them. */
@@ -38,6 +44,13 @@ export interface EndpointState {
   /** Order of an operator that keeps calls from it. */
   action?: ShownAction
   check?: CheckState
+}
+
+/** `at`: epoch ms. */
+export interface LastError {
+  at: number
+  cause: Cause
+  detail?: string
 }
 
 export interface CheckState {
@@ -60,6 +73,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
   isUnhealthy = false
   check: CheckState | undefined
   action: UpstreamAction | undefined
+  lastError: LastError | undefined
   readonly outlier = new Outlier()
   #onReport: (endpoint: PooledEndpoint, outcome: Outcome) => void
 
@@ -92,18 +106,26 @@ export class PooledEndpoint implements Endpoint, Candidate {
     this.#onReport(this, outcome)
   }
 
+  note(failure: Failure | undefined): void {
+    if (failure === undefined) return
+    const { cause, detail } = failure
+    this.lastError = { at: Date.now(), cause, ...(detail !== undefined && { detail }) }
+  }
+
   state(now: number): EndpointState {
-    const { outlier, url, weight, inFlight, calls, failures, check, action } = this
+    const { outlier, url, weight, inFlight, calls, failures, check, action, lastError } = this
+    const returnsIn = Math.max(0, Math.round(outlier.returnsAt - now))
     return {
       url,
       state: this.isUnhealthy ? 'unhealthy' : outlier.returnsAt === 0 ? 'healthy' : 'ejected',
-      ...(outlier.returnsAt !== 0 && { returnsIn: Math.max(0, Math.round(outlier.returnsAt - now)) }),
+      ...(outlier.returnsAt !== 0 && { returnsIn, ejectedUntil: Date.now() + returnsIn }),
       weight,
       inFlight,
       calls,
       failures,
       latency: Math.round(this.latency * 10) / 10,
       ejections: outlier.ejections,
+      ...(lastError !== undefined && { lastError }),
       ...(action && { action: shownAction(action) }),
       ...(check !== undefined && { check: { ...check } })
     }

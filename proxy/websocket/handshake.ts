@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { isSameHost, protocolOf } from '../../http/host.ts'
 import { createProblem, type ProblemError } from '../../http/problem.ts'
 import type { UpstreamResponse } from '../call-types.ts'
-import { createStatusError, UpstreamInvalidResponse } from '../errors.ts'
+import { createInvalidResponse, createStatusError } from '../errors.ts'
 import { isServicesToSend, toClientHeaders } from '../headers.ts'
 
 /** Checks the opening handshake (RFC 6455, 4) of a client and a service's response to it. */
@@ -67,7 +67,7 @@ export function checkAcceptance(request: FastifyRequest, { headers }: UpstreamRe
     headers['sec-websocket-extensions'] !== undefined ||
     !isOffered
   )
-    throw new UpstreamInvalidResponse({ cause: new Error('the service accepted another handshake') })
+    throw createInvalidResponse('the service accepted another handshake')
 }
 
 /** Headers of the service's body, which is replaced, and of an accepted handshake. */
@@ -79,10 +79,7 @@ const BODY_OR_HANDSHAKE =
  * 11.6.1: `WWW-Authenticate`; RFC 6455, 4.2.2: `Sec-WebSocket-Version`), without its body.
  */
 export function toRejection({ statusCode, headers }: UpstreamResponse, request: FastifyRequest): Error {
-  if (statusCode < 400)
-    return new UpstreamInvalidResponse({
-      cause: new Error(`the service answered ${statusCode} to a handshake`)
-    })
+  if (statusCode < 400) return createInvalidResponse(`the service answered ${statusCode} to a handshake`)
   const error = createStatusError(statusCode, headers)
   const passed: ProblemError['headers'] = {}
   for (const [name, value] of Object.entries(toClientHeaders(headers, request)))

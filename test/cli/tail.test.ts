@@ -24,7 +24,7 @@ t.test('exchanges are followed as they end, filtered, one line each and redacted
   t.equal(err, '')
   const line = (status: number, path: string) =>
     `\\d\\d:\\d\\d:\\d\\d\\.\\d{3} ${status} \\d+\\.\\dms GET /things/${path}\\?token=\\[redacted\\] \\[things\\] -> things http://127\\.0\\.0\\.1:\\d+`
-  t.match(out, new RegExp(`^${line(200, 'good')}\\n${line(500, 'bad')}\\n$`))
+  t.match(out, new RegExp(`^${line(200, 'good')}\\n${line(500, 'bad')} \\(service-error\\)\\n$`))
   t.match(JSON.parse((await failed).out), { status: 500, url: '/things/bad?token=[redacted]' })
 })
 

@@ -94,12 +94,28 @@ t.test('upstreams of all workers merge: sums of counters and the worst state', a
         calls: 8,
         successes: 3,
         failures: 5,
-        opened: 1
+        opened: 1,
+        since: Number,
+        until: Number,
+        history: [{ at: Number, state: 'open', cause: 'service-error' }]
       },
       calls: { running: 0, queued: 0 },
-      endpoints: [{ state: 'healthy', calls: 8, failures: 5, inFlight: 0 }]
+      endpoints: [
+        {
+          state: 'healthy',
+          calls: 8,
+          failures: 5,
+          inFlight: 0,
+          lastError: { at: Number, cause: 'service-error' }
+        }
+      ]
     }
   ])
+  const [{ breaker }] = json
+  t.ok(
+    Math.abs(breaker.since - Date.now()) < 60_000 && breaker.until > breaker.since,
+    JSON.stringify(breaker)
+  )
   t.equal(json.length, 1)
   t.notOk('workers' in json[0].endpoints[0], 'all see the same')
   t.equal(headers.get('sluice-missing'), null)

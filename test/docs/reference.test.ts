@@ -3,6 +3,7 @@ import { runPage } from './run-page.ts'
 
 for (const page of [
   'docs/reference/admin.md',
+  'docs/reference/causes.md',
   'docs/reference/cli.md',
   'docs/reference/config.md',
   'docs/reference/errors.md'

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Failure } from '../../http/cause.ts'
 import { createBreaker } from '../../proxy/breaker.ts'
 import type { Breaker, BreakerState, Permit } from '../../proxy/breaker-types.ts'
 import { machineNow } from '../../proxy/machine-clock.ts'
@@ -225,7 +226,7 @@ t.test('follows another breaker to the same time, and does not report that', asy
   const breaker = createBreaker(
     'orders',
     { ...options, resetTimeout: 30_000 },
-    (...change) => changes.push(change),
+    (state, isFollowing) => changes.push([state, isFollowing]),
     () => now
   )
   t.teardown(() => breaker.close())
@@ -266,4 +267,46 @@ t.test('failures in a row of one endpoint do not open it, those of several do', 
   fail(other)
   t.equal(breaker.state, 'open')
   t.end()
+})
+
+t.test('knows since when it is open, until when, and why', async t => {
+  let now = 1_000_000
+  const failure: Failure = { cause: 'connection-refused' }
+  const breaker = createBreaker(
+    'orders',
+    {
+      failures: 2,
+      resetTimeout: 30_000,
+      halfOpenRequests: 1,
+      slow: { threshold: 100, ratio: 1, minimumCalls: 1 }
+    },
+    () => {},
+    () => now
+  )
+  t.teardown(() => breaker.close())
+  const startedAt = Date.now()
+  t.same(breaker.times().history, [])
+  t.notOk('until' in breaker.times())
+  for (let i = 0; i < 2; i++) breaker.report(breaker.admit() as Permit, 'failure', 1, undefined, failure)
+  const { since, until = 0, history } = breaker.times()
+  t.ok(since >= startedAt && since <= Date.now(), `since ${since}`)
+  t.ok(until >= since + 29_990 && until <= Date.now() + 30_000, `until ${until}`)
+  t.same(
+    history.map(({ state, cause }) => [state, cause]),
+    [['open', 'connection-refused']]
+  )
+  breaker.follow(0)
+  t.notOk('until' in breaker.times())
+  breaker.report(breaker.admit() as Permit, 'success', 200)
+  now += 1
+  t.same(
+    breaker.times().history.map(({ state, cause }) => [state, cause]),
+    [
+      ['open', 'connection-refused'],
+      ['closed', undefined],
+      ['open', 'slow-calls']
+    ]
+  )
+  for (let i = 0; i < 30; i++) breaker.follow(i % 2 === 0 ? 0 : now)
+  t.equal(breaker.times().history.length, 20)
 })

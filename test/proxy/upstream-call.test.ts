@@ -19,7 +19,7 @@ async function start(t: Tap, urls: string[], policies: Partial<UpstreamPolicies>
     const dispatcher = new Pool(url, { headersTimeout: 0, bodyTimeout: 0 })
     t.teardown(() => dispatcher.destroy())
     const report = (outcome: Outcome) => void reports.push([index, outcome])
-    return { url, base: '', dispatcher, inFlight: 0, report }
+    return { url, base: '', dispatcher, inFlight: 0, report, note: () => {} }
   })
   const breaker = createBreaker(
     'orders',
