@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineGateway, RedisUrl, TrustedUrl, Url, withDefault } from 'sluice'
 import Type, { type Static } from 'typebox'
 import { dashboard } from './routes/dashboard.ts'
@@ -26,6 +27,9 @@ export const environment = Type.Object({
   LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info')
 })
 
+/** Folder of the services' OpenAPI documents. */
+const schemas = join(import.meta.dirname, 'schemas')
+
 const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
 
 /** The example gateway of a shop. Start your own by editing this file. */
@@ -46,9 +50,9 @@ export default function shop(env: Static<typeof environment>) {
       }
     },
     upstreams: {
-      users: { url: env.USERS_URL },
+      users: { url: env.USERS_URL, openapi: join(schemas, 'users.yaml') },
       orders: { url: env.ORDERS_URL },
-      products: { url: env.PRODUCTS_URL }
+      products: { url: env.PRODUCTS_URL, openapi: join(schemas, 'products.yaml') }
     },
     issuers: {
       shop: { issuer: env.JWT_ISSUER, jwksUri: env.JWKS_URI, audience: env.JWT_AUDIENCE }

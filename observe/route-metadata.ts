@@ -56,6 +56,19 @@ export interface RouteTokens {
   discovery?: string | undefined
 }
 
+/** How a route forwards. */
+export interface RouteForwarding {
+  upstream: string
+  /** Path that replaces `stripped`. */
+  prefix: string
+  /** Beginning of the route's path that the service does not get. */
+  stripped: string
+  /** Returns the URLs of the upstream. */
+  bases(): readonly string[]
+  /** Path of the service's OpenAPI document. Default: the upstream's. */
+  document?: string | undefined
+}
+
 /** Adds members to the config of every route that is registered later. Adds `limit` to the route's other limits. */
 export function describeRoutes(
   fastify: FastifyInstance,
@@ -77,6 +90,8 @@ declare module 'fastify' {
     tokens?: RouteTokens
     /** Undefined for routes without a version. */
     versioning?: RouteVersioning
+    /** Undefined for routes that do not forward. */
+    forwarding?: RouteForwarding
     /** True if only some client addresses may call the route. */
     isAddressFiltered?: boolean
     /** Limits in the order in which they are checked. */

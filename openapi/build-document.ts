@@ -5,8 +5,10 @@ import { type CollectedRoute, toPaths } from './collected-route.ts'
 import { completeOperation } from './complete-operation.ts'
 import type { DocumentContext } from './document-context.ts'
 import { type Components, METHODS, type Method, type OpenApiDocument } from './document-types.ts'
+import { mergeShapes } from './path-shapes.ts'
 import { FastifyError, HEADERS, Problem, problemComponents } from './problem-responses.ts'
 import { dropUnusedComponents } from './references.ts'
+import { type PlacedOperation, takeOver } from './take-over.ts'
 
 /**
  * Returns the OpenAPI document of routes that share no path and method. @fastify/swagger converts their schemas; errors,
@@ -35,14 +37,26 @@ export async function buildDocument(
     securitySchemes: security.schemes
   } as Components
 
-  for (const route of routes)
-    for (const path of toPaths(route.url))
-      for (const method of methodsOf(route)) {
-        const operation = document.paths[path]?.[method]
-        if (operation) completeOperation(operation, route, { path, method }, context, errors)
-      }
+  const own = operationsOf(document, routes)
+  const taken = takeOver(document, routes, context.serviceDocument)
+  for (const { operation, route, path, method } of own)
+    completeOperation(operation, route, { path, method }, context, { errors, isTaken: false })
+  for (const { operation, route, path, method } of taken)
+    completeOperation(operation, route, { path, method }, context, { errors, isTaken: true })
+  mergeShapes(document)
   document.tags = tagsOf(routes, options)
   return dropUnusedComponents(document)
+}
+
+function operationsOf(document: OpenApiDocument, routes: CollectedRoute[]): PlacedOperation[] {
+  return routes.flatMap(route =>
+    toPaths(route.url).flatMap(path =>
+      methodsOf(route).flatMap(method => {
+        const operation = document.paths[path]?.[method]
+        return operation ? [{ operation, route, path, method }] : []
+      })
+    )
+  )
 }
 
 /** Lets @fastify/swagger read the schemas of the routes from an app that is never started. */

@@ -2,7 +2,7 @@ import { STATUS_CODES } from '../http/node-internals.ts'
 import type { CollectedRoute } from './collected-route.ts'
 import type { DocumentContext } from './document-context.ts'
 import type { JsonSchema, Method, Operation, Response } from './document-types.ts'
-import { headersOf, problemResponses, successHeaders } from './problem-responses.ts'
+import { headersOf, problemComponents, problemResponses, successHeaders } from './problem-responses.ts'
 import { acceptSentence, versionParameters } from './version-parameters.ts'
 
 /** Adds to an operation what the gateway knows of its route beside the schemas. */
@@ -11,9 +11,11 @@ export function completeOperation(
   route: CollectedRoute,
   { path, method }: { path: string; method: Method },
   context: DocumentContext,
-  errors: string
+  { errors, isTaken }: { errors: string; isTaken: boolean }
 ): void {
   const { config, schema } = route
+  // @fastify/swagger makes up a response for routes without one.
+  const isUndeclared = schema?.response === undefined && !isTaken
   const { scope, version, versioning, issuer, limits = [] } = config
   operation.summary ??= `${method.toUpperCase()} ${path}`
   if (operation.operationId === undefined) operation.operationId = toOperationId(method, path)
@@ -36,7 +38,7 @@ export function completeOperation(
     if (sentence) operation.description = [operation.description, sentence].filter(Boolean).join('\n\n')
     if (versioning.sunset !== undefined) operation['x-sunset'] = versioning.sunset
   }
-  completeResponses(operation, route, schema?.response === undefined, method, errors)
+  completeResponses(operation, route, isUndeclared, method, errors)
 }
 
 function completeResponses(
@@ -67,13 +69,29 @@ function completeResponses(
   }
   for (const [status, name] of problemResponses(route, method.toUpperCase())) {
     const own = responses[status]
-    if (own === undefined) responses[status] = { $ref: `#/components/responses/${name}` }
-    else if (!('$ref' in own))
-      own.content = { [errors]: { schema: { $ref: '#/components/schemas/Problem' } }, ...own.content }
+    // Of a route without declared responses, the service may send the same status.
+    if (own === undefined && isUndeclared && pattern !== 'websocket')
+      responses[status] = withAnyContent(name, errors)
+    else if (own === undefined) responses[status] = { $ref: `#/components/responses/${name}` }
+    else if (!('$ref' in own)) addProblem(own, errors)
   }
   operation.responses = responses
   if (pattern === 'forward' && operation.requestBody === undefined && /^(post|put|patch)$/.test(method))
     operation.requestBody = { required: false, content: { '*/*': {} } }
+}
+
+/** Returns the gateway's error as one of the contents that a response may have. */
+function withAnyContent(name: string, mediaType: string): Response {
+  const { description, headers, content } = problemComponents(mediaType)[name] as Response
+  return { description, ...(headers && { headers }), content: { ...content, '*/*': {} } }
+}
+
+/** Adds the gateway's errors to a response that the route or its service declares too. */
+function addProblem(response: Response, mediaType: string): void {
+  const problem = { $ref: '#/components/schemas/Problem' }
+  const own = response.content?.[mediaType]
+  const schema = own?.schema === undefined ? problem : { anyOf: [own.schema, problem] }
+  response.content = { ...response.content, [mediaType]: { ...own, schema } }
 }
 
 /** Adds the member with which a composition names its missing parts. */

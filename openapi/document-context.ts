@@ -1,5 +1,7 @@
 import type { OpenApiOptions } from '../schemas/options/openapi.ts'
+import type { CollectedRoute } from './collected-route.ts'
 import type { SecuritySchemes } from './security.ts'
+import type { ServiceDocument } from './service-document.ts'
 
 /** Data that all routes of a document share. */
 export interface DocumentContext {
@@ -9,6 +11,8 @@ export interface DocumentContext {
   security: SecuritySchemes
   /** Limits of a tier, as clients read them. */
   describeTier(name: string): object | undefined
+  /** Returns the document of the service that a route forwards to, if it has one. */
+  serviceDocument(route: CollectedRoute): ServiceDocument | undefined
   /** Epoch ms. */
   now: number
 }

@@ -1,9 +1,15 @@
 import type { OpenApiOptions } from '../schemas/options/openapi.ts'
 import type { CollectedRoute } from './collected-route.ts'
 import type { OpenApiDocument } from './document-types.ts'
+import type { ServiceDocument } from './service-document.ts'
 
 /** The OpenAPI documents of an app. */
 export interface OpenApiDocuments {
+  /**
+   * Reads the documents of services.
+   * @throws ConfigError that names the file and the place of what is wrong
+   */
+  load(): Promise<void>
   /** Returns the names of the versions that have a document of their own, in the order of their routes. */
   versions(): string[]
   /** Resolves with the document of one version, or of all. Undefined if there is no such version. */
@@ -14,6 +20,8 @@ export interface DocumentsContext {
   options: OpenApiOptions
   /** True if errors are sent as problems (RFC 9457). */
   hasProblems(): boolean
+  /** Returns the path of the document of an upstream's service. */
+  fileOf(upstream: string): string | undefined
   /** Returns the limits of a tier, as clients read them. */
   describeTier(name: string): object | undefined
   /** Epoch ms. */
@@ -34,11 +42,21 @@ export function createDocuments(
   const kept = new Map<string | undefined, { document: Promise<OpenApiDocument>; since: number }>()
   let collected: CollectedRoute[] | undefined
   const routesOf = () => (collected ??= collect())
+  const services = new Map<string, ServiceDocument>()
+  const fileOf = ({ config: { forwarding } }: CollectedRoute) =>
+    forwarding && (forwarding.document ?? context.fileOf(forwarding.upstream))
   const versions = () =>
     [...new Set(routesOf().map(({ config }) => config.version))].filter(version => version !== undefined)
 
   return {
     versions,
+    async load() {
+      for (const file of new Set(routesOf().map(fileOf))) {
+        if (file === undefined) continue
+        const { readServiceDocument } = await import('./service-document.ts')
+        services.set(file, await readServiceDocument(file))
+      }
+    },
     async document(version) {
       if (version !== undefined && !versions().includes(version)) return undefined
       const now = context.now()
@@ -60,14 +78,15 @@ export function createDocuments(
         import('./merge-versions.ts')
       ])
     const { options, hasProblems, describeTier } = context
+    const routes = routesOf()
     const shared = {
       options,
       hasProblems: hasProblems(),
       describeTier,
-      security: securitySchemes(routesOf()),
+      security: securitySchemes(routes),
+      serviceDocument: (route: CollectedRoute) => services.get(fileOf(route) ?? ''),
       now
     }
-    const routes = routesOf()
     const documentOf = (name: string | undefined, title?: string) =>
       buildDocument(
         routes.filter(({ config }) => config.version === undefined || config.version === name),

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest, RouteGenericInterface, RouteOptio
 import fp from 'fastify-plugin'
 import type { AuthenticatedInstance, WithAuthenticatedHooks } from '../auth/authenticated.ts'
 import { requirePlugin } from '../http/require-plugin.ts'
+import type { RouteForwarding } from '../observe/route-metadata.ts'
 import type { Headers } from '../proxy/call-types.ts'
 import { streamBody } from '../proxy/forwarded-body.ts'
 import { checkPrefixes, remainderOf } from '../proxy/forwarded-path.ts'
@@ -30,6 +31,8 @@ export interface ForwardRoute extends Omit<RouteOptions, 'handler'> {
   edit?: EditDefinition
   /** Sends `TE: trailers` to the service. Default: false. */
   trailers?: boolean
+  /** Path of the service's OpenAPI document, in YAML or JSON. Default: the upstream's. */
+  openapi?: string
 }
 
 async function forward(fastify: FastifyInstance) {
@@ -62,7 +65,7 @@ async function forward(fastify: FastifyInstance) {
 
 function toRoute(
   scope: FastifyInstance,
-  { upstream: name, prefix, edit: definition, trailers = false, ...route }: ForwardRoute
+  { upstream: name, prefix, edit: definition, trailers = false, openapi, ...route }: ForwardRoute
 ): RouteOptions {
   const routeName = `${route.method} ${scope.prefix}${route.url}`
   checkPrefixes(prefix, scope, routeName)
@@ -86,9 +89,16 @@ function toRoute(
     toClientHeaders: edit?.response ? toEditedHeaders(edit.response) : toClientHeaders
   })
 
+  const forwarding: RouteForwarding = {
+    upstream: name,
+    prefix,
+    stripped,
+    bases: () => upstream.bases,
+    document: openapi
+  }
   return {
     ...route,
-    config: { ...route.config, calls: [{ pattern: 'forward', upstream: name }] },
+    config: { ...route.config, calls: [{ pattern: 'forward', upstream: name }], forwarding },
     // Fastify's own HEAD route would answer with the length of an empty body.
     method: [
       ...new Set([route.method].flat().flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : method)))

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { describeTier } from '../limits/limit-description.ts'
 import { type CollectedRoute, collectRoute } from '../openapi/collected-route.ts'
 import { createDocuments, type OpenApiDocuments } from '../openapi/documents.ts'
+import { serviceFiles } from '../openapi/service-files.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
 import { OpenApiOptions } from '../schemas/options/openapi.ts'
@@ -24,15 +25,15 @@ async function openapi(fastify: FastifyInstance, input: Input<typeof OpenApiOpti
   fastify.addHook('onRoute', function (route) {
     added.push(() => collectRoute(this, route))
   })
-  fastify.decorate(
-    'openapi',
-    createDocuments(() => added.flatMap(collect => collect() ?? []), {
-      options,
-      hasProblems: () => fastify.hasPlugin('sluice-problem'),
-      describeTier: name => describeTier(fastify, name),
-      now: fastify.overrides?.now ?? Date.now
-    })
-  )
+  const documents = createDocuments(() => added.flatMap(collect => collect() ?? []), {
+    options,
+    hasProblems: () => fastify.hasPlugin('sluice-problem'),
+    fileOf: upstream => serviceFiles(fastify).get(upstream),
+    describeTier: name => describeTier(fastify, name),
+    now: fastify.overrides?.now ?? Date.now
+  })
+  fastify.decorate('openapi', documents)
+  fastify.addHook('onReady', () => documents.load())
 }
 
 export default fp(openapi, { name: 'sluice-openapi', fastify: '5.x' })

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { lookupOf } from '../http/lookup.ts'
+import { serviceFiles } from '../openapi/service-files.ts'
 import { createUpstreams } from '../proxy/create-upstreams.ts'
 import { createSharing } from '../proxy/shared-breakers.ts'
 import { createUpstream } from '../proxy/upstream.ts'
@@ -45,6 +46,9 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
   const byName = createUpstreams(options, (name, one) =>
     create(name, { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...one }, surroundings)
   )
+
+  for (const [name, { openapi }] of Object.entries(options))
+    if (openapi !== undefined) serviceFiles(fastify).set(name, openapi)
 
   fastify.decorate('upstreams', [...byName.values()])
   fastify.decorate('upstream', (name, route) => {

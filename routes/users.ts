@@ -8,7 +8,7 @@ export async function users(app: AuthenticatedInstance) {
   app.forward({
     method: 'GET',
     url: '/:id',
-    schema: { operationId: 'readUser', summary: 'Read a user', params: UserParams },
+    schema: { params: UserParams },
     preHandler: ownRecordOrAdmin,
     upstream: 'users',
     prefix: '/users'

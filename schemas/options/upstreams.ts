@@ -180,6 +180,8 @@ export const UpstreamOptions = Type.Object(
     timeout: withDefault(Type.Integer({ minimum: 0 }), 0),
     /** Milliseconds between two pieces of a response; 0 for no limit but the deadline. */
     idleTimeout: withDefault(Type.Integer({ minimum: 0 }), 0),
+    /** Path of the service's OpenAPI document, in YAML or JSON, for the documents of the gateway. */
+    openapi: Type.Optional(Type.String({ minLength: 1 })),
     split: Type.Optional(SplitOptions),
     mirror: Type.Optional(MirrorOptions),
     /** Bytes up to which a response of known length is buffered instead of streamed. */
