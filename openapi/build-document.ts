@@ -4,7 +4,7 @@ import type { OpenApiOptions } from '../schemas/options/openapi.ts'
 import { type CollectedRoute, toPaths } from './collected-route.ts'
 import { completeOperation } from './complete-operation.ts'
 import type { DocumentContext } from './document-context.ts'
-import { type Components, METHODS, type Method, type OpenApiDocument } from './document-types.ts'
+import { METHODS, type Method, type OpenApiDocument } from './document-types.ts'
 import { mergeShapes } from './path-shapes.ts'
 import { FastifyError, HEADERS, Problem, problemComponents } from './problem-responses.ts'
 import { dropUnusedComponents } from './references.ts'
@@ -20,22 +20,25 @@ export async function buildDocument(
   context: DocumentContext,
   version?: string
 ): Promise<OpenApiDocument> {
-  const document = await convertSchemas(routes)
+  const converted = await convertSchemas(routes)
   const { options, hasProblems, security } = context
   const errors = hasProblems ? 'application/problem+json' : 'application/json'
-  const { schemas, ...others } = document.components
-  document.info = {
-    ...options.info,
-    title: version ? `${options.info.title} ${version}` : options.info.title
+  const { schemas, ...others } = converted.components
+  const { title } = options.info
+  const document: OpenApiDocument = {
+    openapi: converted.openapi,
+    info: { ...options.info, title: version ? `${title} ${version}` : title },
+    servers: options.servers.length > 0 ? options.servers : [{ url: '/' }],
+    tags: tagsOf(routes, options),
+    paths: converted.paths,
+    components: {
+      ...others,
+      schemas: { ...schemas, Problem: hasProblems ? Problem : FastifyError },
+      responses: problemComponents(errors),
+      headers: HEADERS,
+      securitySchemes: security.schemes
+    }
   }
-  document.servers = options.servers.length > 0 ? options.servers : [{ url: '/' }]
-  document.components = {
-    ...others,
-    schemas: { ...schemas, Problem: hasProblems ? Problem : FastifyError },
-    responses: problemComponents(errors),
-    headers: HEADERS,
-    securitySchemes: security.schemes
-  } as Components
 
   const own = operationsOf(document, routes)
   const taken = takeOver(document, routes, context.serviceDocument)
@@ -44,7 +47,6 @@ export async function buildDocument(
   for (const { operation, route, path, method } of taken)
     completeOperation(operation, route, { path, method }, context, { errors, isTaken: true })
   mergeShapes(document)
-  document.tags = tagsOf(routes, options)
   return dropUnusedComponents(document)
 }
 
@@ -87,8 +89,8 @@ async function convertSchemas(routes: CollectedRoute[]): Promise<OpenApiDocument
         handler: () => {}
       })
   await app.ready()
-  // A copy: parts of the routes' schemas are shared with the gateway.
-  const document = structuredClone(app.swagger()) as unknown as OpenApiDocument
+  // A copy in which nothing is shared: methods of a route have one operation, and schemas are those of the gateway.
+  const document: OpenApiDocument = JSON.parse(JSON.stringify(app.swagger()))
   await app.close()
   return document
 }
@@ -124,7 +126,7 @@ function nameOf(id: unknown): string | undefined {
   return typeof id === 'string' ? id.replace(/[^\w.-]+/g, '-') : undefined
 }
 
-function tagsOf(routes: CollectedRoute[], { tags }: OpenApiOptions): OpenApiDocument['tags'] {
+function tagsOf(routes: CollectedRoute[], { tags }: OpenApiOptions): NonNullable<OpenApiDocument['tags']> {
   const names = new Set(routes.flatMap(({ config: { scope } }) => (scope === undefined ? [] : [scope])))
   return [...names].map(name => ({ name, description: tags[name] ?? `Routes of the scope \`${name}\`.` }))
 }

@@ -69,7 +69,7 @@ function completeResponses(
   }
   for (const [status, name] of problemResponses(route, method.toUpperCase())) {
     const own = responses[status]
-    // Of a route without declared responses, the service may send the same status.
+    // The service of a route without declared responses may send the same status.
     if (own === undefined && isUndeclared && pattern !== 'websocket')
       responses[status] = withAnyContent(name, errors)
     else if (own === undefined) responses[status] = { $ref: `#/components/responses/${name}` }

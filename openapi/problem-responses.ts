@@ -109,6 +109,11 @@ const DEFINITIONS: Record<string, Definition> = {
     applies: ({ config }) => config.versioning?.ends === true
   },
   413: { name: 'BodyTooLarge', description: 'The body is too large.', applies: (_, { body }) => body },
+  414: {
+    name: 'UriTooLong',
+    description: 'A parameter in the path is too long.',
+    applies: ({ url }) => /[:*]/.test(url)
+  },
   415: {
     name: 'UnsupportedMediaType',
     description: 'The body has another media type, charset or coding.',

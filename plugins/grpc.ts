@@ -20,7 +20,7 @@ import forward, { type ForwardRoute } from './forward.ts'
  * error handler: UNAUTHENTICATED for 401, RESOURCE_EXHAUSTED for 429, UNAVAILABLE for 502 and 503, DEADLINE_EXCEEDED for
  * 408 and 504. Breaker, metrics and log go by `grpc-status`. Requests that are not gRPC get 415, over HTTP/1.1 505.
  */
-export type GrpcRoute = Omit<ForwardRoute, 'method' | 'prefix' | 'trailers'>
+export type GrpcRoute = Omit<ForwardRoute, 'method' | 'openapi' | 'prefix' | 'trailers'>
 
 const NotGrpc = createProblem('SLUICE_NO_GRPC', 'This route speaks gRPC', 415)
 const NotHttp2 = createProblem('SLUICE_NO_HTTP2', 'gRPC needs HTTP/2', 505)

@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
 import { buildCollector, findGo } from './observe/otel/collector.ts'
@@ -49,6 +51,15 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
   process.exitCode = 1
 }
 if (findGo() !== undefined) buildCollector()
+
+/** Tools with packages of their own: rules for OpenAPI documents, and schemathesis. */
+const tools = join(import.meta.dirname, 'openapi')
+if (!existsSync(join(tools, 'node_modules'))) run('npm', 'ci', '--silent', '--prefix', tools)
+const venv = join(tools, '.venv')
+if (!existsSync(join(venv, 'bin/schemathesis'))) {
+  run('python3', '-m', 'venv', venv)
+  run(join(venv, 'bin/pip'), 'install', '--quiet', '--requirement', join(tools, 'requirements.txt'))
+}
 
 function run(command: string, ...args: string[]): void {
   // RUNLEVEL keeps Debian from starting the services of Redis and Prometheus.
