@@ -34,8 +34,6 @@ const SUMMARIES: Record<string, string> = {
   'GET /upstreams': 'breaker, calls and endpoints of each upstream',
   'GET /limits': 'store of the limits, and decisions by tier',
   'GET /versions': 'calls of each version, and who makes most',
-  'GET /openapi.json': 'OpenAPI document of all versions',
-  'GET /openapi/:file': 'OpenAPI document of one version: /openapi/v2.json',
   'GET /metrics': 'Prometheus metrics',
   'GET /openapi.json': 'OpenAPI document of all versions',
   'GET /openapi/:file': 'OpenAPI document of one version: /openapi/v1.json',
