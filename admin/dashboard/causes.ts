@@ -53,3 +53,6 @@ const MEANINGS: Record<Cause, string> = {
 export function explain(cause: string): string | undefined {
   return Object.hasOwn(MEANINGS, cause) ? MEANINGS[cause as Cause] : undefined
 }
+
+/** All causes, in the order of docs/reference/causes.md. */
+export const CAUSES: string[] = Object.keys(MEANINGS)

@@ -141,3 +141,87 @@ export interface Limits extends ByState {
   tiers: { name: string; decisions: Record<string, number> }[]
   near?: { tier: string; by: string; key: string; used: number; limit: number; resetsAt: string | number }[]
 }
+
+/** A recorded exchange. */
+export interface Summary {
+  id: string
+  requestId: string
+  trace: string
+  at: string
+  method: string
+  url: string
+  route?: string
+  scope?: string
+  version?: string
+  /** 0 if no response was started. */
+  status: number
+  abortReason?: string
+  consumer?: string
+  clientAddress?: string
+  tier?: string
+  upstream?: string
+  endpoint?: string
+  /** Calls of the upstream. */
+  attempts?: number
+  cause?: string
+  causeDetail?: string
+  bytesReceived?: number
+  bytesSent?: number
+  durationMs: number
+  stages?: { queueMs: number; upstreamMs: number; sendMs?: number }
+}
+
+export type Header = [name: string, value: string]
+
+export interface Message {
+  headers: Header[]
+  body?: Body
+}
+
+export interface Body {
+  type: string
+  size: number
+  isTruncated: boolean
+  text?: string
+  base64?: string
+  /** Reason for showing neither text nor base64. */
+  hidden?: string
+}
+
+export interface Detail extends Summary {
+  httpVersion: string
+  isSecure: boolean
+  request: Message
+  response: Message & { statusText: string }
+  upstreamAttempts?: Attempt[]
+}
+
+/** A request to a service. Offsets in ms from the start of the exchange. */
+export interface Attempt {
+  upstream: string
+  endpoint: string
+  part?: string
+  /** 0 for the first attempt. */
+  retry: number
+  isMirror?: boolean
+  startMs: number
+  headersMs?: number
+  endMs?: number
+  status?: number
+  cause?: string
+  causeDetail?: string
+  method?: string
+  path?: string
+  request?: Message
+  response?: Message
+}
+
+export interface Capture {
+  id: string
+  state: string
+  startedAt: string
+  endsAt: string
+  match: { consumer?: string; route?: string; header?: { name: string } }
+  taken: number
+  bytes: number
+}

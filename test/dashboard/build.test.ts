@@ -2,13 +2,10 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { assertBuilt } from './watched-browser.ts'
 
 const root = join(import.meta.dirname, '../../dist/dashboard')
 const files = globSync('**/*.*', { cwd: root })
 const read = (file: string) => readFileSync(join(root, file))
-
-t.before(assertBuilt)
 
 t.test('all files have less than 200 KiB, compressed', async t => {
   t.ok(files.length >= 3, `${files.length} files`)

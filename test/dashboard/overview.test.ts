@@ -38,6 +38,12 @@ t.test('rates of each scope lead to its exchanges and routes', async t => {
     .first()
     .getByText(/now [\d.]+\/s, highest/)
     .waitFor()
+
+  await row.getByRole('link', { name: 'Routes of orders' }).click()
+  await page.getByRole('heading', { name: 'Scopes and routes' }).waitFor()
+  t.equal(await page.getByLabel('Scope').inputValue(), 'orders')
+  const route = page.getByRole('row', { name: 'GET /api/v2/orders/:id' }).first()
+  await route.getByRole('link', { name: /^[\d.]+\/s$/ }).waitFor()
 })
 
 t.test('a lost connection is shown, and that it is back', async t => {

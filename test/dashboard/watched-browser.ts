@@ -1,6 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { globSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { findBrowser } from '../browser.ts'
 import type { Ending } from '../harness.ts'
@@ -13,11 +11,9 @@ export interface WatchedPage extends Page {
 export const DESKTOP = { width: 1280, height: 900 }
 export const PHONE = { width: 390, height: 844 }
 
-const root = join(import.meta.dirname, '../..')
-
 /**
  * Opens the dashboard in Chromium. The test fails if the page requests anything off the listener, violates its
- * Content-Security-Policy, or logs or throws an error.
+ * Content-Security-Policy, or logs or throws an error. `npm test` builds the dashboard first.
  *
  * @param admin URL of the admin listener
  */
@@ -26,7 +22,6 @@ export async function openDashboard(
   admin: string,
   options: BrowserContextOptions = {}
 ): Promise<WatchedPage> {
-  assertBuilt()
   const program = findBrowser()
   if (!program) throw new Error('no Chromium found; run node test/prepare.ts')
   const executablePath = execFileSync('sh', ['-c', 'command -v "$0"', program], { encoding: 'utf8' }).trim()
@@ -57,13 +52,4 @@ export async function openDashboard(
   page.setDefaultTimeout(20_000)
   await page.goto(`${admin}/`)
   return page
-}
-
-/** @throws if the sources are newer than the build */
-export function assertBuilt(): void {
-  const timeOf = (file: string) => statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const sources = globSync('admin/dashboard/**/*.{ts,tsx,css,html,svg}', { cwd: root })
-  const newest = Math.max(...sources.map(timeOf))
-  if (timeOf('dist/dashboard/index.html') < newest)
-    throw new Error('dist/dashboard is older than admin/dashboard; run npm run build:dashboard')
 }

@@ -27,7 +27,7 @@ interface Props {
 
 const ENDPOINT_ACTIONS: [ActionName, string][] = [
   ['drain', 'Drain: no new calls; calls in flight end normally'],
-  ['eject', 'Eject: no calls, as if its calls had failed']
+  ['eject', 'Eject: no new calls; calls in flight end now and are retried elsewhere']
 ]
 const BREAKER_ACTIONS: [ActionName, string][] = [
   ['open', 'Open: reject all calls, without a try in between'],

@@ -1,4 +1,5 @@
 import type { ComponentType } from 'preact'
+import { ExchangesPage } from './exchanges.tsx'
 import { LimitsPage } from './limits.tsx'
 import { OverviewPage } from './overview.tsx'
 import { ScopesPage } from './scopes.tsx'
@@ -16,5 +17,6 @@ export const pages: Page[] = [
   { path: 'overview', title: 'Overview', View: OverviewPage },
   { path: 'scopes', title: 'Scopes and routes', View: ScopesPage },
   { path: 'upstreams', title: 'Upstreams', View: UpstreamsPage },
-  { path: 'limits', title: 'Limits', View: LimitsPage }
+  { path: 'limits', title: 'Limits', View: LimitsPage },
+  { path: 'exchanges', title: 'Exchanges', View: ExchangesPage }
 ]
