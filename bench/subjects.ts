@@ -79,6 +79,11 @@ export function createSubjects({ premium, exact }: Tokens): Subject[] {
     sluice('stack, log', full, observing('log')),
     sluice('stack, recorder', full, observing('recorder')),
     sluice('stack, log and recorder', full, observing('log,recorder')),
+    // Traces, at each share that is sampled.
+    ...['0', '0.01', '1'].flatMap(TRACES => [
+      sluice(`plain, traces ${TRACES}`, plain, { env: { OBSERVE: '', TRACES } }),
+      sluice(`stack, traces ${TRACES}`, full, { env: { OBSERVE: '', TRACES } })
+    ]),
     sluice('POST plain', postPlain, observing('')),
     sluice('POST plain, log and recorder', postPlain, observing('log,recorder')),
     // Each pattern alone.

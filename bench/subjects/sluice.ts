@@ -9,10 +9,12 @@ import { ordersV2 as orders } from '../../routes/orders.v2.ts'
 
 /**
  * Sluice in front of a cheap upstream: the scopes of the example gateway, and one scope per pattern. OBSERVE names the
- * observers that are on, ROUTES the number of additional routes.
+ * observers that are on, ROUTES the number of additional routes, TRACES the share of traces that is sampled.
  */
 const { UPSTREAM = '', ISSUER = 'http://127.0.0.1:1', REDIS_URL, ROUTES = '0' } = process.env
-const { OBSERVE = 'log,recorder,metrics' } = process.env
+const { OBSERVE = 'log,recorder,metrics', TRACES } = process.env
+// Accepts anything, as cheaply as possible.
+process.env.OTEL_EXPORTER_OTLP_ENDPOINT = UPSTREAM
 const url = UPSTREAM
 const example = shop({
   HOST: '127.0.0.1',
@@ -75,6 +77,7 @@ const definition = {
     broken: { prefix: '/broken', routes: broken }
   },
   log: { level: OBSERVE.includes('log') ? ('info' as const) : ('silent' as const) },
+  ...(TRACES !== undefined && { otel: {}, trace: { sample: Number(TRACES) } }),
   metrics: OBSERVE.includes('metrics'),
   recorder: { size: OBSERVE.includes('recorder') ? 1_000 : 0 },
   trustProxy: ['127.0.0.1'],
