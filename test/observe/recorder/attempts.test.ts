@@ -73,21 +73,19 @@ t.test('a capture with upstream keeps what was sent and received, redacted', asy
     },
     { retry: { methods: ['POST'] } }
   )
-  await call(`${admin}/captures`, {
-    method: 'POST',
-    headers: json,
-    body: JSON.stringify({ route: '/things/*', upstream: true })
-  })
+  const capture = (options: object) =>
+    call(`${admin}/captures`, { method: 'POST', headers: json, body: JSON.stringify(options) })
+  const { id } = (await capture({ route: '/things/*', upstream: true })).json
+  const without = await capture({ route: '/things/*' })
   await call(`${url}/things/1?token=s3cr3t`, {
     method: 'POST',
     headers: { ...json, authorization: `Bearer ${'s3cr3t'.repeat(20)}` },
     body: '{"a":1,"secret":"s3cr3t"}'
   })
-  const [{ id }] = (await call(`${admin}/captures`)).json
-  const { json: capture, text } = await call(`${admin}/captures/${id}`)
+  const { json: taken, text } = await call(`${admin}/captures/${id}`)
   t.notMatch(text, 's3cr3t')
-  t.match(capture.match, { upstream: true })
-  const [exchange] = capture.exchanges
+  t.match(taken.match, { upstream: true })
+  const [exchange] = taken.exchanges
   t.match(exchange.upstreamAttempts, [
     {
       retry: 0,
@@ -130,6 +128,9 @@ t.test('a capture with upstream keeps what was sent and received, redacted', asy
   const { upstreamAttempts } = (await call(`${admin}/exchanges/${recorded.id}`)).json
   t.equal(upstreamAttempts.length, 2)
   t.notOk('request' in upstreamAttempts[0], 'only in the capture')
+  const other = (await call(`${admin}/captures/${without.json.id}`)).json
+  t.equal(other.exchanges[0].upstreamAttempts.length, 2)
+  t.notOk('request' in other.exchanges[0].upstreamAttempts[0], 'not in a capture without upstream')
 })
 
 t.test('recorder.upstream keeps the contents of every attempt, up to recorder.body', async t => {
@@ -182,7 +183,7 @@ t.test('parts of compositions and mirrored requests are attempts too', async t =
     upstream,
     required: true as const,
     upstreamResponse: Ok,
-    path: () => `/${upstream}`
+    path: () => `/${upstream}?api_key=s3cr3t`
   })
   const { url, admin } = await startWatched(t, ok, {
     upstreams: {
@@ -211,9 +212,9 @@ t.test('parts of compositions and mirrored requests are attempts too', async t =
   t.match(
     upstreamAttempts.map(({ upstream, part, path, isMirror }: any) => [upstream, part, path, isMirror]),
     [
-      ['slow', 'one', '/slow', undefined],
-      ['copied', 'two', '/copied', undefined],
-      ['copies', undefined, '/copied', true]
+      ['slow', 'one', '/slow?api_key=[redacted]', undefined],
+      ['copied', 'two', '/copied?api_key=[redacted]', undefined],
+      ['copies', undefined, '/copied?api_key=[redacted]', true]
     ]
   )
 })
