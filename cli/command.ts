@@ -17,6 +17,8 @@ export interface Terminal {
   env: NodeJS.ProcessEnv
   /** Aborted when the command must end. */
   signal: AbortSignal
+  /** True if standard output is a terminal with colors, and NO_COLOR is not set. */
+  hasColors?: boolean
 }
 
 export interface Command {

@@ -8,6 +8,7 @@ import { type Command, sanitize, type Terminal, UsageError, type Values } from '
 const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Command }> }> = {
   start: { summary: 'run the gateway', load: () => import('./start.ts') },
   reload: { summary: 'reload the config of a running gateway', load: () => import('./reload.ts') },
+  status: { summary: 'show what is wrong with a running gateway', load: () => import('./status.ts') },
   check: { summary: 'validate and audit a config', load: () => import('./check.ts') },
   routes: { summary: 'list the routes of a config', load: () => import('./routes.ts') },
   explain: { summary: 'show what the gateway does with a request', load: () => import('./explain.ts') },
@@ -36,7 +37,8 @@ export async function main(args: string[]): Promise<void> {
     print: (...lines) => void process.stdout.write(`${lines.join('\n')}\n`),
     printError: line => void process.stderr.write(`${line}\n`),
     env: process.env,
-    signal: end.signal
+    signal: end.signal,
+    hasColors: process.stdout.isTTY && process.stdout.hasColors()
   })
   // Exit explicitly: handles that a config has opened would keep the process alive.
   if (code !== undefined) process.stdout.write('', () => process.exit(code))
