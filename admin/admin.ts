@@ -7,6 +7,7 @@ import { versionStatus } from '../versions/registry.ts'
 import { createAdminApp, VersionsQuery } from './admin-app.ts'
 import type { AdminGuardOptions } from './admin-guard.ts'
 import { configRoutes } from './config-routes.ts'
+import { credentialRoutes } from './credential-routes.ts'
 import { openApiRoutes } from './openapi-routes.ts'
 import { recorderRoutes } from './recorder-routes.ts'
 
@@ -20,7 +21,7 @@ import { recorderRoutes } from './recorder-routes.ts'
  * - `/exchanges`, `/captures`: the recorder
  * - `/openapi.json`, `/openapi/VERSION.json`: the OpenAPI documents of all versions and of one
  * - `/routes`, `/config`: the routes with their patterns, and the config without secrets
- * - `/counters`, `/route-counters`: for the supervisor
+ * - `/credentials`, `/counters`, `/route-counters`: for the supervisor
  *
  * @param guard address of the listener and the admin token
  */
@@ -41,6 +42,7 @@ export async function buildAdmin(
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }) =>
     versionStatus(gateway, (query as Static<typeof VersionsQuery>).top)
   )
+  await admin.register(credentialRoutes, { gateway })
   admin.get('/counters', () => counterSample(gateway))
   admin.get('/route-counters', () => routeCounts(gateway))
   const { metrics, openapi, recorder } = gateway

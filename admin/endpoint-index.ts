@@ -23,6 +23,7 @@ const SUMMARIES: Record<string, string> = {
   'GET /actions': 'orders of operators on upstreams',
   'POST /actions': 'drains or ejects an endpoint, opens or resets a breaker',
   'DELETE /actions/:id': 'ends an order early',
+  'GET /deploys': 'reloads with what changed, crashes, certificates, and issuers with their keys',
   'GET /cluster': 'workers, the last reload and crashes',
   'GET /version': 'versions of Sluice and Node, start and generation',
   'GET /routes': 'routes with their patterns in the order in which a request meets them',

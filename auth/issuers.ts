@@ -3,9 +3,15 @@ import { Agent } from 'undici'
 import { appState } from '../app-state.ts'
 import { lookupOf } from '../http/lookup.ts'
 import type { JwtOptions } from '../schemas/options/jwt.ts'
-import { createJwks, type Jwks } from './jwks.ts'
+import { createJwks, type Jwks, type JwksState } from './jwks.ts'
 import { TokenCache } from './token-cache.ts'
 import { listNames } from './user.ts'
+
+/** An issuer of an app, with the state of its keys. */
+export interface IssuerState extends JwksState {
+  name: string
+  url: string
+}
 
 /** State of an issuer that the scopes of an app share. */
 export interface SharedIssuer {
@@ -52,12 +58,32 @@ export function shareIssuer(fastify: FastifyInstance, options: JwtOptions): Shar
   const source = JSON.stringify([url, jwksUri, refreshAfter, maxStale, cooldown, timeout])
   const rules = JSON.stringify([source, audience, clockTolerance, cache, listNames(claims)])
   const createKeys = fastify.overrides?.createJwks ?? createJwks
+  const keys = getOrAdd(state.keys, source, () =>
+    createKeys(options, fastify.log, { dispatcher: state.agent })
+  )
+  knownIssuers(fastify).set(source, { name, url, keys })
   return {
     name,
-    keys: getOrAdd(state.keys, source, () => createKeys(options, fastify.log, { dispatcher: state.agent })),
+    keys,
     cache: getOrAdd(state.caches, rules, () => new TokenCache(cache)),
     qualifier: () => (qualifiers.size > 1 ? qualifiers.get(url) : undefined)
   }
+}
+
+/** Returns the issuers of an app, in the order of their scopes. */
+export function issuerStates(fastify: FastifyInstance): IssuerState[] {
+  return [...knownIssuers(fastify).values()].map(({ name, url, keys }) => ({
+    name,
+    url,
+    ...(keys.state?.() ?? UNUSED)
+  }))
+}
+
+const UNUSED: JwksState = { state: 'unused', keys: 0 }
+
+/** By issuer, `jwksUri` and `jwks`. */
+function knownIssuers(fastify: FastifyInstance): Map<string, Qualifier & { keys: Jwks }> {
+  return appState(fastify, 'known-issuers', () => new Map())
 }
 
 function createState(fastify: FastifyInstance): State {

@@ -24,6 +24,23 @@ export interface Jwks {
   find(kid: string | undefined, algorithm: string, asker?: Asker): Promise<Key | undefined>
   /** Refreshes keys that are due. Call it for tokens from a cache too. */
   touch(trace?: ExchangeTrace): void
+  /** Undefined for a substitute. */
+  state?(): JwksState
+}
+
+/** Times are ISO instants. */
+export interface JwksState {
+  /**
+   * `unused`: not fetched yet, since no token has come. `stale`: the last fetch failed, and the keys of the one before are
+   * used. `unavailable`: tokens are rejected with 503.
+   */
+  state: 'unused' | 'ok' | 'stale' | 'unavailable'
+  /** Number of usable keys. */
+  keys: number
+  fetchedAt?: string
+  /** First failure since the last fetch that succeeded. */
+  failingSince?: string
+  lastError?: string
 }
 
 export interface Asker {
@@ -67,6 +84,7 @@ export function createJwks(
   let missedAt = Number.NEGATIVE_INFINITY
   let extra: { from: string; at: number }[] = []
   let pending: Promise<void> | undefined
+  let shown: Pick<JwksState, 'fetchedAt' | 'failingSince' | 'lastError'> = {}
   /** Trace of the exchange that caused the pending fetch. */
   let fetching: ExchangeTrace | undefined
 
@@ -86,6 +104,13 @@ export function createJwks(
     },
     touch(trace) {
       void refreshIfDue(trace)
+    },
+    state() {
+      const isUsable = now() - fetchedAt <= timing.maxStale
+      const { failingSince } = shown
+      const state =
+        failingSince === undefined ? (isUsable ? 'ok' : 'unused') : isUsable ? 'stale' : 'unavailable'
+      return { state, keys: isUsable ? keys.length : 0, ...shown }
     }
   }
 
@@ -163,9 +188,15 @@ export function createJwks(
         replace(fetched)
         startedAt = began
         fetchedAt = now()
+        shown = { fetchedAt: new Date().toISOString() }
       })
       .catch(error => {
         failedAt = now()
+        shown = {
+          ...shown,
+          failingSince: shown.failingSince ?? new Date().toISOString(),
+          lastError: reasonOf(error)
+        }
         log.warn({ err: error, issuer }, 'keys cannot be fetched')
       })
       .finally(() => {
@@ -186,3 +217,15 @@ export function createJwks(
     keys = []
   }
 }
+
+/** Returns message and code of an error; that of `fetch` has the reason in its cause. */
+function reasonOf({ message, cause }: Error): string {
+  const { code, message: why } = (cause ?? {}) as Partial<NodeJS.ErrnoException>
+  return [message, code ?? why]
+    .filter(text => text !== undefined)
+    .join(': ')
+    .slice(0, MAX_REASON)
+}
+
+/** Characters. */
+const MAX_REASON = 200

@@ -139,14 +139,15 @@ export function createClusterActions(
   }
 
   function orders(): UpstreamAction[] {
-    return active.map(({ id, upstream, endpoint, action, startedAt, until, by }) => ({
+    return active.map(({ id, upstream, endpoint, action, startedAt, until, by, reason }) => ({
       id,
       upstream,
       ...(endpoint !== undefined && { endpoint }),
       action: action as UpstreamAction['action'],
       startedAt,
       until: until as string,
-      by
+      by,
+      ...(reason !== undefined && { reason })
     }))
   }
 

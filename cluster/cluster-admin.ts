@@ -49,8 +49,8 @@ export async function buildClusterAdmin(
     const { pid, startedAt, generation } = cluster.status()
     return { version, node: process.version, pid, startedAt: new Date(startedAt).toISOString(), generation }
   })
-  admin.post('/reload', { config: { isPrivate: true } }, async () => {
-    const result = await cluster.reload()
+  admin.post('/reload', { config: { isPrivate: true } }, async ({ operator }) => {
+    const result = await cluster.reload({ by: 'admin', operator: operator?.name })
     if (result.outcome === 'done') return result
     const { reason, at, duration, generation } = result
     throw new ReloadFailed({ members: { reason, at, duration, generation } })

@@ -9,8 +9,10 @@ export interface Cluster {
    * Replaces all workers by new ones that load the config again. Calls during a reload share the next one. Never rejects:
    * a failure is in the outcome, and the old workers stay.
    */
-  reload(): Promise<ReloadOutcome>
   logLevel: LogLevel
+  reload(trigger?: ReloadTrigger): Promise<ReloadOutcome>
+  /** The last reloads and crashes, the latest first. */
+  incidents(): Incidents
 }
 
 export interface ClusterWorker {
@@ -55,6 +57,49 @@ export interface ReloadOutcome {
   duration: number
   /** The generation that runs now. */
   generation: number
+}
+
+/** The request for a reload. */
+export interface ReloadTrigger {
+  by: 'signal' | 'admin'
+  /** Name of the operator who asked for it. */
+  operator?: string | undefined
+}
+
+export interface Incidents {
+  reloads: ReloadRecord[]
+  crashes: CrashRecord[]
+}
+
+/** A reload as operators see it. */
+export interface ReloadRecord {
+  /** ISO instant of its start. */
+  at: string
+  durationMs: number
+  outcome: ReloadOutcome['outcome']
+  /** Reason of a failure. */
+  reason?: string
+  trigger: ReloadTrigger
+  /** The generation that ran afterwards. */
+  generation: number
+  changes: Changes
+}
+
+/** Differences of two generations. Without the contents of files and the values of the config. */
+export interface Changes {
+  /** Files that were loaded as code, packages excluded: changed, new, or no longer loaded. */
+  files: string[]
+  /** Paths such as `upstreams.orders.url`. */
+  config: string[]
+}
+
+export interface CrashRecord {
+  /** ISO instant. */
+  at: string
+  worker: number
+  pid: number
+  generation: number
+  reason: string
 }
 
 /** Unexpected exits of workers. */

@@ -1,3 +1,4 @@
+import type { ConfigDigests } from './config-digests.ts'
 import type { LoadedFiles } from './loaded-files.ts'
 
 /** Messages between the supervisor and a worker. They arrive in order, connections included. */
@@ -14,7 +15,7 @@ export type ToWorker =
   | { type: 'log-level'; level?: string }
 
 export type FromWorker =
-  | { type: 'ready'; settings: Settings; loadedFiles: LoadedFiles }
+  | { type: 'ready'; settings: Settings; loadedFiles: LoadedFiles; config: ConfigDigests }
   /** The worker cannot start or continue, and exits. `reason` is shown to operators. */
   | { type: 'failed'; reason: string }
   /** The worker owns the connection now. `connections`: its open connections. */

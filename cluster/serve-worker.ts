@@ -7,6 +7,7 @@ import { buildAdmin } from '../admin/admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../observe/logger.ts'
 import { loadConfig } from './config.ts'
+import { configDigests } from './config-digests.ts'
 import type { LoadedFiles } from './loaded-files.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { explainFailure } from './start-failure.ts'
@@ -97,7 +98,8 @@ async function start(
       logLevel: log.level,
       keys: rateLimit.keys
     },
-    loadedFiles: loadedFiles()
+    loadedFiles: loadedFiles(),
+    config: configDigests(config)
   })
 
   /** Acknowledges before reading: an unacknowledged connection is untouched and can be given to another worker. */

@@ -6,7 +6,7 @@ import { TooManyReaders } from '../admin/recorder-routes.ts'
 import { createProblem } from '../http/problem.ts'
 import { createEventStream } from './event-stream.ts'
 import type { RetainedState } from './retained-state.ts'
-import type { Views } from './views.ts'
+import { NOWHERE, type Views } from './views.ts'
 
 const UnknownTopic = createProblem('SLUICE_UNKNOWN_TOPIC', 'There is no such topic', 400)
 
@@ -15,8 +15,6 @@ const EventsQuery = Type.Object({ topics: Type.String({ maxLength: 200 }) }, { a
 const OPTIONS = { interval: 2_000, maxAge: 900_000, maxReaders: 16 }
 /** Consumers of each version in the topic `versions`. */
 const TOP = 20
-/** Each worker that does not respond is missing in an event, as the route's header would tell. */
-const NOWHERE = { header: () => NOWHERE as never }
 
 /** Serves the state of all workers: `GET /overview`, `/history`, `/cluster` and others, and `/events`, a stream of them. */
 async function stateRoutes(
@@ -30,6 +28,7 @@ async function stateRoutes(
     versions: () => views.versions(NOWHERE, TOP),
     cluster: () => views.cluster(),
     'route-rates': () => views.routeRates(NOWHERE),
+    deploys: () => views.deploys(NOWHERE),
     actions: () => retained.actions.list()
   }
   const events = createEventStream(sources, OPTIONS)
@@ -42,6 +41,7 @@ async function stateRoutes(
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }, reply) =>
     views.versions(reply, (query as Static<typeof VersionsQuery>).top)
   )
+  admin.get('/deploys', { config: { isPrivate: true } }, (_request, reply) => views.deploys(reply))
   admin.get('/overview', (_request, reply) => views.overview(reply))
   admin.get('/history', () => retained.history.view())
   admin.get('/route-rates', (_request, reply) => views.routeRates(reply))

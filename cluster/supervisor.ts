@@ -11,6 +11,7 @@ import { createClusterListeners } from './cluster-listeners.ts'
 import type { Cluster, ClusterStatus, WorkerState } from './cluster-types.ts'
 import { maxDescriptors } from './descriptors.ts'
 import { createDistributor } from './distributor.ts'
+import { changesBetween } from './generation-changes.ts'
 import { createLimitCounters, type LimitCounters } from './limit-counters.ts'
 import { createLogLevel } from './log-level.ts'
 import type { Settings } from './messages.ts'
@@ -19,7 +20,7 @@ import { createRetainedState } from './retained-state.ts'
 import type { Inherited } from './sockets.ts'
 import { knownFlags, WORKER_ENV, WORKER_FLAGS } from './v8-flags.ts'
 import { createPool } from './worker-pool.ts'
-import { startWorker } from './worker-process.ts'
+import { startWorker, type WorkerProcess } from './worker-process.ts'
 
 export interface SupervisorOptions {
   /** Path of the config, which only workers load. */
@@ -118,12 +119,20 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const reload = createReload({
     replace: async () => {
       await pool.settled()
+      const before = current()
       await pool.replace(accept, false)
+      return changesBetween(before, current())
     },
     generation: () => pool.generation,
     log: () => log
   })
-  const cluster: Cluster = { workers: () => status().workers, status, reload: reload.run, logLevel }
+  const cluster: Cluster = {
+    workers: () => status().workers,
+    status,
+    reload: reload.run,
+    logLevel,
+    incidents: () => ({ reloads: reload.records(), crashes: pool.lastCrashes() })
+  }
   const retained = createRetainedState(cluster, broadcast, () => log)
   const listeners = createClusterListeners(cluster, retained, () => log, inherited, distributor.accept)
 
@@ -135,6 +144,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   }
   retained.history.start()
   return { ...cluster, stop: () => stop(settings?.drain.delay), handOver, kill, log: () => log }
+
+  /** Returns a worker of the current generation. */
+  function current(): WorkerProcess | undefined {
+    return pool
+      .workers()
+      .findLast(({ generation, state }) => generation === pool.generation && state !== 'starting')
+  }
 
   /** Applies the settings of new workers. If it throws, nothing has changed. */
   async function accept(next: Settings): Promise<void> {

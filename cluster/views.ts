@@ -1,15 +1,18 @@
 import type { FastifyReply } from 'fastify'
+import type { Credentials } from '../admin/credential-routes.ts'
 import type { LimitStatus } from '../limits/limit-status.ts'
 import { version } from '../package-version.ts'
 import type { UpstreamState } from '../proxy/upstream-types.ts'
 import type { VersionStatus } from '../versions/registry.ts'
 import { MAX_CONSUMERS } from '../versions/usage.ts'
-import type { Cluster, ClusterStatus } from './cluster-types.ts'
+import type { Cluster, ClusterStatus, Incidents } from './cluster-types.ts'
 import type { LatestRates } from './history.ts'
+import { type MergedCredentials, mergeCredentials } from './merge/credentials.ts'
 import { type MergedLimits, mergeLimits } from './merge/limits.ts'
 import { type MergedUpstream, mergeUpstreams } from './merge/upstreams.ts'
 import { countsOf, mergeVersions } from './merge/versions.ts'
-import { type Problem, problemsOf } from './problems.ts'
+import type { Problem } from './problems/problem.ts'
+import { problemsOf } from './problems/problems.ts'
 import type { RetainedState } from './retained-state.ts'
 import { createRouteRates, type RouteRate } from './route-rates.ts'
 import { askAll, type Missing, read, successes } from './worker-requests.ts'
@@ -24,6 +27,15 @@ export interface Overview extends Partial<LatestRates> {
   problems: Problem[]
 }
 
+/** `GET /deploys`. */
+export interface Deploys extends MergedCredentials, Incidents {
+  /** ISO instant. */
+  startedAt: string
+  generation: number
+  isReloading: boolean
+  workers: object[]
+}
+
 /** The state of all workers together, as several routes and the event stream show it. */
 export interface Views {
   overview(missing: Missing): Promise<Overview>
@@ -32,15 +44,21 @@ export interface Views {
   /** @param top consumers of each version */
   versions(missing: Missing, top: number): Promise<VersionStatus[]>
   routeRates(missing: Missing): Promise<RouteRate[]>
+  credentials(missing: Missing): Promise<MergedCredentials>
+  deploys(missing: Missing): Promise<Deploys>
   cluster(): object
 }
+
+/** For requests to the workers beside one that tells which of them are missing. */
+export const NOWHERE: Missing = { header: () => NOWHERE as FastifyReply }
 
 export function createViews(cluster: Cluster, retained: RetainedState): Views {
   const views: Views = {
     async overview(missing) {
-      const [upstreams, limits] = await Promise.all([
+      const [upstreams, limits, credentials] = await Promise.all([
         views.upstreams(missing).catch(() => undefined),
-        views.limits({ header: () => missing as FastifyReply }).catch(() => undefined)
+        views.limits(NOWHERE).catch(() => undefined),
+        views.credentials(NOWHERE).catch(() => undefined)
       ])
       const status = cluster.status()
       const { history } = retained
@@ -58,6 +76,7 @@ export function createViews(cluster: Cluster, retained: RetainedState): Views {
           status,
           upstreams,
           limits,
+          credentials,
           actions: retained.actions.active(),
           history,
           now: Date.now()
@@ -86,6 +105,29 @@ export function createViews(cluster: Cluster, retained: RetainedState): Views {
       return mergeVersions(newest, retained.versions.parts(), top)
     },
     routeRates: createRouteRates(cluster),
+    async credentials(missing) {
+      const responses = successes(await askAll(cluster, missing, '/credentials'))
+      return mergeCredentials(
+        responses.map(response => ({ worker: response.worker.id, credentials: read<Credentials>(response) }))
+      )
+    },
+    async deploys(missing) {
+      // Reloads and crashes are known without any worker.
+      const none = { certificates: [], issuers: [] }
+      const credentials = await views.credentials(missing).catch(() => none)
+      const { startedAt, generation, isReloading, workers } = cluster.status()
+      return {
+        startedAt: new Date(startedAt).toISOString(),
+        generation,
+        isReloading,
+        workers: workers.map(({ socket, startedAt, ...worker }) => ({
+          ...worker,
+          startedAt: new Date(startedAt).toISOString()
+        })),
+        ...cluster.incidents(),
+        ...credentials
+      }
+    },
     cluster() {
       const { workers, ...status } = cluster.status()
       return { ...status, workers: workers.map(({ socket, ...worker }) => worker) }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type BackoffOptions, backoff } from './backoff.ts'
-import type { CrashStatus } from './cluster-types.ts'
+import type { CrashRecord, CrashStatus } from './cluster-types.ts'
 import { differingFile } from './loaded-files.ts'
 import type { Settings } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
@@ -12,6 +12,8 @@ export interface Pool {
   /** Running workers, the oldest first. */
   workers(): WorkerProcess[]
   crashes(): CrashStatus
+  /** The latest first. */
+  lastCrashes(): CrashRecord[]
   /**
    * Starts the next generation, which replaces the current one when all its workers are ready and `accept` has resolved.
    * @throws if the current generation stays; the message is for operators
@@ -48,6 +50,8 @@ interface Slot {
 
 /** ms after the drain timeout until a worker is killed. */
 const GRACE = 2_000
+/** Crashes that are remembered. */
+const MAX_CRASHES = 20
 
 export function createPool({
   size,
@@ -65,6 +69,7 @@ export function createPool({
   let isEnding = false
   let count = 0
   let last: CrashStatus['last']
+  const crashes: CrashRecord[] = []
 
   return {
     get generation() {
@@ -72,6 +77,7 @@ export function createPool({
     },
     workers: () => [...running],
     crashes: () => ({ count, last, nextStartAt: nextStartAt() }),
+    lastCrashes: () => crashes.toReversed(),
     replace,
     settled: () =>
       Promise.all([...running].filter(({ state }) => state === 'draining').map(({ ended }) => ended)),
@@ -158,6 +164,9 @@ export function createPool({
     const wait = backoff(slot.failures, times)
     count++
     last = { at: Date.now(), pid: worker.pid, reason }
+    const { id, pid, generation: of } = worker
+    crashes.push({ at: new Date().toISOString(), worker: id, pid, generation: of, reason })
+    if (crashes.length > MAX_CRASHES) crashes.shift()
     log().error(
       { worker: worker.id, workerPid: worker.pid, reason, wait: Math.round(wait) },
       'worker crashed'

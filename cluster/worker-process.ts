@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { extname, join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster-types.ts'
+import type { ConfigDigests } from './config-digests.ts'
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
 import type { LoadedFiles } from './loaded-files.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
@@ -22,6 +23,7 @@ export interface WorkerProcess extends ClusterWorker {
   readonly ready: Promise<Settings>
   /** Empty until the worker is ready. */
   loadedFiles: LoadedFiles
+  config: ConfigDigests
   /** Resolves with the reason of the exit, for operators; undefined if it was requested and the worker did not hang. */
   readonly ended: Promise<string | undefined>
   readonly hasEnded: boolean
@@ -109,6 +111,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
     },
     ready: ready.promise,
     loadedFiles: {},
+    config: {},
     ended: ended.promise,
     get hasEnded() {
       return child.exitCode !== null || child.signalCode !== null
@@ -141,6 +144,7 @@ export function startWorker(options: WorkerOptions): WorkerProcess {
       clearTimeout(yielding)
       priority?.restore()
       worker.loadedFiles = message.loadedFiles
+      worker.config = message.config
       heartbeat = startHeartbeat({
         timeout: hangTimeout,
         ping: () => post({ type: 'ping' }),

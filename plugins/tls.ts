@@ -2,6 +2,7 @@ import { unwatchFile, watchFile } from 'node:fs'
 import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { type CertificateState, certificateState } from '../http/certificate-state.ts'
 import { readCertificates } from '../http/certificates.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
@@ -29,9 +30,13 @@ async function tls(fastify: FastifyInstance, options: Input<typeof TlsOptions>) 
     throw new Error('tls: the listener has no TLS; create the app with Fastify(serverOptions({ tls }))')
   const files = [complete.cert, complete.key].filter(value => !isPem(value))
 
+  let inUse = readCertificates(complete).cert as string
+  fastify.decorate('certificate', () => certificateState(inUse, 'listener'))
   fastify.decorate('reloadCertificates', () => {
     try {
-      server.setSecureContext?.(readCertificates(complete))
+      const read = readCertificates(complete)
+      server.setSecureContext?.(read)
+      inUse = read.cert as string
       fastify.log.info('certificates loaded')
       return true
     } catch (error) {
@@ -55,5 +60,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Reads the certificate's files again. Returns false if that failed and the old certificate stays in use. */
     reloadCertificates(): boolean
+    /** Describes the listener's certificate in use. */
+    certificate?(): CertificateState | undefined
   }
 }

@@ -17,6 +17,7 @@ export interface UpstreamAction {
   until: string
   /** Name of the operator. */
   by: string
+  reason?: string
 }
 
 /** Part of an action that is shown with what it concerns. */

@@ -67,7 +67,7 @@ t.test('/overview says what is wrong now, and what to do', async t => {
     { kind: 'worker-unresponsive', severity: 'warning', subject: 'worker 1', page: 'deploys' }
   ])
   for (const { message, since } of problems) {
-    t.match(message, /[;,] /, message)
+    t.match(message, /^[A-Z\d].*[;,] .*\.$/, message)
     t.ok(since === null || new Date(since).toISOString() === since)
   }
 })

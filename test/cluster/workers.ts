@@ -73,7 +73,8 @@ export async function startCluster(
     logLevel: createLogLevel(
       () => {},
       () => pino({ level: 'silent' })
-    )
+    ),
+    incidents: () => ({ reloads: [], crashes: [] })
   }
   const kept = createRetainedState(cluster, message => {
     for (const worker of workers) worker.receive(message)
