@@ -13,6 +13,7 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Com
   routes: { summary: 'list the routes of a config', load: () => import('./routes.ts') },
   explain: { summary: 'show what the gateway does with a request', load: () => import('./explain.ts') },
   openapi: { summary: 'write the OpenAPI document of a config', load: () => import('./openapi.ts') },
+  import: { summary: 'write routes from an OpenAPI document', load: () => import('./import.ts') },
   tail: { summary: 'follow the exchanges of a running gateway', load: () => import('./tail.ts') }
 }
 

@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises'
-import { parse as parseJson } from 'secure-json-parse'
 import { parse as parseYaml } from 'yaml'
 import { isObject } from '../schemas/options/faults.ts'
 import { pointerTo } from './pointer.ts'
@@ -39,10 +38,7 @@ export function parseDocument(text: string, name: string): ParsedDocument {
   let value: unknown
   try {
     value = /^\s*\{/.test(text)
-      ? parseJson(text.replace(/^\ufeff/, ''), undefined, {
-          protoAction: 'error',
-          constructorAction: 'ignore'
-        })
+      ? JSON.parse(text.replace(/^\ufeff/, ''))
       : parseYaml(text, { maxAliasCount: 100, logLevel: 'error' })
   } catch (error) {
     const reason = error instanceof RangeError ? 'is nested too deep' : (error as Error).message

@@ -1,25 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createDocument } from '../../openapi/parsed-document.ts'
 import { clientTypes } from '../../openapi/types/client-types.ts'
 import { sluice } from '../cli/golden.ts'
-import { environmentOf } from '../harness.ts'
-
-const root = join(import.meta.dirname, '../..')
-
-/** Compiles the files of a folder. Returns the errors. */
-function compile(folder: string): string {
-  const compilerOptions = {
-    noUncheckedIndexedAccess: true,
-    exactOptionalPropertyTypes: true
-  }
-  const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.ts'] }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-  const tsc = join(root, 'node_modules/typescript/lib/tsc.js')
-  return spawnSync(process.execPath, [tsc, '-p', folder], { env: environmentOf(), encoding: 'utf8' }).stdout
-}
+import { compile } from './compile.ts'
 
 const CLIENT = `
 import createClient from 'openapi-fetch'

@@ -1,0 +1,18 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { environmentOf } from '../harness.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Compiles the files of a folder. Returns the errors. */
+export function compile(folder: string): string {
+  const config = {
+    extends: join(root, 'tsconfig.json'),
+
+    include: ['*.ts', join(root, 'gateway.ts')]
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  const tsc = join(root, 'node_modules/typescript/lib/tsc.js')
+  return spawnSync(process.execPath, [tsc, '-p', folder], { env: environmentOf(), encoding: 'utf8' }).stdout
+}
