@@ -1,4 +1,5 @@
 import type { Cause } from '../../http/cause.ts'
+import type { OpeningCause } from '../../proxy/breaker-types.ts'
 
 /** The meaning of each cause for operators, and where to look. */
 const MEANINGS: Record<Cause, string> = {
@@ -17,6 +18,7 @@ const MEANINGS: Record<Cause, string> = {
   'service-error': 'the service itself answered with 5xx; see its logs',
   'service-rejected': 'the service itself answered with 4xx',
   cancelled: 'the gateway no longer needed the call',
+  'no-endpoint': 'an operator has taken all endpoints out; see the actions of the upstream',
   'breaker-open': 'the breaker rejects calls after many failures, or because an operator opened it',
   'bulkhead-full': 'too many calls to this upstream are in flight; the service is slow or traffic has grown',
   overloaded: 'the gateway cannot keep up; add workers or machines',
@@ -49,9 +51,15 @@ const MEANINGS: Record<Cause, string> = {
   'gateway-error': 'a route, hook or plugin of the gateway failed; see the log'
 }
 
+/** Causes of an open breaker that no exchange has. */
+const OF_BREAKERS: Record<Exclude<OpeningCause, Cause>, string> = {
+  'slow-calls': 'too many calls were slower than the threshold of the breaker',
+  operator: 'an operator opened it'
+}
+
 /** Returns what a cause means; undefined for a cause that the dashboard does not know. */
 export function explain(cause: string): string | undefined {
-  return Object.hasOwn(MEANINGS, cause) ? MEANINGS[cause as Cause] : undefined
+  return new Map(Object.entries({ ...MEANINGS, ...OF_BREAKERS })).get(cause)
 }
 
 /** All causes, in the order of docs/reference/causes.md. */

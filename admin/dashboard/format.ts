@@ -12,7 +12,7 @@ export function formatRatio(ratio: number | null | undefined): string {
   return ratio == null ? MISSING : `${short(ratio * 100)} %`
 }
 
-/** `0.4 ms`, `340 ms`, `1.25 s`, `3 min 5 s`, `2 h 5 min`, `3 d 4 h`. */
+/** `0.4 ms`, `340 ms`, `1.25 s`, `3 min 5 s`, `2 h 5 min`, `3 d 4 h`, `395 d`. */
 export function formatDuration(ms: number | null | undefined): string {
   if (ms == null) return MISSING
   if (ms < 1_000) return `${short(ms)} ms`
@@ -22,7 +22,9 @@ export function formatDuration(ms: number | null | undefined): string {
   const minutes = Math.round(seconds / 60)
   if (minutes < 1_440) return join(Math.floor(minutes / 60), 'h', minutes % 60, 'min')
   const hours = Math.round(minutes / 60)
-  return join(Math.floor(hours / 24), 'd', hours % 24, 'h')
+  return hours < 240
+    ? join(Math.floor(hours / 24), 'd', hours % 24, 'h')
+    : `${formatCount(Math.round(hours / 24))} d`
 }
 
 /** `812 B`, `4 KiB`, `1.5 MiB`. */
@@ -45,6 +47,11 @@ export function formatTime(epochMs: number, now: number): string {
   if (date.toDateString() === new Date(now).toDateString()) return time
   const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : ('numeric' as const)
   return `${date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year })} ${time}`
+}
+
+/** `30 Nov 2026` in the local zone. */
+export function formatDay(epochMs: number): string {
+  return new Date(epochMs).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' })
 }
 
 /** `14:03` in the local zone. */

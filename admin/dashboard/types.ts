@@ -225,3 +225,5 @@ export interface Capture {
   taken: number
   bytes: number
 }
+
+export type { VersionStatus } from '../../versions/registry.ts'

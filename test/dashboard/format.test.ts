@@ -10,8 +10,20 @@ import {
 } from '../../admin/dashboard/format.ts'
 
 t.test('durations have two units at most', async t => {
-  const found = [0.42, 12.34, 340.6, 1_254, 185_000, 7_500_000, 7_200_000, 273_600_000].map(formatDuration)
-  t.same(found, ['0.42 ms', '12.3 ms', '341 ms', '1.25 s', '3 min 5 s', '2 h 5 min', '2 h', '3 d 4 h'])
+  const found = [0.42, 12.34, 340.6, 1_254, 185_000, 7_500_000, 7_200_000, 273_600_000, 34_128_000_000].map(
+    formatDuration
+  )
+  t.same(found, [
+    '0.42 ms',
+    '12.3 ms',
+    '341 ms',
+    '1.25 s',
+    '3 min 5 s',
+    '2 h 5 min',
+    '2 h',
+    '3 d 4 h',
+    '395 d'
+  ])
 })
 
 t.test('rates, ratios, bytes and counts have units', async t => {

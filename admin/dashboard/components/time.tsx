@@ -1,4 +1,4 @@
-import { formatDuration, formatTime, formatUtc } from '../format.ts'
+import { formatDay, formatDuration, formatTime, formatUtc } from '../format.ts'
 import { now } from '../store/clock.ts'
 
 type Instant = number | string | null | undefined
@@ -49,3 +49,18 @@ export function Ago({ at }: { at: Instant }) {
 }
 
 const roundToSecond = (ms: number): number => Math.round(ms / 1_000) * 1_000
+
+/** `30 Nov 2026 (in 395 d)`. */
+export function Day({ at }: { at: Instant }) {
+  if (at == null) return <>–</>
+  const epoch = toEpoch(at)
+  const distance = formatDuration(Math.abs(roundToSecond(epoch - now.value)))
+  return (
+    <span>
+      <time dateTime={new Date(epoch).toISOString()} title={formatUtc(epoch)}>
+        {formatDay(epoch)}
+      </time>{' '}
+      <span class="since">({epoch > now.value ? `in ${distance}` : `${distance} ago`})</span>
+    </span>
+  )
+}

@@ -30,14 +30,6 @@ export function OverviewPage() {
               ['Version', overview.version]
             ]}
           />
-          <h2>Scopes, last 10 s</h2>
-          <Table
-            label="Scopes"
-            columns={columns}
-            rows={overview.scopes}
-            keyOf={({ scope }) => scope}
-            empty="The first rates come 10 s after the start."
-          />
           <h2>Why requests fail, last 10 s</h2>
           <Table
             label="Causes"
@@ -45,6 +37,16 @@ export function OverviewPage() {
             rows={overview.causes ?? []}
             keyOf={({ scope, upstream, cause }) => `${scope} ${upstream} ${cause}`}
             empty="No request has failed."
+          />
+          <h2>Scopes, last 10 s</h2>
+          <Table
+            label="Scopes"
+            columns={columns}
+            rows={overview.scopes}
+            keyOf={({ scope }) => scope}
+            empty={
+              overview.total ? 'No request since the start.' : 'The first rates come 10 s after the start.'
+            }
           />
           <LastHour />
         </>

@@ -4,6 +4,7 @@ import { LimitsPage } from './limits.tsx'
 import { OverviewPage } from './overview.tsx'
 import { ScopesPage } from './scopes.tsx'
 import { UpstreamsPage } from './upstreams.tsx'
+import { VersionsPage } from './versions.tsx'
 
 export interface Page {
   /** Path in the hash: `upstreams` of `#/upstreams`. */
@@ -18,5 +19,6 @@ export const pages: Page[] = [
   { path: 'scopes', title: 'Scopes and routes', View: ScopesPage },
   { path: 'upstreams', title: 'Upstreams', View: UpstreamsPage },
   { path: 'limits', title: 'Limits', View: LimitsPage },
-  { path: 'exchanges', title: 'Exchanges', View: ExchangesPage }
+  { path: 'exchanges', title: 'Exchanges', View: ExchangesPage },
+  { path: 'versions', title: 'Versions', View: VersionsPage }
 ]

@@ -6,7 +6,8 @@ import { hrefOf, query, setQuery } from '../store/location.ts'
 import type { Route, RouteRate } from '../types.ts'
 
 interface Row extends Route {
-  rates: RouteRate[]
+  /** Undefined until they are known. */
+  rates: RouteRate[] | undefined
 }
 
 /** Lists the routes with what a request meets on the way, and their rates. */
@@ -20,7 +21,7 @@ export function ScopesPage() {
         const scopes = [...new Set(all.map(route => route.scope ?? ''))]
         const rows = all
           .filter(route => scope === '' || route.scope === scope)
-          .map(route => ({ ...route, rates: ratesOf(route, rates.data ?? []) }))
+          .map(route => ({ ...route, rates: rates.data && ratesOf(route, rates.data) }))
         return (
           <>
             <form class="filters">
@@ -65,9 +66,7 @@ const columns: Column<Row>[] = [
     cell: route => (
       <ol class="steps">
         {route.patterns.map(({ name, detail }) => (
-          <li key={name}>
-            {name} <span class="muted">{detail}</span>
-          </li>
+          <li key={name}>{detail.startsWith(name) ? detail : `${name} ${detail}`}</li>
         ))}
       </ol>
     )
@@ -77,7 +76,7 @@ const columns: Column<Row>[] = [
     isNumber: true,
     cell: ({ rates, path, scope }) => (
       <a href={hrefOf('exchanges', { scope, route: path })}>
-        {formatRate(sumOf(rates.map(({ rate }) => rate ?? 0)))}
+        {formatRate(rates && sumOf(rates.map(({ rate }) => rate ?? 0)))}
       </a>
     )
   },
@@ -90,8 +89,8 @@ const columns: Column<Row>[] = [
       </a>
     )
   },
-  { head: 'p50', isNumber: true, cell: ({ rates }) => formatDuration(highest(rates.map(({ p50 }) => p50))) },
-  { head: 'p99', isNumber: true, cell: ({ rates }) => formatDuration(highest(rates.map(({ p99 }) => p99))) },
+  { head: 'p50', isNumber: true, cell: ({ rates }) => formatDuration(highest(rates?.map(({ p50 }) => p50))) },
+  { head: 'p99', isNumber: true, cell: ({ rates }) => formatDuration(highest(rates?.map(({ p99 }) => p99))) },
   {
     head: 'Documentation',
     cell: ({ scope, methods, path }) => <a href={`docs#tag/${scope ?? ''}/${methods[0]}${path}`}>API docs</a>
@@ -101,14 +100,14 @@ const columns: Column<Row>[] = [
 const sumOf = (values: number[]): number => values.reduce((sum, value) => sum + value, 0)
 
 /** Weighted by the rates of the methods. */
-function errorRatioOf(rates: RouteRate[]): number | null {
+function errorRatioOf(rates: RouteRate[] = []): number | null {
   const total = sumOf(rates.map(({ rate }) => rate ?? 0))
   return total === 0
     ? null
     : sumOf(rates.map(({ rate, errorRatio }) => (rate ?? 0) * (errorRatio ?? 0))) / total
 }
 
-function highest(values: (number | null)[]): number | null {
+function highest(values: (number | null)[] = []): number | null {
   const known = values.filter(value => value !== null)
   return known.length === 0 ? null : Math.max(...known)
 }

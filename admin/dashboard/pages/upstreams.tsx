@@ -90,7 +90,7 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
       </p>
       <Table
         label={`Endpoints of ${name}`}
-        columns={columnsOf(name, endpoints, onAct, onEnd)}
+        columns={columnsOf({ name, breaker, endpoints }, onAct, onEnd)}
         rows={endpoints}
         keyOf={({ url }) => url}
         selected={query.value.get('endpoint')}
@@ -121,8 +121,7 @@ function BreakerState({ of: { state, since, until, history = [], workers, action
 }
 
 function columnsOf(
-  upstream: string,
-  endpoints: Endpoint[],
+  { name: upstream, breaker, endpoints }: Pick<Upstream, 'name' | 'breaker' | 'endpoints'>,
   onAct: SectionProps['onAct'],
   onEnd: SectionProps['onEnd']
 ): Column<Endpoint>[] {
@@ -132,9 +131,12 @@ function columnsOf(
       head: 'State',
       cell: ({ url, state, ejectedUntil, workers, check, action }) => (
         <>
+          {breaker.state === 'open' && <Badge severity="critical">no calls: the breaker is open</Badge>}{' '}
           <Slow of={slownessOf(url, endpoints)} />
-          <Badge severity={HEALTH[state] ?? 'neutral'}>{state}</Badge> {workers && <Workers of={workers} />}{' '}
-          {state === 'ejected' && <Until at={ejectedUntil} />}
+          {(breaker.state !== 'open' || state !== 'healthy') && (
+            <Badge severity={HEALTH[state] ?? 'neutral'}>{state}</Badge>
+          )}{' '}
+          {workers && <Workers of={workers} />} {state === 'ejected' && <Until at={ejectedUntil} />}
           {state === 'unhealthy' && check && `${formatCount(check.failed)} checks failed in a row`}
           {action && <Applied {...action} />}
         </>
@@ -212,11 +214,11 @@ function Workers({ of: workers }: { of: Record<string, number[]> }) {
   return <span class="muted">({parts.join('; ')})</span>
 }
 
-function History({ of: { history = [], opened } }: { of: Breaker }) {
+function History({ of: { history = [] } }: { of: Breaker }) {
   if (history.length === 0) return null
   return (
     <details>
-      <summary>Breaker history: opened {formatCount(opened)} times since the start</summary>
+      <summary>Breaker history</summary>
       <ul class="history">
         {history.toReversed().map(({ at, state, cause }) => (
           <li key={`${at} ${state}`}>
