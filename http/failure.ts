@@ -70,7 +70,7 @@ export function failureOf(error: Error & Partial<ProblemError>, isClientDeadline
   const name = code.startsWith('SLUICE_') ? code.slice(7) : ''
   const cause = BY_CODE[name]
   if (cause === 'deadline-exceeded' && isClientDeadline) return { cause: 'client-deadline-exceeded' }
-  if (cause === 'invalid-response')
+  if (cause === 'invalid-response' || cause === 'unforwardable')
     return { cause, detail: toDetail((error.cause as Partial<Error>)?.message) }
   if (cause !== undefined) return { cause }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return { cause: 'body-too-large' }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Value } from 'typebox/value'
 import { consumerOf } from '../auth/consumer.ts'
+import { describeFailure, failureMembers } from '../http/failure-text.ts'
 import { UnsafePath } from '../http/path.ts'
 import { createProblem, type ProblemError } from '../http/problem.ts'
 import type { Headers, UpstreamResponse } from './call-types.ts'
@@ -63,7 +64,7 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
               for (const cancel of cancels) cancel(new PartCancelled())
               return reject(request.exchange.isClientGone ? (request.exchange.abortReason ?? error) : error)
             }
-            request.log.warn({ err: error, part: name }, 'part is missing')
+            logMissing(request, name, error)
             ;(fallback === undefined ? missing : replaced).add(name)
             // A copy: toClient may change what it is given.
             values[name] = fallback === undefined ? null : structuredClone(fallback)
@@ -73,6 +74,17 @@ export function fetchParts(fetchers: Fetcher[], request: FastifyRequest): Promis
       )
     }
   })
+}
+
+function logMissing(request: FastifyRequest, part: string, error: Error & Partial<ProblemError>): void {
+  const { failure } = error
+  const message = `part "${part}" is missing`
+  if (failure === undefined) request.log.warn({ err: error, part }, message)
+  else
+    request.log.warn(
+      { ...failureMembers(failure), part, err: error },
+      `${describeFailure(failure)}; ${message}`
+    )
 }
 
 /** @throws if the part's fallback does not match its `upstreamResponse` */

@@ -136,7 +136,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     const failure = failureOfReader(error)
     error.failure = this.#locate(failure)
     this.#observed?.end(failure)
-    this.#endpoint?.note(failure)
+    if (failure.cause !== 'service-rejected') this.#endpoint?.note(failure)
   }
 
   onSettled(settled: Outcome, failure?: Failure, error?: Error): void {
