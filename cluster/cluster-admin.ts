@@ -49,7 +49,8 @@ export async function buildClusterAdmin(
     const { pid, startedAt, generation } = cluster.status()
     return { version, node: process.version, pid, startedAt: new Date(startedAt).toISOString(), generation }
   })
-  admin.post('/reload', { config: { isPrivate: true } }, async ({ operator }) => {
+  admin.post('/reload', { config: { isPrivate: true } }, async ({ log, operator }) => {
+    log.info({ operator }, 'reload requested')
     const result = await cluster.reload({ by: 'admin', operator: operator?.name })
     if (result.outcome === 'done') return result
     const { reason, at, duration, generation } = result

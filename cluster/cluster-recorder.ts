@@ -97,7 +97,7 @@ export async function recorderRoutes(
     return reply.type(isEvents ? 'text/event-stream' : 'application/x-ndjson').send(stream)
   })
 
-  admin.post('/captures', { schema: { body: CaptureOptions } }, async ({ body }, reply) => {
+  admin.post('/captures', { schema: { body: CaptureOptions } }, async ({ body, log, operator }, reply) => {
     assertMatch(body as CaptureOptions)
     const started = await captures.start(body as CaptureOptions)
     if (started === undefined) throw new TooManyCaptures()
@@ -110,6 +110,7 @@ export async function recorderRoutes(
       captures.remove(capture)
       throw error
     }
+    log.info({ operator, capture: capture.id }, 'capture started')
     return reply.code(201).header('location', `/captures/${capture.id}`).send(captures.describe(capture, []))
   })
   admin.get('/captures', async (_request, reply) => {
@@ -137,11 +138,12 @@ export async function recorderRoutes(
     const responses = asked.filter(({ status }) => status === 200)
     return isHar ? sendHar(reply, responses) : sendCapture(capture, reply, responses)
   })
-  admin.delete<Id>('/captures/:id', async ({ params: { id } }, reply) => {
+  admin.delete<Id>('/captures/:id', async ({ params: { id }, log, operator }, reply) => {
     const capture = captures.find(id)
     if (capture === undefined) throw new NoSuchCapture()
     const { parts } = capture
     captures.remove(capture)
+    log.info({ operator, capture: id }, 'capture removed')
     await askAll(cluster, reply, ({ id }) => pathOf(parts.get(id)), { method: 'DELETE' })
     return reply.code(204).send()
   })

@@ -26,11 +26,11 @@ export interface LogLevel {
   greet(message: unknown, reply: (message: object) => void): false
 }
 
-/** @param broadcast sends a message to all workers */
-export function createLogLevel(
-  broadcast: (message: ToWorker) => void,
-  log: () => FastifyBaseLogger
-): LogLevel {
+/**
+ * @param broadcast sends a message to all workers
+ * @param log the supervisor's logger
+ */
+export function createLogLevel(broadcast: (message: ToWorker) => void, log: FastifyBaseLogger): LogLevel {
   let configured = 'silent'
   let own: { level: string; until: number | undefined; by: string } | undefined
   let timer: NodeJS.Timeout | undefined
@@ -60,7 +60,7 @@ export function createLogLevel(
       configured = level
       // Without a logger in the workers there is nothing to set.
       if (level === 'silent') own = undefined
-      log().level = own?.level ?? configured
+      log.level = own?.level ?? configured
     },
     greet(message, reply) {
       if (own !== undefined && (message as { type?: unknown } | null)?.type === 'ready') reply(messageOf())
@@ -76,7 +76,7 @@ export function createLogLevel(
   }
 
   function apply(): void {
-    log().level = own?.level ?? configured
+    log.level = own?.level ?? configured
     broadcast(messageOf())
   }
 
@@ -87,7 +87,7 @@ export function createLogLevel(
 
   /** Logs at any level: who has changed it must be known later. */
   function note(members: object, message: string): void {
-    log().level = 'info'
-    log().info(members, message)
+    log.level = 'info'
+    log.info(members, message)
   }
 }

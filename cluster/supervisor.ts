@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import pino from 'pino'
 import { createLogger } from '../observe/logger.ts'
 import type { BackoffOptions } from './backoff.ts'
 import { createBreakerRelay } from './breaker-relay.ts'
@@ -78,7 +77,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   let isHandingOver = false
   let settings: Settings | undefined
   let counters: LimitCounters | undefined
-  let log: FastifyBaseLogger = pino({ level: 'silent' })
+  // One logger for all levels: the admin app keeps it over a reload.
+  const log = createLogger({ level: 'info' }) as FastifyBaseLogger
+  log.level = 'silent'
 
   const pool = createPool({
     size,
@@ -114,7 +115,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log: () => log
   })
   const breakers = createBreakerRelay(broadcast)
-  const logLevel = createLogLevel(broadcast, () => log)
+  const logLevel = createLogLevel(broadcast, log)
   const distributor = createDistributor(pool.workers, maxWaiting(), () => log)
   const reload = createReload({
     replace: async () => {
@@ -154,17 +155,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   /** Applies the settings of new workers. If it throws, nothing has changed. */
   async function accept(next: Settings): Promise<void> {
-    const logBefore = log
-    if (next.logLevel !== settings?.logLevel)
-      log = createLogger({ level: next.logLevel }) ?? pino({ level: 'silent' })
+    logLevel.configure(next.logLevel)
     try {
       await listeners.accept(next)
     } catch (error) {
-      log = logBefore
+      logLevel.configure(settings?.logLevel ?? 'silent')
       throw error
     }
     settings = next
-    logLevel.configure(next.logLevel)
     counters ??= createLimitCounters(next.keys)
   }
 

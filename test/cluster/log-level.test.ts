@@ -53,9 +53,10 @@ t.test('a level is set in all processes with a name in the log, stays over a rel
     json: { level: 'debug', configured: 'info', by: 'Ada' }
   })
   t.equal(await debug(true), 8)
-  t.match(
-    output(),
-    /"operator":\{"name":"Ada","address":"127.0.0.1"\},"level":"debug".*"msg":"log level changed"/
+  await until(() =>
+    /"operator":\{"name":"Ada","address":"127.0.0.1"\},"level":"debug".*"msg":"log level changed"/.test(
+      output()
+    )
   )
 
   const { status } = await call(`${admin}/reload`, { method: 'POST', headers: bearer })
@@ -80,10 +81,22 @@ t.test('a level is set in all processes with a name in the log, stays over a rel
   })
   await until(() => output().includes('"level":"fatal"'))
 
+  // The admin API's own entries follow the level of a new config.
+  write(config(token).replace("level: 'info'", "level: 'warn'"))
+  t.equal((await call(`${admin}/reload`, { method: 'POST', headers: { cookie, origin: admin } })).status, 200)
+  await until(() =>
+    output().includes('"operator":{"name":"Ada","address":"127.0.0.1"},"msg":"reload requested"')
+  )
+  const entries = () => output().split('"msg":"reload requested"').length
+  const before = entries()
   // Another token ends the sessions of the first one.
   write(config('another-token-of-some-length'))
   t.equal((await call(`${admin}/reload`, { method: 'POST', headers: bearer })).status, 200)
   t.equal((await call(`${admin}/log-level`, { headers: { cookie } })).status, 401)
+  t.equal(entries(), before, 'not at level warn')
+  const other = { authorization: 'Bearer another-token-of-some-length' }
+  t.equal((await call(`${admin}/reload`, { method: 'POST', headers: other })).status, 200)
+  await until(() => entries() === before + 1)
 })
 
 t.test('invalid levels and times are refused', async t => {

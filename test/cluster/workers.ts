@@ -70,10 +70,7 @@ export async function startCluster(
       workers: cluster.workers().map(worker => ({ ...worker, startedAt: 0, connections: 0 }))
     }),
     reload,
-    logLevel: createLogLevel(
-      () => {},
-      () => pino({ level: 'silent' })
-    ),
+    logLevel: createLogLevel(() => {}, pino({ level: 'silent' })),
     incidents: () => ({ reloads: [], crashes: [] })
   }
   const kept = createRetainedState(cluster, message => {
