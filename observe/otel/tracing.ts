@@ -6,20 +6,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import { version } from '../../package-version.ts'
 import { batchOptions, samplerOf, spanLimits } from './environment.ts'
 import { loadTraceExporter, type Tracing } from './packages.ts'
+import type { SpanCounts } from './span-counts.ts'
 
 /** The API and the tracer that create spans. */
 export interface TracerOf {
   api: Tracing['api']
   tracer: Tracer
-}
-
-/** Spans that were ended, by what became of them. */
-export interface SpanCounts {
-  exported: number
-  /** Dropped, since the exports were slower than the requests. */
-  queueFull: number
-  /** Dropped, since the collector was down or rejected them. */
-  failed: number
 }
 
 export interface RunningTracing extends TracerOf {

@@ -57,8 +57,12 @@ t.test('depends on the packages that dist imports, and on no others', async t =>
     for (const [, specifier = ''] of text.matchAll(/(?:\bfrom |\bimport\(|^import )['"]([^'"\s]+)['"]/gm))
       if (!/^(\.|#|node:)/.test(specifier)) imported.add(packageOf(specifier))
   }
-  for (const name of builtinModules) imported.delete(name)
+  for (const name of [...builtinModules, ...Object.keys(packageJson.peerDependencies)]) imported.delete(name)
   t.strictSame([...imported].sort(), Object.keys(packageJson.dependencies).sort())
+  for (const [name, { optional }] of Object.entries(packageJson.peerDependenciesMeta)) {
+    t.ok(Object.hasOwn(packageJson.peerDependencies, name), name)
+    t.equal(optional, true, name)
+  }
 })
 
 t.test('exports nothing but its public modules', async t => {
