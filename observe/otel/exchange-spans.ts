@@ -72,16 +72,14 @@ export function createExchangeSpans(
   }
 
   function end(exchange: Exchange): void {
-    const { trace, isFailed, status, endedAt } = exchange
-    const { cause } = exchange as { cause?: string }
+    const { trace, cause, isFailed, status, endedAt } = exchange
     if (trace === undefined) return
     trace.span.setAttributes(attributesOf(exchange))
     trace.end(trace.span, isFailed ? (cause ?? String(status)) : undefined, endedAt)
   }
 
   function attributesOf(exchange: Exchange): Attributes {
-    const { reply, route, config, tier, decision, attempts, cache } = exchange
-    const { cause, causeDetail } = exchange as { cause?: string; causeDetail?: string }
+    const { reply, route, config, tier, decision, attempts, cache, cause, causeDetail } = exchange
     const { request, raw: response } = reply
     const { raw, method } = request
     const [path, query] = splitAt(redactor.url(raw.url as string, route), '?')

@@ -1,5 +1,6 @@
 import type { Attributes, Context, HrTime, Span, SpanOptions } from '@opentelemetry/api'
 import type { CallOptions, ExchangeTrace } from '../../http/exchange-trace.ts'
+import { failureOf } from '../../http/failure.ts'
 import type { TracerOf } from './tracing.ts'
 
 /**
@@ -54,7 +55,7 @@ export class SpanTree implements ExchangeTrace {
 
   endPart(name: string, error: Error | null): void {
     const span = this.#parts?.get(name)
-    if (span !== undefined) this.end(span, error === null ? undefined : typeOf(error))
+    if (span !== undefined) this.end(span, error === null ? undefined : failureOf(error, false).cause)
   }
 
   end(span: Span, errorType?: string, endedAt?: number): void {
@@ -70,8 +71,4 @@ export class SpanTree implements ExchangeTrace {
     const { ROOT_CONTEXT, trace } = this.#from.api
     return trace.setSpan(ROOT_CONTEXT, parent)
   }
-}
-
-function typeOf(error: Error & { code?: unknown }): string {
-  return typeof error.code === 'string' ? error.code : error.name
 }

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import { accessLog, forward, metrics, otel, serverOptions, upstreams } from 'sluice'
+import { accessLog, forward, metrics, otel, problem, serverOptions, upstreams } from 'sluice'
 import t, { type Test } from 'tap'
 import { call, closedPort, startService } from '../harness.ts'
 import { startCollector } from '../observe/otel/collector.ts'
@@ -45,11 +45,19 @@ t.test('otel sends a span for each request of a bare app', async t => {
       'server.address': undefined
     }
   })
-  t.match(of('GET /fails'), { isError: true, attributes: { 'http.response.status_code': 500 } })
-  t.ok(of('GET /fails')?.attributes['error.type'])
+  t.match(of('GET /fails'), {
+    isError: true,
+    attributes: { 'http.response.status_code': 500, 'error.type': 'gateway-error' }
+  })
   t.match(of('GET'), {
     isError: false,
-    attributes: { 'http.route': undefined, 'http.response.status_code': 404, 'url.path': '/nowhere' }
+    attributes: {
+      'http.route': undefined,
+      'http.response.status_code': 404,
+      'url.path': '/nowhere',
+      'sluice.cause': 'no-route',
+      'error.type': undefined
+    }
   })
   t.notMatch(JSON.stringify(collector.spans.map(({ attributes }) => attributes)), 'secret reason')
 })
@@ -109,6 +117,7 @@ t.test('a failed call has the cause, and personal data only by option', async t 
     clientAddress: true,
     serverAddress: true
   })
+  await app.register(problem)
   await app.register(upstreams, { upstreams: { gone: { url: await closedPort() } } })
   app.decorateRequest('user')
   app.addHook('onRequest', async request => {
@@ -128,6 +137,7 @@ t.test('a failed call has the cause, and personal data only by option', async t 
     {
       isError: true,
       attributes: {
+        'error.type': 'connection-refused',
         'sluice.consumer': 'ada',
         'client.address': '127.0.0.1',
         'server.address': '127.0.0.1',
