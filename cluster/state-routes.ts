@@ -37,7 +37,11 @@ async function stateRoutes(
 
   admin.get('/cluster', () => views.cluster())
   admin.get('/upstreams', (_request, reply) => views.upstreams(reply))
-  admin.get('/limits', (_request, reply) => views.limits(reply))
+  admin.get('/limits', async ({ operator }, reply) => {
+    const { near, ...limits } = await views.limits(reply)
+    // Consumers and addresses are private.
+    return operator === undefined ? limits : { ...limits, near }
+  })
   admin.get('/versions', { schema: { querystring: VersionsQuery } }, ({ query }, reply) =>
     views.versions(reply, (query as Static<typeof VersionsQuery>).top)
   )

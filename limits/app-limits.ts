@@ -2,9 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { Value } from 'typebox/value'
 import { appState } from '../app-state.ts'
 import { CountingOptions, type TierOptions } from '../schemas/options/rate-limit.ts'
-import { createLeasedLimiter } from './lease.ts'
+import { createLeasedLimiter, type LeaseCounts } from './lease.ts'
 import { createTier, divideLimits, type Limiter, type Tier } from './limiter.ts'
 import { createMemoryLimiter } from './memory-limiter.ts'
+import { NearLimits } from './near-limits.ts'
 import { createRedisLimiter } from './redis-limiter.ts'
 import type { RemoteState } from './remote-limiter.ts'
 import { createStandby, type Standby } from './standby.ts'
@@ -22,6 +23,8 @@ export class AppLimits {
   readonly #counting: Partial<CountingOptions> = {}
   #limiter: Limiter | undefined
   #standby: Standby | undefined
+  #leases: LeaseCounts | undefined
+  readonly near = new NearLimits()
   #startedAt = Date.now()
   #kind: 'redis' | 'supervisor' | 'memory' = 'memory'
   #state: (() => RemoteState) | undefined
@@ -91,8 +94,13 @@ export class AppLimits {
     this.#kind = client ? 'redis' : supervisor ? 'supervisor' : 'memory'
     this.#state = remote?.state
     this.#standby = standby
-    this.#limiter = overrides?.createLimiter?.(memory) ?? (remote ? createLeasedLimiter(remote) : memory)
+    this.#limiter = overrides?.createLimiter?.(memory) ?? (remote ? this.#lease(remote) : memory)
     this.#close = () => remote?.close()
+  }
+
+  #lease(remote: Limiter): Limiter {
+    this.#leases = { fromLease: 0, storeCalls: 0 }
+    return createLeasedLimiter(remote, undefined, this.#leases)
   }
 
   close(): void {
@@ -111,6 +119,11 @@ export class AppLimits {
   /** Undefined before `start`. */
   get standby(): Standby | undefined {
     return this.#standby
+  }
+
+  /** Undefined in memory, where nothing is leased. */
+  get leases(): LeaseCounts | undefined {
+    return this.#leases
   }
 
   get kind() {

@@ -16,18 +16,33 @@ import type { Decision, DecisionCallback, Limiter, Tier } from './limiter.ts'
  * A rejected key is rejected here until its time is up. Nothing is kept for a key that comes once.
  *
  * @param now milliseconds of a monotonic clock
+ * @param counts is counted up
  */
-export function createLeasedLimiter(limiter: Limiter, now: () => number = () => performance.now()): Limiter {
+export function createLeasedLimiter(
+  store: Limiter,
+  now: () => number = () => performance.now(),
+  counts: LeaseCounts = { fromLease: 0, storeCalls: 0 }
+): Limiter {
   const leases = new LruMap<Lease>(MAX_LEASES)
   const isKnown = createDoorkeeper()
+  const limiter: Limiter = {
+    check(key, tier, cost, callback) {
+      counts.storeCalls++
+      store.check(key, tier, cost, callback)
+    }
+  }
 
   return {
     checkNow(key, tier, cost) {
       const lease = leases.get(`${tier.name} ${key}`)
       if (lease === undefined) return undefined
       const time = now()
-      if (time < lease.rejectedUntil) return decisionAt(lease, time)
+      if (time < lease.rejectedUntil) {
+        counts.fromLease++
+        return decisionAt(lease, time)
+      }
       if (lease.permits < cost || time >= lease.expiresAt) return undefined
+      counts.fromLease++
       lease.permits -= cost
       lease.used += cost
       if (lease.permits <= lease.taken / 4 && !lease.isTaking) take(lease, key, tier, 0, time, () => {})
@@ -134,6 +149,14 @@ export function createLeasedLimiter(limiter: Limiter, now: () => number = () => 
     const rate = lease.used / Math.max(1, time - lease.takenAt)
     return Math.min(Math.ceil(rate * horizonOf(tier)), Math.floor(left / 100))
   }
+}
+
+/** Counts since the start. */
+export interface LeaseCounts {
+  /** Requests that were decided without asking the store. */
+  fromLease: number
+  /** Questions to the store; permits in advance included. */
+  storeCalls: number
 }
 
 /** Least recently used leases are dropped; their keys are then checked one request at a time. */

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { LimitDecision } from '../http/exchange.ts'
 import { limitsOf } from './app-limits.ts'
+import type { LeaseCounts } from './lease.ts'
+import { type NearLimit, TOP } from './near-limits.ts'
 
 /** Where the limits of an app are counted, and their decisions, for the admin API. */
 export interface LimitStatus {
@@ -12,6 +14,10 @@ export interface LimitStatus {
   since: string
   /** Why it is unavailable, without passwords and consumers. */
   reason?: string
+  /** Undefined in memory, where nothing is leased. */
+  leases?: LeaseCounts
+  /** Who is near or over a limit; private data. */
+  near?: NearLimit[]
   tiers: { name: string; decisions: Record<LimitDecision, number> }[]
 }
 
@@ -25,6 +31,8 @@ export function limitStatus(app: FastifyInstance): LimitStatus {
     state: isConnected && !isDown ? 'up' : 'unavailable',
     since: new Date(since).toISOString(),
     ...(why !== undefined && { reason: why }),
+    ...(limits.leases && { leases: limits.leases }),
+    near: limits.near.list(TOP),
     tiers: limits.tiers.map(({ name, decisions }) => ({ name, decisions }))
   }
 }

@@ -88,6 +88,17 @@ async function rateLimit(fastify: FastifyInstance, input: RateLimitOptions) {
     }, end)
   })
 
+  function settle(
+    admission: Admission,
+    isExceeded: boolean,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ): ProblemError | undefined {
+    const { key, tier, decision } = admission
+    if (decision !== undefined) limits.near.note(key, tier, decision)
+    return respond(admission, isExceeded, request, reply)
+  }
+
   function admissionOf(request: FastifyRequest): Admission {
     return { key: keyOf(request), tier: tierOf(request), decision: undefined }
   }
@@ -114,7 +125,7 @@ function rejectRouteLimit(this: FastifyInstance, { url, config }: RouteOptions):
     throw new Error(`${url} has a rateLimit in its config; register the rateLimit plugin in a scope instead`)
 }
 
-function settle(
+function respond(
   admission: Admission,
   isExceeded: boolean,
   { exchange }: FastifyRequest,
