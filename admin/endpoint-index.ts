@@ -36,6 +36,8 @@ const SUMMARIES: Record<string, string> = {
   'GET /limits': 'store of the limits, and decisions by tier',
   'GET /versions': 'calls of each version, and who makes most',
   'GET /metrics': 'Prometheus metrics',
+  'GET /docs': 'page to read the OpenAPI documents',
+  'GET /openapi': 'versions that have an OpenAPI document',
   'GET /openapi.json': 'OpenAPI document of all versions',
   'GET /openapi/:file': 'OpenAPI document of one version: /openapi/v1.json',
   'GET /exchanges': 'recorded exchanges',

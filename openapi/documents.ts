@@ -5,6 +5,9 @@ import type { ServiceDocument } from './service-document.ts'
 
 /** The OpenAPI documents of an app. */
 export interface OpenApiDocuments {
+  title: string
+  /** URLs at which clients reach the gateway, if the options name them. */
+  servers: OpenApiOptions['servers']
   /**
    * Reads the documents of services.
    * @throws ConfigError that names the file and the place of what is wrong
@@ -49,6 +52,8 @@ export function createDocuments(
     [...new Set(routesOf().map(({ config }) => config.version))].filter(version => version !== undefined)
 
   return {
+    title: context.options.info.title,
+    servers: context.options.servers,
     versions,
     async load() {
       for (const file of new Set(routesOf().map(fileOf))) {

@@ -12,7 +12,7 @@ import { OpenApiOptions } from '../schemas/options/openapi.ts'
  * Describes the routes of an app by OpenAPI 3.1: one document for each version, and one for all.
  *
  * ```ts
- * await app.register(openapi, { info: { title: 'Shop API' } })
+ * await app.register(openapi, { info: { title: 'Shop API' }, public: '/docs' })
  * const document = await app.openapi.document('v2')
  * ```
  *
@@ -34,6 +34,10 @@ async function openapi(fastify: FastifyInstance, input: Input<typeof OpenApiOpti
   })
   fastify.decorate('openapi', documents)
   fastify.addHook('onReady', () => documents.load())
+  if (options.public !== undefined) {
+    const { addPublicRoutes } = await import('../openapi/page/public-routes.ts')
+    addPublicRoutes(fastify, options.public, documents, options)
+  }
 }
 
 export default fp(openapi, { name: 'sluice-openapi', fastify: '5.x' })

@@ -57,7 +57,15 @@ export const OpenApiOptions = Type.Object(
       []
     ),
     /** Descriptions of the scopes, by name. */
-    tags: withDefault(Type.Record(Type.String(), Text), {})
+    tags: withDefault(Type.Record(Type.String(), Text), {}),
+    /** Path at which clients may read the documents and the page. Default: none. */
+    public: Type.Optional(
+      Type.Refine(
+        Type.String(),
+        value => /^(\/[\w.~-]+)+$/.test(value),
+        () => 'must be a path such as /docs, without a slash at its end'
+      )
+    )
   },
   { additionalProperties: false }
 )

@@ -165,12 +165,13 @@ t.test('wrong options are rejected with every fault', async t => {
     async () =>
       await app.register(openapi, {
         info: { titel: 'x' },
+        public: 'docs',
         servers: [{ url: 'ftp://x' }]
       } as never),
     {
       code: 'SLUICE_INVALID_OPTIONS',
       message:
-        /^openapi: (?=.*\/info\/titel is not known; did you mean title)(?=.*\/servers\/0\/url must be a URL or a path)/
+        /^openapi: (?=.*\/info\/titel is not known; did you mean title)(?=.*\/public must be a path)(?=.*\/servers\/0\/url must be a URL or a path)/
     }
   )
 })

@@ -22,6 +22,15 @@ export async function openDashboard(
   admin: string,
   options: BrowserContextOptions = {}
 ): Promise<WatchedPage> {
+  return openWatched(t, `${admin}/`, options)
+}
+
+/** Opens a page of a listener, by the same rules. */
+export async function openWatched(
+  t: Ending,
+  url: string,
+  options: BrowserContextOptions = {}
+): Promise<WatchedPage> {
   const program = findBrowser()
   if (!program) throw new Error('no Chromium found; run node test/prepare.ts')
   const executablePath = execFileSync('sh', ['-c', 'command -v "$0"', program], { encoding: 'utf8' }).trim()
@@ -34,8 +43,8 @@ export async function openDashboard(
   const page = (await context.newPage()) as WatchedPage
 
   context.on('request', request => {
-    const url = request.url()
-    if (new URL(url).origin !== new URL(admin).origin) faults.push(`request off the listener: ${url}`)
+    const { origin } = new URL(request.url())
+    if (origin !== new URL(url).origin) faults.push(`request off the listener: ${request.url()}`)
   })
   // Violations of the policy are logged as errors.
   page.on('console', message => {
@@ -50,6 +59,6 @@ export async function openDashboard(
   })
 
   page.setDefaultTimeout(20_000)
-  await page.goto(`${admin}/`)
+  await page.goto(url)
   return page
 }
