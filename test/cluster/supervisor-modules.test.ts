@@ -22,6 +22,7 @@ const PROGRAM = `
 /** Each would add megabytes to a process that only accepts connections and starts workers. */
 const FOR_WORKERS = [
   '/gateway.ts',
+  '/openapi/documents.ts',
   '/index.ts',
   '/plugins/upstreams.ts',
   '/proxy/upstream.ts',
@@ -29,6 +30,7 @@ const FOR_WORKERS = [
   '/node_modules/@fastify/jwt/',
   '/node_modules/@fastify/rate-limit/',
   '/node_modules/@fastify/reply-from/',
+  '/node_modules/@fastify/swagger/',
   '/node_modules/ioredis/',
   '/node_modules/opossum/',
   '/node_modules/undici/'
