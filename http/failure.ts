@@ -95,7 +95,7 @@ export function finalFailure(exchange: EndedExchange): Failure | undefined {
   const { failure, responseFailure, abortReason, isComplete, status, route } = exchange
   if (isComplete && status < 400) return undefined
   if (failure !== undefined) return failure
-  if (abortReason !== undefined && !isComplete) return failureOf(abortReason, exchange.isClientDeadline)
+  if (abortReason !== undefined) return failureOf(abortReason, exchange.isClientDeadline)
   if (responseFailure !== undefined) return responseFailure
   // An app without the plugin problem sends its own 404.
   return { cause: route === undefined && status === 404 ? 'no-route' : causeOfStatus(status) }

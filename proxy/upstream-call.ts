@@ -253,7 +253,7 @@ export class UpstreamCall implements Abortable, AttemptOwner, QueuedCall {
     }
     bulkhead.done()
     if (error === undefined) this.#request.exchange.responseFailure = failure && this.#locate(failure)
-    else if (this.#isAnswered) this.#request.exchange.fail(this.#explain(error, failure))
+    else if (this.#isAnswered) this.#request.exchange.abort(this.#explain(error, failure))
     else this.#callback(this.#explain(error, failure))
   }
 

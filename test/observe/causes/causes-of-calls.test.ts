@@ -214,6 +214,11 @@ t.test('each failed call of a service has its cause', { timeout: 60_000 }, async
       t.equal(endpoint?.lastError?.cause, isFailure ? expected.cause : undefined, `${name}: lastError`)
     })
   )
+  const aborted = staged.entries.filter(({ msg }) => msg === 'exchange aborted')
+  t.same(aborted.map(({ reqId, abortReason }) => [reqId, abortReason]).sort(), [
+    ['broken', 'SLUICE_UPSTREAM_FAILED'],
+    ['stalling', 'SLUICE_UPSTREAM_TIMEOUT']
+  ])
   const warnings = warningsOf(staged)
   for (const wanted of [
     `upstream "refused": endpoint ${refused} refused the connection`,

@@ -87,6 +87,7 @@ t.test('each rejected request has its cause', { timeout: 60_000 }, async t => {
             prefix: '',
             config: { deadline: 200 }
           })
+          app.post('/small', { bodyLimit: 10 }, async () => 'ok')
           app.get('/forbidden', async () => {
             throw forbidden()
           })
@@ -164,6 +165,11 @@ t.test('each rejected request has its cause', { timeout: 60_000 }, async t => {
         body: 'more than ten',
         headers: { 'content-type': 'text/plain' }
       })
+    },
+    'large-json': {
+      cause: 'body-too-large',
+      status: 413,
+      act: ask('/open/small', { method: 'POST', body: '{"more":"than ten"}', headers: json })
     },
     slow: {
       cause: 'request-timeout',
