@@ -87,6 +87,7 @@ import { defineGateway, forward, path, transform } from 'sluice'
 import Type from 'typebox'
 
 const { env } = process
+const days = count => new Date(Date.now() + count * 86_400_000).toISOString()
 const id = Type.Object({ id: Type.String() })
 
 async function orders(app) {
@@ -124,7 +125,7 @@ export default defineGateway({
   scopes: {
     orders: {
       prefix: '/api/{version}/orders',
-      versions: { v1: { routes: orders, deprecated: '2026-01-01T00:00:00Z', sunset: '2099-01-01T00:00:00Z' }, v2: { routes: orders } },
+      versions: { v1: { routes: orders, deprecated: days(-100), sunset: days(200) }, v2: { routes: orders } },
       version: { default: 'v2' },
       jwt: 'shop',
       rateLimit: { consumer: 'free' }

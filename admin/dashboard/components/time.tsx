@@ -43,9 +43,13 @@ export function Ago({ at }: { at: Instant }) {
   if (at == null) return <>never</>
   return (
     <span class="since">
-      <Time at={at} /> ({formatDuration(Math.max(0, roundToSecond(now.value - toEpoch(at))))} ago)
+      <Time at={at} /> ({formatAge(now.value - toEpoch(at))})
     </span>
   )
+}
+
+function formatAge(ms: number): string {
+  return ms < 1_000 ? 'now' : `${formatDuration(roundToSecond(ms))} ago`
 }
 
 const roundToSecond = (ms: number): number => Math.round(ms / 1_000) * 1_000

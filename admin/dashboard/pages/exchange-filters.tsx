@@ -25,7 +25,7 @@ const STATUSES = ['2xx', '3xx', '4xx', '5xx', 'aborted']
 
 /** Fields of the filters. They are in the address, so a filtered list can be sent to somebody. */
 export function Filters() {
-  const scopes = useTopic<Overview>('overview').data?.scopes.map(({ scope }) => scope) ?? []
+  const scopes = useTopic<Overview>('overview').data?.scopes?.map(({ scope }) => scope) ?? []
   const of = (name: Filter) => query.value.get(name) ?? ''
   return (
     <form class="filters" onSubmit={event => event.preventDefault()}>

@@ -60,6 +60,8 @@ function ExchangeView({ of: detail }: { of: Detail }) {
           ['Client', detail.clientAddress ?? '–'],
           ['Scope', scope ? <a href={hrefOf('scopes', { scope })}>{scope}</a> : '–'],
           ['Route', <span class="code">{route ?? '–'}</span>],
+          ['Upstream', upstream ? <a href={hrefOf('upstreams', { name: upstream })}>{upstream}</a> : '–'],
+          ['Endpoint', <span class="code">{endpoint ?? '–'}</span>],
           ['Received', formatBytes(detail.bytesReceived)],
           ['Sent', formatBytes(detail.bytesSent)],
           ['Request id', <span class="code">{requestId}</span>],

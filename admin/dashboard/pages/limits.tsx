@@ -3,7 +3,7 @@ import { Facts } from '../components/facts.tsx'
 import { Loaded } from '../components/loaded.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { Since, Time } from '../components/time.tsx'
-import { formatCount, formatRatio } from '../format.ts'
+import { formatCount, formatDuration, formatRatio } from '../format.ts'
 import { useTopic } from '../store/live.ts'
 import { hrefOf, query } from '../store/location.ts'
 import type { Limits } from '../types.ts'
@@ -29,7 +29,8 @@ export function LimitsPage() {
                   <Badge severity={limits.state === 'up' ? 'ok' : 'critical'}>{limits.state}</Badge>{' '}
                   <Since at={limits.since} />
                 </>
-              ]
+              ],
+              ...leasesOf(limits)
             ]}
           />
           {limits.reason !== undefined && <p class="error">{limits.reason}</p>}
@@ -56,6 +57,18 @@ export function LimitsPage() {
   )
 }
 
+/** Leases let workers decide without a question to the store. */
+function leasesOf({ leases }: Limits): [string, string][] {
+  if (leases === undefined) return []
+  return [
+    ['Decided from leases', formatRatio(leases.share)],
+    [
+      'Questions to the store',
+      `${formatCount(leases.storeCalls)} for ${formatCount(leases.requests)} requests`
+    ]
+  ]
+}
+
 type Near = NonNullable<Limits['near']>[number]
 
 const nearColumns: Column<Near>[] = [
@@ -65,9 +78,11 @@ const nearColumns: Column<Near>[] = [
   {
     head: 'Used',
     isNumber: true,
-    cell: ({ used, limit }) => (
-      <Badge severity={used >= limit ? 'critical' : 'warning'}>
-        {formatCount(used)} of {formatCount(limit)} ({formatRatio(used / limit)})
+    cell: ({ used, limit, windowMs, isOver }) => (
+      <Badge severity={isOver ? 'critical' : 'warning'}>
+        {isOver && 'over: '}
+        {formatCount(used)} of {formatCount(limit)} in {formatDuration(windowMs)} ({formatRatio(used / limit)}
+        )
       </Badge>
     )
   },
@@ -82,7 +97,7 @@ const nearColumns: Column<Near>[] = [
 type Tier = Limits['tiers'][number]
 
 /** Decisions as the metric `sluice_limit_decisions_total` names them. */
-const DECISIONS: [decision: string, head: string][] = [
+const DECISIONS: [decision: keyof Tier['decisions'], head: string][] = [
   ['allowed', 'Allowed'],
   ['rejected', 'Rejected'],
   ['local', 'Local'],
@@ -96,6 +111,6 @@ const tierColumns: Column<Tier>[] = [
   ...DECISIONS.map(([decision, head]) => ({
     head,
     isNumber: true,
-    cell: ({ decisions }: Tier) => formatCount(decisions[decision] ?? 0)
+    cell: ({ decisions }: Tier) => formatCount(decisions[decision])
   }))
 ]

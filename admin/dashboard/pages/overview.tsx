@@ -30,19 +30,12 @@ export function OverviewPage() {
               ['Version', overview.version]
             ]}
           />
-          <h2>Why requests fail, last 10 s</h2>
-          <Table
-            label="Causes"
-            columns={causeColumns}
-            rows={overview.causes ?? []}
-            keyOf={({ scope, upstream, cause }) => `${scope} ${upstream} ${cause}`}
-            empty="No request has failed."
-          />
+          {overview.causes && <Causes of={overview.causes} />}
           <h2>Scopes, last 10 s</h2>
           <Table
             label="Scopes"
             columns={columns}
-            rows={overview.scopes}
+            rows={overview.scopes ?? []}
             keyOf={({ scope }) => scope}
             empty={
               overview.total ? 'No request since the start.' : 'The first rates come 10 s after the start.'
@@ -79,7 +72,7 @@ function Problems({ of: problems }: { of: Problem[] }) {
   )
 }
 
-type Row = Overview['scopes'][number]
+type Row = NonNullable<Overview['scopes']>[number]
 
 /** Numbers lead to the exchanges that they count. */
 const columns: Column<Row>[] = [
@@ -109,6 +102,21 @@ const columns: Column<Row>[] = [
   },
   { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('scopes', { scope })}>Routes of {scope}</a> }
 ]
+
+function Causes({ of: causes }: { of: FrequentCause[] }) {
+  return (
+    <>
+      <h2>Why requests fail, last 10 s</h2>
+      <Table
+        label="Causes"
+        columns={causeColumns}
+        rows={causes}
+        keyOf={({ scope, upstream, cause }) => `${scope} ${upstream} ${cause}`}
+        empty="No request has failed."
+      />
+    </>
+  )
+}
 
 const causeColumns: Column<FrequentCause>[] = [
   { head: 'Cause', cell: ({ cause }) => <Cause code={cause} /> },

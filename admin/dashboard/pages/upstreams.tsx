@@ -105,7 +105,7 @@ function BreakerState({ of: { state, since, until, history = [], workers, action
   const cause = history.at(-1)?.cause
   return (
     <>
-      <Badge severity={BREAKER[state] ?? 'neutral'}>{state}</Badge>{' '}
+      <Badge severity={BREAKER[state]}>{state}</Badge>{' '}
       <small>
         {workers && <Workers of={workers} />} <Since at={since} />
         {cause !== undefined && state !== 'closed' && <> because of {cause}</>}
@@ -134,7 +134,7 @@ function columnsOf(
           {breaker.state === 'open' && <Badge severity="critical">no calls: the breaker is open</Badge>}{' '}
           <Slow of={slownessOf(url, endpoints)} />
           {(breaker.state !== 'open' || state !== 'healthy') && (
-            <Badge severity={HEALTH[state] ?? 'neutral'}>{state}</Badge>
+            <Badge severity={HEALTH[state]}>{state}</Badge>
           )}{' '}
           {workers && <Workers of={workers} />} {state === 'ejected' && <Until at={ejectedUntil} />}
           {state === 'unhealthy' && check && `${formatCount(check.failed)} checks failed in a row`}
@@ -222,7 +222,7 @@ function History({ of: { history = [] } }: { of: Breaker }) {
       <ul class="history">
         {history.toReversed().map(({ at, state, cause }) => (
           <li key={`${at} ${state}`}>
-            <Time at={at} /> <Badge severity={BREAKER[state] ?? 'neutral'}>{state}</Badge>{' '}
+            <Time at={at} /> <Badge severity={BREAKER[state]}>{state}</Badge>{' '}
             {cause !== undefined && <Cause code={cause} />}
           </li>
         ))}
@@ -231,12 +231,16 @@ function History({ of: { history = [] } }: { of: Breaker }) {
   )
 }
 
-const BREAKER: Record<string, Severity> = { closed: 'ok', 'half-open': 'warning', open: 'critical' }
-const HEALTH: Record<string, Severity> = { healthy: 'ok', ejected: 'warning', unhealthy: 'critical' }
+const BREAKER: Record<Breaker['state'], Severity> = { closed: 'ok', 'half-open': 'warning', open: 'critical' }
+const HEALTH: Record<Endpoint['state'], Severity> = {
+  healthy: 'ok',
+  ejected: 'warning',
+  unhealthy: 'critical'
+}
 
 /** Orders upstreams: an open breaker first, then the number of endpoints that get no calls. */
 function faultsOf({ breaker, endpoints }: Upstream): number {
-  const breakerFaults = { open: 2_000, 'half-open': 1_000 }[breaker.state] ?? 0
+  const breakerFaults = { open: 2_000, 'half-open': 1_000, closed: 0 }[breaker.state]
   const faulty = endpoints.filter(
     ({ url, state, action }) => state !== 'healthy' || action || slownessOf(url, endpoints)
   )
