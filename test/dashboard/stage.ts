@@ -120,6 +120,7 @@ export default defineGateway({
     },
     users: { url: env.USERS, breaker: { failures: 3, resetTimeout: 600_000 } }
   },
+  ...(env.REDIS && { redis: { url: env.REDIS } }),
   issuers: { shop: { issuer: env.ISSUER, audience: 'api://gateway' } },
   tiers: { free: { limits: [{ limit: 100, window: 10_000 }] } },
   scopes: {
