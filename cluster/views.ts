@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
-import type { Credentials } from '../admin/credential-routes.ts'
 import type { LimitStatus } from '../limits/limit-status.ts'
+import type { Credentials } from '../observe/credentials.ts'
 import { version } from '../package-version.ts'
 import type { UpstreamState } from '../proxy/upstream-types.ts'
 import type { VersionStatus } from '../versions/registry.ts'

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
+import { addCredentialMetrics } from '../observe/credentials.ts'
 import { sampleDurations } from '../observe/exchange-counts.ts'
 import { ExchangeDurations } from '../observe/exchange-durations.ts'
 import { createFailureCounter } from '../observe/exchange-failures.ts'
@@ -41,6 +42,7 @@ async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOp
     addAttemptDurations(registry, upstreams)
     addEndpointMetrics(registry, upstreams())
     addStateMetrics(registry, fastify)
+    addCredentialMetrics(registry, fastify)
   })
 
   if (path !== undefined)

@@ -1,6 +1,6 @@
-import type { Credentials } from '../../admin/credential-routes.ts'
 import type { IssuerState } from '../../auth/issuers.ts'
 import type { CertificateState } from '../../http/certificate-state.ts'
+import type { Credentials } from '../../observe/credentials.ts'
 
 export interface MergedCredentials {
   certificates: CertificateState[]

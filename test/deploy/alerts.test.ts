@@ -99,6 +99,19 @@ const cases: Record<string, Case> = {
     labels: { job: 'sluice', scope: 'shop' },
     summary: 'Tokens of scope shop cannot be verified'
   },
+  SluiceIssuerDown: {
+    firing: { [series('sluice_issuer_up', { issuer: 'main' })]: '1x10 0x10' },
+    quiet: { [series('sluice_issuer_up', { issuer: 'main' })]: '0x10 1x10' },
+    labels: { ...ONE, issuer: 'main' },
+    summary: 'The gateway a cannot fetch the keys of issuer main'
+  },
+  SluiceCertificateExpires: {
+    // The tests begin at 0: 20 minutes and ten days, and 20 minutes and 15 days.
+    firing: { [series('sluice_certificate_expiry_timestamp_seconds', { used_by: 'listener' })]: '865200x20' },
+    quiet: { [series('sluice_certificate_expiry_timestamp_seconds', { used_by: 'listener' })]: '1297200x20' },
+    labels: { ...ONE, used_by: 'listener' },
+    summary: 'The certificate of listener expires in 10d 0h 0m 0s'
+  },
   SluiceRedisDown: {
     firing: { [series('sluice_redis_up', {})]: '1x10 0x10' },
     quiet: { [series('sluice_redis_up', {})]: '0x10 1x10' },

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startRedis } from '../../testing/redis-server.ts'
+import { startTokens } from '../../testing.ts'
 import { startServer } from '../cluster/rig.ts'
 import { call, closedPort, startService } from '../harness.ts'
+import { tls } from '../http2.ts'
 import { startPrometheus } from '../prometheus.ts'
 import { until } from '../until.ts'
 
@@ -58,6 +60,7 @@ t.test('panels have ids, places and data sources of their own', t => {
 
 t.test('every query returns data from a gateway with traffic', async t => {
   const redis = await startRedis(t)
+  const { options } = await startTokens(t)
   const service = await startService(t, (request, response) => {
     request.resume()
     if (request.url === '/fails') response.statusCode = 503
@@ -77,11 +80,14 @@ t.test('every query returns data from a gateway with traffic', async t => {
       redis: { url: '${redis.url}' },
       tiers: { free: { limits: [{ limit: 1_000, window: 60_000 }] } },
       overload: {},
+      issuers: { main: ${JSON.stringify(options)} },
       upstreams: {
         good: { url: '${service}', mirror: { to: 'bad' } },
+        secure: { url: 'https://localhost:1', tls: ${JSON.stringify(tls)} },
         bad: { endpoints: [{ url: '${await closedPort()}' }, { url: '${service}' }], retry: { attempts: 1 } }
       },
       scopes: {
+        mine: { prefix: '/mine', jwt: 'main', routes: async app => void app.get('/', async () => 1) },
         shop: { prefix: '/{version}/shop', rateLimit: { address: 'free' }, versions: { v1: { routes } } }
       }
     }`

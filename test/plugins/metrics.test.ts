@@ -1,7 +1,10 @@
+import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { buildAdmin } from '../../admin/admin.ts'
 import { products } from '../../routes/products.ts'
-import { call, startGateway, startService } from '../harness.ts'
+import { startTokens } from '../../testing.ts'
+import { call, closedPort, startGateway, startService } from '../harness.ts'
+import { tls } from '../http2.ts'
 
 t.test('routes and breakers are counted, and names from clients do not become labels', async t => {
   const service = await startService(t, (request, response) => {
@@ -95,4 +98,27 @@ t.test('a rejected or aborted exchange is counted under its route', async t => {
   t.match(text, /^sluice_recorder_bytes [1-9][0-9]*$/m)
   t.match(text, /^sluice_recorder_missed_total 0$/m)
   t.match(text, /^sluice_log_dropped_total 0$/m)
+})
+
+t.test('issuers and the ends of certificates are metrics', async t => {
+  const good = await startTokens(t)
+  const down = await startTokens(t)
+  const issuer = await closedPort()
+  const scope = (name: string) => ({ prefix: `/${name}`, jwt: name, routes: products })
+  const { gateway } = await startGateway(t, {
+    upstreams: { products: { url: 'https://localhost:1', tls } },
+    issuers: {
+      good: good.options,
+      down: { ...down.options, issuer, jwksUri: `${issuer}/jwks` }
+    },
+    scopes: { good: scope('good'), down: scope('down') }
+  })
+  const authorization = `Bearer ${down.token({ iss: issuer })}`
+  const { statusCode } = await gateway.inject({ url: '/down', headers: { authorization } })
+  t.equal(statusCode, 503)
+  const text = await gateway.metrics?.metrics()
+  t.match(text, /^sluice_issuer_up\{issuer="good"\} 1$/m)
+  t.match(text, /^sluice_issuer_up\{issuer="down"\} 0$/m)
+  const end = Date.parse(new X509Certificate(tls.cert).validTo) / 1_000
+  t.match(text, `sluice_certificate_expiry_timestamp_seconds{used_by="upstream products"} ${end}\n`)
 })
