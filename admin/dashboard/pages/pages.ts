@@ -1,4 +1,5 @@
 import type { ComponentType } from 'preact'
+import { DeploysPage } from './deploys.tsx'
 import { ExchangesPage } from './exchanges.tsx'
 import { LimitsPage } from './limits.tsx'
 import { OverviewPage } from './overview.tsx'
@@ -20,5 +21,6 @@ export const pages: Page[] = [
   { path: 'upstreams', title: 'Upstreams', View: UpstreamsPage },
   { path: 'limits', title: 'Limits', View: LimitsPage },
   { path: 'exchanges', title: 'Exchanges', View: ExchangesPage },
-  { path: 'versions', title: 'Versions', View: VersionsPage }
+  { path: 'versions', title: 'Versions', View: VersionsPage },
+  { path: 'deploys', title: 'Deploys', View: DeploysPage }
 ]
