@@ -40,6 +40,8 @@ and nothing is connected to.
 
 --against exits with 1 for breaking changes, with --strict also for warnings, and with 2 if a document cannot be read.`,
   async run(values, _positionals, terminal) {
+    if (values.types !== undefined && values.against !== undefined)
+      throw new UsageError('openapi takes --types or --against, not both')
     const document = await documentOf(values, terminal.env)
     if (values.against !== undefined) return withUsageErrors(() => compareAgainst(document, values, terminal))
     if (values.types !== undefined) {

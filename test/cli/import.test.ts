@@ -38,7 +38,8 @@ export default defineGateway({
 })
 `
   writeFileSync(join(folder, 'fastify.config.ts'), config)
-  t.equal(compile(folder), '')
+  // The gateway's own modules declare members of Fastify that index.ts alone does not load.
+  t.equal(compile(folder, 'gateway.ts'), '')
   t.match(await sluice(['check', '--strict', '-c', join(folder, 'fastify.config.ts')]), {
     code: 0,
     out: '0 errors, 0 warnings\n'

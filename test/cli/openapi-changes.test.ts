@@ -84,6 +84,52 @@ t.test('two documents are compared without a config', async t => {
   t.equal((await sluice(args(files[1], files[0]))).code, 0)
 })
 
+t.test('a version that has ended breaks no client of the others', async t => {
+  const config = (versions: string) => `
+import { defineGateway, transform } from 'sluice'
+import Type from 'typebox'
+
+const Order = Type.Object({ id: Type.String() })
+const routes = async app => {
+  await app.register(transform)
+  app.transform({
+    method: 'GET', url: '/', upstream: 'orders', upstreamResponse: Order, response: Order,
+    toUpstream: () => ({ method: 'GET', path: '/' }), toClient: order => order
+  })
+}
+
+export default defineGateway({
+  upstreams: { orders: { url: 'http://127.0.0.1:4001' } },
+  scopes: {
+    orders: { prefix: '/{version}/orders', version: { header: 'Accept-Version', default: 'v2' }, versions: { ${versions} } }
+  }
+})
+`
+  writeFileSync(
+    join(folder, 'both.ts'),
+    config(
+      "v1: { routes, deprecated: '2019-01-01T00:00:00Z', sunset: '2020-01-01T00:00:00Z' }, v2: { routes }"
+    )
+  )
+  writeFileSync(join(folder, 'v2.ts'), config('v2: { routes }'))
+  const write = async (...args: string[]) => {
+    const file = join(folder, 'written.json')
+    t.match(await sluice(['openapi', '-c', join(folder, 'both.ts'), '--out', file, ...args]), {
+      code: 0,
+      err: ''
+    })
+    return file
+  }
+  const compare = async (old: string, ...args: string[]) =>
+    sluice(['openapi', '-c', join(folder, 'v2.ts'), '--against', old, ...args])
+  t.match(await compare(await write('--version', 'v2'), '--version', 'v2', '--strict'), { code: 0 })
+  const all = JSON.parse((await compare(await write(), '--json')).out).changes
+  t.match(
+    all.filter(({ path }: { path: string }) => path === '/v1/orders'),
+    [{ rule: 'ended-operation-removed', level: 'compatible' }]
+  )
+})
+
 t.test('a document that cannot be read is wrong usage', async t => {
   for (const [name, content, message] of [
     ['two.json', '{ "swagger": "2.0" }', /two.json is OpenAPI 2.0; convert it/],
@@ -95,6 +141,7 @@ t.test('a document that cannot be read is wrong usage', async t => {
     t.same([code, out], [2, ''])
     t.match(err, message)
   }
+  t.match(await sluice(['openapi', '--types', 'a.ts', '--against', 'b.json']), { code: 2, err: /not both/ })
   for (const file of [join(folder, 'missing.json'), folder])
     t.match(await sluice(['openapi', '--against', file]), { code: 2, err: /cannot be read|is no file/ })
 })

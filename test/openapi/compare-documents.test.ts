@@ -88,6 +88,16 @@ t.test('a document equals itself in both versions of OpenAPI', async t => {
   t.same(compare(requesting(old, {}, '3.0.3'), requesting(now)), [])
 })
 
+t.test('keywords beside a reference count in OpenAPI 3.1 only', async t => {
+  const components = { components: { schemas: { A: { type: 'string' } } } }
+  const beside = { $ref: '#/components/schemas/A', maxLength: 5 }
+  const alone = { $ref: '#/components/schemas/A' }
+  t.same(compare(requesting(alone, components, '3.0.3'), requesting(beside, components, '3.0.3')), [])
+  t.same(breaking(compare(requesting(alone, components), requesting(beside, components))), [
+    'request-limit-tightened'
+  ])
+})
+
 t.test('different spellings of a schema are equal', async t => {
   const components = { components: { schemas: { A: { type: 'string', minLength: 1 } } } }
   const spellings = [

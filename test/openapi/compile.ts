@@ -5,12 +5,12 @@ import { environmentOf } from '../harness.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-/** Compiles the files of a folder. Returns the errors. */
-export function compile(folder: string): string {
+/** Compiles the files of a folder, and `others` of the repository. Returns the errors. */
+export function compile(folder: string, ...others: string[]): string {
   const config = {
     extends: join(root, 'tsconfig.json'),
 
-    include: ['*.ts', join(root, 'gateway.ts')]
+    include: ['*.ts', ...others.map(file => join(root, file))]
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   const tsc = join(root, 'node_modules/typescript/lib/tsc.js')
