@@ -70,6 +70,7 @@ t.test('an invalid filter is wrong usage', async t => {
   const { admin } = await startWatched(t, (_, response) => void response.end())
   for (const args of [
     ['--status', '6xx'],
+    ['--cause', 'refused'],
     ['--min-duration', 'long'],
     ['-n', '0'],
     ['-n', 'x'],
