@@ -38,7 +38,8 @@ export function completeOperation(
     if (sentence) operation.description = [operation.description, sentence].filter(Boolean).join('\n\n')
     if (versioning.sunset !== undefined) operation['x-sunset'] = versioning.sunset
   }
-  completeResponses(operation, route, isUndeclared, method, errors)
+  const { upstream = '' } = config.calls?.[0] ?? {}
+  completeResponses(operation, route, isUndeclared, method, errors, context.fallbackOf(upstream))
 }
 
 function completeResponses(
@@ -46,7 +47,8 @@ function completeResponses(
   route: CollectedRoute,
   isUndeclared: boolean,
   method: Method,
-  errors: string
+  errors: string,
+  fallback: ReturnType<DocumentContext['fallbackOf']>
 ): void {
   const { calls = [] } = route.config
   const pattern = calls[0]?.pattern
@@ -67,6 +69,7 @@ function completeResponses(
       if (calls.some(({ part, required }) => part !== undefined && !required)) addMissing(response)
     }
   }
+  if (pattern === 'forward') addFallback(responses, fallback)
   for (const [status, name] of problemResponses(route, method.toUpperCase())) {
     const own = responses[status]
     // The service of a route without declared responses may send the same status.
@@ -78,6 +81,26 @@ function completeResponses(
   operation.responses = responses
   if (pattern === 'forward' && operation.requestBody === undefined && /^(post|put|patch)$/.test(method))
     operation.requestBody = { required: false, content: { '*/*': {} } }
+}
+
+/** Adds the response that clients get while the breaker of the upstream is open. */
+function addFallback(
+  responses: Operation['responses'],
+  fallback: ReturnType<DocumentContext['fallbackOf']>
+): void {
+  if (fallback === undefined) return
+  const { status, body } = fallback
+  const own = (responses[status] ?? { description: phraseOf(`${status}`) }) as Response
+  const schema = own.content?.['application/json']?.schema
+  const constant = { const: body, description: 'Sent while the service is unavailable.' }
+  responses[status] = {
+    ...own,
+    headers: { ...own.headers, ...headersOf(['Sluice-Fallback']) },
+    content: {
+      ...own.content,
+      'application/json': { schema: schema ? { anyOf: [schema, constant] } : constant }
+    }
+  }
 }
 
 /** Returns the gateway's error as one of the contents that a response may have. */

@@ -1,5 +1,6 @@
 import type { OpenApiOptions } from '../schemas/options/openapi.ts'
 import type { CollectedRoute } from './collected-route.ts'
+import type { DescribedUpstream } from './described-upstreams.ts'
 import type { SecuritySchemes } from './security.ts'
 import type { ServiceDocument } from './service-document.ts'
 
@@ -13,6 +14,8 @@ export interface DocumentContext {
   describeTier(name: string): object | undefined
   /** Returns the document of the service that a route forwards to, if it has one. */
   serviceDocument(route: CollectedRoute): ServiceDocument | undefined
+  /** Returns the response of an upstream while its breaker is open, if it has one. */
+  fallbackOf(upstream: string): DescribedUpstream['fallback']
   /** Epoch ms. */
   now: number
 }

@@ -1,5 +1,6 @@
 import type { OpenApiOptions } from '../schemas/options/openapi.ts'
 import type { CollectedRoute } from './collected-route.ts'
+import type { DescribedUpstream } from './described-upstreams.ts'
 import type { OpenApiDocument } from './document-types.ts'
 import type { ServiceDocument } from './service-document.ts'
 
@@ -23,8 +24,7 @@ export interface DocumentsContext {
   options: OpenApiOptions
   /** True if errors are sent as problems (RFC 9457). */
   hasProblems(): boolean
-  /** Returns the path of the document of an upstream's service. */
-  fileOf(upstream: string): string | undefined
+  upstreamOf(name: string): DescribedUpstream | undefined
   /** Returns the limits of a tier, as clients read them. */
   describeTier(name: string): object | undefined
   /** Epoch ms. */
@@ -47,7 +47,7 @@ export function createDocuments(
   const routesOf = () => (collected ??= collect())
   const services = new Map<string, ServiceDocument>()
   const fileOf = ({ config: { forwarding } }: CollectedRoute) =>
-    forwarding && (forwarding.document ?? context.fileOf(forwarding.upstream))
+    forwarding && (forwarding.document ?? context.upstreamOf(forwarding.upstream)?.openapi)
   const versions = () =>
     [...new Set(routesOf().map(({ config }) => config.version))].filter(version => version !== undefined)
 
@@ -89,6 +89,7 @@ export function createDocuments(
       hasProblems: hasProblems(),
       describeTier,
       security: securitySchemes(routes),
+      fallbackOf: (upstream: string) => context.upstreamOf(upstream)?.fallback,
       serviceDocument: (route: CollectedRoute) => services.get(fileOf(route) ?? ''),
       now
     }

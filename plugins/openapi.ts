@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { describeTier } from '../limits/limit-description.ts'
 import { type CollectedRoute, collectRoute } from '../openapi/collected-route.ts'
+import { describedUpstreams } from '../openapi/described-upstreams.ts'
 import { createDocuments, type OpenApiDocuments } from '../openapi/documents.ts'
-import { serviceFiles } from '../openapi/service-files.ts'
 import { completeOptions } from '../schemas/options/complete.ts'
 import type { Input } from '../schemas/options/defaults.ts'
 import { OpenApiOptions } from '../schemas/options/openapi.ts'
@@ -28,7 +28,7 @@ async function openapi(fastify: FastifyInstance, input: Input<typeof OpenApiOpti
   const documents = createDocuments(() => added.flatMap(collect => collect() ?? []), {
     options,
     hasProblems: () => fastify.hasPlugin('sluice-problem'),
-    fileOf: upstream => serviceFiles(fastify).get(upstream),
+    upstreamOf: name => describedUpstreams(fastify).get(name),
     describeTier: name => describeTier(fastify, name),
     now: fastify.overrides?.now ?? Date.now
   })

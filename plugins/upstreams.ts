@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { lookupOf } from '../http/lookup.ts'
-import { serviceFiles } from '../openapi/service-files.ts'
+import { describedUpstreams } from '../openapi/described-upstreams.ts'
 import { createUpstreams } from '../proxy/create-upstreams.ts'
 import { createSharing } from '../proxy/shared-breakers.ts'
 import { createUpstream } from '../proxy/upstream.ts'
@@ -47,8 +47,8 @@ async function upstreams(fastify: FastifyInstance, given: Input<typeof Upstreams
     create(name, { ...(maxHeaderSize !== undefined && { maxHeaderSize }), ...one }, surroundings)
   )
 
-  for (const [name, { openapi }] of Object.entries(options))
-    if (openapi !== undefined) serviceFiles(fastify).set(name, openapi)
+  for (const [name, { fallback, openapi }] of Object.entries(options))
+    describedUpstreams(fastify).set(name, { fallback, openapi })
 
   fastify.decorate('upstreams', [...byName.values()])
   fastify.decorate('upstream', (name, route) => {

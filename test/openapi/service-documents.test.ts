@@ -165,6 +165,30 @@ t.test('paths that another route answers are not taken over', async t => {
   t.equal(document.paths['/shop/orders/{id}']?.get?.operationId, 'getShopOrdersById')
 })
 
+t.test('the fallback of an upstream is one of the responses', async t => {
+  const fallback = { status: 200, body: { orders: [] } }
+  const document = await documentOf(t, {
+    upstreams: { orders: { url: 'http://127.0.0.1:9', openapi: write(t, ORDERS), fallback } },
+    scopes: {
+      orders: {
+        prefix: '/orders',
+        routes: async app => {
+          await app.register(forward)
+          app.forward({ method: 'GET', url: '/:id', upstream: 'orders', prefix: '/orders' })
+        }
+      }
+    }
+  })
+  t.match(document.paths['/orders/{orderId}']?.get?.responses[200], {
+    headers: { 'Sluice-Fallback': {} },
+    content: {
+      'application/json': {
+        schema: { anyOf: [{ $ref: '#/components/schemas/orders.Order' }, { const: { orders: [] } }] }
+      }
+    }
+  })
+})
+
 t.test('the gateway requires its own tokens', async t => {
   const document = await documentOf(t, {
     upstreams: { orders: { url: 'http://127.0.0.1:9', openapi: write(t, ORDERS) } },
