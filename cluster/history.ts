@@ -2,7 +2,8 @@ import type { CounterSample, ExchangeCounts } from '../observe/exchange-counts.t
 import { noCounts } from '../observe/exchange-counts.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CountDeltas } from './count-deltas.ts'
-import { type Rates, ratesOf, rounded } from './rates.ts'
+import { FailureDeltas, type FrequentCause } from './failure-deltas.ts'
+import { exchangesOf, type Rates, ratesOf, rounded } from './rates.ts'
 import { ask, read } from './worker-requests.ts'
 
 /** The exchanges of the last hour by scope, sampled from the workers' counters. */
@@ -23,6 +24,8 @@ export interface History {
 export interface LatestRates {
   total: Rates
   scopes: ({ scope: string } & Rates)[]
+  /** The most frequent first. */
+  causes: FrequentCause[]
 }
 
 /** Columns of `GET /history`: one value for each of `times`. */
@@ -54,6 +57,8 @@ const COLUMNS = ['rate', 'errorRatio', 'p50', 'p95', 'p99'] as const
 
 export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
   const deltas = new CountDeltas(MAX_SCOPES, performance.now())
+  const failures = new FailureDeltas()
+  let storedAt = performance.now()
   const times = new Float64Array(SAMPLES)
   const total = new Ring()
   const scopes = new Map<string, Ring>()
@@ -73,6 +78,7 @@ export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
     sample,
     end(worker, last) {
       deltas.end(worker, last.scopes)
+      failures.read(worker, last.failures, true)
       note(worker, last)
     },
     latest: () => latest,
@@ -100,6 +106,7 @@ export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
       if (one.status === 'rejected' || one.value.status !== 200) continue
       const counters = read<CounterSample>(one.value)
       deltas.read(one.value.worker.id, counters.scopes, now)
+      failures.read(one.value.worker.id, counters.failures)
       note(one.value.worker.id, counters)
     }
     store(now)
@@ -140,7 +147,10 @@ export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
       if (ring.isEmpty) scopes.delete(scope)
     }
     for (const counter of Object.values(growth)) counter.settle(running)
-    latest = { total: rates, scopes: shown }
+    const seconds = Math.max(1, now - storedAt) / 1_000
+    const causes = failures.take(running, seconds, scope => exchangesOf(taken.get(scope)?.counts ?? []))
+    storedAt = now
+    latest = { total: rates, scopes: shown, causes }
     count++
   }
 }

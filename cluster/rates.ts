@@ -15,8 +15,7 @@ export interface Rates {
 
 /** @param rate exchanges a second */
 export function ratesOf(counts: ExchangeCounts, rate: number): Rates {
-  let total = 0
-  for (let i = 0; i < ERRORS; i++) total += counts[i] as number
+  const total = exchangesOf(counts)
   const ms = (quantile: number) => rounded((quantileOf(counts, quantile) ?? Number.NaN) * 1_000)
   return {
     rate: rounded(rate) as number,
@@ -25,6 +24,11 @@ export function ratesOf(counts: ExchangeCounts, rate: number): Rates {
     p95: ms(0.95),
     p99: ms(0.99)
   }
+}
+
+/** Returns the number of exchanges. */
+export function exchangesOf(counts: ExchangeCounts): number {
+  return counts.slice(0, ERRORS).reduce((sum, count) => sum + count, 0)
 }
 
 /** Returns four decimals at most; null for NaN, which JSON does not have. */

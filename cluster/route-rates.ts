@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ERRORS, noCounts, type RouteCounts } from '../observe/exchange-counts.ts'
 import type { Cluster } from './cluster-types.ts'
-import { type Rates, ratesOf } from './rates.ts'
+import { exchangesOf, type Rates, ratesOf } from './rates.ts'
 import { askAll, type Missing, read, successes } from './worker-requests.ts'
 
 /** Rates of one route and method, over the last seconds. */
@@ -83,8 +83,7 @@ function difference(oldest: Snapshot, newest: Snapshot): RouteRate[] {
     }
   }
   return [...routes.values()].map(({ counts, route, method, scope, version }) => {
-    const exchanges = counts.slice(0, ERRORS).reduce((sum, count) => sum + count, 0)
-    const { p95, ...rates } = ratesOf(counts, exchanges / seconds)
+    const { p95, ...rates } = ratesOf(counts, exchangesOf(counts) / seconds)
     return { route, method, scope, version, ...rates }
   })
 }

@@ -71,6 +71,7 @@ export function createViews(cluster: Cluster, retained: RetainedState): Views {
           total: status.workers.length
         },
         scopes: history.latest()?.scopes ?? [],
+        causes: history.latest()?.causes ?? [],
         ...(history.latest() && { total: history.latest()?.total }),
         problems: problemsOf({
           status,

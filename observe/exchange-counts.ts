@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { appState } from '../app-state.ts'
 import { overloadMonitor } from '../http/overload-monitor.ts'
 import type { ExchangeDurations } from './exchange-durations.ts'
+import type { FailureCount, FailureCounts } from './failure-counts.ts'
 import { BUCKET_COUNT } from './histogram.ts'
 
 /**
@@ -17,6 +18,7 @@ export const ERRORS = BUCKET_COUNT
 export interface CounterSample {
   /** By scope; '' for exchanges outside of all scopes. Empty without the metrics plugin. */
   scopes: Record<string, ExchangeCounts>
+  failures: FailureCount[]
   /** Requests that were rejected because of overload. */
   shed: number
   droppedLogEntries: number
@@ -34,9 +36,15 @@ export interface RouteCounts {
 /** Routes that are counted; beyond, they are left out. */
 const MAX_ROUTES = 2_000
 
-/** Sets the durations that are sampled. Those of a further metrics plugin, in a scope of its own, are not. */
-export function sampleDurations(app: FastifyInstance, durations: ExchangeDurations): void {
-  sampledOf(app).durations ??= durations
+/** Sets the counts that are sampled. Those of a further metrics plugin, in a scope of its own, are not. */
+export function sampleCounts(
+  app: FastifyInstance,
+  durations: ExchangeDurations,
+  failures: FailureCounts
+): void {
+  const sampled = sampledOf(app)
+  sampled.durations ??= durations
+  sampled.failures ??= failures
 }
 
 export function counterSample(app: FastifyInstance): CounterSample {
@@ -47,7 +55,8 @@ export function counterSample(app: FastifyInstance): CounterSample {
     addSeries(scopes[scope], status, series)
   })
   const shed = Object.values(overloadMonitor(app)?.shed ?? {}).reduce((sum, count) => sum + count, 0)
-  return { scopes, shed, droppedLogEntries: app.droppedLogEntries?.() ?? 0 }
+  const failures = sampledOf(app).failures?.list() ?? []
+  return { scopes, failures, shed, droppedLogEntries: app.droppedLogEntries?.() ?? 0 }
 }
 
 /** Returns the counts of all routes that have been called. */
@@ -68,7 +77,7 @@ export function routeCounts(app: FastifyInstance): RouteCounts[] {
   return [...routes.values()]
 }
 
-function sampledOf(app: FastifyInstance): { durations?: ExchangeDurations } {
+function sampledOf(app: FastifyInstance): { durations?: ExchangeDurations; failures?: FailureCounts } {
   return appState(app, 'sampled-durations', () => ({}))
 }
 

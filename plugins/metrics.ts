@@ -2,9 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import { addCredentialMetrics } from '../observe/credentials.ts'
-import { sampleDurations } from '../observe/exchange-counts.ts'
+import { sampleCounts } from '../observe/exchange-counts.ts'
 import { ExchangeDurations } from '../observe/exchange-durations.ts'
 import { createFailureCounter } from '../observe/exchange-failures.ts'
+import { FailureCounts } from '../observe/failure-counts.ts'
 import { chooseFormat, textOf } from '../observe/metrics-text.ts'
 import { addStateMetrics } from '../observe/state-metrics.ts'
 import { addAttemptDurations, addCallMetrics } from '../proxy/call-metrics.ts'
@@ -26,12 +27,14 @@ async function metrics(fastify: FastifyInstance, options: Input<typeof MetricsOp
   collectDefaultMetrics({ register: registry })
 
   const durations = new ExchangeDurations()
-  sampleDurations(fastify, durations)
+  const failures = new FailureCounts()
+  sampleCounts(fastify, durations, failures)
   registry.registerMetric(durations as unknown as Metric)
   const countFailure = createFailureCounter(registry)
   fastify.onExchangeEnd(exchange => {
     durations.observe(exchange)
     countFailure(exchange)
+    failures.note(exchange)
   })
 
   fastify.decorate('metrics', registry)

@@ -2,16 +2,17 @@
 
 import type { CaptureDescription } from '../../admin/recorder-routes.ts'
 import type { MergedUpstream } from '../../cluster/merge/upstreams.ts'
-import type { Overview as GatewayOverview } from '../../cluster/views.ts'
 import type { Detail } from '../../observe/recorder/show.ts'
 import type { RoutePattern } from '../../observe/route-patterns.ts'
 import type { ServedRoute } from '../../observe/served-routes.ts'
 import type { UpstreamAction } from '../../proxy/upstream-action.ts'
 
+export type { FrequentCause } from '../../cluster/failure-deltas.ts'
 export type { HistoryView as History } from '../../cluster/history.ts'
 export type { MergedLimits as Limits } from '../../cluster/merge/limits.ts'
 export type { Problem } from '../../cluster/problems/problem.ts'
 export type { RouteRate } from '../../cluster/route-rates.ts'
+export type { Overview } from '../../cluster/views.ts'
 export type { ShownBody as Body } from '../../observe/recorder/decode.ts'
 export type { Detail, Summary } from '../../observe/recorder/show.ts'
 export type { ShownAttempt as Attempt } from '../../observe/recorder/show-attempts.ts'
@@ -23,20 +24,6 @@ export type Breaker = MergedUpstream['breaker']
 export type Endpoint = MergedUpstream['endpoints'][number]
 export type ActionName = UpstreamAction['action'] | 'reset'
 export type Route = ServedRoute & { patterns: RoutePattern[] }
-
-export interface Overview extends GatewayOverview {
-  /** The most frequent causes of the last 10 s. */
-  causes?: FrequentCause[]
-}
-
-export interface FrequentCause {
-  scope: string
-  upstream?: string | null
-  cause: string
-  rate: number
-  /** Share of the requests of the scope. */
-  ratio: number
-}
 
 export type Capture = CaptureDescription & {
   match: { consumer?: string; route?: string; header?: { name: string } }

@@ -1,3 +1,4 @@
+import type { FrequentCause } from '../failure-deltas.ts'
 import type { History } from '../history.ts'
 import type { MergedLimits } from '../merge/limits.ts'
 import { type Problem, pageOf, toIso } from './problem.ts'
@@ -43,14 +44,26 @@ export function* loadProblems(
       since: toIso(droppedLogEntries.since),
       page: 'overview'
     }
-  for (const { scope, rate, errorRatio } of latest()?.scopes ?? [])
+  const { scopes = [], causes = [] } = latest() ?? {}
+  for (const { scope, rate, errorRatio } of scopes)
     if (errorRatio !== null && errorRatio >= MANY_ERRORS && rate >= MIN_RATE)
       yield {
         kind: 'errors',
         severity: errorRatio >= MOST_ERRORS ? 'critical' : 'warning',
         subject: scope,
-        message: `${Math.round(errorRatio * 100)} % of the exchanges of scope "${scope}" fail with a 5xx; the failed exchanges have their causes.`,
+        message: `${Math.round(errorRatio * 100)} % of the exchanges of scope "${scope}" fail with a 5xx${mostFrequent(scope, causes)}; the failed exchanges have more.`,
         since: null,
         page: pageOf('exchanges', { scope, failed: 'true' })
       }
+}
+
+/** Returns the cause of most of a scope's errors, with the endpoint, in words. */
+function mostFrequent(scope: string, causes: FrequentCause[]): string {
+  const [most] = causes
+    .filter(cause => cause.scope === scope && cause.errorRatio > 0)
+    .sort((a, b) => b.errorRatio - a.errorRatio)
+  if (most === undefined) return ''
+  const { cause, upstream, endpoint } = most
+  const place = endpoint ?? (upstream === undefined ? undefined : `upstream "${upstream}"`)
+  return `, mostly by ${cause}${place === undefined ? '' : ` at ${place}`}`
 }

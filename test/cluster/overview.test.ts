@@ -1,5 +1,8 @@
+import { once } from 'node:events'
 import t from 'tap'
 import { call } from '../harness.ts'
+import { until } from '../until.ts'
+import { configOf, startServer } from './rig.ts'
 import { startCluster, type TestWorker } from './workers.ts'
 
 t.test('the history has rates, error ratios and durations of all workers by scope', async t => {
@@ -60,7 +63,12 @@ t.test('/overview says what is wrong now, and what to do', async t => {
   await kept.history.sample()
   const [worker] = workers as [TestWorker]
   worker.state = 'unresponsive'
-  const { problems } = (await call(`${admin}/overview`)).json
+  const { problems, causes } = (await call(`${admin}/overview`)).json
+  t.match(causes, [
+    { scope: 'things', upstream: 'things', cause: 'breaker-open', ratio: 0.95, errorRatio: 0.95 },
+    { scope: 'things', upstream: 'things', cause: 'service-error', ratio: 0.05, endpoint: /^http:/ }
+  ])
+  t.match(problems[1].message, /^100 % .* mostly by breaker-open at upstream "things";/)
   t.match(problems, [
     { kind: 'breaker-open', severity: 'critical', subject: 'things', page: 'upstreams?name=things' },
     { kind: 'errors', severity: 'critical', subject: 'things', page: 'exchanges?scope=things&failed=true' },
@@ -116,4 +124,20 @@ t.test('/route-rates has the rates of each route since the previous call', async
   const [route] = (await call(`${admin}/route-rates`)).json
   t.equal(route.errorRatio, 0.5)
   t.ok(route.rate > 0 && route.p50 > 0 && route.p50 <= route.p99)
+})
+
+t.test('the supervisor samples the workers by itself', async t => {
+  const { url, admin, child } = await startServer(t, { config: configOf(1), workers: 2 })
+  for (let i = 0; i < 10; i++) await call(`${url}/api/edition`)
+  await until(async () => (await call(`${admin}/history`)).json.times.length > 0)
+  t.match((await call(`${admin}/overview`)).json, {
+    total: { errorRatio: 0 },
+    scopes: [{ scope: 'api', errorRatio: 0 }]
+  })
+  const stream = await fetch(`${admin}/events?topics=overview`)
+  child.kill('SIGTERM')
+  // A reader does not keep the gateway from stopping.
+  await once(child, 'exit')
+  t.equal(child.exitCode, 0)
+  await stream.text().catch(() => {})
 })
