@@ -1,12 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-
-const NAME = 'sluice-admin'
-/** Browsers accept the prefix only from the host itself over TLS, without `Domain` (RFC 6265bis, 4.1.3.2). */
-const SECURE_NAME = `__Host-${NAME}`
+import { ADMIN_COOKIE, SECURE_ADMIN_COOKIE } from '../http/admin-cookie.ts'
 
 /** Returns the session id of the request's cookies. */
 export function readSessionCookie({ headers: { cookie } }: FastifyRequest): string | undefined {
-  return cookieOf(cookie, SECURE_NAME) ?? cookieOf(cookie, NAME)
+  return cookieOf(cookie, SECURE_ADMIN_COOKIE) ?? cookieOf(cookie, ADMIN_COOKIE)
 }
 
 /**
@@ -15,7 +12,12 @@ export function readSessionCookie({ headers: { cookie } }: FastifyRequest): stri
  */
 export function sessionCookie({ headers: { origin } }: FastifyRequest, id: string | undefined): string {
   const isSecure = origin?.startsWith('https:') === true
-  const parts = [`${isSecure ? SECURE_NAME : NAME}=${id ?? ''}`, 'Path=/', 'HttpOnly', 'SameSite=Strict']
+  const parts = [
+    `${isSecure ? SECURE_ADMIN_COOKIE : ADMIN_COOKIE}=${id ?? ''}`,
+    'Path=/',
+    'HttpOnly',
+    'SameSite=Strict'
+  ]
   if (isSecure) parts.push('Secure')
   if (id === undefined) parts.push('Max-Age=0')
   return parts.join('; ')

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { consumerOf } from '../auth/consumer.ts'
 import { issuedBy, type User } from '../auth/user.ts'
+import { withoutAdminSession } from '../http/admin-cookie.ts'
 import { clientAddress, NO_ADDRESS, toAddress } from '../http/client-address.ts'
 import { FRAMING, HOP_BY_HOP, isClientsToSend, isDropped } from '../http/header-names.ts'
 import { isHost, protocolOf } from '../http/host.ts'
@@ -55,6 +56,12 @@ function copyPassing(request: FastifyRequest, but: ReadonlySet<string>): Headers
   for (const name in inbound) {
     if (isDropped(name, allowed) || but.has(name) || named?.has(name)) continue
     headers[name] = inbound[name]
+  }
+  const { cookie } = headers
+  if (typeof cookie === 'string') {
+    const passed = withoutAdminSession(cookie)
+    if (passed === undefined) delete headers.cookie
+    else headers.cookie = passed
   }
   return headers
 }
