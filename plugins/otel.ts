@@ -54,7 +54,7 @@ async function otel(fastify: FastifyInstance, given: Input<typeof OtelPluginOpti
   fastify.addHook('onClose', tracing.close)
   if (!options.metrics) return
   if (!fastify.hasPlugin('sluice-metrics')) await fastify.register(metrics)
-  fastify.addHook('onClose', await exportMetrics(fastify.metrics as Registry, resource))
+  fastify.addHook('onClose', await exportMetrics(fastify.metrics as Registry, resource, fastify.log))
 }
 
 /** So that routes may start spans nevertheless, which record nothing. */

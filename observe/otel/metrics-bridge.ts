@@ -1,11 +1,12 @@
 import type { Attributes, HrTime } from '@opentelemetry/api'
 import type { Resource } from '@opentelemetry/resources'
-import type { MetricData, MetricProducer } from '@opentelemetry/sdk-metrics'
+import type { MetricData, MetricProducer, PushMetricExporter } from '@opentelemetry/sdk-metrics'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
 import { version } from '../../package-version.ts'
 import { metricTimes } from './environment.ts'
+import { createExportLog, inTime } from './exports.ts'
 import { loadMetrics, loadMetricsExporter } from './packages.ts'
-import { inTime } from './tracing.ts'
 
 /** A metric in prom-client's JSON, whose types leave out some members. */
 interface PrometheusMetric {
@@ -19,7 +20,11 @@ interface PrometheusMetric {
  * Exports the metrics of a registry by OTLP, with the names and labels that they have at `/metrics`. They are read when they
  * are exported, so requests pay nothing. Returns the function that ends the export.
  */
-export async function exportMetrics(registry: Registry, resource: Resource): Promise<() => Promise<void>> {
+export async function exportMetrics(
+  registry: Registry,
+  resource: Resource,
+  log: FastifyBaseLogger
+): Promise<() => Promise<void>> {
   const [sdk, { OTLPMetricExporter }] = await Promise.all([loadMetrics(), loadMetricsExporter()])
   const startTime = toHrTime(Date.now())
   const producer: MetricProducer = {
@@ -31,9 +36,18 @@ export async function exportMetrics(registry: Registry, resource: Resource): Pro
       return { resourceMetrics: { resource, scopeMetrics: [{ scope, metrics: data }] }, errors: [] }
     }
   }
+  const note = createExportLog(log, 'metrics')
+  class LoggedExporter extends OTLPMetricExporter {
+    override export(...[metrics, callback]: Parameters<PushMetricExporter['export']>): void {
+      super.export(metrics, result => {
+        note(result)
+        callback(result)
+      })
+    }
+  }
   const reader = new sdk.PeriodicExportingMetricReader({
     ...metricTimes(),
-    exporter: new OTLPMetricExporter(),
+    exporter: new LoggedExporter(),
     metricProducers: [producer]
   })
   const provider = new sdk.MeterProvider({ resource, readers: [reader] })

@@ -5,6 +5,7 @@ import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger } from 'fastify'
 import { version } from '../../package-version.ts'
 import { batchOptions, samplerOf, spanLimits } from './environment.ts'
+import { createExportLog, inTime } from './exports.ts'
 import { loadTraceExporter, type Tracing } from './packages.ts'
 import type { SpanCounts } from './span-counts.ts'
 
@@ -20,9 +21,6 @@ export interface RunningTracing extends TracerOf {
   close(): Promise<void>
 }
 
-/** Milliseconds that the end of a process waits for the last export. */
-const CLOSE_TIME = 1_000
-
 /**
  * Starts the SDK's batching and export of spans. Sets no globals: two apps in a process have their own.
  * @param share of the new traces that are sampled, 0 to 1
@@ -36,9 +34,18 @@ export async function startTracing(
   const { api, sdk } = packages
   const { OTLPTraceExporter } = await loadTraceExporter()
   const counts: SpanCounts = { exported: 0, queueFull: 0, failed: 0 }
+  const note = createExportLog(log, 'spans')
+  class LoggedExporter extends OTLPTraceExporter {
+    override export(...[spans, callback]: Parameters<SpanExporter['export']>): void {
+      super.export(spans, result => {
+        note(result)
+        callback(result)
+      })
+    }
+  }
   const processor = new sdk.BatchSpanProcessor({
     ...batchOptions(),
-    exporter: withLog(new OTLPTraceExporter(), log),
+    exporter: new LoggedExporter(),
     selfObsMeterProvider: { getMeter: () => createCountingMeter(api, counts) }
   })
   const provider = new sdk.TracerProvider({
@@ -75,36 +82,6 @@ export function createResource({ resources }: Tracing): Resource {
         ]
       })
     )
-}
-
-/** Waits for `CLOSE_TIME` at most: a collector that is down must not delay the end of the process. */
-export async function inTime(closed: Promise<void>): Promise<void> {
-  const ended = Promise.withResolvers<void>()
-  const timer = setTimeout(ended.resolve, CLOSE_TIME)
-  await Promise.race([closed.catch(() => {}), ended.promise])
-  clearTimeout(timer)
-}
-
-/** Logs the first export that fails, and the first that works again. */
-function withLog(exporter: SpanExporter, log: FastifyBaseLogger): SpanExporter {
-  let isDown = false
-  return {
-    export(spans, callback) {
-      exporter.export(spans, result => {
-        const hasFailed = result.code !== 0
-        if (hasFailed && !isDown)
-          log.warn(
-            { reason: result.error?.message, spans: spans.length },
-            'spans cannot be exported and are dropped; is the collector of OTEL_EXPORTER_OTLP_ENDPOINT up?'
-          )
-        else if (!hasFailed && isDown) log.info('spans are exported again')
-        isDown = hasFailed
-        callback(result)
-      })
-    },
-    forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
-    shutdown: () => exporter.shutdown()
-  }
 }
 
 /** Returns a meter for the SDK's metrics about itself that counts what became of the spans, and nothing else. */

@@ -201,7 +201,7 @@ t.test('otel exports the metrics of the app by option', async t => {
   app.get('/', async () => 'ok')
   const url = await listen(t, app)
   await call(url)
-  await until(() => collector.metrics.get('sluice_exchange_duration_seconds')?.histogram?.dataPoints.length)
+  await until(() => collector.metrics.get('sluice_exchange_duration_seconds')?.histogram?.dataPoints?.length)
   const [point] = collector.metrics.get('sluice_exchange_duration_seconds')?.histogram?.dataPoints ?? []
   t.match(point, { count: '1', attributes: { route: '/', method: 'GET', status: '2xx' } })
   t.equal(point?.bucketCounts?.length, (point?.explicitBounds?.length ?? 0) + 1)
@@ -209,7 +209,7 @@ t.test('otel exports the metrics of the app by option', async t => {
     point?.bucketCounts?.reduce((sum, count) => sum + Number(count), 0),
     1
   )
-  t.ok(collector.metrics.get('nodejs_eventloop_lag_seconds')?.gauge?.dataPoints[0])
+  t.ok(collector.metrics.get('nodejs_eventloop_lag_seconds')?.gauge?.dataPoints?.[0])
   t.equal(collector.metrics.get('process_cpu_seconds_total')?.sum?.isMonotonic, true)
   t.match(collector.metrics.get('sluice_otel_spans_total')?.sum?.dataPoints, [
     { attributes: { result: 'exported' } }

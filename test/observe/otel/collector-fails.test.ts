@@ -9,7 +9,12 @@ import { until } from '../../until.ts'
 import { setEnvironment } from './environment.ts'
 
 /** Starts an app with one route that exports to `endpoint`. Timeouts are long unless `variables` shorten them. */
-async function start(t: Test, endpoint: string, variables: Record<string, string> = {}) {
+async function start(
+  t: Test,
+  endpoint: string,
+  variables: Record<string, string> = {},
+  options: Parameters<typeof otel>[1] = {}
+) {
   setEnvironment(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
     OTEL_EXPORTER_OTLP_TIMEOUT: '3600000',
@@ -20,7 +25,7 @@ async function start(t: Test, endpoint: string, variables: Record<string, string
   const entries: { msg: string; level: number; reason?: string }[] = []
   const app = Fastify({ logger: { stream: { write: line => void entries.push(JSON.parse(line)) } } })
   await app.register(metrics)
-  await app.register(otel)
+  await app.register(otel, options)
   app.get('/', async () => 'ok')
   const url = await listen(t, app)
   const logged = (message: RegExp) => entries.filter(({ msg }) => message.test(msg))
@@ -75,6 +80,14 @@ for (const [name, listener] of Object.entries({
     await until(() => spans.exported === 1)
     t.equal(logged(/spans are exported again/).length, 1)
   })
+
+t.test('metrics that no collector takes are logged once', async t => {
+  const short = { OTEL_EXPORTER_OTLP_TIMEOUT: '100', OTEL_METRIC_EXPORT_INTERVAL: '100' }
+  const { logged, ask } = await start(t, await closedPort(), short, { metrics: true })
+  await until(() => logged(/metrics cannot be exported and are dropped/).length > 0)
+  t.equal((await ask()).text, 'ok')
+  t.equal(logged(/metrics cannot be exported/).length, 1)
+})
 
 t.test('spans beyond the queue are dropped while the collector hangs', async t => {
   const collector = await startHanging(t)

@@ -43,9 +43,10 @@ export interface ReceivedSpan {
 export interface ReceivedMetric {
   name: string
   description: string
-  sum?: { dataPoints: Point[]; isMonotonic: boolean }
-  gauge?: { dataPoints: Point[] }
-  histogram?: { dataPoints: Point[] }
+  /** Without `dataPoints` if there are none. */
+  sum?: { dataPoints?: Point[]; isMonotonic: boolean }
+  gauge?: { dataPoints?: Point[] }
+  histogram?: { dataPoints?: Point[] }
 }
 
 interface Point {
