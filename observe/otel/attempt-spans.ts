@@ -1,5 +1,4 @@
 import type { Attributes, Span } from '@opentelemetry/api'
-import type { Exchange } from '../../http/exchange.ts'
 import type { AttemptListener, UpstreamAttempt } from '../../proxy/upstream-attempt.ts'
 import { MASK, type Redactor } from '../redact/redactor.ts'
 
@@ -43,9 +42,11 @@ export function createAttemptSpans(redactor: Redactor): { start: AttemptListener
     isMirror
   }: UpstreamAttempt): Attributes {
     const { origin, hostname, port, protocol } = new URL(endpoint)
+    // The secret may be anywhere in the path that the service gets.
+    const isSecret = exchange.route !== undefined && redactor.hasSecretParameter(exchange.route)
     const attributes: Attributes = {
       'http.request.method': method,
-      'url.full': origin + (hasSecretParameter(exchange) ? `/${MASK}` : redactor.url(path)),
+      'url.full': origin + (isSecret ? `/${MASK}` : redactor.url(path)),
       'server.address': hostname,
       'server.port': port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
       'service.peer.name': upstream
@@ -53,10 +54,5 @@ export function createAttemptSpans(redactor: Redactor): { start: AttemptListener
     if (retry > 0) attributes['http.request.resend_count'] = retry
     if (isMirror) attributes['sluice.mirror'] = true
     return attributes
-  }
-
-  /** True if the route's pattern has a secret, which may be anywhere in the path that the service gets. */
-  function hasSecretParameter({ reply }: Exchange): boolean {
-    return Object.keys((reply.request.params as object | null) ?? {}).some(name => redactor.isSecret(name))
   }
 }

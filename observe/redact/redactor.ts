@@ -17,6 +17,8 @@ export interface Redactor {
   header(name: string, value: string): string
   /** Masks a path with its query. `route`: its pattern, whose parameters may be secrets. */
   url(url: string, route?: string): string
+  /** True if a parameter of the route's pattern is a secret. */
+  hasSecretParameter(route: string): boolean
   /** Masks a body, which may be truncated. `type`: its content type. */
   body(text: string, type: string): string
 }
@@ -51,6 +53,8 @@ const SUSPICIOUS = /[=:{<%?#&]|\/\/|eyJ|bearer |basic |-----BEGIN/i
 export function createRedactor({ names, paths }: RedactOptions): Redactor {
   const own = new Set(names.map(name => name.toLowerCase()))
   const compiled = paths.map(path => path.split('.'))
+  /** By the patterns of routes, of which an app has so many. */
+  const byRoute = new Map<string, number[]>()
   const isSecret = (name: string): boolean => own.has(name.toLowerCase()) || isSecretName(name)
 
   return {
@@ -64,6 +68,7 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
       return URLS.has(key) || value.includes('?') ? maskUrl(value, 0) : maskText(value, 0)
     },
     url: (url, route) => maskUrl(url, 0, route),
+    hasSecretParameter: route => secretSegments(route).length > 0,
     body(text, type) {
       const [essence = ''] = type.toLowerCase().split(';', 1)
       if (/json/.test(essence)) return maskJsonText(text, 0)
@@ -115,14 +120,25 @@ export function createRedactor({ names, paths }: RedactOptions): Redactor {
 
   /** Masks the segments of path parameters with secret names. */
   function maskSegments(path: string, route: string): string {
-    const pattern = route.split('/')
+    const secret = secretSegments(route)
+    if (secret.length === 0) return path
     return path
       .split('/')
-      .map((segment, i) => {
-        const named = pattern[i]?.match(/:(\w+)/g) ?? []
-        return named.some(name => isSecret(name.slice(1))) ? MASK : segment
-      })
+      .map((segment, i) => (secret.includes(i) ? MASK : segment))
       .join('/')
+  }
+
+  /** Returns the indexes of a pattern's segments that have a parameter with a secret name. */
+  function secretSegments(route: string): number[] {
+    let secret = byRoute.get(route)
+    if (secret === undefined) {
+      secret = route.split('/').flatMap((segment, i) => {
+        const named = segment.match(/:(\w+)/g) ?? []
+        return named.some(name => isSecret(name.slice(1))) ? [i] : []
+      })
+      byRoute.set(route, secret)
+    }
+    return secret
   }
 
   /** Masks the pairs of a query or a form. */
