@@ -43,7 +43,7 @@ export interface ReceivedSpan {
 export interface ReceivedMetric {
   name: string
   description: string
-  /** Without `dataPoints` if there are none. */
+  /** A metric without points has no `dataPoints`. */
   sum?: { dataPoints?: Point[]; isMonotonic: boolean }
   gauge?: { dataPoints?: Point[] }
   histogram?: { dataPoints?: Point[] }
