@@ -3,7 +3,7 @@ import { violationsOf } from './axe.ts'
 import { startStage } from './stage.ts'
 import { DESKTOP, openDashboard, PHONE } from './watched-browser.ts'
 
-const PAGES = ['Overview', 'Scopes and routes', 'Upstreams', 'Limits', 'Exchanges', 'Versions']
+const PAGES = ['Overview', 'Scopes and routes', 'Upstreams', 'Limits', 'Exchanges', 'Versions', 'Deploys']
 
 t.test('axe finds nothing on any page, light and dark, on a desktop and on a phone', async t => {
   const { server, users, get } = await startStage(t)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { until } from '../until.ts'
-import { type Stage, startStage } from './stage.ts'
+import { CONFIG, type Stage, startStage } from './stage.ts'
 import { openDashboard } from './watched-browser.ts'
 
 /**
@@ -44,7 +44,7 @@ function startTraffic({ get }: Stage): () => Promise<void> {
     send('/api/v2/orders/*', 'shop-app', 150),
     send('/api/v1/orders/*', 'legacy-app', 400),
     send('/api/v2/orders/*/total', 'billing', 300),
-    send('/api/v2/orders/*', 'importer', 40),
+    ...Array.from({ length: 6 }, () => send('/api/v2/orders/*', 'importer', 40)),
     send('/api/users/*', 'shop-app', 200)
   ])
   return async () => {
@@ -64,15 +64,15 @@ async function fail({ orders, ordersB, users, server }: Stage): Promise<void> {
     setTimeout(() => response.end('{"id":"1","total":"12.50"}'), 700)
   })
   await users.stop()
-  server.write('export default { scopes: {} ')
+  server.write(CONFIG.replace('limit: 100', "limit: '100 a minute'"))
   await server.reload()
 }
 
 async function take({ server }: Stage): Promise<void> {
   const page = await openDashboard(test, server.admin, { viewport: VIEWPORT })
-  await shoot(page, 'overview', 'Why requests fail')
+  await shoot(page, 'overview', 'is open, so calls')
   await page.goto(`${server.admin}/#/scopes`)
-  await shoot(page, 'scopes', 'ms')
+  await shoot(page, 'scopes', /^[\d.]+\/s$/)
   await page.goto(`${server.admin}/#/upstreams`)
   await page
     .getByText(/Breaker history/)
@@ -80,9 +80,11 @@ async function take({ server }: Stage): Promise<void> {
     .click()
   await shoot(page, 'upstreams', 'connection-refused')
   await page.goto(`${server.admin}/#/limits`)
-  await shoot(page, 'limits', 'free')
+  await shoot(page, 'limits', 'importer')
   await page.goto(`${server.admin}/#/versions`)
   await shoot(page, 'versions', 'legacy-app')
+  await page.goto(`${server.admin}/#/deploys`)
+  await shoot(page, 'deploys', 'failed')
   await page.goto(`${server.admin}/#/exchanges?scope=orders&minDuration=500`)
   await shoot(page, 'exchanges', 'shop-app')
   await page.goto(`${server.admin}/#/exchanges?status=5xx&scope=orders`)
@@ -94,11 +96,11 @@ async function take({ server }: Stage): Promise<void> {
   await page.emulateMedia({ colorScheme: 'dark' })
   await page.setViewportSize({ width: 390, height: 844 })
   await page.goto(`${server.admin}/#/overview`)
-  await shoot(page, 'phone', 'Why requests fail')
+  await shoot(page, 'phone', 'is open, so calls')
 }
 
 /** Waits for a text, then for a moment without changes of the layout. */
-async function shoot(page: Page, name: string, text: string): Promise<void> {
+async function shoot(page: Page, name: string, text: string | RegExp): Promise<void> {
   await page.getByText(text).first().waitFor()
   await until(() =>
     page.evaluate('document.querySelector("main [role=status]")?.textContent !== "Loading …"')

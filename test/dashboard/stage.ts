@@ -82,12 +82,13 @@ async function startStagedService(t: Ending): Promise<StagedService> {
   }
 }
 
-const CONFIG = `
+/** Text of the config file. */
+export const CONFIG = `
 import { defineGateway, forward, path, transform } from 'sluice'
 import Type from 'typebox'
 
 const { env } = process
-const days = count => new Date(Date.now() + count * 86_400_000).toISOString()
+const days = count => new Date(Date.now() + count * 86_400_000).toISOString().slice(0, 11) + '00:00:00Z'
 const id = Type.Object({ id: Type.String() })
 
 async function orders(app) {

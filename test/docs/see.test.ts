@@ -3,6 +3,7 @@ import { runPage } from './run-page.ts'
 
 for (const page of [
   'docs/see.md',
+  'docs/dashboard.md',
   'docs/traces.md',
   'docs/log-without-slowing-down.md',
   'docs/version-without-breaking-clients.md'

@@ -120,17 +120,24 @@ function Causes({ of: causes }: { of: FrequentCause[] }) {
 
 const causeColumns: Column<FrequentCause>[] = [
   { head: 'Cause', cell: ({ cause }) => <Cause code={cause} /> },
-  { head: 'Scope', cell: ({ scope }) => scope },
+  { head: 'Scope', cell: ({ scope }) => scope || 'none' },
   {
     head: 'Upstream',
-    cell: ({ upstream }) =>
-      upstream ? <a href={hrefOf('upstreams', { name: upstream })}>{upstream}</a> : '–'
+    cell: ({ upstream, endpoint }) =>
+      upstream ? (
+        <>
+          <a href={hrefOf('upstreams', { name: upstream, endpoint })}>{upstream}</a>{' '}
+          <span class="code">{endpoint}</span>
+        </>
+      ) : (
+        '–'
+      )
   },
   { head: 'Failed', isNumber: true, cell: ({ rate }) => formatRate(rate) },
   { head: 'Share of the scope', isNumber: true, cell: ({ ratio }) => formatRatio(ratio) },
   {
     head: 'Exchanges',
-    cell: ({ scope, cause }) => <a href={hrefOf('exchanges', { scope, cause })}>Show them</a>
+    cell: ({ scope, cause }) => <a href={hrefOf('exchanges', { scope, cause })}>Show</a>
   }
 ]
 

@@ -93,9 +93,16 @@ const columns: Column<Row>[] = [
   { head: 'p99', isNumber: true, cell: ({ rates }) => formatDuration(highest(rates?.map(({ p99 }) => p99))) },
   {
     head: 'Documentation',
-    cell: ({ scope, methods, path }) => <a href={`docs#tag/${scope ?? ''}/${methods[0]}${path}`}>API docs</a>
+    cell: route => <a href={docsOf(route)}>API docs</a>
   }
 ]
+
+/** Returns the address of a route's first operation in the API docs, which name parameters as OpenAPI does. */
+function docsOf({ scope = '', methods, path }: Route): string {
+  const tag = scope.toLowerCase().replaceAll(/\W+/g, '-')
+  const operation = path.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{wildcard}')
+  return `docs#all/tag/${tag}/${methods[0]}${operation}`
+}
 
 const sumOf = (values: number[]): number => values.reduce((sum, value) => sum + value, 0)
 
