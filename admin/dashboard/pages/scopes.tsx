@@ -47,7 +47,7 @@ const keyOf = ({ methods, path, version }: Route): string => `${methods.join()} 
 
 function ratesOf({ path, methods, version }: Route, rates: RouteRate[]): RouteRate[] {
   return rates.filter(
-    rate => rate.route === path && methods.includes(rate.method) && (rate.version ?? undefined) === version
+    rate => rate.route === path && methods.includes(rate.method) && (rate.version || undefined) === version
   )
 }
 
