@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import Type, { type Static } from 'typebox'
+import type { Operator } from '../admin/sessions.ts'
 import { createProblem } from '../http/problem.ts'
-import { MAX_ACTIVE, type Operator } from './cluster-actions.ts'
+import { MAX_ACTIVE } from './cluster-actions.ts'
 import type { MergedUpstream } from './merge/upstreams.ts'
 import type { RetainedState } from './retained-state.ts'
+import { parseUntil, Until } from './until.ts'
 import type { Views } from './views.ts'
 import { nameMissing } from './worker-requests.ts'
 
@@ -12,7 +14,7 @@ const ActionOptions = Type.Object(
     upstream: Type.String({ minLength: 1, maxLength: 64 }),
     endpoint: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096 })),
     action: Type.Enum(['drain', 'eject', 'open', 'reset']),
-    until: Type.Optional(Type.String({ format: 'date-time', maxLength: 40 })),
+    until: Type.Optional(Until),
     reason: Type.Optional(Type.String({ maxLength: 200 }))
   },
   { additionalProperties: false }
@@ -34,9 +36,6 @@ const TooManyActions = createProblem(
   409
 )
 
-/** Milliseconds. An action that is needed for longer belongs into the config. */
-const LONGEST = 7 * 24 * 3_600_000
-
 type Id = { Params: { id: string } }
 
 /** Serves the actions of operators on upstreams: `GET /actions`, `POST /actions`, `DELETE /actions/:id`. */
@@ -52,7 +51,7 @@ export async function actionRoutes(
   admin.post('/actions', { schema: { body: ActionOptions } }, async (request, reply) => {
     const options = request.body as ActionOptions
     const { action, endpoint, reason } = options
-    const until = checked(options)
+    const until = endOf(options)
     const operator = request.operator as Operator
     const upstreams = await views.upstreams(reply)
     const upstream = upstreams.find(({ name }) => name === options.upstream)
@@ -87,9 +86,9 @@ export async function actionRoutes(
 
 /**
  * Returns the end of the action in epoch milliseconds; 0 for `reset`.
- * @throws SLUICE_INVALID_ACTION (400)
+ * @throws SLUICE_INVALID_ACTION, SLUICE_INVALID_UNTIL (400)
  */
-function checked({ action, endpoint, until }: ActionOptions): number {
+function endOf({ action, endpoint, until }: ActionOptions): number {
   const fail = (reason: string) => new InvalidAction({ members: { reason } })
   const isOfEndpoint = action === 'drain' || action === 'eject'
   if (isOfEndpoint && endpoint === undefined) throw fail(`${action} needs an endpoint`)
@@ -100,7 +99,5 @@ function checked({ action, endpoint, until }: ActionOptions): number {
     return 0
   }
   if (until === undefined) throw fail(`${action} needs until, an ISO instant within 7 days`)
-  const left = Date.parse(until) - Date.now()
-  if (!(left > 0 && left <= LONGEST)) throw fail('until must be in the future, and within 7 days')
-  return Date.parse(until)
+  return parseUntil(until)
 }

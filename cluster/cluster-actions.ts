@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Operator } from '../admin/sessions.ts'
 import type { ActionsApplied, ActionsMessage, UpstreamAction } from '../proxy/upstream-action.ts'
 import type { Cluster, ClusterWorker } from './cluster-types.ts'
 
@@ -16,11 +17,6 @@ export interface ClusterActions {
   active(): readonly UpstreamAction[]
   /** Handles a message of a worker, to which `reply` sends. Returns false for other messages. */
   handle(worker: number, message: unknown, reply: (message: object) => void): boolean
-}
-
-export interface Operator {
-  name: string
-  address: string
 }
 
 export interface NewAction {

@@ -251,11 +251,11 @@ t.test('an action that cannot be applied is rejected with the reason', async t =
     ],
     [
       { ...valid, until: soon(-1_000) },
-      { status: 400, json: { reason: /in the future/ } }
+      { status: 400, json: { type: 'urn:sluice:invalid-until' } }
     ],
     [
       { ...valid, until: soon(8 * 24 * HOUR) },
-      { status: 400, json: { reason: /7 days/ } }
+      { status: 400, json: { type: 'urn:sluice:invalid-until' } }
     ],
     [{ ...valid, until: '2036-01-01T00:00' }, { status: 400 }],
     [

@@ -116,7 +116,7 @@ t.test('invalid levels and times are refused', async t => {
   for (const until of [at(-1_000), at(8 * 86_400_000), '0000-01-01T00:00:00Z'])
     t.match(
       await set({ level: 'debug', until }),
-      { status: 400, json: { type: 'urn:sluice:bad-until' } },
+      { status: 400, json: { type: 'urn:sluice:invalid-until' } },
       until
     )
   t.equal((await call(`${admin}/log-level`)).json.level, 'info')
