@@ -59,7 +59,10 @@ export function createLogLevel(broadcast: (message: ToWorker) => void, log: Fast
     configure(level) {
       configured = level
       // Without a logger in the workers there is nothing to set.
-      if (level === 'silent') own = undefined
+      if (level === 'silent') {
+        own = undefined
+        clearTimeout(timer)
+      }
       log.level = own?.level ?? configured
     },
     greet(message, reply) {
