@@ -5,11 +5,11 @@ export interface Cluster {
   /** Running workers, draining ones included; the oldest first. */
   workers(): ClusterWorker[]
   status(): ClusterStatus
+  logLevel: LogLevel
   /**
    * Replaces all workers by new ones that load the config again. Calls during a reload share the next one. Never rejects:
    * a failure is in the outcome, and the old workers stay.
    */
-  logLevel: LogLevel
   reload(trigger?: ReloadTrigger): Promise<ReloadOutcome>
   /** The last reloads and crashes, the latest first. */
   incidents(): Incidents

@@ -52,7 +52,7 @@ export function counterSample(app: FastifyInstance): CounterSample {
   const scopes: CounterSample['scopes'] = Object.create(null)
   sampledOf(app).durations?.visit(({ scope = '' }, _method, status, series) => {
     scopes[scope] ??= noCounts()
-    addSeries(scopes[scope], status, series)
+    addExchanges(scopes[scope], status, series)
   })
   const shed = Object.values(overloadMonitor(app)?.shed ?? {}).reduce((sum, count) => sum + count, 0)
   const failures = sampledOf(app).failures?.list() ?? []
@@ -72,7 +72,7 @@ export function routeCounts(app: FastifyInstance): RouteCounts[] {
       known = { route, method, scope, version, counts: noCounts() }
       routes.set(key, known)
     }
-    addSeries(known.counts, status, series)
+    addExchanges(known.counts, status, series)
   })
   return [...routes.values()]
 }
@@ -86,7 +86,7 @@ export function noCounts(): ExchangeCounts {
 }
 
 /** @param status index of the status class */
-function addSeries(counts: ExchangeCounts, status: number, series: ArrayLike<number>): void {
+function addExchanges(counts: ExchangeCounts, status: number, series: ArrayLike<number>): void {
   for (let i = 0; i < ERRORS; i++) {
     const count = series[i] as number
     counts[i] = (counts[i] as number) + count

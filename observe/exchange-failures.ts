@@ -4,14 +4,14 @@ import type { Cause } from '../http/cause.ts'
 import type { Exchange } from '../http/exchange.ts'
 
 /** Counts of one route by upstream, and by cause. */
-type RouteCounts = Map<string, Map<Cause, number>>
+type CountsByUpstream = Map<string, Map<Cause, number>>
 
 /**
  * Adds the counter of exchanges that did not end well, by cause. Its labels are bounded: a series appears when its route first
  * fails for its cause. Like the durations it counts by the route's config, since prom-client hashes the labels of each call.
  */
 export function createFailureCounter(registry: Registry): (exchange: Exchange) => void {
-  const routes = new Map<FastifyContextConfig, RouteCounts>()
+  const routes = new Map<FastifyContextConfig, CountsByUpstream>()
   new Counter({
     name: 'sluice_exchange_failures_total',
     help: 'Exchanges that were aborted or answered with 4xx or 5xx, by cause',

@@ -57,9 +57,11 @@ const OF_BREAKERS: Record<Exclude<OpeningCause, Cause>, string> = {
   operator: 'an operator opened it'
 }
 
+const ALL = new Map(Object.entries({ ...MEANINGS, ...OF_BREAKERS }))
+
 /** Returns what a cause means; undefined for a cause that the dashboard does not know. */
 export function explain(cause: string): string | undefined {
-  return new Map(Object.entries({ ...MEANINGS, ...OF_BREAKERS })).get(cause)
+  return ALL.get(cause)
 }
 
 /** All causes, in the order of docs/reference/causes.md. */

@@ -1,6 +1,6 @@
 import { exporterOf } from './environment.ts'
 
-/** Loads the API and the SDK's tracing. They are optional, so nothing else of the gateway imports them. */
+/** Loads the API and the SDK's tracing. The SDK is an optional peer, so nothing else of the gateway imports it. */
 export async function loadTracing() {
   const [api, sdk, resources] = await Promise.all([
     load<typeof import('@opentelemetry/api')>('@opentelemetry/api'),
