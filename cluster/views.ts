@@ -33,7 +33,7 @@ export interface Deploys extends MergedCredentials, Incidents {
   startedAt: string
   generation: number
   isReloading: boolean
-  workers: object[]
+  workers: (Omit<ClusterStatus['workers'][number], 'socket' | 'startedAt'> & { startedAt: string })[]
 }
 
 /** The state of all workers together, as several routes and the event stream show it. */

@@ -2,14 +2,21 @@ import type { BreakerState, BreakerTimes, BreakerTransition } from '../../proxy/
 import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
 import type { ShownAction } from '../../proxy/upstream-action.ts'
 import type { UpstreamState } from '../../proxy/upstream-types.ts'
+import { peerLatencyOf } from './peer-latency.ts'
 
 /** Workers by the state that they report. Only present if they differ. */
 type ByState = { workers?: Record<string, number[]> }
 
 export type MergedUpstream = Omit<UpstreamState, 'breaker' | 'endpoints'> & {
   breaker: UpstreamState['breaker'] & ByState
-  endpoints: (EndpointState & ByState)[]
+  endpoints: MergedEndpoint[]
 }
+
+type MergedEndpoint = EndpointState &
+  ByState & {
+    /** Median latency of the other endpoints in ms. Only present if this one is slow beside them. */
+    peerLatency?: number
+  }
 
 interface Seen<State> {
   worker: number
@@ -31,6 +38,10 @@ export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] 
     const counts = breakers.map(({ state: { since: _, until: __, history: ___, ...counts } }) => counts)
     const state = worst(breakers, BREAKER)
     const mirrors = states.flatMap(({ state }) => state.mirror ?? [])
+    const endpoints = group(
+      states.map(({ worker, state }) => ({ worker, state: state.endpoints })),
+      ({ url }) => url
+    ).map(mergeEndpoint)
     return {
       name: first.name,
       breaker: {
@@ -43,10 +54,10 @@ export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] 
         ...actionOf(breakers)
       },
       calls: sum(states.map(({ state }) => state.calls)),
-      endpoints: group(
-        states.map(({ worker, state }) => ({ worker, state: state.endpoints })),
-        ({ url }) => url
-      ).map(mergeEndpoint),
+      endpoints: endpoints.map(endpoint => {
+        const peerLatency = peerLatencyOf(endpoint, endpoints)
+        return { ...endpoint, ...(peerLatency !== undefined && { peerLatency }) }
+      }),
       ...(mirrors.length > 0 && { mirror: sum(mirrors) })
     }
   })

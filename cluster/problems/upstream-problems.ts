@@ -2,12 +2,6 @@ import type { UpstreamAction } from '../../proxy/upstream-action.ts'
 import type { MergedUpstream } from '../merge/upstreams.ts'
 import { type Problem, pageOf, toIso } from './problem.ts'
 
-type Endpoint = MergedUpstream['endpoints'][number]
-
-/** An endpoint is slow if it takes this many times as long as the median of its peers, and this many ms longer. */
-const SLOW_RATIO = 3
-const SLOW_DIFFERENCE = 100
-
 /** Problems of an upstream's breaker and endpoints. */
 export function* upstreamProblems({ name, breaker, endpoints }: MergedUpstream): Generator<Problem> {
   const { since } = breaker as { since?: number }
@@ -25,7 +19,7 @@ export function* upstreamProblems({ name, breaker, endpoints }: MergedUpstream):
       page: pageOf('upstreams', { name })
     }
   for (const endpoint of endpoints) {
-    const { url, state, action } = endpoint
+    const { url, state, latency, peerLatency } = endpoint
     const page = pageOf('upstreams', { name, endpoint: url })
     const subject = `${name} ${url}`
     if (state !== 'healthy')
@@ -40,17 +34,12 @@ export function* upstreamProblems({ name, breaker, endpoints }: MergedUpstream):
         since: null,
         page
       }
-    const peers = state === 'healthy' && action === undefined ? medianOfPeers(endpoint, endpoints) : undefined
-    if (
-      peers !== undefined &&
-      endpoint.latency >= peers * SLOW_RATIO &&
-      endpoint.latency - peers >= SLOW_DIFFERENCE
-    )
+    if (peerLatency !== undefined)
       yield {
         kind: 'endpoint-slow',
         severity: 'warning',
         subject,
-        message: `Endpoint ${url} of upstream "${name}" responds in ${inWords(endpoint.latency)}, its peers in ${inWords(peers)}; check its host, and drain it meanwhile.`,
+        message: `Endpoint ${url} of upstream "${name}" responds in ${inWords(latency)}, its peers in ${inWords(peerLatency)}; check its host, and drain it meanwhile.`,
         since: null,
         page
       }
@@ -79,16 +68,6 @@ export function actionProblem({
     since: startedAt,
     page: pageOf('upstreams', { name: upstream, endpoint })
   }
-}
-
-/** Returns the median latency of the other endpoints that have been called, in ms. */
-function medianOfPeers(endpoint: Endpoint, all: Endpoint[]): number | undefined {
-  if (endpoint.calls === 0) return undefined
-  const latencies = all
-    .filter(other => other !== endpoint && other.calls > 0)
-    .map(({ latency }) => latency)
-    .sort((a, b) => a - b)
-  return latencies[Math.floor((latencies.length - 1) / 2)]
 }
 
 function inWords(ms: number): string {

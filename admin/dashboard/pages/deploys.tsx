@@ -4,10 +4,10 @@ import { Facts } from '../components/facts.tsx'
 import { Loaded } from '../components/loaded.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { Ago, Since, Time } from '../components/time.tsx'
-import type { Certificate, Deploys, Issuer, Reload, Worker } from '../deploy-types.ts'
 import { formatCount, formatDuration } from '../format.ts'
 import { now } from '../store/clock.ts'
 import { useTopic } from '../store/live.ts'
+import type { Deploys } from '../types.ts'
 import { ReloadDialog } from './reload-dialog.tsx'
 
 /** Shows workers, reloads, crashes, certificates and issuers, and reloads the config. */
@@ -80,7 +80,7 @@ export function DeploysPage() {
 
 const WORKER: Record<string, Severity> = { ready: 'ok', unresponsive: 'critical' }
 
-const workerColumns: Column<Worker>[] = [
+const workerColumns: Column<Deploys['workers'][number]>[] = [
   { head: 'Worker', cell: ({ id }) => id },
   { head: 'State', cell: ({ state }) => <Badge severity={WORKER[state] ?? 'neutral'}>{state}</Badge> },
   { head: 'Generation', isNumber: true, cell: ({ generation }) => generation },
@@ -89,7 +89,7 @@ const workerColumns: Column<Worker>[] = [
   { head: 'Connections', isNumber: true, cell: ({ connections }) => formatCount(connections) }
 ]
 
-const reloadColumns: Column<Reload>[] = [
+const reloadColumns: Column<Deploys['reloads'][number]>[] = [
   { head: 'Started', cell: ({ at }) => <Ago at={at} /> },
   {
     head: 'Outcome',
@@ -119,7 +119,7 @@ const crashColumns: Column<Deploys['crashes'][number]>[] = [
 const RENEW_DAYS = 14
 const DAY_MS = 86_400_000
 
-const certificateColumns: Column<Certificate>[] = [
+const certificateColumns: Column<Deploys['certificates'][number]>[] = [
   { head: 'Used by', cell: ({ usedBy }) => usedBy },
   { head: 'Names', cell: ({ names, subject }) => <Names of={names.length > 0 ? names : [subject]} /> },
   {
@@ -139,7 +139,7 @@ const certificateColumns: Column<Certificate>[] = [
 
 const ISSUER: Record<string, Severity> = { ok: 'ok', stale: 'warning', unavailable: 'critical' }
 
-const issuerColumns: Column<Issuer>[] = [
+const issuerColumns: Column<Deploys['issuers'][number]>[] = [
   { head: 'Issuer', cell: ({ name }) => name },
   { head: 'URL', cell: ({ url }) => <span class="code">{url}</span> },
   {

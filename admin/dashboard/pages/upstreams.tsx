@@ -6,7 +6,6 @@ import { Loaded } from '../components/loaded.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { Ago, Since, Time, Until } from '../components/time.tsx'
 import { formatCount, formatDuration, formatRatio } from '../format.ts'
-import { type Slowness, slownessOf } from '../slowness.ts'
 import { useTopic } from '../store/live.ts'
 import { hrefOf, query } from '../store/location.ts'
 import type { Breaker, Endpoint, Upstream } from '../types.ts'
@@ -90,7 +89,7 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
       </p>
       <Table
         label={`Endpoints of ${name}`}
-        columns={columnsOf({ name, breaker, endpoints }, onAct, onEnd)}
+        columns={columnsOf({ name, breaker }, onAct, onEnd)}
         rows={endpoints}
         keyOf={({ url }) => url}
         selected={query.value.get('endpoint')}
@@ -121,7 +120,7 @@ function BreakerState({ of: { state, since, until, history = [], workers, action
 }
 
 function columnsOf(
-  { name: upstream, breaker, endpoints }: Pick<Upstream, 'name' | 'breaker' | 'endpoints'>,
+  { name: upstream, breaker }: Pick<Upstream, 'name' | 'breaker'>,
   onAct: SectionProps['onAct'],
   onEnd: SectionProps['onEnd']
 ): Column<Endpoint>[] {
@@ -129,10 +128,10 @@ function columnsOf(
     { head: 'Endpoint', cell: ({ url }) => <span class="code">{url}</span> },
     {
       head: 'State',
-      cell: ({ url, state, ejectedUntil, workers, check, action }) => (
+      cell: ({ state, ejectedUntil, workers, check, action, latency, peerLatency }) => (
         <>
           {breaker.state === 'open' && <Badge severity="critical">no calls: the breaker is open</Badge>}{' '}
-          <Slow of={slownessOf(url, endpoints)} />
+          {peerLatency !== undefined && <Slow latency={latency} peerLatency={peerLatency} />}
           {(breaker.state !== 'open' || state !== 'healthy') && (
             <Badge severity={HEALTH[state]}>{state}</Badge>
           )}{' '}
@@ -181,11 +180,10 @@ function columnsOf(
   ]
 }
 
-function Slow({ of: slowness }: { of: Slowness | undefined }) {
-  if (slowness === undefined) return null
+function Slow({ latency, peerLatency }: { latency: number; peerLatency: number }) {
   return (
     <Badge severity="warning">
-      slow: {formatDuration(slowness.latency)}, its peers {formatDuration(slowness.peers)}{' '}
+      slow: {formatDuration(latency)}, its peers {formatDuration(peerLatency)}{' '}
     </Badge>
   )
 }
@@ -242,7 +240,7 @@ const HEALTH: Record<Endpoint['state'], Severity> = {
 function faultsOf({ breaker, endpoints }: Upstream): number {
   const breakerFaults = { open: 2_000, 'half-open': 1_000, closed: 0 }[breaker.state]
   const faulty = endpoints.filter(
-    ({ url, state, action }) => state !== 'healthy' || action || slownessOf(url, endpoints)
+    ({ state, action, peerLatency }) => state !== 'healthy' || action || peerLatency !== undefined
   )
   return breakerFaults + faulty.length
 }
