@@ -30,17 +30,17 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
 
   fastify.decorateRequest('exchange')
   fastify.decorate('onExchangeStart', function (this: FastifyInstance, listener) {
-    startListeners.push(within(this, listener))
+    startListeners.push(guarded(this, within(this, listener)))
   })
   fastify.decorate('onExchangeEnd', function (this: FastifyInstance, listener) {
-    endListeners.push(within(this, listener))
+    endListeners.push(guarded(this, within(this, listener)))
   })
   fastify.decorate('attemptListeners', attemptListeners)
   fastify.decorate('onAttemptStart', function (this: FastifyInstance, listener) {
-    attemptListeners.start.push(ofAttempts(this, listener))
+    attemptListeners.start.push(guarded(this, ofAttempts(this, listener)))
   })
   fastify.decorate('onAttemptEnd', function (this: FastifyInstance, listener) {
-    attemptListeners.end.push(ofAttempts(this, listener))
+    attemptListeners.end.push(guarded(this, ofAttempts(this, listener)))
   })
   fastify.decorate('endStreams', spread => {
     let index = 0
@@ -91,6 +91,17 @@ async function exchange(fastify: FastifyInstance, options: Input<typeof Exchange
     const { raw } = exchange.reply
     raw.setTimeout(idleTimeout, () => exchange.abort(new IdleTimeout()))
     raw.once('close', () => streams.delete(exchange))
+  }
+}
+
+/** Returns a listener that logs its errors: most are called by events, where an error would end the process. */
+function guarded<Subject>({ log }: FastifyInstance, listener: (subject: Subject) => void) {
+  return (subject: Subject): void => {
+    try {
+      listener(subject)
+    } catch (error) {
+      log.error({ err: error }, 'listener failed')
+    }
   }
 }
 

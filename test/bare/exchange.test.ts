@@ -100,3 +100,28 @@ t.test('exchange says which options are wrong', async t => {
     message: /exchange: .*deadline.*samples is not known/
   })
 })
+
+t.test('an error of a listener is logged, and concerns neither the exchange nor the process', async t => {
+  const lines: string[] = []
+  const app = Fastify({ logger: { level: 'error', stream: { write: line => void lines.push(line) } } })
+  await app.register(exchange)
+  const ended: unknown[] = []
+  app.onExchangeStart(() => {
+    throw new Error('broken at the start')
+  })
+  app.onExchangeEnd(() => {
+    throw new Error('broken at the end')
+  })
+  app.onExchangeEnd(({ status }) => void ended.push(status))
+  app.get('/', async () => 'ok')
+  const url = await listen(t, app)
+  t.match(await call(url), { status: 200, text: 'ok' })
+  await until(() => ended.length === 1)
+  t.match(
+    lines.map(line => JSON.parse(line)),
+    [
+      { msg: 'listener failed', err: { message: 'broken at the start' } },
+      { msg: 'listener failed', err: { message: 'broken at the end' } }
+    ]
+  )
+})

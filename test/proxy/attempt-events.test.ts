@@ -247,3 +247,15 @@ t.test('a WebSocket handshake is an attempt', async t => {
   t.match(ended, [{ path: '/feed', status: 101, cause: undefined }])
   socket.destroy()
 })
+
+t.test('an attempt goes on when its listeners fail', async t => {
+  const service = await startService(t, (_request, response) => response.end('good'))
+  const { gateway, url, ended } = await start(t, ordersAt({ url: service }))
+  const fail = () => {
+    throw new Error('broken')
+  }
+  gateway.onAttemptStart(fail)
+  gateway.onAttemptEnd(fail)
+  t.match(await call(`${url}/7`), { status: 200, text: 'good' })
+  t.match(ended, [{ status: 200 }])
+})
