@@ -24,7 +24,16 @@ export function curlOf(
   return lines.join(' \\\n  ')
 }
 
+/** All but tab and newline: a terminal may take them for keys when text is pasted. */
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]+/g
+
 /** Quotes for POSIX shells: everything between single quotes is literal. */
 function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
+  const quoted = `'${text.replaceAll("'", "'\\''")}'`
+  return quoted.replaceAll(CONTROLS, controls => `'"$(printf '${octal(controls)}')"'`)
+}
+
+/** Returns the bytes of a text for printf. */
+function octal(text: string): string {
+  return [...new TextEncoder().encode(text)].map(byte => `\\${byte.toString(8).padStart(3, '0')}`).join('')
 }

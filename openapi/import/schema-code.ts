@@ -18,12 +18,12 @@ const RESERVED = [
 const WORDS =
   'break case catch class const continue debugger default delete do else enum export extends false finally for function if import in instanceof new null return super switch this throw true try typeof var void while with yield let static implements interface package private protected public await async arguments eval undefined'
 
-const LIMITS: Record<string, string[]> = {
-  string: ['minLength', 'maxLength'],
-  number: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
-  array: ['minItems', 'maxItems'],
-  object: ['minProperties', 'maxProperties']
-}
+const LIMITS = new Map([
+  ['string', ['minLength', 'maxLength']],
+  ['number', ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf']],
+  ['array', ['minItems', 'maxItems']],
+  ['object', ['minProperties', 'maxProperties']]
+])
 const LENGTHS = /^(min|max)(Length|Items|Properties)$/
 
 /** Formats that the gateway checks (ajv-formats). */
@@ -200,7 +200,7 @@ function literals(values: unknown[], notes: Set<string>): string {
 
 function optionsOf(type: string, schema: Json, notes: Set<string>): string[] {
   const isNumber = type === 'integer' || type === 'number'
-  const options = (LIMITS[isNumber ? 'number' : type] ?? []).flatMap(keyword => {
+  const options = (LIMITS.get(isNumber ? 'number' : type) ?? []).flatMap(keyword => {
     let value = schema[keyword]
     // A boolean in OpenAPI 3.0.
     if (keyword.startsWith('exclusive') && value === true) value = schema[keyword.slice(9).toLowerCase()]

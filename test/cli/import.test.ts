@@ -203,3 +203,23 @@ t.test('documents and command lines that cannot be used are named', async t => {
   ] as const)
     t.match(await sluice(['import', ...args]), { code: 2, err: message })
 })
+
+t.test('types with the names of members that all objects have are not validated', async t => {
+  const folder = t.testdir({
+    'api.json': JSON.stringify({
+      openapi: '3.1.0',
+      info: { title: 'API', version: '1' },
+      paths: {
+        '/orders': {
+          get: {
+            parameters: [{ name: 'sort', in: 'query', schema: { type: 'constructor' } }],
+            responses: { 200: { description: 'OK' } }
+          }
+        }
+      }
+    })
+  })
+  const { code, err } = await sluice(['import', join(folder, 'api.json'), '--upstream', 'orders'])
+  t.equal(code, 0)
+  t.equal(err, 'GET /orders: not validated: the type constructor\n')
+})

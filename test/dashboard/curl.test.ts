@@ -37,3 +37,11 @@ t.test('TLS is that of the client, and of a proxy in front', async t => {
   t.match(argumentsOf(curlOf(exchange({ isSecure: true }), 'http:')), ['-X', 'GET', 'https://localhost/'])
   t.match(argumentsOf(curlOf(exchange({}), 'https:')), ['-X', 'GET', 'https://localhost/'])
 })
+
+t.test('control characters do not reach the terminal that a command is pasted into', async t => {
+  const text = "a\x1b[201~\x03\r\nrm -rf ~\n\x9bit's\ttabbed\x7f"
+  const body = { type: 'text/plain', size: 1, isTruncated: false, text }
+  const command = curlOf(exchange({ method: 'POST', request: { headers: [], body } }), 'http:')
+  t.notMatch(command, /[\x00-\x08\x0b-\x1f\x7f-\x9f]/)
+  t.equal(argumentsOf(command).at(-1), text)
+})
