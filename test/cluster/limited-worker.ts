@@ -30,10 +30,14 @@ export async function startLimited(
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
-  const [{ url }] = (await once(child, 'message')) as [{ url: string }]
-  child.on('message', message =>
-    counters.reply(message, reply => child.connected && child.send(reply as never))
-  )
+  const listening = new Promise<string>(resolve => {
+    child.on('message', message => {
+      const { url } = message as { url?: string }
+      if (url !== undefined) resolve(url)
+      else counters.reply(message, reply => child.connected && child.send(reply as never))
+    })
+  })
+  const url = await listening
   const askFor = (tier: string, address: string) =>
     call(`${url}/${tier}`, { headers: { 'x-forwarded-for': address } })
   return { child, askFor, ask: async (tier, address) => (await askFor(tier, address)).status }
