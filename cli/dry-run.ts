@@ -155,7 +155,7 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
           halfOpened: 0,
           closed: 0,
           slowTotal: 0,
-          since: Date.now(),
+          since: new Date().toISOString(),
           history: []
         },
         calls: { running: 0, queued: 0, rejected: 0, retries: 0, exhausted: 0 },

@@ -19,16 +19,16 @@ interface Rates {
   p99: number | null
 }
 
-/** `GET /upstreams`, as far as it is shown. Times are epoch ms. */
+/** `GET /upstreams`, as far as it is shown. */
 export interface UpstreamStatus {
   name: string
-  breaker: { state: string; since?: number; until?: number; action?: { by: string; until: string } }
+  breaker: { state: string; since?: string; until?: string; action?: { by: string; until: string } }
   endpoints: {
     url: string
     state: string
     inFlight: number
-    ejectedUntil?: number
-    lastError?: { at: number; cause: string; detail?: string }
+    ejectedUntil?: string
+    lastError?: { at: string; cause: string; detail?: string }
     action?: { action: string; by: string; until: string }
   }[]
 }
@@ -92,12 +92,15 @@ function rateRows(total: Rates | undefined, scopes: Overview['scopes']): string[
 function endpointRows({ name, breaker, endpoints }: UpstreamStatus, now: number): string[][] {
   return endpoints.map(({ url, state, inFlight, ejectedUntil, lastError, action }, index) => {
     const held = action && `${action.action} by ${action.by} until ${action.until}`
-    const error = lastError && `${lastError.cause} ${formatAge(now - lastError.at)} ago`
+    const error = lastError && `${lastError.cause} ${formatAge(now - Date.parse(lastError.at))} ago`
     return [
       index === 0 ? name : '',
       index === 0 ? describeBreaker(breaker, now) : '',
       url,
-      held ?? (ejectedUntil === undefined ? state : `${state}, back in ${formatAge(ejectedUntil - now)}`),
+      held ??
+        (ejectedUntil === undefined
+          ? state
+          : `${state}, back in ${formatAge(Date.parse(ejectedUntil) - now)}`),
       String(inFlight),
       [error ?? '-', lastError?.detail].filter(Boolean).join(': ')
     ]
@@ -108,8 +111,8 @@ function describeBreaker({ state, since, until, action }: UpstreamStatus['breake
   if (action !== undefined) return `${state} by ${action.by} until ${action.until}`
   if (state === 'closed') return state
   const parts = [
-    since === undefined ? state : `${state} for ${formatAge(now - since)}`,
-    ...(until === undefined ? [] : [`tries in ${formatAge(until - now)}`])
+    since === undefined ? state : `${state} for ${formatAge(now - Date.parse(since))}`,
+    ...(until === undefined ? [] : [`tries in ${formatAge(Date.parse(until) - now)}`])
   ]
   return parts.join(', ')
 }

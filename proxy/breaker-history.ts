@@ -5,11 +5,11 @@ const MAX_HISTORY = 20
 
 /** Keeps when a breaker changed its state, and why. */
 export class BreakerHistory {
-  #since = Date.now()
+  #since = new Date().toISOString()
   #transitions: BreakerTransition[] = []
 
   add(state: BreakerState, cause: OpeningCause | undefined): void {
-    this.#since = Date.now()
+    this.#since = new Date().toISOString()
     this.#transitions.push({
       at: this.#since,
       state,
@@ -18,11 +18,11 @@ export class BreakerHistory {
     if (this.#transitions.length > MAX_HISTORY) this.#transitions.shift()
   }
 
-  /** `until`: epoch ms; undefined unless the breaker is open. */
+  /** @param until epoch ms; undefined unless the breaker is open */
   times(until: number | undefined): BreakerTimes {
     return {
       since: this.#since,
-      ...(until !== undefined && { until: Math.round(until) }),
+      ...(until !== undefined && { until: new Date(until).toISOString() }),
       history: [...this.#transitions]
     }
   }

@@ -53,9 +53,9 @@ export type Outcome = 'success' | 'failure' | 'answered' | 'neutral'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
-/** A change of a breaker's state. `at`: epoch ms. */
+/** A change of a breaker's state. `at`: ISO instant. */
 export interface BreakerTransition {
-  at: number
+  at: string
   state: BreakerState
   /** Why it opened: cause of the last failure, `slow-calls` or `operator`. Undefined if another worker's breaker opened it. */
   cause?: OpeningCause
@@ -63,11 +63,12 @@ export interface BreakerTransition {
 
 export type OpeningCause = Cause | 'slow-calls' | 'operator'
 
+/** Times are ISO instants. */
 export interface BreakerTimes {
-  /** Start of the state. Epoch ms. */
-  since: number
-  /** While open: when half-open requests begin. Epoch ms. */
-  until?: number
+  /** Start of the state. */
+  since: string
+  /** While open: when half-open requests begin. */
+  until?: string
   /** The latest changes, the oldest first. */
   history: BreakerTransition[]
 }

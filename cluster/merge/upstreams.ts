@@ -63,13 +63,19 @@ export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] 
   })
 }
 
+/** Orders ISO instants. */
+function compare(one: string, other: string): number {
+  return Date.parse(one) - Date.parse(other)
+}
+
 /** Merges the times of the breakers that are in the reported state, and the history of all. */
 function mergeTimes(breakers: UpstreamState['breaker'][], reported: BreakerState): BreakerTimes {
   const those = breakers.filter(({ state }) => state === reported)
   const ends = those.flatMap(({ until }) => until ?? [])
+  const until = ends.sort().at(-1)
   return {
-    since: Math.min(...those.map(({ since }) => since)),
-    ...(ends.length > 0 && { until: Math.max(...ends) }),
+    since: those.map(({ since }) => since).sort()[0] as string,
+    ...(until !== undefined && { until }),
     history: mergeHistories(breakers.map(({ history }) => history))
   }
 }
@@ -77,9 +83,10 @@ function mergeTimes(breakers: UpstreamState['breaker'][], reported: BreakerState
 /** Returns the changes of all workers by time. Breakers that change together, as shared ones do, count as one. */
 function mergeHistories(histories: BreakerTransition[][]): BreakerTransition[] {
   const merged: BreakerTransition[] = []
-  for (const change of histories.flat().sort((a, b) => a.at - b.at)) {
+  for (const change of histories.flat().sort((a, b) => compare(a.at, b.at))) {
     const same = merged.findLast(({ state }) => state === change.state)
-    if (same === undefined || change.at - same.at > TOGETHER) merged.push({ ...change })
+    if (same === undefined || Date.parse(change.at) - Date.parse(same.at) > TOGETHER)
+      merged.push({ ...change })
     else if (same.cause === undefined && change.cause !== undefined) same.cause = change.cause
   }
   return merged.slice(-MAX_HISTORY)
@@ -90,8 +97,11 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
   const [first] = states as [EndpointState]
   const checks = states.flatMap(({ check }) => check ?? [])
   const returns = states.flatMap(({ returnsIn }) => returnsIn ?? [])
-  const ejectedUntil = states.flatMap(({ ejectedUntil }) => ejectedUntil ?? [])
-  const [lastError] = states.flatMap(({ lastError }) => lastError ?? []).sort((a, b) => b.at - a.at)
+  const ejectedUntil = states
+    .flatMap(({ ejectedUntil }) => ejectedUntil ?? [])
+    .sort()
+    .at(-1)
+  const [lastError] = states.flatMap(({ lastError }) => lastError ?? []).sort((a, b) => compare(b.at, a.at))
   const { inFlight, calls, failures, ejections } = sum(
     states.map(({ inFlight, calls, failures, ejections }) => ({ inFlight, calls, failures, ejections }))
   )
@@ -99,7 +109,7 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
   return {
     url: first.url,
     ...worst(seen, HEALTH),
-    ...(returns.length > 0 && { returnsIn: Math.max(...returns), ejectedUntil: Math.max(...ejectedUntil) }),
+    ...(ejectedUntil !== undefined && { returnsIn: Math.max(...returns), ejectedUntil }),
     weight: first.weight,
     inFlight,
     calls,

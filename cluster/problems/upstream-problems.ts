@@ -1,10 +1,9 @@
 import type { UpstreamAction } from '../../proxy/upstream-action.ts'
 import type { MergedUpstream } from '../merge/upstreams.ts'
-import { type Problem, pageOf, toIso } from './problem.ts'
+import { type Problem, pageOf } from './problem.ts'
 
 /** Problems of an upstream's breaker and endpoints. */
 export function* upstreamProblems({ name, breaker, endpoints }: MergedUpstream): Generator<Problem> {
-  const { since } = breaker as { since?: number }
   // An operator's order is a problem of its own.
   if (breaker.state !== 'closed' && breaker.action === undefined)
     yield {
@@ -15,7 +14,7 @@ export function* upstreamProblems({ name, breaker, endpoints }: MergedUpstream):
         breaker.state === 'open'
           ? `The breaker of upstream "${name}" is open, so calls are rejected; check the service, whose last errors are on the page.`
           : `The breaker of upstream "${name}" is half-open and tries a few calls.`,
-      since: toIso(since),
+      since: breaker.since,
       page: pageOf('upstreams', { name })
     }
   for (const endpoint of endpoints) {

@@ -30,8 +30,8 @@ export interface EndpointState {
   state: EndpointHealth
   /** ms until an ejected endpoint is used again. */
   returnsIn?: number
-  /** The same in epoch ms. */
-  ejectedUntil?: number
+  /** The same as an ISO instant. */
+  ejectedUntil?: string
   lastError?: LastError
   weight: number
   inFlight: number
@@ -46,9 +46,9 @@ export interface EndpointState {
   check?: CheckState
 }
 
-/** `at`: epoch ms. */
+/** `at`: ISO instant. */
 export interface LastError {
-  at: number
+  at: string
   cause: Cause
   detail?: string
 }
@@ -73,7 +73,8 @@ export class PooledEndpoint implements Endpoint, Candidate {
   isUnhealthy = false
   check: CheckState | undefined
   action: UpstreamAction | undefined
-  lastError: LastError | undefined
+  #failure: Failure | undefined
+  #failedAt = 0
   readonly outlier = new Outlier()
   #onReport: (endpoint: PooledEndpoint, outcome: Outcome) => void
 
@@ -108,24 +109,27 @@ export class PooledEndpoint implements Endpoint, Candidate {
 
   note(failure: Failure | undefined): void {
     if (failure === undefined) return
-    const { cause, detail } = failure
-    this.lastError = { at: Date.now(), cause, ...(detail !== undefined && { detail }) }
+    this.#failure = failure
+    this.#failedAt = Date.now()
   }
 
   state(now: number): EndpointState {
-    const { outlier, url, weight, inFlight, calls, failures, check, action, lastError } = this
+    const { outlier, url, weight, inFlight, calls, failures, check, action } = this
     const returnsIn = Math.max(0, Math.round(outlier.returnsAt - now))
     return {
       url,
       state: this.isUnhealthy ? 'unhealthy' : outlier.returnsAt === 0 ? 'healthy' : 'ejected',
-      ...(outlier.returnsAt !== 0 && { returnsIn, ejectedUntil: Date.now() + returnsIn }),
+      ...(outlier.returnsAt !== 0 && {
+        returnsIn,
+        ejectedUntil: new Date(Date.now() + returnsIn).toISOString()
+      }),
       weight,
       inFlight,
       calls,
       failures,
       latency: Math.round(this.latency * 10) / 10,
       ejections: outlier.ejections,
-      ...(lastError !== undefined && { lastError }),
+      ...(this.#failure !== undefined && { lastError: lastErrorOf(this.#failure, this.#failedAt) }),
       ...(action && { action: shownAction(action) }),
       ...(check !== undefined && { check: { ...check } })
     }
@@ -133,3 +137,7 @@ export class PooledEndpoint implements Endpoint, Candidate {
 }
 
 const SMOOTHING = 0.1
+
+function lastErrorOf({ cause, detail }: Failure, at: number): LastError {
+  return { at: new Date(at).toISOString(), cause, ...(detail !== undefined && { detail }) }
+}

@@ -81,32 +81,31 @@ t.test(
   'causes and actions are shown with their ages; text of others cannot control the terminal',
   async t => {
     const now = Date.now()
+    const iso = (time: number) => new Date(time).toISOString()
     const admin = await startService(t, ({ url }, response) =>
       json(
         response,
         url === '/overview'
           ? {
               version: '1.0.0',
-              startedAt: new Date(now - 90_061_000).toISOString(),
+              startedAt: iso(now - 90_061_000),
               state: 'ready',
               workers: { ready: 1, total: 1 },
-              problems: [
-                { severity: 'warning', message: 'bad\u001b[2J', since: new Date(now - 61_000).toISOString() }
-              ],
+              problems: [{ severity: 'warning', message: 'bad\u001b[2J', since: iso(now - 61_000) }],
               total: { rate: 1234.5678, errorRatio: 0.01234, p50: 1.2345, p95: null, p99: null },
               scopes: [{ scope: 'a\u001b', rate: 0, errorRatio: null, p50: null, p95: null, p99: null }]
             }
           : [
               {
                 name: 'orders',
-                breaker: { state: 'open', since: now - 5_000, until: now + 25_400 },
+                breaker: { state: 'open', since: iso(now - 5_000), until: iso(now + 25_400) },
                 endpoints: [
                   {
                     url: 'http://10.0.0.1',
                     state: 'ejected',
                     inFlight: 2,
-                    ejectedUntil: now + 30_400,
-                    lastError: { at: now - 3_600_000, cause: 'connection-refused', detail: 'x\u0007y' }
+                    ejectedUntil: iso(now + 30_400),
+                    lastError: { at: iso(now - 3_600_000), cause: 'connection-refused', detail: 'x\u0007y' }
                   },
                   {
                     url: 'http://10.0.0.2',
