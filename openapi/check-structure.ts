@@ -1,3 +1,4 @@
+import { escapePointer } from '../http/json/pointer.ts'
 import { type ConfigFault, isObject } from '../schemas/options/faults.ts'
 import { METHODS } from './document-types.ts'
 
@@ -112,8 +113,4 @@ function visit(
     if (fault) return fault
   }
   return undefined
-}
-
-function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

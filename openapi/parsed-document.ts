@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
 import { parse as parseYaml } from 'yaml'
+import { unescapePointer } from '../http/json/pointer.ts'
 import { isObject } from '../schemas/options/faults.ts'
 import { pointerTo } from './pointer.ts'
 
@@ -86,7 +87,7 @@ function find(root: unknown, reference: string): unknown {
   for (const part of reference.slice(2).split('/')) {
     let name: string
     try {
-      name = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~')
+      name = unescapePointer(decodeURIComponent(part))
     } catch {
       return undefined
     }

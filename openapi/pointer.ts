@@ -1,14 +1,6 @@
+import { escapePointer } from '../http/json/pointer.ts'
+
 /** Returns the step of a JSON pointer (RFC 6901) to a member: `/a~1b`. */
 export function pointerTo(name: string | number): string {
-  return `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`
-}
-
-/** Returns JSON with sorted members, so that equal values have equal texts. */
-export function canonical(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  const members = Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`)
-  return `{${members.join(',')}}`
+  return `/${escapePointer(String(name))}`
 }

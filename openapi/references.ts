@@ -1,3 +1,4 @@
+import { unescapePointer } from '../http/json/pointer.ts'
 import type { Components, OpenApiDocument } from './document-types.ts'
 
 const COMPONENT = /^#\/components\/([^/]+)\/([^/]+)/
@@ -22,7 +23,7 @@ export function dropUnusedComponents(document: OpenApiDocument): OpenApiDocument
         for (const name of security.flatMap(Object.keys)) used.add(`securitySchemes/${name}`)
     })
   const add = (kind: string, encoded: string): void => {
-    const name = decodeURIComponent(encoded).replaceAll('~1', '/').replaceAll('~0', '~')
+    const name = unescapePointer(decodeURIComponent(encoded))
     if (used.has(`${kind}/${name}`)) return
     used.add(`${kind}/${name}`)
     collect(document.components[kind]?.[name])

@@ -1,5 +1,5 @@
 import { isObject } from '../../schemas/options/faults.ts'
-import { canonical } from '../pointer.ts'
+import { canonical } from '../canonical.ts'
 import type { SchemaChange } from './compare-schemas.ts'
 import { type Level, OPERATION_RULES, type OperationRule, type Place, SCHEMA_RULES } from './rules.ts'
 

@@ -1,6 +1,6 @@
 import { isObject } from '../../schemas/options/faults.ts'
+import { canonical } from '../canonical.ts'
 import type { Json } from '../parsed-document.ts'
-import { canonical } from '../pointer.ts'
 import type { Report } from './change.ts'
 import type { Documents } from './operation.ts'
 import type { Place } from './rules.ts'

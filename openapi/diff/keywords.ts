@@ -1,5 +1,5 @@
+import { canonical } from '../canonical.ts'
 import type { Json } from '../parsed-document.ts'
-import { canonical } from '../pointer.ts'
 
 /** Keywords of JSON Schema by what the comparison does with them. */
 

@@ -1,6 +1,6 @@
 import { isObject } from '../../schemas/options/faults.ts'
+import { canonical } from '../canonical.ts'
 import type { Json, ParsedDocument } from '../parsed-document.ts'
-import { canonical } from '../pointer.ts'
 import { type Bound, mergeBounds } from './bounds.ts'
 import { ASSERTIONS, isKnown, LIMITS, type LimitKeyword, listedValues, textOf } from './keywords.ts'
 import { intersect, type TypeName, typesOf } from './types-of.ts'

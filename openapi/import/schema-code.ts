@@ -1,3 +1,4 @@
+import { unescapePointer } from '../../http/json/pointer.ts'
 import { isObject } from '../../schemas/options/faults.ts'
 import type { Json, ParsedDocument } from '../parsed-document.ts'
 import { identifier, keyOf, listOf, literal, objectOf } from './code.ts'
@@ -113,7 +114,7 @@ export class SchemaWriter {
     const code = this.#write(target, own, depth + 1)
     this.#open.pop()
     for (const note of own) notes.add(note)
-    const name = identifier(decoded(reference.split('/').at(-1) ?? ''), 'Schema', this.taken)
+    const name = identifier(unescapePointer(reference.split('/').at(-1) ?? ''), 'Schema', this.taken)
     this.#names.set(target, name)
     this.#notes.set(name, own)
     this.#constants.push(`const ${name} = ${code}`)
@@ -239,8 +240,4 @@ function inferredType(schema: Json): string | undefined {
   )
     return 'object'
   return schema.items === undefined ? undefined : 'array'
-}
-
-function decoded(name: string): string {
-  return name.replaceAll('~1', '/').replaceAll('~0', '~')
 }

@@ -1,3 +1,4 @@
+import { unescapePointer } from '../../http/json/pointer.ts'
 import { isObject } from '../../schemas/options/faults.ts'
 import { METHODS } from '../document-types.ts'
 import type { Json, ParsedDocument } from '../parsed-document.ts'
@@ -86,7 +87,8 @@ function responsesType(document: ParsedDocument, responses: unknown): string {
 function responseType(document: ParsedDocument, reference: unknown): string {
   const [, name] = /^#\/components\/responses\/([^/]+)$/.exec(String((reference as Json)?.$ref)) ?? []
   const response = document.resolve(reference)
-  if (name !== undefined && isObject(response)) return `components["responses"][${literal(decoded(name))}]`
+  if (name !== undefined && isObject(response))
+    return `components["responses"][${literal(unescapePointer(name))}]`
   const { headers, content } = isObject(response) ? response : ({} as Json)
   const members = Object.entries(isObject(headers) ? headers : {}).map(([header, value]) => {
     const { schema, required } = (document.resolve(value) ?? {}) as Json
@@ -105,8 +107,4 @@ function contentType(document: ParsedDocument, content: unknown): string {
         `${keyOf(type)}: ${typeOf(document, (isObject(media) ? media.schema : undefined) ?? true)}`
     )
   )
-}
-
-function decoded(name: string): string {
-  return name.replaceAll('~1', '/').replaceAll('~0', '~')
 }

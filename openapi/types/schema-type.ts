@@ -1,3 +1,4 @@
+import { unescapePointer } from '../../http/json/pointer.ts'
 import { isObject } from '../../schemas/options/faults.ts'
 import { DocumentError, type Json, type ParsedDocument } from '../parsed-document.ts'
 
@@ -14,7 +15,9 @@ export function typeOf(document: ParsedDocument, schema: unknown, depth = 0): st
     if (target === undefined) return 'unknown'
     const [, name] = /^#\/components\/schemas\/([^/]+)$/.exec(schema.$ref) ?? []
     // Only schemas with a name can refer to themselves.
-    return name === undefined ? typeOfPart(target) : `components["schemas"][${literal(decoded(name))}]`
+    return name === undefined
+      ? typeOfPart(target)
+      : `components["schemas"][${literal(unescapePointer(name))}]`
   }
   const parts = [
     ...(Array.isArray(schema.allOf) ? schema.allOf.map(typeOfPart) : []),
@@ -121,8 +124,4 @@ export function comment(part: unknown): string {
     .trim()
   const words = [deprecated === true && '@deprecated', line].filter(Boolean).join(' ')
   return words === '' ? '' : `/** ${words} */\n`
-}
-
-function decoded(name: string): string {
-  return name.replaceAll('~1', '/').replaceAll('~0', '~')
 }
