@@ -78,6 +78,7 @@ async function adminGuard(
   const isLoopback = isLoopbackHost(host)
 
   fastify.decorateRequest('operator', undefined)
+  fastify.decorateRequest('operatorSession', undefined)
   fastify.decorate('isTokenNeeded', expected !== undefined)
   fastify.decorate('logIn', logIn)
 
@@ -100,7 +101,7 @@ async function adminGuard(
 
   // A stream ends with the session that has opened it.
   fastify.addHook('onSend', (request, { raw }, payload, done) => {
-    const id = payload instanceof Readable ? readSessionCookie(request) : undefined
+    const id = payload instanceof Readable ? request.operatorSession : undefined
     if (id !== undefined)
       raw.once(
         'close',
@@ -127,6 +128,7 @@ async function adminGuard(
     if (id === undefined || name === undefined) return undefined
     // Browsers add the cookie to requests that they cannot ascribe to a page, too.
     if (!isSafe(request) && !isSameOrigin(request)) throw new CrossSite()
+    request.operatorSession = id
     return { name, address }
   }
 
@@ -178,6 +180,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     operator: Operator | undefined
+    /** Id of the session that the request uses. */
+    operatorSession: string | undefined
   }
   interface FastifyInstance {
     isTokenNeeded: boolean

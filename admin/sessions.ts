@@ -14,7 +14,7 @@ export interface Sessions {
   create(name: string, token: Buffer): string
   /** Returns the name of a session of this token that has not expired, and restarts its idle time. */
   use(id: string, token: Buffer): string | undefined
-  /** Calls `close` when the session ends, unless the returned function was called before. */
+  /** Calls `close` when the session ends, unless the returned function was called before; at once if it has ended. */
   hold(id: string, close: () => void): () => void
   /** Returns false if there is no such session. */
   remove(id: string): boolean
@@ -81,6 +81,7 @@ export function createSessions({
     },
     hold(id, close) {
       const session = sessions.get(digest(id))
+      if (session === undefined) close()
       session?.closers.add(close)
       return () => {
         if (session?.closers.delete(close)) session.usedAt = now()

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { createAdminApp } from '../../admin/admin-app.ts'
 import { createGuardState } from '../../admin/admin-guard.ts'
@@ -63,4 +66,50 @@ t.test('without a token on a loopback address nobody logs in', async t => {
   t.same((await call(`${url}/session`)).json, { authenticated: true, name: 'anonymous', tokenNeeded: false })
   t.match((await call(`${url}/private`)).json, { name: 'anonymous', address: '127.0.0.1' })
   t.match(await logIn(url, { token }), { status: 403, json: { type: 'urn:sluice:admin-token-needed' } })
+})
+
+t.test('a stream that begins after the logout ends at once', async t => {
+  const state = createGuardState()
+  const admin = await createAdminApp({ host: '127.0.0.1', token }, undefined, state)
+  t.teardown(() => admin.close())
+  await admin.register(sessionRoutes, state)
+  const asked = Promise.withResolvers<void>()
+  const wait = Promise.withResolvers<void>()
+  const stream = new PassThrough()
+  admin.get('/stream', async (_request, reply) => {
+    asked.resolve()
+    await wait.promise
+    stream.write('data')
+    return reply.send(stream)
+  })
+  const url = await admin.listen({ port: 0, host: '127.0.0.1' })
+  const { headers } = await logIn(url, { token })
+  const cookie = headers.get('set-cookie')?.split(';')[0] as string
+  const request = get(`${url}/stream`, { headers: { cookie } })
+  const failed = once(request, 'error')
+  request.on('response', response => t.fail(`the stream began: ${response.statusCode}`))
+  await asked.promise
+  const origin = { cookie, origin: url }
+  t.equal((await call(`${url}/session`, { method: 'DELETE', headers: origin })).status, 204)
+  wait.resolve()
+  t.match(await Promise.race([failed, once(request, 'response').then(() => 'response')]), [
+    { code: 'ECONNRESET' }
+  ])
+})
+
+t.test('an unknown cookie beside the token, or without one, ends no stream', async t => {
+  const state = createGuardState()
+  const admin = await createAdminApp({ host: '127.0.0.1', token }, undefined, state)
+  t.teardown(() => admin.close())
+  for (const isOpen of [true, false])
+    admin.get(isOpen ? '/open' : '/closed', { config: { isOpen } }, (_request, reply) => {
+      const stream = new PassThrough()
+      stream.end('data')
+      return reply.send(stream)
+    })
+  const url = await admin.listen({ port: 0, host: '127.0.0.1' })
+  const cookie = 'sluice-admin=of-an-earlier-session'
+  t.match(await call(`${url}/open`, { headers: { cookie } }), { status: 200, text: 'data' })
+  const authorization = `Bearer ${token}`
+  t.match(await call(`${url}/closed`, { headers: { cookie, authorization } }), { status: 200, text: 'data' })
 })
