@@ -11,7 +11,29 @@ const REFERENCE = /^#\/components\/(\w+)\/([\w.-]+)(\/.*)?$/
 
 /** Returns the first fault of a service's document that would break what is made from it, with its JSON pointer. */
 export function checkStructure(document: Record<string, unknown>): ConfigFault | undefined {
-  return checkTree(document) ?? checkPaths(document.paths) ?? checkReferences(document)
+  return (
+    checkTree(document) ??
+    checkPaths(document.paths) ??
+    checkComponents(document.components) ??
+    checkSecurity(document.security, '/security') ??
+    checkReferences(document)
+  )
+}
+
+function checkComponents(components: unknown): ConfigFault | undefined {
+  for (const [kind, named] of Object.entries(isObject(components) ? components : {})) {
+    if (kind.startsWith('x-')) continue
+    const at = `/components/${escapePointer(kind)}`
+    if (!isObject(named)) return { path: at, message: 'must be an object' }
+    const wrong = Object.keys(named).find(name => !isObject(named[name]) && kind !== 'schemas')
+    if (wrong !== undefined) return { path: `${at}/${escapePointer(wrong)}`, message: 'must be an object' }
+  }
+  return undefined
+}
+
+function checkSecurity(security: unknown, at: string): ConfigFault | undefined {
+  if (security === undefined || (Array.isArray(security) && security.every(isObject))) return undefined
+  return { path: at, message: 'must be a list of objects' }
 }
 
 function checkPaths(paths: unknown): ConfigFault | undefined {
@@ -34,7 +56,7 @@ function checkPaths(paths: unknown): ConfigFault | undefined {
 
 function checkOperation(operation: unknown, at: string): ConfigFault | undefined {
   if (!isObject(operation)) return { path: at, message: 'must be an object' }
-  const { operationId, responses, requestBody, parameters } = operation
+  const { operationId, responses, requestBody, parameters, security } = operation
   if (operationId !== undefined && typeof operationId !== 'string')
     return { path: `${at}/operationId`, message: 'must be a string' }
   if (!isObject(responses)) return { path: `${at}/responses`, message: 'must be an object' }
@@ -49,7 +71,7 @@ function checkOperation(operation: unknown, at: string): ConfigFault | undefined
   }
   if (requestBody !== undefined && !isObject(requestBody))
     return { path: `${at}/requestBody`, message: 'must be an object' }
-  return checkParameters(parameters, `${at}/parameters`)
+  return checkParameters(parameters, `${at}/parameters`) ?? checkSecurity(security, `${at}/security`)
 }
 
 function checkParameters(parameters: unknown, at: string): ConfigFault | undefined {

@@ -240,6 +240,16 @@ t.test('a document that cannot be read fails the start, with file and place', as
       `${head}paths: { /a: { get: { responses: { 200: { $ref: '#/components/responses/None' } } } } }`,
       /^FILE .*\/\$ref refers to responses\/None, which is missing/
     ],
+    [`${head}paths: {}\ncomponents: { schemas: }`, /^FILE \/components\/schemas must be an object/],
+    [
+      `${head}paths: {}\ncomponents: { responses: { No: } }`,
+      /^FILE \/components\/responses\/No must be an object/
+    ],
+    [`${head}paths: {}\nsecurity: [null]`, /^FILE \/security must be a list of objects/],
+    [
+      `${head}paths: { /a: { get: { security: none, responses: {} } } }`,
+      /^FILE \/paths\/~1a\/get\/security must be a list of objects/
+    ],
     [deep, /^FILE \/ is nested more than 200 levels/],
     [bomb, /^FILE (is neither YAML nor JSON: Excessive alias count|\/ has more than)/],
     ['#'.repeat(5 * 1_048_576 + 1), /^FILE is larger than 5 MiB/]
