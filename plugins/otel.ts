@@ -6,7 +6,7 @@ import { createAttemptSpans } from '../observe/otel/attempt-spans.ts'
 import { isDisabled } from '../observe/otel/environment.ts'
 import { createExchangeSpans } from '../observe/otel/exchange-spans.ts'
 import { exportMetrics } from '../observe/otel/metrics-bridge.ts'
-import { loadTracing, type Tracing } from '../observe/otel/packages.ts'
+import { checkPackages, loadTracing } from '../observe/otel/packages.ts'
 import type { SpanCounts } from '../observe/otel/span-counts.ts'
 import { createResource, startTracing } from '../observe/otel/tracing.ts'
 import { createRedactor } from '../observe/redact/redactor.ts'
@@ -36,8 +36,10 @@ import metrics from './metrics.ts'
 async function otel(fastify: FastifyInstance, given: Input<typeof OtelPluginOptions>) {
   const options = completeOptions(OtelPluginOptions, given, 'otel')
   if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
+  if (isDisabled()) return await decorateDisabled(fastify)
+  checkPackages(options.metrics)
+  if (fastify.overrides?.otel === false) return await decorateDisabled(fastify)
   const packages = await loadTracing()
-  if (isDisabled() || fastify.overrides?.otel === false) return decorateDisabled(fastify, packages)
   const resource = createResource(packages)
   const tracing = await startTracing(packages, resource, options.sample, fastify.log)
   const redactor = createRedactor(options.redact)
@@ -58,8 +60,9 @@ async function otel(fastify: FastifyInstance, given: Input<typeof OtelPluginOpti
 }
 
 /** So that routes may start spans nevertheless, which record nothing. */
-function decorateDisabled(fastify: FastifyInstance, { api }: Tracing): void {
-  const span = api.trace.wrapSpanContext(api.INVALID_SPAN_CONTEXT)
+async function decorateDisabled(fastify: FastifyInstance): Promise<void> {
+  const { INVALID_SPAN_CONTEXT, trace } = await import('@opentelemetry/api')
+  const span = trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
   fastify.decorateRequest('span', { getter: () => span })
   fastify.decorateRequest('startSpan', () => span)
 }

@@ -3,9 +3,9 @@ import { exporterOf } from './environment.ts'
 /** Loads the API and the SDK's tracing. The SDK is an optional peer, so nothing else of the gateway imports it. */
 export async function loadTracing() {
   const [api, sdk, resources] = await Promise.all([
-    load<typeof import('@opentelemetry/api')>('@opentelemetry/api'),
-    load<typeof import('@opentelemetry/sdk-trace')>('@opentelemetry/sdk-trace'),
-    load<typeof import('@opentelemetry/resources')>('@opentelemetry/resources')
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace'),
+    import('@opentelemetry/resources')
   ])
   return { api, sdk, resources }
 }
@@ -13,26 +13,35 @@ export async function loadTracing() {
 export type Tracing = Awaited<ReturnType<typeof loadTracing>>
 
 export function loadMetrics() {
-  return load<typeof import('@opentelemetry/sdk-metrics')>('@opentelemetry/sdk-metrics')
+  return import('@opentelemetry/sdk-metrics')
 }
 
 /** Loads the exporter of the protocol that the environment names. The exporters of all protocols have the same types. */
-export function loadTraceExporter() {
-  return load<typeof import('@opentelemetry/exporter-trace-otlp-http')>(exporterOf('trace'))
+export function loadTraceExporter(): Promise<typeof import('@opentelemetry/exporter-trace-otlp-http')> {
+  return import(exporterOf('trace'))
 }
 
-export function loadMetricsExporter() {
-  return load<typeof import('@opentelemetry/exporter-metrics-otlp-http')>(exporterOf('metrics'))
+export function loadMetricsExporter(): Promise<typeof import('@opentelemetry/exporter-metrics-otlp-http')> {
+  return import(exporterOf('metrics'))
 }
 
-/** @throws with the command that installs a package that is missing */
-async function load<Module>(name: string): Promise<Module> {
+/**
+ * Checks that the packages are installed that tracing needs, and with `metrics` those of its metrics.
+ * @throws with the command that installs all that are missing
+ */
+export function checkPackages(metrics: boolean): void {
+  const names = ['@opentelemetry/sdk-trace', '@opentelemetry/resources', exporterOf('trace')]
+  if (metrics) names.push('@opentelemetry/sdk-metrics', exporterOf('metrics'))
+  const missing = names.filter(name => !isInstalled(name))
+  if (missing.length > 0)
+    throw new Error(`otel needs ${missing.join(', ')}: npm install ${missing.join(' ')}`)
+}
+
+function isInstalled(name: string): boolean {
   try {
-    return await import(name)
+    return import.meta.resolve(name) !== ''
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${name}'`))
-      throw new Error(`otel needs ${name}: npm install ${name}`, { cause: error })
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return false
     throw error
   }
 }

@@ -65,6 +65,23 @@ t.test('depends on the packages that dist imports, and on no others', async t =>
   }
 })
 
+t.test('the packages of docs/traces.md install beside it', async t => {
+  const page = await readFile(join(import.meta.dirname, '../../docs/traces.md'), 'utf8')
+  const [, names = ''] = /^npm install (@opentelemetry.+)$/m.exec(page) ?? []
+  const traced = await installApp(join(directory, 'traced'), [packed.tarball, ...names.split(' ')])
+  const script = `import { otel } from '${packageJson.name}'
+    const app = (await import('fastify')).default()
+    app.register(otel).get('/', async ({ span }) => span.spanContext().traceId)
+    console.log((await app.inject('/')).body)
+    await app.close()`
+  const env = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_BSP_SCHEDULE_DELAY: '3600000' }
+  t.match(await traced.run('node', ['--input-type=module', '-e', script], { env }), /^[0-9a-f]{32}$/m)
+  const { message } = await app
+    .run('node', ['--input-type=module', '-e', script], { env })
+    .then(String, e => e)
+  t.match(message, `npm install ${names}`)
+})
+
 t.test('exports nothing but its public modules', async t => {
   const modules = ['gateway.js', 'dist/gateway.js', 'plugins/jwt.js', 'package.json']
   for (const module of modules) {
@@ -116,6 +133,15 @@ t.test('the command starts a gateway', async t => {
   await until(async () => (await ready())?.status === 200, 30_000)
   t.equal((await call(`http://127.0.0.1:${port}/api/status/1`)).text, '/orders/1')
   t.equal((await call(`http://127.0.0.1:${port}/api/orders/1`)).status, 401)
+  const admin = `http://127.0.0.1:${adminPort}`
+  const dashboard = await call(admin, { headers: { accept: 'text/html' } })
+  const assets = [...dashboard.text.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(
+    ([, path = '']) => path
+  )
+  t.ok(assets.length > 2, dashboard.text)
+  for (const path of [...assets, 'docs', 'docs/scalar.js', 'openapi.json'])
+    t.equal((await call(`${admin}/${path}`)).status, 200, path)
+  t.match(await app.run('npx', ['sluice', 'status', '--admin', admin]), '1 of 1 workers ready')
   gateway.kill('SIGTERM')
   // npx ends first.
   await until(async () => (await ready()) === undefined, 30_000)

@@ -123,20 +123,24 @@ t.test('the end of an app exports what is queued', async t => {
   t.equal(spans.exported, 1)
 })
 
-for (const name of ['@opentelemetry/sdk-trace', '@opentelemetry/exporter-trace-otlp-grpc'])
-  t.test(`otel names the package to install if ${name} is missing`, async t => {
+const grpc = ['@opentelemetry/exporter-trace-otlp-grpc', '@opentelemetry/exporter-metrics-otlp-grpc']
+for (const missing of [['@opentelemetry/sdk-trace'], ['@opentelemetry/resources', ...grpc]])
+  t.test(`otel names all packages to install: ${missing}`, async t => {
     setEnvironment(t, { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })
     // Where no package is installed.
     const hooks = registerHooks({
       resolve: (specifier, context, next) =>
-        next(specifier, specifier === name ? { ...context, parentURL: 'file:///' } : context)
+        next(specifier, missing.includes(specifier) ? { ...context, parentURL: 'file:///' } : context)
     })
     t.teardown(() => hooks.deregister())
-    const app = Fastify()
-    t.teardown(() => app.close())
-    await t.rejects(Promise.resolve(app.register(otel)), {
-      message: `otel needs ${name}: npm install ${name}`
-    })
+    for (const overrides of [undefined, { otel: false as const }]) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      if (overrides) app.decorate('overrides', overrides)
+      await t.rejects(Promise.resolve(app.register(otel, { metrics: true })), {
+        message: `otel needs ${missing.join(', ')}: npm install ${missing.join(' ')}`
+      })
+    }
   })
 
 t.test('nothing is exported by an app without the plugin', async t => {
