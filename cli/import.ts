@@ -35,7 +35,9 @@ are named in comments and on standard error.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       throw new UsageError(`${out} exists; --force overwrites it`)
     }
-    print(`${out}: ${routes} routes, ${validated} of them with validated bodies`)
+    print(
+      `${out}: ${routes} ${routes === 1 ? 'route' : 'routes'}, ${validated} of them with validated bodies`
+    )
     return 0
   }
 }

@@ -23,8 +23,8 @@ export const command: Command = {
     strict: { type: 'boolean', default: false }
   },
   help: `sluice openapi [--config FILE] [--version NAME] [--out FILE]
-sluice openapi --types FILE [--version NAME]
-sluice openapi --against OLD.json [--version NAME] [--strict] [--json]
+sluice openapi --types FILE [--version NAME] [--document FILE]
+sluice openapi --against OLD.json [--version NAME] [--document FILE] [--strict] [--json]
 
 Writes the OpenAPI 3.1 document of a config, or types for its clients, or compares it with an older one. Nothing listens,
 and nothing is connected to.

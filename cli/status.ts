@@ -14,7 +14,8 @@ and the breaker, endpoints and last errors of each upstream.
       --admin URL    admin API to call, with the token in SLUICE_ADMIN_TOKEN; the config is not read
       --json         print { "overview", "upstreams" } of the admin API
 
-Exits with 0 if nothing is wrong, with 1 if something is, and with 2 if the gateway cannot be reached or asked.`,
+Exits with 0 if nothing is wrong, with 1 if something is, and with 2 if the gateway
+cannot be reached or rejects the token.`,
   async run(values, _positionals, { print, printError, env, signal, hasColors }) {
     let overview: Overview
     let upstreams: UpstreamStatus[]

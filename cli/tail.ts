@@ -1,6 +1,8 @@
 import type { ParseArgsConfig } from 'node:util'
+import { CAUSES } from '../http/cause.ts'
 import { Filter, timeOf } from '../observe/recorder/filter.ts'
 import type { Summary } from '../observe/recorder/show.ts'
+import { didYouMean } from '../schemas/options/did-you-mean.ts'
 import { faultsOf } from '../schemas/options/faults.ts'
 import { adminOption, callAdminApi, describeProblem, resolveAdminApi } from './admin-client.ts'
 import { type Command, configOption, jsonOption, sanitize, UsageError, type Values } from './command.ts'
@@ -99,7 +101,7 @@ function parseCount({ count }: Values): number {
 
 /** Valid values of filters, for error messages. */
 const FORMS: Record<string, string> = {
-  cause: 'a cause of docs/reference/causes.md such as connection-refused',
+  cause: 'one of the causes, such as connection-refused',
   status: 'a status such as 404, a class such as 5xx, or aborted',
   'min-duration': 'a number of milliseconds',
   since: 'an ISO date such as 2026-11-29T12:00:00Z, or milliseconds since 1970',
@@ -116,7 +118,8 @@ function checkFilters(values: Values): void {
       value === '' ||
       faultsOf(Filter, { limit: 1, [name]: parsed }).length > 0 ||
       (name === 'since' && Number.isNaN(timeOf(value)))
-    if (isInvalid) throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a shorter name'}`)
+    const hint = name === 'cause' ? didYouMean(value, CAUSES) : ''
+    if (isInvalid) throw new UsageError(`--${option} must be ${FORMS[option] ?? 'a shorter name'}${hint}`)
   }
 }
 

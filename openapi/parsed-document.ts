@@ -3,6 +3,7 @@ import { parse as parseYaml } from 'yaml'
 import { unescapePointer } from '../http/json/pointer.ts'
 import { isObject } from '../schemas/options/faults.ts'
 import { pointerTo } from './pointer.ts'
+import { reasonOf } from './read-failure.ts'
 
 /** A document that cannot be read, or that is too large to work with. */
 export class DocumentError extends Error {}
@@ -117,7 +118,7 @@ function indexPointers(root: Json, name: string): Map<object, string> {
 
 async function readText(file: string): Promise<string> {
   const handle = await open(file).catch(error => {
-    throw new DocumentError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+    throw new DocumentError(`${file} cannot be read: ${reasonOf(error)}`)
   })
   try {
     const stats = await handle.stat()

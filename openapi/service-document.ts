@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import { ConfigError } from '../schemas/options/config-error.ts'
 import { isObject } from '../schemas/options/faults.ts'
 import { checkStructure } from './check-structure.ts'
+import { reasonOf } from './read-failure.ts'
 import { upgradeDocument } from './upgrade-document.ts'
 
 /** The document of a service, as OpenAPI 3.1. */
@@ -53,7 +54,7 @@ async function readContent(file: string): Promise<unknown> {
     text = await readFile(file, 'utf8')
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    throw fault(`cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+    throw fault(`cannot be read: ${reasonOf(error)}`)
   }
   try {
     return text.trimStart().startsWith('{') ? JSON.parse(text) : parse(text, { logLevel: 'error' })

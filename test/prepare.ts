@@ -7,8 +7,8 @@ import { buildCollector, findGo } from './observe/otel/collector.ts'
 import { hasPrometheus } from './prometheus.ts'
 
 /**
- * Runs before the tests: finds Redis, Chromium and Prometheus on the PATH (Redis also by REDIS_URL), or installs them with the system's
- * package manager if that needs no input. Tests that need them are never skipped.
+ * Runs before the tests: finds Redis (also by REDIS_URL), Chromium, Prometheus, Go and Python, or installs them with the
+ * system's package manager if that needs no input. Tests that need them are never skipped.
  */
 const needs = [
   {
@@ -33,7 +33,13 @@ const needs = [
     has: () => findGo() !== undefined,
     apt: ['golang-go'],
     brew: ['go'],
-    otherwise: 'Go 1.26, which builds the OpenTelemetry Collector: install it from go.dev'
+    otherwise: 'Go, which builds the OpenTelemetry Collector: install version 1.21 or later from go.dev'
+  },
+  {
+    has: () => spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0,
+    apt: ['python3-venv'],
+    brew: ['python'],
+    otherwise: 'Python 3 with venv, for schemathesis: install python3-venv'
   }
 ]
 
@@ -59,6 +65,11 @@ const venv = join(tools, '.venv')
 if (!existsSync(join(venv, 'bin/schemathesis'))) {
   run('python3', '-m', 'venv', venv)
   run(join(venv, 'bin/pip'), 'install', '--quiet', '--requirement', join(tools, 'requirements.txt'))
+}
+for (const path of [join(tools, 'node_modules'), join(venv, 'bin/schemathesis')]) {
+  if (existsSync(path)) continue
+  console.error(`The tests need ${path}, which could not be installed: see the messages above`)
+  process.exitCode = 1
 }
 
 function run(command: string, ...args: string[]): void {

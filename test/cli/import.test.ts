@@ -197,7 +197,7 @@ t.test('documents and command lines that cannot be used are named', async t => {
     [[ORDERS], /import needs --upstream NAME/],
     [[join(folder, 'two.json'), '--upstream', 'a'], /OpenAPI 2.0; convert it to 3.0 first/],
     [[join(folder, 'text.txt'), '--upstream', 'a'], /is no OpenAPI document/],
-    [[join(folder, 'none.json'), '--upstream', 'a'], /cannot be read: ENOENT/],
+    [[join(folder, 'none.json'), '--upstream', 'a'], /cannot be read: there is no such file/],
     [[ORDERS, '--upstream', "or'd`ers"], /--upstream is not a name/],
     [[], /import needs the arguments DOCUMENT/]
   ] as const)

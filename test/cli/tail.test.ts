@@ -81,6 +81,8 @@ t.test('an invalid filter is wrong usage', async t => {
     const { code } = await sluice(['tail', '--admin', admin, ...args])
     t.equal(code, 2, args.join(' '))
   }
+  const { err } = await sluice(['tail', '--admin', admin, '--cause', 'conection-refused'])
+  t.match(err, 'must be one of the causes, such as connection-refused; did you mean connection-refused?')
 })
 
 t.test('control characters are replaced; a stream without exchanges fails', async t => {
