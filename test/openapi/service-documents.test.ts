@@ -261,7 +261,9 @@ t.test('a document that cannot be read fails the start, with file and place', as
       message: new RegExp(message.source.replace('FILE', file.replaceAll('.', '\\.')))
     })
   }
-  await t.rejects(readServiceDocument('/nowhere.yaml'), { message: '/nowhere.yaml cannot be read: there is no such file' })
+  await t.rejects(readServiceDocument('/nowhere.yaml'), {
+    message: '/nowhere.yaml cannot be read: there is no such file'
+  })
   await t.rejects(
     documentOf(t, {
       upstreams: { orders: { url: 'http://127.0.0.1:9', openapi: '/nowhere.yaml' } },
