@@ -1,8 +1,8 @@
-import type { CounterSample, ExchangeCounts } from '../observe/exchange-counts.ts'
-import { noCounts } from '../observe/exchange-counts.ts'
+import { type CounterSample, type ExchangeCounts, noCounts } from '../observe/exchange-counts.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CountDeltas } from './count-deltas.ts'
 import { FailureDeltas, type FrequentCause } from './failure-deltas.ts'
+import { GrowingCounter, type Growth } from './growing-counter.ts'
 import { exchangesOf, type Rates, ratesOf, rounded } from './rates.ts'
 import { ask, read } from './worker-requests.ts'
 
@@ -38,14 +38,6 @@ export interface HistoryView {
   times: number[]
   total: Columns
   scopes: Record<string, Columns>
-}
-
-/** When a counter grew, as far as samples tell. Times are epoch milliseconds. */
-export interface Growth {
-  /** Start of the samples in a row in which it grew; undefined unless it grew in the last one. */
-  since: number | undefined
-  /** How much it grew since then. */
-  count: number
 }
 
 export const INTERVAL = 10_000
@@ -176,31 +168,6 @@ class Ring {
     return Object.fromEntries(
       COLUMNS.map((name, i) => [name, places.map(at => rounded(this.#columns[i]?.[at] as number))])
     ) as Columns
-  }
-}
-
-/** Tells whether a counter of the workers grew in the last sample. */
-class GrowingCounter implements Growth {
-  readonly #last = new Map<number, number>()
-  #more = 0
-  since: number | undefined
-  count = 0
-
-  note(worker: number, value: number): void {
-    this.#more += Math.max(0, value - (this.#last.get(worker) ?? 0))
-    this.#last.set(worker, value)
-  }
-
-  settle(running: ReadonlySet<number>): void {
-    if (this.#more === 0) {
-      this.since = undefined
-      this.count = 0
-    } else {
-      this.since ??= Date.now()
-      this.count += this.#more
-    }
-    this.#more = 0
-    for (const worker of this.#last.keys()) if (!running.has(worker)) this.#last.delete(worker)
   }
 }
 

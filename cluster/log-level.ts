@@ -22,8 +22,8 @@ export interface LogLevel {
   reset(operator: Operator): boolean
   /** Takes over the level of a new config, and sets the supervisor's logger. A level that an operator has set stays. */
   configure(level: string): void
-  /** Tells a worker that is ready. Returns false, so that the message is handled further. */
-  greet(message: unknown, reply: (message: object) => void): false
+  /** Tells a worker that gets ready: `message` is its `ready`. */
+  greet(message: unknown, reply: (message: object) => void): void
 }
 
 /**
@@ -67,7 +67,6 @@ export function createLogLevel(broadcast: (message: ToWorker) => void, log: Fast
     },
     greet(message, reply) {
       if (own !== undefined && (message as { type?: unknown } | null)?.type === 'ready') reply(messageOf())
-      return false
     }
   }
 

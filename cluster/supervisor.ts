@@ -102,11 +102,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         isYielding: status().state === 'ready' || (settings === undefined && inherited.gateway !== undefined),
         onAck: id => distributor.ack(id),
         onNack: id => distributor.nack(id),
-        onMessage: (message, reply) =>
-          logLevel.greet(message, reply) ||
-          counters?.reply(message, reply) ||
-          breakers.handle(message, reply, id) ||
-          retained.take(id, message, reply),
+        onMessage(message, reply) {
+          logLevel.greet(message, reply)
+          return (
+            counters?.reply(message, reply) ||
+            breakers.handle(message, reply, id) ||
+            retained.take(id, message, reply)
+          )
+        },
         onFailing,
         onResponsive: () => distributor.workersChanged()
       })
