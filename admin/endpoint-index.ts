@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { isHidden } from '../http/hidden-route.ts'
 
 /** A line of the index of the admin API. */
 export interface EndpointSummary {
@@ -53,8 +54,9 @@ const SUMMARIES: Record<string, string> = {
 /** Collects the routes that are added to `admin` from now on, unless their schema hides them. */
 export function collectEndpoints(admin: FastifyInstance): () => EndpointSummary[] {
   const endpoints: EndpointSummary[] = []
-  admin.addHook('onRoute', ({ method: methods, url: path, schema }) => {
-    if ((schema as { hide?: boolean } | undefined)?.hide) return
+  admin.addHook('onRoute', route => {
+    const { method: methods, url: path } = route
+    if (isHidden(route)) return
     for (const method of [methods].flat())
       if (method !== 'HEAD') endpoints.push({ method, path, summary: SUMMARIES[`${method} ${path}`] ?? '' })
   })

@@ -5,6 +5,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import { buildGateway } from '../gateway.ts'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Exchange } from '../http/exchange.ts'
+import { isHidden } from '../http/hidden-route.ts'
 import type { Decision, Limiter, Tier } from '../limits/limiter.ts'
 import type { Headers } from '../proxy/call-types.ts'
 import { basesOf } from '../proxy/endpoints/endpoints.ts'
@@ -177,8 +178,4 @@ export async function startDryRun(config: GatewayConfig): Promise<DryRun> {
       }
     }
   }
-}
-
-function isHidden({ schema }: RouteOptions): boolean {
-  return (schema as { hide?: boolean } | undefined)?.hide === true
 }

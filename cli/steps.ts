@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Exchange } from '../http/exchange.ts'
+import { isHidden } from '../http/hidden-route.ts'
 import type { Problem } from '../http/problem.ts'
 import { MASK, type Redactor } from '../observe/redact/redactor.ts'
 import { describeCalls, formatDuration, formatSize, type ServedRoute } from '../observe/served-routes.ts'
@@ -103,8 +104,7 @@ export type StepName = keyof typeof STEPS
 
 /** Returns true for catch-alls of unknown versions and for preflight routes. */
 function rejectsAll({ config, reply }: Exchange): boolean {
-  const { schema } = reply.request.routeOptions
-  return config.isCatchAll === true || (schema as { hide?: boolean } | undefined)?.hide === true
+  return config.isCatchAll === true || isHidden(reply.request.routeOptions)
 }
 
 function requestOf({ exchange }: DryRunResult): FastifyRequest | undefined {

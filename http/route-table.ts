@@ -1,6 +1,7 @@
 import type { FastifyInstance, onRouteHookHandler } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import { appState } from '../app-state.ts'
+import { isHidden } from './hidden-route.ts'
 
 /** The routes of an app by method and pattern, for 405 responses and for paths that could reach another route. */
 export interface RouteTable {
@@ -27,9 +28,10 @@ function createRouteTable(): { table: RouteTable; add: onRouteHookHandler } {
     routes.find(method as HTTPMethod, path)?.store as string | undefined
 
   // Idempotent, since a scope and its parent may both add the same route.
-  const add: onRouteHookHandler = ({ method, url, config, schema }) => {
+  const add: onRouteHookHandler = route => {
+    const { method, url, config } = route
     // Hidden routes, such as those of CORS preflights, are not resources.
-    if (config?.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) return
+    if (config?.isCatchAll || isHidden(route)) return
     for (const one of [method].flat() as HTTPMethod[]) {
       methods.add(one)
       if (!routes.hasRoute(one, url)) routes.on(one, url, () => {}, url)

@@ -1,4 +1,5 @@
 import type { RouteOptions } from 'fastify'
+import { isHidden } from '../http/hidden-route.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { RouteCall, RouteLimit } from './route-metadata.ts'
 
@@ -29,7 +30,7 @@ const VALIDATED = ['params', 'querystring', 'headers', 'body']
 export function routeTable(routes: readonly RouteOptions[], config: GatewayConfig): ServedRoute[] {
   const rows = new Map<string, ServedRoute>()
   for (const { method, url, config: own = {}, bodyLimit, constraints, schema } of routes) {
-    if (own.isCatchAll || (schema as { hide?: boolean } | undefined)?.hide) continue
+    if (own.isCatchAll || isHidden({ schema })) continue
     const chosen = (constraints as { apiVersion?: string } | undefined)?.apiVersion
     const { scope, version, issuer, limits = [], calls, deadline = config.deadline } = own
     // Fastify serves the root of a prefix with and without a slash.

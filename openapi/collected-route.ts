@@ -1,4 +1,5 @@
 import type { FastifyContextConfig, FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import { isHidden } from '../http/hidden-route.ts'
 
 /** A route as it was registered. */
 export interface CollectedRoute {
@@ -14,8 +15,7 @@ export interface CollectedRoute {
 /** Returns undefined for routes that are not documented: hidden ones, HEAD, and those that only reject requests. */
 export function collectRoute(scope: FastifyInstance, route: RouteOptions): CollectedRoute | undefined {
   const { method, url, schema, config = {} } = route
-  const isHidden = (schema as { hide?: boolean } | undefined)?.hide === true
-  if (config.isCatchAll || isHidden || config.openapi === false) return undefined
+  if (config.isCatchAll || isHidden(route) || config.openapi === false) return undefined
   const methods = [method].flat().filter(name => name !== 'HEAD' && name !== 'OPTIONS')
   return methods.length === 0 ? undefined : { methods, url, schema, config, scope }
 }
