@@ -96,7 +96,6 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
   const states = seen.map(({ state }) => state)
   const [first] = states as [EndpointState]
   const checks = states.flatMap(({ check }) => check ?? [])
-  const returns = states.flatMap(({ returnsIn }) => returnsIn ?? [])
   const ejectedUntil = states
     .flatMap(({ ejectedUntil }) => ejectedUntil ?? [])
     .sort()
@@ -109,7 +108,7 @@ function mergeEndpoint(seen: Seen<EndpointState>[]): EndpointState & ByState {
   return {
     url: first.url,
     ...worst(seen, HEALTH),
-    ...(ejectedUntil !== undefined && { returnsIn: Math.max(...returns), ejectedUntil }),
+    ...(ejectedUntil !== undefined && { ejectedUntil }),
     weight: first.weight,
     inFlight,
     calls,

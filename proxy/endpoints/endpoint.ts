@@ -28,9 +28,7 @@ export interface EndpointState {
   url: string
   /** `ejected`: calls failed. `unhealthy`: health checks fail. */
   state: EndpointHealth
-  /** ms until an ejected endpoint is used again. */
-  returnsIn?: number
-  /** The same as an ISO instant. */
+  /** ISO instant from which an ejected endpoint is used again. */
   ejectedUntil?: string
   lastError?: LastError
   weight: number
@@ -115,12 +113,11 @@ export class PooledEndpoint implements Endpoint, Candidate {
 
   state(now: number): EndpointState {
     const { outlier, url, weight, inFlight, calls, failures, check, action } = this
-    const returnsIn = Math.max(0, Math.round(outlier.returnsAt - now))
+    const returnsIn = Math.max(0, outlier.returnsAt - now)
     return {
       url,
       state: this.isUnhealthy ? 'unhealthy' : outlier.returnsAt === 0 ? 'healthy' : 'ejected',
       ...(outlier.returnsAt !== 0 && {
-        returnsIn,
         ejectedUntil: new Date(Date.now() + returnsIn).toISOString()
       }),
       weight,

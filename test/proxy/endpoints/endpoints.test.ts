@@ -187,7 +187,7 @@ t.test('an endpoint that is down is ejected after five failures, and clients do 
   t.equal(texts.filter(text => text === 'up').length, 25)
   t.notMatch(texts.join(), /127\.0\.0\.1/)
   t.match(endpointsOf(gateway), [
-    { url: dead, state: 'ejected', failures: 5, ejections: 1, returnsIn: Number },
+    { url: dead, state: 'ejected', failures: 5, ejections: 1, ejectedUntil: /Z$/ },
     { url: service, state: 'healthy', calls: 25 }
   ])
   const text = (await gateway.gateway.metrics?.metrics()) ?? ''
