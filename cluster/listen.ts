@@ -47,15 +47,22 @@ export async function listenForConnections(
   }
 }
 
+/** Connections of clients of the admin API, whose descriptors the gateway's connections need too. */
+const MAX_CONNECTIONS = 256
+/** ms for a whole request. */
+const REQUEST_TIMEOUT = 10_000
+
 export async function listenForRequests(
   address: ListenAddress,
   onRequest: RequestListener,
   onError: (error: Error) => void
 ): Promise<Listener> {
-  const server = createHttpServer((request, response) => {
+  const timeouts = { requestTimeout: REQUEST_TIMEOUT, headersTimeout: REQUEST_TIMEOUT }
+  const server = createHttpServer(timeouts, (request, response) => {
     if (!server.listening) response.shouldKeepAlive = false
     onRequest(request, response)
   })
+  server.maxConnections = MAX_CONNECTIONS
   await listen(server, address, onError)
   return {
     server,
