@@ -1,33 +1,31 @@
 import type { OpenApiDocument, Operation, Parameter } from './document-types.ts'
 
 /**
- * Returns the path in `paths` that differs from `path` at most in the names of its parameters, else `path`: a document
- * must not have both. Renames the parameters of `operation` accordingly.
+ * Merges paths that differ only in the names of their parameters, since a document must not have both. The parameters get the
+ * names of the first such path.
  */
-export function pathOf(paths: OpenApiDocument['paths'], path: string, operation: Operation): string {
-  if (paths[path] !== undefined) return path
-  const shape = shapeOf(path)
-  const other = Object.keys(paths).find(known => shapeOf(known) === shape)
-  if (other === undefined) return path
-  const names = namesOf(other)
-  const renames = new Map(namesOf(path).map((name, i) => [name, names[i] as string]))
-  operation.parameters = operation.parameters?.map(parameter =>
-    (parameter as Parameter).in === 'path'
-      ? { ...parameter, name: renames.get((parameter as Parameter).name) as string }
-      : parameter
-  ) as Parameter[]
-  return other
-}
-
-/** Merges paths that differ only in the names of their parameters. */
 export function mergeShapes(document: OpenApiDocument): void {
   const { paths } = document
+  const places = new Map<string, string>()
   document.paths = {}
-  for (const [path, item] of Object.entries(paths))
+  for (const [path, item] of Object.entries(paths)) {
+    const shape = shapeOf(path)
+    const place = places.get(shape) ?? path
+    places.set(shape, place)
     for (const [method, operation] of Object.entries(item)) {
-      const place = pathOf(document.paths, path, operation)
+      if (place !== path) renameParameters(operation, namesOf(path), namesOf(place))
       document.paths[place] = { [method]: operation, ...document.paths[place] }
     }
+  }
+}
+
+function renameParameters(operation: Operation, from: string[], to: string[]): void {
+  const names = new Map(from.map((name, i) => [name, to[i] as string]))
+  operation.parameters = operation.parameters?.map(parameter =>
+    (parameter as Parameter).in === 'path'
+      ? { ...parameter, name: names.get((parameter as Parameter).name) as string }
+      : parameter
+  ) as Parameter[]
 }
 
 function shapeOf(path: string): string {
