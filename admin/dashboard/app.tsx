@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { ErrorText } from './components/loaded.tsx'
 import { Time } from './components/time.tsx'
+import { givenName } from './operator-name.ts'
 import { Login } from './pages/login.tsx'
 import { type Page, pages } from './pages/pages.ts'
 import { disconnect, lostAt, useTopic } from './store/live.ts'
@@ -49,7 +50,7 @@ function Shell() {
         <Navigation shown={shown} problems={problems.length} />
         {session.value?.tokenNeeded && (
           <button type="button" onClick={() => void leave()}>
-            Log out{session.value.name ? ` ${session.value.name}` : ''}
+            Log out {givenName(session.value.name)}
           </button>
         )}
       </header>

@@ -7,6 +7,7 @@ import type { RoutePattern } from '../../observe/route-patterns.ts'
 import type { ServedRoute } from '../../observe/served-routes.ts'
 import type { UpstreamAction } from '../../proxy/upstream-action.ts'
 
+export type { ActionRecord } from '../../cluster/cluster-actions.ts'
 export type { FrequentCause } from '../../cluster/failure-deltas.ts'
 export type { HistoryView as History } from '../../cluster/history.ts'
 export type { MergedLimits as Limits } from '../../cluster/merge/limits.ts'
@@ -16,6 +17,7 @@ export type { Deploys, Overview } from '../../cluster/views.ts'
 export type { ShownBody as Body } from '../../observe/recorder/decode.ts'
 export type { Detail, Summary } from '../../observe/recorder/show.ts'
 export type { ShownAttempt as Attempt } from '../../observe/recorder/show-attempts.ts'
+export type { ShownAction } from '../../proxy/upstream-action.ts'
 export type { VersionStatus } from '../../versions/registry.ts'
 
 export type Message = Pick<Detail['request'], 'headers' | 'body'>

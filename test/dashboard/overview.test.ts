@@ -46,6 +46,26 @@ t.test('rates of each scope lead to its exchanges and routes', async t => {
   await route.getByRole('link', { name: /^[\d.]+\/s$/ }).waitFor()
 })
 
+t.test(
+  'a route without versions has live rates, and routes that are loaded once do not become old',
+  async t => {
+    const { server, get } = await startStage(t)
+    const page = await openDashboard(t, server.admin)
+    await page.clock.install()
+    await page.goto(`${server.admin}/#/scopes`)
+    await page.reload()
+    const route = page.getByRole('row', { name: 'GET /api/users/:id' })
+    await route.getByRole('link', { name: 'no calls' }).waitFor()
+    await until(async () => {
+      await get('/api/users/1')
+      return (await route.getByRole('link', { name: /^(?!0\/s)[\d.]+\/s$/ }).count()) === 1
+    })
+    await page.clock.fastForward(60_000)
+    await page.evaluate('new Promise(requestAnimationFrame)')
+    await page.getByText('Old data').waitFor({ state: 'detached' })
+  }
+)
+
 t.test('a lost connection is shown, and that it is back', async t => {
   const { server } = await startStage(t)
   const page = await openDashboard(t, server.admin)

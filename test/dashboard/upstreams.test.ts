@@ -3,7 +3,7 @@ import { call } from '../harness.ts'
 import { until } from '../until.ts'
 import { violationsOf } from './axe.ts'
 import { startStage } from './stage.ts'
-import { openDashboard } from './watched-browser.ts'
+import { DESKTOP, openDashboard, PHONE } from './watched-browser.ts'
 
 const TOKEN = 'a-token-of-the-admins'
 
@@ -19,6 +19,11 @@ t.test('an operator drains an endpoint by keyboard, asked twice, and ends that',
   await drain.focus()
   await page.keyboard.press('Enter')
   const dialog = page.getByRole('dialog')
+  for (const viewport of [PHONE, DESKTOP]) {
+    await page.setViewportSize(viewport)
+    const box = await dialog.getByRole('radio', { name: /^Drain/ }).boundingBox()
+    t.ok((box?.width ?? 100) < 30, `the text is beside the radio button at ${viewport.width} px`)
+  }
   await dialog.getByRole('radio', { name: /^Drain/ }).focus()
   await page.keyboard.press('Space')
   await page.keyboard.press('Tab')
@@ -41,13 +46,17 @@ t.test('an operator drains an endpoint by keyboard, asked twice, and ends that',
   await dialog.getByRole('button', { name: 'Confirm: drain' }).press('Enter')
   await page.getByText(`Done: drain ${orders.url}`).waitFor()
   const row = page.getByRole('row', { name: orders.url })
-  await row.getByText('“drain” by Ann').waitFor()
+  await row.getByText(/“drain” by Ann .*reason: deploy of orders/).waitFor()
   t.match((await call(`${server.admin}/actions`, { headers })).json, [{ action: 'drain', by: 'Ann' }])
   const { length } = await served(orders, () => get('/api/v2/orders/1'))
   t.equal(length, 0, 'the endpoint gets no calls')
 
   await row.getByRole('button', { name: `End drain of ${orders.url}` }).click()
-  await page.getByRole('dialog').getByRole('button', { name: 'Confirm: end' }).click()
+  await dialog.getByText(`drain ${orders.url} of orders`).waitFor()
+  await dialog.getByText('Ann').waitFor()
+  await dialog.getByText('deploy of orders').waitFor()
+  t.same(await violationsOf(page), [])
+  await dialog.getByRole('button', { name: 'Confirm: end' }).click()
   await row.getByText('“drain” by Ann').waitFor({ state: 'detached' })
   await until(() => server.output().includes('deploy of orders'))
 })
@@ -81,7 +90,10 @@ t.test('a slow endpoint is named, and a breaker held open by an operator is a pr
   await page.getByLabel('Ends after').selectOption('5 min')
   await page.getByRole('button', { name: 'Next' }).click()
   await page.getByRole('button', { name: 'Confirm: open' }).click()
-  await page.getByRole('region', { name: 'users' }).getByText('“open” by').waitFor()
+  await page
+    .getByRole('region', { name: 'users' })
+    .getByText('“open” by an operator without a name')
+    .waitFor()
   await page.getByRole('link', { name: /^Overview/ }).click()
   await page.getByRole('heading', { name: 'Wrong now' }).waitFor()
   await page.getByRole('listitem').filter({ hasText: 'users' }).first().waitFor()

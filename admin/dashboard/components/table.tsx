@@ -4,6 +4,8 @@ import { useEffect, useRef } from 'preact/hooks'
 export interface Column<Row> {
   head: string
   cell(row: Row): ComponentChildren
+  /** Explains the column when it is pointed at. */
+  title?: string
   /** Right-aligned with digits of equal width. */
   isNumber?: boolean
 }
@@ -33,8 +35,8 @@ export function Table<Row>({ label, columns, rows, keyOf, empty, selected }: Tab
     <table aria-label={label}>
       <thead>
         <tr>
-          {columns.map(({ head, isNumber }) => (
-            <th key={head} scope="col" class={isNumber ? 'number' : undefined}>
+          {columns.map(({ head, title, isNumber }) => (
+            <th key={head} scope="col" title={title} class={isNumber ? 'number' : undefined}>
               {head}
             </th>
           ))}

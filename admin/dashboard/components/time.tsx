@@ -27,13 +27,13 @@ export function Since({ at }: { at: Instant }) {
   )
 }
 
-/** `until 14:03:05 (in 3 min 5 s)`. */
+/** `until 14:03:05 (3 min 5 s)`. */
 export function Until({ at }: { at: Instant }) {
   if (at == null) return null
   const left = roundToSecond(toEpoch(at) - now.value)
   return (
     <span class="since">
-      until <Time at={at} /> {left > 0 && `(in ${formatDuration(left)})`}
+      until <Time at={at} /> {left > 0 && `(${formatDuration(left)})`}
     </span>
   )
 }

@@ -5,12 +5,7 @@ import { Until } from '../components/time.tsx'
 import { formatDuration } from '../format.ts'
 import { authorized } from '../store/session.ts'
 import type { ActionName } from '../types.ts'
-
-/** A breaker, or one endpoint. */
-export interface Target {
-  upstream: string
-  endpoint?: string
-}
+import { nameOf, type Target } from './target.ts'
 
 interface Chosen {
   action: ActionName
@@ -38,8 +33,8 @@ const MINUTES = [5, 15, 30, 60, 240, 1_440]
 /** Asks for an action, then asks again before it is sent. */
 export function ActionDialog({ target, onDone, onClose }: Props) {
   const [chosen, setChosen] = useState<Chosen>()
-  const { upstream, endpoint } = target
-  const name = endpoint === undefined ? `the breaker of ${upstream}` : `${endpoint} of ${upstream}`
+  const { endpoint } = target
+  const name = nameOf(target)
   return (
     <Dialog title={chosen ? 'Confirm' : `Act on ${name}`} onClose={onClose}>
       {chosen === undefined ? (

@@ -76,7 +76,7 @@ const columns: Column<Row>[] = [
     isNumber: true,
     cell: ({ rates, path, scope }) => (
       <a href={hrefOf('exchanges', { scope, route: path })}>
-        {formatRate(rates && sumOf(rates.map(({ rate }) => rate ?? 0)))}
+        {rates?.length === 0 ? 'no calls' : formatRate(rates && sumOf(rates.map(({ rate }) => rate ?? 0)))}
       </a>
     )
   },

@@ -1,21 +1,24 @@
 import { useId, useState } from 'preact/hooks'
+import { AppliedAction } from '../components/applied-action.tsx'
 import { Badge, type Severity } from '../components/badge.tsx'
 import { Cause } from '../components/cause.tsx'
 import { Facts } from '../components/facts.tsx'
 import { Loaded } from '../components/loaded.tsx'
-import { type Column, Table } from '../components/table.tsx'
-import { Ago, Since, Time, Until } from '../components/time.tsx'
-import { formatCount, formatDuration, formatRatio } from '../format.ts'
+import { Since, Time } from '../components/time.tsx'
+import { WorkersByState } from '../components/workers-by-state.tsx'
+import { formatCount } from '../format.ts'
 import { useTopic } from '../store/live.ts'
 import { hrefOf, query } from '../store/location.ts'
-import type { Breaker, Endpoint, Upstream } from '../types.ts'
-import { ActionDialog, type Target } from './action-dialog.tsx'
-import { EndDialog } from './end-dialog.tsx'
+import type { Breaker, Upstream } from '../types.ts'
+import { ActionDialog } from './action-dialog.tsx'
+import { type Applied, EndDialog } from './end-dialog.tsx'
+import { type ActionHandlers, Endpoints } from './endpoints.tsx'
+import type { Target } from './target.ts'
 
 /** Shows the upstreams, those with something wrong first, and lets operators act on them. */
 export function UpstreamsPage() {
   const [target, setTarget] = useState<Target>()
-  const [ending, setEnding] = useState<string>()
+  const [ending, setEnding] = useState<Applied>()
   const [done, setDone] = useState('')
   const wanted = query.value.get('name')
   return (
@@ -36,21 +39,16 @@ export function UpstreamsPage() {
               <UpstreamSection key={upstream.name} of={upstream} onAct={setTarget} onEnd={setEnding} />
             ))}
           {target && <ActionDialog target={target} onDone={setDone} onClose={() => setTarget(undefined)} />}
-          {ending && <EndDialog id={ending} onDone={setDone} onClose={() => setEnding(undefined)} />}
+          {ending && <EndDialog of={ending} onDone={setDone} onClose={() => setEnding(undefined)} />}
         </>
       )}
     </Loaded>
   )
 }
 
-interface SectionProps {
-  of: Upstream
-  onAct(target: Target): void
-  /** Asks to end the action with this id. */
-  onEnd(id: string): void
-}
-
-function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAct, onEnd }: SectionProps) {
+function UpstreamSection({ of: upstream, onAct, onEnd }: { of: Upstream } & ActionHandlers) {
+  const { name, breaker, calls, mirror } = upstream
+  const { action } = breaker
   const id = useId()
   return (
     <section aria-labelledby={id}>
@@ -58,7 +56,12 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
       <Facts
         of={[
           ['Breaker', <BreakerState of={breaker} />],
-          ['Calls in its window', `${formatCount(breaker.calls)}, failed ${formatCount(breaker.failures)}`],
+          [
+            'Calls in its window',
+            breaker.state === 'open'
+              ? '– (open)'
+              : `${formatCount(breaker.calls)}, failed ${formatCount(breaker.failures)}`
+          ],
           ['In flight', formatCount(calls.running)],
           ['Queued', formatCount(calls.queued)],
           ['Retries', formatCount(calls.retries)],
@@ -76,25 +79,18 @@ function UpstreamSection({ of: { name, breaker, calls, endpoints, mirror }, onAc
         ]}
       />
       <p class="buttons">
-        {breaker.action === undefined ? (
+        {action === undefined ? (
           <button type="button" onClick={() => onAct({ upstream: name })}>
             Open or reset the breaker of {name} …
           </button>
         ) : (
-          <button type="button" onClick={() => onEnd(breaker.action?.id as string)}>
-            End “{breaker.action.action}” of {name} …
+          <button type="button" onClick={() => onEnd({ target: { upstream: name }, action })}>
+            End “{action.action}” of {name} …
           </button>
         )}
         <a href={hrefOf('exchanges', { upstream: name, failed: 'true' })}>Failed exchanges of {name}</a>
       </p>
-      <Table
-        label={`Endpoints of ${name}`}
-        columns={columnsOf({ name, breaker }, onAct, onEnd)}
-        rows={endpoints}
-        keyOf={({ url }) => url}
-        selected={query.value.get('endpoint')}
-        empty="No endpoints: DNS has returned no address."
-      />
+      <Endpoints of={upstream} onAct={onAct} onEnd={onEnd} />
       <History of={breaker} />
     </section>
   )
@@ -106,110 +102,17 @@ function BreakerState({ of: { state, since, until, history = [], workers, action
     <>
       <Badge severity={BREAKER[state]}>{state}</Badge>{' '}
       <small>
-        {workers && <Workers of={workers} />} <Since at={since} />
-        {cause !== undefined && state !== 'closed' && <> because of {cause}</>}
+        {workers && <WorkersByState of={workers} />} <Since at={since} />
+        {cause !== undefined && cause !== 'operator' && state !== 'closed' && <> because of {cause}</>}
         {until !== undefined && (
           <>
             , tries calls again at <Time at={until} />
           </>
         )}
-        {action && <Applied {...action} />}
+        {action && <AppliedAction of={action} />}
       </small>
     </>
   )
-}
-
-function columnsOf(
-  { name: upstream, breaker }: Pick<Upstream, 'name' | 'breaker'>,
-  onAct: SectionProps['onAct'],
-  onEnd: SectionProps['onEnd']
-): Column<Endpoint>[] {
-  return [
-    { head: 'Endpoint', cell: ({ url }) => <span class="code">{url}</span> },
-    {
-      head: 'State',
-      cell: ({ state, ejectedUntil, workers, check, action, latency, peerLatency }) => (
-        <>
-          {breaker.state === 'open' && <Badge severity="critical">no calls: the breaker is open</Badge>}{' '}
-          {peerLatency !== undefined && <Slow latency={latency} peerLatency={peerLatency} />}
-          {(breaker.state !== 'open' || state !== 'healthy') && (
-            <Badge severity={HEALTH[state]}>{state}</Badge>
-          )}{' '}
-          {workers && <Workers of={workers} />} {state === 'ejected' && <Until at={ejectedUntil} />}
-          {state === 'unhealthy' && check && `${formatCount(check.failed)} checks failed in a row`}
-          {action && <Applied {...action} />}
-        </>
-      )
-    },
-    { head: 'Last error', cell: ({ lastError }) => (lastError ? <LastErrorCell {...lastError} /> : 'none') },
-    { head: 'In flight', isNumber: true, cell: ({ inFlight }) => formatCount(inFlight) },
-    { head: 'Calls', isNumber: true, cell: ({ calls }) => formatCount(calls) },
-    {
-      head: 'Failed',
-      isNumber: true,
-      cell: ({ calls, failures }) =>
-        `${formatCount(failures)} (${formatRatio(calls === 0 ? 0 : failures / calls)})`
-    },
-    {
-      head: 'Latency',
-      isNumber: true,
-      cell: ({ latency, calls }) => formatDuration(calls === 0 ? null : latency)
-    },
-    { head: 'Ejections', isNumber: true, cell: ({ ejections }) => formatCount(ejections) },
-    {
-      head: 'Action',
-      cell: ({ url, action }) =>
-        action === undefined ? (
-          <button
-            type="button"
-            aria-label={`Drain or eject ${url}`}
-            onClick={() => onAct({ upstream, endpoint: url })}
-          >
-            Drain or eject …
-          </button>
-        ) : (
-          <button
-            type="button"
-            aria-label={`End ${action.action} of ${url}`}
-            onClick={() => onEnd(action.id)}
-          >
-            End “{action.action}” …
-          </button>
-        )
-    }
-  ]
-}
-
-function Slow({ latency, peerLatency }: { latency: number; peerLatency: number }) {
-  return (
-    <Badge severity="warning">
-      slow: {formatDuration(latency)}, its peers {formatDuration(peerLatency)}{' '}
-    </Badge>
-  )
-}
-
-function LastErrorCell({ at, cause, detail }: NonNullable<Endpoint['lastError']>) {
-  return (
-    <>
-      <Cause code={cause} detail={detail} /> <Ago at={at} />
-    </>
-  )
-}
-
-function Applied({ action, until, by }: NonNullable<Endpoint['action']>) {
-  return (
-    <span class="applied">
-      {' '}
-      “{action}” by {by} <Until at={until} />
-    </span>
-  )
-}
-
-function Workers({ of: workers }: { of: Record<string, number[]> }) {
-  const parts = Object.entries(workers).map(
-    ([state, ids]) => `${state} in ${ids.length === 1 ? 'worker' : 'workers'} ${ids.join(', ')}`
-  )
-  return <span class="muted">({parts.join('; ')})</span>
 }
 
 function History({ of: { history = [] } }: { of: Breaker }) {
@@ -230,11 +133,6 @@ function History({ of: { history = [] } }: { of: Breaker }) {
 }
 
 const BREAKER: Record<Breaker['state'], Severity> = { closed: 'ok', 'half-open': 'warning', open: 'critical' }
-const HEALTH: Record<Endpoint['state'], Severity> = {
-  healthy: 'ok',
-  ejected: 'warning',
-  unhealthy: 'critical'
-}
 
 /** Orders upstreams: an open breaker first, then the number of endpoints that get no calls. */
 function faultsOf({ breaker, endpoints }: Upstream): number {

@@ -9,6 +9,8 @@ export interface Resource<T> {
   data?: T
   /** Epoch milliseconds. */
   receivedAt?: number
+  /** Milliseconds after which data that is followed is old. Undefined for data that is loaded once. */
+  maxAge?: number
   error?: string
 }
 
@@ -22,8 +24,8 @@ export type Topic =
   | 'cluster'
   | 'route-rates'
 
-/** The gateway polls every 2 s, and reports each poll even without changes. */
-const STALE_MS = 8_000
+/** Milliseconds: the gateway polls topics every 2 s, and reports each poll even without changes. */
+const MAX_AGE = 8_000
 const RETRY_MS = 3_000
 const LOST_MS = 4_000
 
@@ -44,8 +46,8 @@ export const lostAt = computed(() =>
     : undefined
 )
 
-export const isStale = ({ receivedAt }: Resource<unknown>): boolean =>
-  receivedAt !== undefined && now.value - receivedAt > STALE_MS
+export const isStale = ({ receivedAt, maxAge }: Resource<unknown>): boolean =>
+  receivedAt !== undefined && maxAge !== undefined && now.value - receivedAt > maxAge
 
 /** Follows a topic of `GET /events` while the component is shown. All topics share one connection. */
 export function useTopic<T>(topic: Topic): Resource<T> {
@@ -89,7 +91,7 @@ function connect(): void {
   for (const topic of readers.keys())
     opened.addEventListener(topic, ({ data }) => {
       disconnectedAt.value = undefined
-      resourceOf(topic).value = { data: JSON.parse(data), receivedAt: Date.now() }
+      resourceOf(topic).value = { data: JSON.parse(data), receivedAt: Date.now(), maxAge: MAX_AGE }
     })
   opened.addEventListener('poll', ({ data }) => confirm(JSON.parse(data)))
   opened.onerror = () => {
@@ -110,9 +112,10 @@ function confirm({ failed }: { failed: string[] }): void {
       resource.value = {
         data,
         receivedAt,
+        maxAge: MAX_AGE,
         error: 'No worker of the gateway responds. Trying again.'
       } as Resource<unknown>
-    else if (data !== undefined) resource.value = { data, receivedAt: Date.now() }
+    else if (data !== undefined) resource.value = { data, receivedAt: Date.now(), maxAge: MAX_AGE }
   }
 }
 
@@ -134,7 +137,7 @@ export function usePath<T>(path: string, interval?: number, key?: unknown): Reso
   const resource = useMemo(() => signal<Resource<unknown>>({}), [path])
   useEffect(() => {
     const load = () => {
-      if (!document.hidden) void loadInto(resource, path)
+      if (!document.hidden) void loadInto(resource, path, interval)
     }
     load()
     if (interval === undefined) return
@@ -144,9 +147,17 @@ export function usePath<T>(path: string, interval?: number, key?: unknown): Reso
   return resource.value as Resource<T>
 }
 
-async function loadInto(resource: Signal<Resource<unknown>>, path: string): Promise<void> {
+async function loadInto(
+  resource: Signal<Resource<unknown>>,
+  path: string,
+  interval: number | undefined
+): Promise<void> {
   try {
-    resource.value = { data: await authorized('GET', path), receivedAt: Date.now() }
+    resource.value = {
+      data: await authorized('GET', path),
+      receivedAt: Date.now(),
+      ...(interval !== undefined && { maxAge: interval + MAX_AGE })
+    }
   } catch (error) {
     const message = error instanceof ApiError ? error.message : String(error)
     resource.value = { ...resource.value, error: message }

@@ -1,0 +1,9 @@
+/** What an action concerns: a breaker, or one endpoint. */
+export interface Target {
+  upstream: string
+  endpoint?: string
+}
+
+export function nameOf({ upstream, endpoint }: Target): string {
+  return endpoint === undefined ? `the breaker of ${upstream}` : `${endpoint} of ${upstream}`
+}
