@@ -12,7 +12,7 @@ t.test('limits name who is over one, and lead to their exchanges', async t => {
   for (let i = 0; i < 102; i++) await get('/api/v2/orders/1', 'importer')
   const near = page.getByRole('table', { name: 'Near or over a limit' })
   const row = near.getByRole('row', { name: 'importer' })
-  await row.getByText('over: 100 of 100 in 10 s (100 %)').waitFor()
+  await row.getByText('over, rejects requests: 100 of 100 in 10 s (100 %)').waitFor()
   t.same(await violationsOf(page), [])
 
   await row.getByRole('link', { name: 'Exchanges of importer' }).click()

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { formatClock } from '../format.ts'
+import { formatClock, formatTime } from '../format.ts'
 
 export interface Series {
   label: string
@@ -14,6 +14,8 @@ export interface ChartProps {
   /** Epoch ms. */
   times: number[]
   series: Series[]
+  /** Lowest end of the axis, so that small values do not look large. */
+  atLeast: number
   format(value: number | null | undefined): string
 }
 
@@ -28,14 +30,14 @@ darkQuery.addEventListener('change', () => {
 })
 
 /** Lines over time, drawn on a canvas; its caption has the latest and the highest values as text. */
-export function Chart({ title, times, series, format }: ChartProps) {
+export function Chart({ title, times, series, atLeast, format }: ChartProps) {
   const container = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(null)
   const labels = series.map(({ label }) => label).join()
 
   useEffect(() => {
     const element = container.current as HTMLDivElement
-    const created = new uPlot(optionsOf(element, series, format), [[]], element)
+    const created = new uPlot(optionsOf(element, series, atLeast, format), [[]], element)
     plot.current = created
     const observer = new ResizeObserver(() => created.setSize({ width: element.clientWidth, height: HEIGHT }))
     observer.observe(element)
@@ -70,7 +72,12 @@ function describe(label: string, values: (number | null)[], format: ChartProps['
   return `${label} now ${format(values.at(-1))}, highest ${format(highest)}`
 }
 
-function optionsOf(element: HTMLElement, series: Series[], format: ChartProps['format']): uPlot.Options {
+function optionsOf(
+  element: HTMLElement,
+  series: Series[],
+  atLeast: number,
+  format: ChartProps['format']
+): uPlot.Options {
   const style = getComputedStyle(element)
   const color = (name: string) => style.getPropertyValue(name)
   const axis = {
@@ -83,9 +90,9 @@ function optionsOf(element: HTMLElement, series: Series[], format: ChartProps['f
     width: element.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+    scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, atLeast)] } },
     axes: [
-      { ...axis, values: (_plot, ticks) => ticks.map(tick => formatClock(tick * 1_000)) },
+      { ...axis, values: (_plot, ticks) => clocksOf(ticks) },
       { ...axis, size: 64, values: (_plot, ticks) => ticks.map(tick => format(tick)) }
     ],
     series: [
@@ -99,4 +106,13 @@ function optionsOf(element: HTMLElement, series: Series[], format: ChartProps['f
       }))
     ]
   }
+}
+
+/** Seconds of a range whose times would be alike without seconds. */
+const SHORT_RANGE = 600
+
+/** @param ticks epoch seconds */
+function clocksOf(ticks: number[]): string[] {
+  const isShort = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0) < SHORT_RANGE
+  return ticks.map(tick => (isShort ? formatTime(tick * 1_000, tick * 1_000) : formatClock(tick * 1_000)))
 }

@@ -1,18 +1,16 @@
 import { useState } from 'preact/hooks'
-import { Dialog } from '../components/dialog.tsx'
 import { ErrorText, Loaded } from '../components/loaded.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { Until } from '../components/time.tsx'
-import { formatBytes, formatCount, formatDuration } from '../format.ts'
+import { formatBytes, formatCount } from '../format.ts'
 import { usePath } from '../store/live.ts'
-import { query } from '../store/location.ts'
+import { hrefOf } from '../store/location.ts'
 import { authorized } from '../store/session.ts'
 import type { Capture } from '../types.ts'
+import { captureChanges } from './start-capture.tsx'
 
 /** Captures keep whole bodies of the exchanges that match, for a while. */
 export function Captures() {
-  const [isOpen, setOpen] = useState(false)
-  const [changes, setChanges] = useState(0)
   const [error, setError] = useState<string>()
 
   async function remove(id: string): Promise<void> {
@@ -22,20 +20,15 @@ export function Captures() {
     } catch (error) {
       setError((error as Error).message)
     }
-    setChanges(changes + 1)
+    captureChanges.value++
   }
 
   return (
     <section aria-labelledby="captures">
       <h2 id="captures">Captures</h2>
-      <p class="buttons">
-        <button type="button" onClick={() => setOpen(true)}>
-          Start a capture …
-        </button>
-        <span class="muted">A capture keeps whole bodies of the exchanges of a consumer or a route.</span>
-      </p>
+      <p class="muted">A capture keeps whole bodies of the exchanges of a consumer or a route.</p>
       {error !== undefined && <ErrorText>{error}</ErrorText>}
-      <Loaded of={usePath<Capture[]>('captures', 5_000, changes)}>
+      <Loaded of={usePath<Capture[]>('captures', 5_000, captureChanges.value)}>
         {captures => (
           <Table
             label="Captures"
@@ -46,14 +39,6 @@ export function Captures() {
           />
         )}
       </Loaded>
-      {isOpen && (
-        <StartDialog
-          onClose={() => {
-            setOpen(false)
-            setChanges(changes + 1)
-          }}
-        />
-      )}
     </section>
   )
 }
@@ -78,7 +63,11 @@ function columnsOf(remove: (id: string) => void): Column<Capture>[] {
         </>
       )
     },
-    { head: 'Exchanges', isNumber: true, cell: ({ taken }) => formatCount(taken) },
+    {
+      head: 'Exchanges',
+      isNumber: true,
+      cell: ({ id, taken }) => <a href={hrefOf('exchanges', { capture: id })}>{formatCount(taken)} – show</a>
+    },
     { head: 'Size', isNumber: true, cell: ({ bytes }) => formatBytes(bytes) },
     {
       head: 'Download',
@@ -97,67 +86,4 @@ function columnsOf(remove: (id: string) => void): Column<Capture>[] {
       )
     }
   ]
-}
-
-const MINUTES = [1, 5, 15, 60]
-
-function StartDialog({ onClose }: { onClose(): void }) {
-  const [error, setError] = useState<string>()
-
-  async function submit(event: SubmitEvent): Promise<void> {
-    event.preventDefault()
-    const form = new FormData(event.currentTarget as HTMLFormElement)
-    const textOf = (name: string) => String(form.get(name)).trim() || undefined
-    try {
-      await authorized('POST', 'captures', {
-        consumer: textOf('consumer'),
-        route: textOf('route'),
-        ttl: Number(form.get('minutes')) * 60_000,
-        count: Number(form.get('count')),
-        ...(form.get('upstream') !== null && { upstream: true })
-      })
-      onClose()
-    } catch (error) {
-      setError((error as Error).message)
-    }
-  }
-
-  return (
-    <Dialog title="Start a capture" onClose={onClose}>
-      <form onSubmit={submit}>
-        <label>
-          Consumer
-          <input name="consumer" defaultValue={query.value.get('consumer') ?? ''} />
-        </label>
-        <label>
-          Route, such as /api/orders/:id
-          <input name="route" defaultValue={query.value.get('route') ?? ''} />
-        </label>
-        <label>
-          Ends after
-          <select name="minutes" defaultValue="5">
-            {MINUTES.map(minutes => (
-              <option key={minutes} value={minutes}>
-                {formatDuration(minutes * 60_000)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Exchanges, in each worker
-          <input name="count" type="number" min="1" max="1000" defaultValue="100" required />
-        </label>
-        <label>
-          <input name="upstream" type="checkbox" /> Also what is sent to services, and their responses
-        </label>
-        {error !== undefined && <ErrorText>{error}</ErrorText>}
-        <p class="buttons">
-          <button type="submit">Start</button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </p>
-      </form>
-    </Dialog>
-  )
 }

@@ -1,7 +1,9 @@
 import { CAUSES } from '../causes.ts'
+import { countBy } from '../count-by.ts'
+import { formatCount } from '../format.ts'
 import { useTopic } from '../store/live.ts'
 import { hrefOf, query, setQuery } from '../store/location.ts'
-import type { Overview } from '../types.ts'
+import type { Overview, Summary } from '../types.ts'
 
 /** Parameters of the page that are filters of `GET /exchanges` too. */
 export const FILTERS = [
@@ -17,15 +19,17 @@ export const FILTERS = [
   'requestId'
 ] as const
 
-type Filter = (typeof FILTERS)[number]
+type Filter = (typeof FILTERS)[number] | 'endpoint'
 
 /** These come from links of other pages. */
-const LINKED: Filter[] = ['route', 'upstream', 'trace', 'requestId']
+const LINKED: Filter[] = ['route', 'upstream', 'endpoint', 'trace', 'requestId']
 const STATUSES = ['2xx', '3xx', '4xx', '5xx', 'aborted']
 
-/** Fields of the filters. They are in the address, so a filtered list can be sent to somebody. */
-export function Filters() {
+/** Fields of the filters, with the causes of the listed exchanges first. They are in the address, so a filtered list can be sent to somebody. */
+export function Filters({ exchanges }: { exchanges: Summary[] }) {
   const scopes = useTopic<Overview>('overview').data?.scopes?.map(({ scope }) => scope) ?? []
+  const causes = countBy(exchanges, ({ cause }) => cause)
+  const present = new Map(causes.map(([cause, count]) => [cause, `${cause} (${formatCount(count)})`]))
   const of = (name: Filter) => query.value.get(name) ?? ''
   return (
     <form class="filters" onSubmit={event => event.preventDefault()}>
@@ -35,7 +39,12 @@ export function Filters() {
         <input value={of('consumer')} onChange={event => setQuery({ consumer: event.currentTarget.value })} />
       </label>
       <Choice label="Status" name="status" values={withCurrent(STATUSES, of('status'))} />
-      <Choice label="Cause" name="cause" values={withCurrent(CAUSES, of('cause'))} />
+      <Choice
+        label="Cause"
+        name="cause"
+        values={withCurrent([...new Set([...present.keys(), ...CAUSES])], of('cause'))}
+        texts={present}
+      />
       <label>
         Slower than, ms
         <input
@@ -58,12 +67,20 @@ export function Filters() {
           {name}: <span class="code">{of(name)}</span> – remove
         </button>
       ))}
-      <a href={hrefOf('exchanges')}>No filters</a>
+      <a href={hrefOf('exchanges')}>Clear filters</a>
     </form>
   )
 }
 
-function Choice({ label, name, values }: { label: string; name: Filter; values: string[] }) {
+interface ChoiceProps {
+  label: string
+  name: Filter
+  values: string[]
+  /** Texts of values that are not shown as they are. */
+  texts?: Map<string, string>
+}
+
+function Choice({ label, name, values, texts }: ChoiceProps) {
   return (
     <label>
       {label}
@@ -73,7 +90,9 @@ function Choice({ label, name, values }: { label: string; name: Filter; values: 
       >
         <option value="">any</option>
         {values.map(value => (
-          <option key={value}>{value}</option>
+          <option key={value} value={value}>
+            {texts?.get(value) ?? value}
+          </option>
         ))}
       </select>
     </label>

@@ -11,6 +11,7 @@ import { formatBytes, formatDuration } from '../format.ts'
 import { usePath } from '../store/live.ts'
 import { hrefOf, query } from '../store/location.ts'
 import type { Attempt, Detail } from '../types.ts'
+import { StartCapture } from './start-capture.tsx'
 
 /** Shows one exchange: why it failed, where its time went, and what was sent. */
 export function ExchangePage({ id }: { id: string }) {
@@ -21,13 +22,24 @@ export function ExchangePage({ id }: { id: string }) {
         <a href={hrefOf('exchanges', filters)}>Back to the list</a>
       </p>
       <Loaded of={usePath<Detail>(`exchanges/${encodeURIComponent(id)}`)}>
-        {detail => <ExchangeView of={detail} />}
+        {detail => (
+          <ExchangeView
+            of={detail}
+            har={{ href: `exchanges/${encodeURIComponent(detail.id)}.har`, name: `${detail.id}.har` }}
+          />
+        )}
       </Loaded>
     </>
   )
 }
 
-function ExchangeView({ of: detail }: { of: Detail }) {
+interface ViewProps {
+  of: Detail
+  /** File that has this exchange. */
+  har: { href: string; name: string }
+}
+
+export function ExchangeView({ of: detail, har }: ViewProps) {
   const { method, url, cause, causeDetail, endpoint, upstream, consumer, route, scope, requestId } = detail
   return (
     <>
@@ -76,9 +88,11 @@ function ExchangeView({ of: detail }: { of: Detail }) {
       <h2>Where the time went</h2>
       <Waterfall of={detail} />
       <p class="buttons">
-        <a href={`exchanges/${encodeURIComponent(detail.id)}.har`} download={`${detail.id}.har`}>
+        <a href={har.href} download={har.name}>
           Download HAR
         </a>
+        {consumer && <StartCapture label={`Capture consumer ${consumer}`} consumer={consumer} />}
+        {route && <StartCapture label={`Capture route ${route}`} route={route} />}
       </p>
       <CopyText label="Copy as curl" text={curlOf(detail, location.protocol)} />
       <MessageView title="Request" of={detail.request} />

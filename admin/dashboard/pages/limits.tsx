@@ -33,6 +33,12 @@ export function LimitsPage() {
               ...leasesOf(limits)
             ]}
           />
+          {limits.leases && (
+            <p class="muted">
+              A lease is a share of a limit that a worker takes in advance, so that it decides without asking
+              the store.
+            </p>
+          )}
           {limits.reason !== undefined && <p class="error">{limits.reason}</p>}
           <h2>Near or over a limit now</h2>
           <Table
@@ -43,6 +49,11 @@ export function LimitsPage() {
             empty="Nobody is near a limit."
           />
           <h2>Tiers, decisions since the start</h2>
+          <p class="muted">
+            While Redis is unavailable, the tier's <span class="code">onRedisDown</span> decides:{' '}
+            <em>local</em> counts in this gateway alone, <em>open</em> allows, <em>closed</em> rejects.{' '}
+            <em>Unavailable</em>: the deadline of the request passed first.
+          </p>
           <Table
             label="Tiers"
             columns={tierColumns}
@@ -80,7 +91,7 @@ const nearColumns: Column<Near>[] = [
     isNumber: true,
     cell: ({ used, limit, windowMs, isOver }) => (
       <Badge severity={isOver ? 'critical' : 'warning'}>
-        {isOver && 'over: '}
+        {isOver ? 'over, rejects requests: ' : used >= limit ? 'at its limit: ' : 'near: '}
         {formatCount(used)} of {formatCount(limit)} in {formatDuration(windowMs)} ({formatRatio(used / limit)}
         )
       </Badge>
@@ -90,26 +101,34 @@ const nearColumns: Column<Near>[] = [
   {
     head: 'Exchanges',
     cell: ({ by, key }) =>
-      by === 'consumer' ? <a href={hrefOf('exchanges', { consumer: key })}>Exchanges of {key}</a> : '–'
+      by === 'consumer' ? (
+        <>
+          <a href={hrefOf('exchanges', { consumer: key })}>Exchanges of {key}</a>,{' '}
+          <a href={hrefOf('exchanges', { consumer: key, cause: 'limit-reached' })}>rejected</a>
+        </>
+      ) : (
+        '–'
+      )
   }
 ]
 
 type Tier = Limits['tiers'][number]
 
 /** Decisions as the metric `sluice_limit_decisions_total` names them. */
-const DECISIONS: [decision: keyof Tier['decisions'], head: string][] = [
-  ['allowed', 'Allowed'],
-  ['rejected', 'Rejected'],
-  ['local', 'Local'],
-  ['open', 'Open'],
-  ['closed', 'Closed'],
-  ['unavailable', 'Unavailable']
+const DECISIONS: [decision: keyof Tier['decisions'], head: string, title: string][] = [
+  ['allowed', 'Allowed', 'The limit had requests left'],
+  ['rejected', 'Rejected', 'The limit was used up: the client got 429'],
+  ['local', 'Local', 'Redis was unavailable: counted in this gateway alone'],
+  ['open', 'Open', 'Redis was unavailable: allowed without counting'],
+  ['closed', 'Closed', 'Redis was unavailable: rejected'],
+  ['unavailable', 'Unavailable', 'The deadline of the request passed before Redis responded']
 ]
 
 const tierColumns: Column<Tier>[] = [
   { head: 'Tier', cell: ({ name }) => name },
-  ...DECISIONS.map(([decision, head]) => ({
+  ...DECISIONS.map(([decision, head, title]) => ({
     head,
+    title,
     isNumber: true,
     cell: ({ decisions }: Tier) => formatCount(decisions[decision])
   }))

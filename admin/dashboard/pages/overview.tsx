@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks'
 import { Badge } from '../components/badge.tsx'
 import { Cause } from '../components/cause.tsx'
 import { Chart } from '../components/chart.tsx'
@@ -21,7 +22,7 @@ export function OverviewPage() {
           <Facts
             of={[
               ['Requests', formatRate(overview.total?.rate)],
-              ['Errors', formatRatio(overview.total?.errorRatio)],
+              ['Errors (5xx)', formatRatio(overview.total?.errorRatio)],
               ['p50', formatDuration(overview.total?.p50)],
               ['p95', formatDuration(overview.total?.p95)],
               ['p99', formatDuration(overview.total?.p99)],
@@ -54,7 +55,7 @@ function Problems({ of: problems }: { of: Problem[] }) {
       <h2 id="problems">Wrong now</h2>
       {problems.length === 0 && (
         <p>
-          <Badge severity="ok">Nothing is wrong</Badge>
+          <Badge severity="ok">No problem found by the gateway's checks</Badge>
         </p>
       )}
       <ul class="problems">
@@ -72,21 +73,28 @@ function Problems({ of: problems }: { of: Problem[] }) {
   )
 }
 
-type Row = NonNullable<Overview['scopes']>[number]
+type Row = NonNullable<Overview['scopes']>[number] & { rejectedRatio?: number | null }
 
 /** Numbers lead to the exchanges that they count. */
 const columns: Column<Row>[] = [
-  { head: 'Scope', cell: ({ scope }) => <a href={hrefOf('overview', { scope })}>{scope}</a> },
+  { head: 'Scope', cell: ({ scope }) => <a href={hrefOf('exchanges', { scope })}>{scope}</a> },
   {
     head: 'Requests',
     isNumber: true,
     cell: ({ scope, rate }) => <a href={hrefOf('exchanges', { scope })}>{formatRate(rate)}</a>
   },
   {
-    head: 'Errors',
+    head: 'Errors (5xx)',
     isNumber: true,
     cell: ({ scope, errorRatio }) => (
       <a href={hrefOf('exchanges', { scope, failed: 'true' })}>{formatRatio(errorRatio)}</a>
+    )
+  },
+  {
+    head: 'Rejected (4xx)',
+    isNumber: true,
+    cell: ({ scope, rejectedRatio }) => (
+      <a href={hrefOf('exchanges', { scope, status: '4xx' })}>{formatRatio(rejectedRatio)}</a>
     )
   },
   { head: 'p50', isNumber: true, cell: ({ p50 }) => formatDuration(p50) },
@@ -100,7 +108,8 @@ const columns: Column<Row>[] = [
       </a>
     )
   },
-  { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('scopes', { scope })}>Routes of {scope}</a> }
+  { head: 'Routes', cell: ({ scope }) => <a href={hrefOf('scopes', { scope })}>Routes of {scope}</a> },
+  { head: 'Charts', cell: ({ scope }) => <a href={hrefOf('overview', { scope })}>Last hour of {scope}</a> }
 ]
 
 function Causes({ of: causes }: { of: FrequentCause[] }) {
@@ -144,12 +153,17 @@ const causeColumns: Column<FrequentCause>[] = [
 function LastHour() {
   const history = usePath<History>('history', 10_000)
   const scope = query.value.get('scope')
+  const section = useRef<HTMLElement>(null)
+  const isLoaded = history.data !== undefined
+  useEffect(() => {
+    if (scope !== null) section.current?.scrollIntoView()
+  }, [scope, isLoaded])
   return (
     <Loaded of={history}>
       {({ times, total, scopes }) => {
         const samples = (scope !== null && scopes[scope]) || total
         return (
-          <section aria-labelledby="hour">
+          <section aria-labelledby="hour" ref={section}>
             <h2 id="hour">
               Last hour, {samples === total ? 'all scopes' : `scope ${scope}`}{' '}
               {samples !== total && <a href={hrefOf('overview')}>All scopes</a>}
@@ -157,18 +171,21 @@ function LastHour() {
             <div class="charts">
               <Chart
                 title="Requests"
+                atLeast={1}
                 times={times}
                 format={formatRate}
                 series={[{ label: 'rate', values: samples.rate }]}
               />
               <Chart
-                title="Errors"
+                title="Errors (5xx)"
+                atLeast={0.05}
                 times={times}
                 format={formatRatio}
                 series={[{ label: 'ratio', values: samples.errorRatio }]}
               />
               <Chart
                 title="Duration"
+                atLeast={10}
                 times={times}
                 format={formatDuration}
                 series={(['p50', 'p95', 'p99'] as const).map(label => ({ label, values: samples[label] }))}

@@ -16,7 +16,7 @@ export interface ExchangeList {
   error?: string
 }
 
-const MAX_SHOWN = 200
+const MAX_SHOWN = 1_000
 /** Milliseconds between two changes of the list, so that it can be read and the browser keeps up. */
 const INTERVAL = 500
 const EMPTY: ExchangeList = { shown: [], waiting: 0, missed: 0, isLoading: true, isLive: false }
@@ -39,7 +39,7 @@ function follow(list: Signal<ExchangeList>, filter: string, paused: { value: boo
     list.value = { ...list.peek(), ...changes }
   }
 
-  authorized<Summary[]>('GET', `exchanges?${filter}`).then(
+  authorized<Summary[]>('GET', `exchanges?${filter}${filter && '&'}limit=${MAX_SHOWN}`).then(
     found => change({ shown: merge(found, list.peek().shown), isLoading: false }),
     ({ message }) => change({ error: message, isLoading: false })
   )
