@@ -1,4 +1,4 @@
-/** What the gateway notes for an operator who gave no name: of a session, of a bearer token, of a listener without a token. */
+/** Names of operators without a name: with a session, with a bearer token, and on a listener without a token. */
 const PLACEHOLDERS = new Set(['session', 'token', 'anonymous'])
 
 /** Returns the name that an operator gave; undefined without one. */

@@ -5,6 +5,7 @@ import { type Column, Table } from '../components/table.tsx'
 import { Ago, Until } from '../components/time.tsx'
 import { WorkersByState } from '../components/workers-by-state.tsx'
 import { formatCount, formatDuration, formatRatio } from '../format.ts'
+import { now } from '../store/clock.ts'
 import { query } from '../store/location.ts'
 import type { Endpoint, Upstream } from '../types.ts'
 import type { Applied } from './end-dialog.tsx'
@@ -97,7 +98,7 @@ const STATES: Record<Exclude<Endpoint['state'], 'healthy'>, Severity> = {
  * invalid, which the last error tells.
  */
 function State({ of: endpoint, isBreakerOpen }: { of: Endpoint; isBreakerOpen: boolean }) {
-  const { state, ejectedUntil, workers, check, action, latency, peerLatency, calls } = endpoint
+  const { state, ejectedUntil, workers, check, action, latency, peerLatency } = endpoint
   return (
     <>
       {isBreakerOpen && <Badge severity="critical">no calls: the breaker is open</Badge>}{' '}
@@ -108,15 +109,21 @@ function State({ of: endpoint, isBreakerOpen }: { of: Endpoint; isBreakerOpen: b
           responds, slow: {formatDuration(latency)}, its peers {formatDuration(peerLatency)}
         </Badge>
       ) : (
-        !isBreakerOpen && (
-          <Badge severity={calls === 0 ? 'neutral' : 'ok'}>
-            {calls === 0 ? 'not called yet' : 'responds'}
-          </Badge>
-        )
+        !isBreakerOpen && <Responding of={endpoint} />
       )}{' '}
       {workers && <WorkersByState of={workers} />} {state === 'ejected' && <Until at={ejectedUntil} />}
       {state === 'unhealthy' && check && `${formatCount(check.failed)} checks failed in a row`}
       {action && <AppliedAction of={action} />}
     </>
   )
+}
+
+/** Milliseconds for which an error counts as recent. */
+const RECENT = 60_000
+
+function Responding({ of: { calls, lastError } }: { of: Endpoint }) {
+  if (calls === 0) return <Badge severity="neutral">not called yet</Badge>
+  if (lastError !== undefined && now.value - Date.parse(lastError.at) < RECENT)
+    return <Badge severity="warning">responds, with errors</Badge>
+  return <Badge severity="ok">responds</Badge>
 }

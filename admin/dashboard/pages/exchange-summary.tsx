@@ -14,7 +14,7 @@ const PARTS: [title: string, filter: keyof Summary & string][] = [
   ['By endpoint', 'endpoint']
 ]
 
-/** What the loaded exchanges have in common: their number and time, and their most frequent values, each a filter. */
+/** Shows the number and time of the loaded exchanges, and their most frequent values, each a filter. */
 export function ExchangeSummary({ of: exchanges }: { of: Summary[] }) {
   const first = exchanges.at(-1)
   if (first === undefined) return null

@@ -12,7 +12,7 @@ const MINUTES = [1, 5, 15, 60]
 
 interface Props {
   label: string
-  /** What the fields have at first. */
+  /** Initial values of the fields. */
   consumer?: string | undefined
   route?: string | undefined
 }

@@ -1,4 +1,4 @@
-/** What an action concerns: a breaker, or one endpoint. */
+/** The object of an action: a breaker, or one endpoint. */
 export interface Target {
   upstream: string
   endpoint?: string
