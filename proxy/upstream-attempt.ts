@@ -26,8 +26,6 @@ export class UpstreamAttempt {
   readonly method: string
   /** Path and query as they are sent. */
   readonly path: string
-  /** Headers as they are sent; undici adds `host`, `connection` and lengths. A start listener may change them. */
-  readonly headers: Headers
   /** 0 for the first attempt of a call, 1 for its first retry. */
   readonly retry: number
   /** Name of the part of a composition. */
@@ -47,6 +45,8 @@ export class UpstreamAttempt {
   onRequestData: ((chunk: Uint8Array) => void) | undefined = undefined
   /** Called with each chunk of the response body, also of a response that is retried. A start listener sets it. */
   onResponseData: ((chunk: Uint8Array) => void) | undefined = undefined
+  #headers: Headers
+  #hasOwnHeaders = false
   #listeners: AttemptListeners
 
   constructor(
@@ -62,13 +62,25 @@ export class UpstreamAttempt {
     this.endpoint = endpoint
     this.method = method
     this.path = path
-    // Attempts of a call share their headers.
-    this.headers = { ...headers }
+    this.#headers = headers
     this.retry = retry
     this.part = part
     this.isMirror = exchange instanceof DetachedExchange
     this.#listeners = listeners
     for (const listener of listeners.start) listener(this)
+  }
+
+  /** Headers as they are sent; undici adds `host`, `connection` and lengths. */
+  get headers(): Readonly<Headers> {
+    return this.#headers
+  }
+
+  /** Sets a header of this attempt only. For start listeners. `name` in lower case. */
+  setHeader(name: string, value: string): void {
+    // Attempts of a call share their headers until one changes them.
+    if (!this.#hasOwnHeaders) this.#headers = { ...this.#headers }
+    this.#hasOwnHeaders = true
+    this.#headers[name] = value
   }
 
   onHeaders(status: number, headers: Headers): void {

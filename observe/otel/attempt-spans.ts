@@ -15,10 +15,12 @@ export function createAttemptSpans(redactor: Redactor): { start: AttemptListener
     const { trace } = exchange
     if (trace === undefined) return
     const span = trace.startCall(method, attributesOf(attempt), { startedAt, part })
-    const { headers } = attempt
-    if (typeof headers.traceparent === 'string')
-      headers.traceparent =
-        headers.traceparent.slice(0, 36) + span.spanContext().spanId + headers.traceparent.slice(52)
+    const { traceparent } = attempt.headers
+    if (typeof traceparent === 'string')
+      attempt.setHeader(
+        'traceparent',
+        traceparent.slice(0, 36) + span.spanContext().spanId + traceparent.slice(52)
+      )
     spans.set(attempt, span)
   }
 

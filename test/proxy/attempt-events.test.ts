@@ -76,7 +76,7 @@ t.test('each retry is an attempt with headers of its own', async t => {
   const endedAtStart: number[] = []
   gateway.onAttemptStart(attempt => {
     endedAtStart.push(ended.length)
-    attempt.headers[`x-attempt-${attempt.retry}`] = 'here'
+    attempt.setHeader(`x-attempt-${attempt.retry}`, 'here')
     attempt.onResponseData = chunk => bodies.push(`${attempt.retry} ${Buffer.from(chunk)}`)
   })
   t.equal((await call(`${url}/1`)).text, 'good')
