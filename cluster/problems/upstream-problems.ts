@@ -12,7 +12,7 @@ export function* upstreamProblems({ name, breaker, endpoints }: MergedUpstream):
       subject: name,
       message:
         breaker.state === 'open'
-          ? `The breaker of upstream "${name}" is open, so calls are rejected; check the service, whose last errors are on the page.`
+          ? `The breaker of upstream "${name}" is open, so calls are rejected; check the service and the last errors of its endpoints.`
           : `The breaker of upstream "${name}" is half-open and tries a few calls.`,
       since: breaker.since,
       page: pageOf('upstreams', { name })
