@@ -55,7 +55,7 @@ t.test('a service answers with an invalid response', async t => {
   const errors = page.getByRole('row', { name: /^orders/ }).getByRole('link', { name: /^[1-9][\d.]* %/ })
   await untilShown(errors, () => get('/api/v2/orders/1/total'))
   await errors.click()
-  await page.getByRole('row', { name: 'invalid-response' }).first().getByRole('link').click()
+  await page.getByRole('row', { name: 'invalid-response' }).first().getByRole('link').first().click()
   await page.getByText('/total').first().waitFor()
   await page.getByText('the response does not match its schema').first().waitFor()
 })

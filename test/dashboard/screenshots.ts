@@ -89,7 +89,7 @@ async function take({ server }: Stage): Promise<void> {
   await shoot(page, 'exchanges', 'shop-app')
   await page.goto(`${server.admin}/#/exchanges?status=5xx&scope=orders`)
   await page
-    .getByRole('link', { name: /total$/ })
+    .getByRole('link', { name: /^GET .*total$/ })
     .first()
     .click()
   await shoot(page, 'exchange', 'Where the time went')
