@@ -1,4 +1,4 @@
-import { ERRORS, type ExchangeCounts, noCounts } from '../observe/exchange-counts.ts'
+import { ERRORS, type ExchangeCounts, noCounts, REJECTIONS } from '../observe/exchange-counts.ts'
 
 /** Counts of one worker by scope or route. */
 export type NamedCounts = Record<string, ExchangeCounts>
@@ -76,7 +76,7 @@ export class CountDeltas {
         this.#deltas.set(name, delta)
       }
       let exchanges = 0
-      for (let i = 0; i <= ERRORS; i++) {
+      for (let i = 0; i <= REJECTIONS; i++) {
         const more = Math.max(0, (now[i] ?? 0) - (before?.[name]?.[i] ?? 0))
         delta.counts[i] = (delta.counts[i] as number) + more
         if (i < ERRORS) exchanges += more

@@ -9,6 +9,8 @@ export interface FrequentCause {
   /** The one at which most of them failed. */
   endpoint?: string
   cause: string
+  /** Exchanges in the sample. */
+  count: number
   /** Exchanges a second. */
   rate: number
   /** Share of the scope's exchanges. */
@@ -65,6 +67,7 @@ export class FailureDeltas {
           ...(upstream !== undefined && { upstream }),
           ...(endpoint !== undefined && { endpoint }),
           cause,
+          count,
           rate: rounded(count / seconds) as number,
           ratio: rounded(count / exchanges) as number,
           errorRatio: rounded(errors / exchanges) as number

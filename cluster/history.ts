@@ -1,6 +1,7 @@
 import { type CounterSample, type ExchangeCounts, noCounts } from '../observe/exchange-counts.ts'
 import type { Cluster } from './cluster-types.ts'
 import { CountDeltas } from './count-deltas.ts'
+import { FailingScopes } from './failing-scopes.ts'
 import { FailureDeltas, type FrequentCause } from './failure-deltas.ts'
 import { GrowingCounter, type Growth } from './growing-counter.ts'
 import { exchangesOf, type Rates, ratesOf, rounded } from './rates.ts'
@@ -17,6 +18,8 @@ export interface History {
   /** Returns the last sample; undefined before the first. */
   latest(): LatestRates | undefined
   view(): HistoryView
+  /** Returns since when a scope fails, in epoch milliseconds; undefined if it does not. */
+  failingSince(scope: string): number | undefined
   /** Counters that have grown, by name. */
   readonly growth: Record<'shed' | 'droppedLogEntries', Growth>
 }
@@ -45,11 +48,12 @@ export const INTERVAL = 10_000
 const SAMPLES = 360
 const MAX_SCOPES = 64
 
-const COLUMNS = ['rate', 'errorRatio', 'p50', 'p95', 'p99'] as const
+const COLUMNS = ['rate', 'errorRatio', 'rejectedRatio', 'p50', 'p95', 'p99'] as const
 
 export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
   const deltas = new CountDeltas(MAX_SCOPES, performance.now())
   const failures = new FailureDeltas()
+  const failing = new FailingScopes()
   let storedAt = performance.now()
   const times = new Float64Array(SAMPLES)
   const total = new Ring()
@@ -74,6 +78,7 @@ export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
       note(worker, last)
     },
     latest: () => latest,
+    failingSince: scope => failing.since(scope),
     view: () => {
       const from = Math.max(0, count - SAMPLES)
       const places = Array.from({ length: count - from }, (_, i) => (from + i) % SAMPLES)
@@ -142,6 +147,7 @@ export function createHistory(cluster: Pick<Cluster, 'workers'>): History {
     const seconds = Math.max(1, now - storedAt) / 1_000
     const causes = failures.take(running, seconds, scope => exchangesOf(taken.get(scope)?.counts ?? []))
     storedAt = now
+    failing.update(shown, Date.now() - seconds * 1_000)
     latest = { total: rates, scopes: shown, causes }
     count++
   }

@@ -1,4 +1,4 @@
-import { ERRORS, type ExchangeCounts } from '../observe/exchange-counts.ts'
+import { ERRORS, type ExchangeCounts, REJECTIONS } from '../observe/exchange-counts.ts'
 import { quantileOf } from '../observe/histogram.ts'
 
 /** Exchanges of an interval. */
@@ -7,6 +7,8 @@ export interface Rates {
   rate: number
   /** Share that failed with a 5xx; null without exchanges, as are the durations. */
   errorRatio: number | null
+  /** Share that was rejected with a 4xx. */
+  rejectedRatio: number | null
   /** Milliseconds. */
   p50: number | null
   p95: number | null
@@ -20,6 +22,7 @@ export function ratesOf(counts: ExchangeCounts, rate: number): Rates {
   return {
     rate: rounded(rate) as number,
     errorRatio: rounded((counts[ERRORS] as number) / total),
+    rejectedRatio: rounded((counts[REJECTIONS] as number) / total),
     p50: ms(0.5),
     p95: ms(0.95),
     p99: ms(0.99)

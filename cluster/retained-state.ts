@@ -10,6 +10,7 @@ import { type CounterTotals, createCounterTotals } from './counter-totals.ts'
 import { createHistory, type History } from './history.ts'
 import { addCounters, countersOf } from './merge/metrics.ts'
 import { addVersions, countsOf, type VersionCounts } from './merge/versions.ts'
+import { ProblemTimes } from './problems/problem-times.ts'
 
 /** State that outlives workers and the admin app: counters, those of ended workers included, captures and logins. */
 export interface RetainedState {
@@ -23,6 +24,7 @@ export interface RetainedState {
   guard: AdminGuardState
   history: History
   actions: ClusterActions
+  problemTimes: ProblemTimes
 }
 
 /** @param broadcast sends a message to all workers */
@@ -51,6 +53,7 @@ export function createRetainedState(
     captures: createClusterCaptures(cluster),
     guard: createGuardState(),
     history,
-    actions
+    actions,
+    problemTimes: new ProblemTimes()
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ERRORS, noCounts, type RouteCounts } from '../observe/exchange-counts.ts'
+import { noCounts, REJECTIONS, type RouteCounts } from '../observe/exchange-counts.ts'
 import type { Cluster } from './cluster-types.ts'
 import { exchangesOf, type Rates, ratesOf } from './rates.ts'
 import { askAll, type Missing, read, successes } from './worker-requests.ts'
@@ -78,7 +78,7 @@ function difference(oldest: Snapshot, newest: Snapshot): RouteRate[] {
       routes.set(key, sum)
       if (isUnknown) continue
       const of = before?.get(key)?.counts
-      for (let i = 0; i <= ERRORS; i++)
+      for (let i = 0; i <= REJECTIONS; i++)
         sum.counts[i] = (sum.counts[i] as number) + (route.counts[i] as number) - (of?.[i] ?? 0)
     }
   }

@@ -22,7 +22,7 @@ async function stateRoutes(
   { views, retained }: { views: Views; retained: RetainedState }
 ) {
   const sources = {
-    overview: () => views.overview(NOWHERE),
+    overview: () => views.overview(NOWHERE, true),
     upstreams: () => views.upstreams(NOWHERE),
     limits: () => views.limits(NOWHERE),
     versions: () => views.versions(NOWHERE, TOP),
@@ -46,7 +46,7 @@ async function stateRoutes(
     views.versions(reply, (query as Static<typeof VersionsQuery>).top)
   )
   admin.get('/deploys', { config: { isPrivate: true } }, (_request, reply) => views.deploys(reply))
-  admin.get('/overview', (_request, reply) => views.overview(reply))
+  admin.get('/overview', ({ operator }, reply) => views.overview(reply, operator !== undefined))
   admin.get('/history', () => retained.history.view())
   admin.get('/route-rates', (_request, reply) => views.routeRates(reply))
   // A response to HEAD would never end.

@@ -38,7 +38,8 @@ export interface Deploys extends MergedCredentials, Incidents {
 
 /** The state of all workers together, as several routes and the event stream show it. */
 export interface Views {
-  overview(missing: Missing): Promise<Overview>
+  /** @param showsNames true for operators, who may see the names of consumers */
+  overview(missing: Missing, showsNames: boolean): Promise<Overview>
   upstreams(missing: Missing): Promise<MergedUpstream[]>
   limits(missing: Missing): Promise<MergedLimits>
   /** @param top consumers of each version */
@@ -54,7 +55,7 @@ export const NOWHERE: Missing = { header: () => NOWHERE as FastifyReply }
 
 export function createViews(cluster: Cluster, retained: RetainedState): Views {
   const views: Views = {
-    async overview(missing) {
+    async overview(missing, showsNames) {
       const [upstreams, limits, credentials] = await Promise.all([
         views.upstreams(missing).catch(() => undefined),
         views.limits(NOWHERE).catch(() => undefined),
@@ -73,15 +74,18 @@ export function createViews(cluster: Cluster, retained: RetainedState): Views {
         scopes: history.latest()?.scopes ?? [],
         causes: history.latest()?.causes ?? [],
         ...(history.latest() && { total: history.latest()?.total }),
-        problems: problemsOf({
-          status,
-          upstreams,
-          limits,
-          credentials,
-          actions: retained.actions.active(),
-          history,
-          now: Date.now()
-        })
+        problems: retained.problemTimes.date(
+          problemsOf({
+            status,
+            upstreams,
+            limits,
+            credentials,
+            actions: retained.actions.active(),
+            history,
+            showsNames,
+            now: Date.now()
+          })
+        )
       }
     },
     async upstreams(missing) {

@@ -6,13 +6,15 @@ import type { FailureCount, FailureCounts } from './failure-counts.ts'
 import { BUCKET_COUNT } from './histogram.ts'
 
 /**
- * Exchanges since the start: those of each bucket of durations, then those that failed with a 5xx. A plain array, since it
- * is sent as JSON.
+ * Exchanges since the start: those of each bucket of durations, then those with a 5xx and those with a 4xx. A plain array,
+ * since it is sent as JSON.
  */
 export type ExchangeCounts = number[]
 
 /** Index of the errors. */
 export const ERRORS = BUCKET_COUNT
+/** Index of the rejections: 4xx. */
+export const REJECTIONS = BUCKET_COUNT + 1
 
 /** Counters of a process that the supervisor samples. All only grow. */
 export interface CounterSample {
@@ -82,7 +84,7 @@ function sampledOf(app: FastifyInstance): { durations?: ExchangeDurations; failu
 }
 
 export function noCounts(): ExchangeCounts {
-  return new Array(ERRORS + 1).fill(0)
+  return new Array(REJECTIONS + 1).fill(0)
 }
 
 /** @param status index of the status class */
@@ -91,5 +93,6 @@ function addExchanges(counts: ExchangeCounts, status: number, series: ArrayLike<
     const count = series[i] as number
     counts[i] = (counts[i] as number) + count
     if (status === 5) counts[ERRORS] = (counts[ERRORS] as number) + count
+    else if (status === 4) counts[REJECTIONS] = (counts[REJECTIONS] as number) + count
   }
 }

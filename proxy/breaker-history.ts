@@ -6,12 +6,21 @@ const MAX_HISTORY = 20
 /** Keeps when a breaker changed its state, and why. */
 export class BreakerHistory {
   #since = new Date().toISOString()
+  #triedAt: string | undefined
+  #state: BreakerState = 'closed'
   #transitions: BreakerTransition[] = []
 
   add(state: BreakerState, cause: OpeningCause | undefined): void {
-    this.#since = new Date().toISOString()
+    const now = new Date().toISOString()
+    // A failed half-open request does not begin a new outage.
+    if (state === 'closed' || this.#state === 'closed') {
+      this.#since = now
+      this.#triedAt = undefined
+    }
+    if (state === 'half-open') this.#triedAt = now
+    this.#state = state
     this.#transitions.push({
-      at: this.#since,
+      at: now,
       state,
       ...(state === 'open' && cause !== undefined && { cause })
     })
@@ -22,6 +31,7 @@ export class BreakerHistory {
   times(until: number | undefined): BreakerTimes {
     return {
       since: this.#since,
+      ...(this.#triedAt !== undefined && { lastTriedAt: this.#triedAt }),
       ...(until !== undefined && { until: new Date(until).toISOString() }),
       history: [...this.#transitions]
     }

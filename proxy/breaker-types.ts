@@ -65,8 +65,10 @@ export type OpeningCause = Cause | 'slow-calls' | 'operator'
 
 /** Times are ISO instants. */
 export interface BreakerTimes {
-  /** Start of the state. */
+  /** When it closed, or when it opened: a failed half-open request does not change it. */
   since: string
+  /** When half-open requests began last. Undefined while closed. */
+  lastTriedAt?: string
   /** While open: when half-open requests begin. */
   until?: string
   /** The latest changes, the oldest first. */

@@ -35,7 +35,9 @@ export function mergeUpstreams(seen: Seen<UpstreamState[]>[]): MergedUpstream[] 
   return group(seen, ({ name }) => name).map(states => {
     const [first] = states.map(({ state }) => state) as [UpstreamState]
     const breakers = states.map(({ worker, state }) => ({ worker, state: state.breaker }))
-    const counts = breakers.map(({ state: { since: _, until: __, history: ___, ...counts } }) => counts)
+    const counts = breakers.map(
+      ({ state: { since: _, until: __, lastTriedAt: ___, history: ____, ...counts } }) => counts
+    )
     const state = worst(breakers, BREAKER)
     const mirrors = states.flatMap(({ state }) => state.mirror ?? [])
     const endpoints = group(
@@ -70,11 +72,17 @@ function compare(one: string, other: string): number {
 
 /** Merges the times of the breakers that are in the reported state, and the history of all. */
 function mergeTimes(breakers: UpstreamState['breaker'][], reported: BreakerState): BreakerTimes {
-  const those = breakers.filter(({ state }) => state === reported)
+  // Some try while others are still open.
+  const those = breakers.filter(({ state }) => (state === 'closed') === (reported === 'closed'))
+  const lastTriedAt = those
+    .flatMap(({ lastTriedAt }) => lastTriedAt ?? [])
+    .sort()
+    .at(-1)
   const ends = those.flatMap(({ until }) => until ?? [])
   const until = ends.sort().at(-1)
   return {
     since: those.map(({ since }) => since).sort()[0] as string,
+    ...(lastTriedAt !== undefined && { lastTriedAt }),
     ...(until !== undefined && { until }),
     history: mergeHistories(breakers.map(({ history }) => history))
   }

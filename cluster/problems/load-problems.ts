@@ -1,30 +1,19 @@
+import { ENDS } from '../failing-scopes.ts'
 import type { FrequentCause } from '../failure-deltas.ts'
 import type { History } from '../history.ts'
-import type { MergedLimits } from '../merge/limits.ts'
-import { type Problem, pageOf, toIso } from './problem.ts'
+import { type Problem, pageOf, percent, toIso } from './problem.ts'
 
-/** Share of failed exchanges of a scope from which on it is a problem, and from which on a critical one. */
-const MANY_ERRORS = 0.05
+/** Share of failed exchanges of a scope from which on it is critical. */
 const MOST_ERRORS = 0.5
-/** Exchanges a second. Below, a single failure would be a large ratio. */
-const MIN_RATE = 1
 
-/** Problems of limits, overload, the log and of scopes that fail. */
+/**
+ * Problems of overload, the log and of scopes that fail.
+ * @param broken upstreams whose breaker is open, which is a problem of its own
+ */
 export function* loadProblems(
-  limits: MergedLimits | undefined,
-  { growth, latest }: Pick<History, 'latest' | 'growth'>
+  { growth, latest, failingSince }: Pick<History, 'latest' | 'growth' | 'failingSince'>,
+  broken: ReadonlySet<string>
 ): Generator<Problem> {
-  if (limits?.state === 'unavailable') {
-    const place = limits.store === 'redis' ? 'Redis' : 'the supervisor'
-    yield {
-      kind: 'limits-unavailable',
-      severity: 'warning',
-      subject: place,
-      message: `Limits are not counted in ${place} (${limits.reason ?? 'unknown reason'}), so onRedisDown of each tier applies; check it and the way to it.`,
-      since: limits.since,
-      page: 'limits'
-    }
-  }
   const { shed, droppedLogEntries } = growth
   if (shed.since !== undefined)
     yield {
@@ -45,25 +34,33 @@ export function* loadProblems(
       page: 'overview'
     }
   const { scopes = [], causes = [] } = latest() ?? {}
-  for (const { scope, rate, errorRatio } of scopes)
-    if (errorRatio !== null && errorRatio >= MANY_ERRORS && rate >= MIN_RATE)
-      yield {
-        kind: 'errors',
-        severity: errorRatio >= MOST_ERRORS ? 'critical' : 'warning',
-        subject: scope,
-        message: `${Math.round(errorRatio * 100)} % of the exchanges of scope "${scope}" fail with a 5xx${mostFrequent(scope, causes)}; the failed exchanges have more.`,
-        since: null,
-        page: pageOf('exchanges', { scope, failed: 'true' })
-      }
+  for (const { scope, errorRatio } of scopes) {
+    const since = failingSince(scope)
+    if (since === undefined || errorRatio === null) continue
+    const errors = causes.filter(cause => cause.scope === scope && cause.errorRatio > 0)
+    const explained = errors.filter(({ upstream }) => upstream !== undefined && broken.has(upstream))
+    const ratio = explained.reduce((rest, cause) => rest - cause.errorRatio, errorRatio)
+    if (ratio < ENDS) continue
+    const others = errors.filter(cause => !explained.includes(cause))
+    yield {
+      kind: 'errors',
+      severity: ratio >= MOST_ERRORS ? 'critical' : 'warning',
+      subject: scope,
+      message: `${percent(ratio)} of the exchanges of scope "${scope}" fail with a 5xx${mostFrequent(others, ratio)}; the failed exchanges have more.`,
+      since: toIso(since),
+      page: pageOf('exchanges', { scope, failed: 'true' })
+    }
+  }
 }
 
-/** Returns the cause of most of a scope's errors, with the endpoint, in words. */
-function mostFrequent(scope: string, causes: FrequentCause[]): string {
-  const [most] = causes
-    .filter(cause => cause.scope === scope && cause.errorRatio > 0)
-    .sort((a, b) => b.errorRatio - a.errorRatio)
+/** Returns the cause of most errors, with its share and place, in words. */
+function mostFrequent(causes: FrequentCause[], total: number): string {
+  const [most] = causes.toSorted((a, b) => b.errorRatio - a.errorRatio)
   if (most === undefined) return ''
-  const { cause, upstream, endpoint } = most
-  const place = endpoint ?? (upstream === undefined ? undefined : `upstream "${upstream}"`)
-  return `, mostly by ${cause}${place === undefined ? '' : ` at ${place}`}`
+  const { cause, upstream, endpoint, errorRatio } = most
+  const place = [
+    ...(endpoint === undefined ? [] : [` at ${endpoint}`]),
+    ...(upstream === undefined ? [] : [` of upstream "${upstream}"`])
+  ]
+  return `, ${percent(Math.min(1, errorRatio / total))} of them with ${cause}${place.join('')}`
 }

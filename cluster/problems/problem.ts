@@ -24,6 +24,7 @@ export type ProblemKind =
   | 'endpoint-slow'
   | 'operator-action'
   | 'limits-unavailable'
+  | 'limit-reached'
   | 'issuer-unavailable'
   | 'certificate-expires'
   | 'overload'
@@ -33,6 +34,11 @@ export type ProblemKind =
 /** @param time epoch milliseconds */
 export function toIso(time: number | undefined): string | null {
   return time === undefined ? null : new Date(time).toISOString()
+}
+
+/** Returns a ratio in per cent. */
+export function percent(ratio: number): string {
+  return ratio > 0 && ratio < 0.01 ? 'less than 1 %' : `${Math.round(ratio * 100)} %`
 }
 
 /** Returns a page with its parameters. */

@@ -54,19 +54,27 @@ export function actionProblem({
   startedAt,
   reason
 }: UpstreamAction): Problem {
+  const who = by === 'token' ? 'an operator without a name' : by
   const order =
     action === 'open'
-      ? `The breaker of upstream "${upstream}" is held open by ${by}, so calls are rejected,`
-      : `Endpoint ${endpoint} of upstream "${upstream}" gets no calls by order of ${by},`
-  const why = reason === undefined ? '' : ` (${reason})`
+      ? `The breaker of upstream "${upstream}" is held open by ${who}, so calls are rejected,`
+      : `Endpoint ${endpoint} of upstream "${upstream}" gets no calls by order of ${who},`
+  const why = reason === undefined ? '' : ` (reason: ${reason})`
   return {
     kind: 'operator-action',
     severity: action === 'open' ? 'critical' : 'warning',
     subject: endpoint === undefined ? upstream : `${upstream} ${endpoint}`,
-    message: `${order} until ${until}${why}; end the action when it is not needed any more.`,
+    message: `${order} until ${shortTime(until)}${why}; end the action when it is not needed any more.`,
     since: startedAt,
     page: pageOf('upstreams', { name: upstream, endpoint })
   }
+}
+
+/** Returns an ISO instant in UTC, without its fraction; the date only if it is not that of today. */
+function shortTime(iso: string): string {
+  const [date, time] = iso.split('T') as [string, string]
+  const isToday = new Date().toISOString().startsWith(date)
+  return `${isToday ? '' : `${date} `}${time.slice(0, 8)} UTC`
 }
 
 function inWords(ms: number): string {

@@ -5,6 +5,7 @@ import type { Breaker, BreakerState, Permit } from '../../proxy/breaker-types.ts
 import { machineNow } from '../../proxy/machine-clock.ts'
 import type { BreakerOptions } from '../../schemas/options/upstreams.ts'
 import { createClock } from '../../testing.ts'
+import { until } from '../until.ts'
 
 const options: BreakerOptions = { failures: 5, resetTimeout: 20, halfOpenRequests: 3, shared: true }
 
@@ -267,6 +268,24 @@ t.test('failures in a row of one endpoint do not open it, those of several do', 
   fail(other)
   t.equal(breaker.state, 'open')
   t.end()
+})
+
+t.test('is open since it opened, whatever half-open requests fail', async t => {
+  const breaker = createBreaker('orders', { failures: 1, resetTimeout: 20, halfOpenRequests: 1 }, () => {})
+  t.teardown(() => breaker.close())
+  breaker.report(breaker.admit() as Permit, 'failure')
+  const { since, lastTriedAt } = breaker.times()
+  t.equal(lastTriedAt, undefined)
+  for (let i = 0; i < 2; i++) {
+    await until(() => breaker.state === 'half-open')
+    breaker.report(breaker.admit() as Permit, 'failure')
+  }
+  const times = breaker.times()
+  t.equal(times.since, since)
+  t.ok(String(times.lastTriedAt) > since && String(times.until) > String(times.lastTriedAt))
+  breaker.follow(0)
+  t.notOk('lastTriedAt' in breaker.times())
+  t.ok(breaker.times().since > since)
 })
 
 t.test('knows since when it is open, until when, and why', async t => {
