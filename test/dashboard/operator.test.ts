@@ -52,7 +52,10 @@ t.test('a service answers with an invalid response', async t => {
       response.setHeader('content-type', 'application/json')
       response.end('{"id":"1","total":12.5}')
     })
-  const errors = page.getByRole('row', { name: /^orders/ }).getByRole('link', { name: /^[1-9][\d.]* %/ })
+  const errors = page
+    .getByRole('row', { name: /^orders/ })
+    .getByRole('link', { name: /^[1-9][\d.]* %/ })
+    .first()
   await untilShown(errors, () => get('/api/v2/orders/1/total'))
   await errors.click()
   await page.getByRole('row', { name: 'invalid-response' }).first().getByRole('link').first().click()

@@ -183,7 +183,7 @@ t.test('faults of large content are not listed, since that takes longer than par
       return ((error as Error).cause as Error).message
     }
   }
-  t.match(causeOf(`[${'{},'.repeat(100)}{}]`), '"instancePath":"/0"')
+  t.match(causeOf(`[${'{},'.repeat(100)}{}]`), /^\/0 must have required properties n/)
   t.equal(causeOf(`[${'{},'.repeat(1_000)}{}]`), 'the content does not match its schema')
 })
 
