@@ -1,6 +1,6 @@
 /**
- * Headers of every response of the admin API. A response shows nothing of other sites, runs nothing, and is shown and read
- * by pages of its own origin only.
+ * Headers of every response of the admin API. A response loads no content and runs no script, and only pages of its own
+ * origin can show or read it.
  */
 export const SECURITY_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",

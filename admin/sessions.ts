@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 export interface Operator {
   /** Name given at the login; `token` with a bearer token, `anonymous` without a token. */
   name: string
-  /** Address of the connection: of the last proxy, if there is one. */
+  /** Address at the other end of the connection; behind a proxy, the proxy's. */
   address: string
 }
 

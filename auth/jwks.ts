@@ -31,8 +31,8 @@ export interface Jwks {
 /** Times are ISO instants. */
 export interface JwksState {
   /**
-   * `unused`: not fetched yet, since no token has come. `stale`: the last fetch failed, and the keys of the one before are
-   * used. `unavailable`: tokens are rejected with 503.
+   * `unused`: no token has arrived, so nothing was fetched. `stale`: the last fetch failed; the earlier keys stay in use.
+   * `unavailable`: tokens are rejected with 503.
    */
   state: 'unused' | 'ok' | 'stale' | 'unavailable'
   /** Number of usable keys. */

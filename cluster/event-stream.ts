@@ -36,7 +36,7 @@ interface Reader<Topic> {
 /** Milliseconds that a reader has for its last event. */
 const GRACE = 15_000
 
-/** @param sources return the state of a topic; a failure is skipped until the next poll */
+/** @param sources functions that return the state of a topic; a topic whose function fails is skipped until the next poll */
 export function createEventStream<Topic extends string>(
   sources: Record<Topic, () => unknown>,
   { interval, maxAge, maxReaders }: EventStreamOptions

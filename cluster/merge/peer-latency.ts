@@ -4,7 +4,7 @@ import type { EndpointState } from '../../proxy/endpoints/endpoint.ts'
 const RATIO = 3
 const DIFFERENCE = 100
 
-/** Returns the median latency of the other endpoints in ms if the endpoint is slow beside them, and gets calls. */
+/** Returns the median latency of the other endpoints in ms if the endpoint gets calls and is much slower; otherwise undefined. */
 export function peerLatencyOf(endpoint: EndpointState, all: readonly EndpointState[]): number | undefined {
   const { state, calls, latency, action } = endpoint
   if (state !== 'healthy' || action !== undefined || calls === 0) return undefined

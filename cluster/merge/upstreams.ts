@@ -14,7 +14,7 @@ export type MergedUpstream = Omit<UpstreamState, 'breaker' | 'endpoints'> & {
 
 type MergedEndpoint = EndpointState &
   ByState & {
-    /** Median latency of the other endpoints in ms. Only present if this one is slow beside them. */
+    /** Median latency of the other endpoints in ms. Only present if this one is much slower. */
     peerLatency?: number
   }
 
