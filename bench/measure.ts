@@ -41,8 +41,12 @@ export async function measure(options: MeasureOptions): Promise<Result[]> {
       running.push([subject, await track(startSubject(subject, env)), []])
     if (options.peers) {
       for (const peer of createPeers().filter(peer => isSelected(peer.name) && peer.isAvailable())) {
-        const process = await track(peer.start(upstream.url))
-        running.push([{ name: peer.name, requests: [{ path: '/products/1' }] }, process, []])
+        const process = await track(peer.start({ upstream: upstream.url, issuer: issuer.issuer }))
+        const path = '/products/1'
+        const requests = peer.needsToken
+          ? issuer.premium.map(authorization => ({ path, headers: { authorization } }))
+          : [{ path }]
+        running.push([{ name: peer.name, requests }, process, []])
       }
     }
 

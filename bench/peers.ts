@@ -1,20 +1,22 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { isOnPath, nativePeers, startNative, versionOf } from './peers/native.ts'
+import { isOnPath, nativePeers, type PeerUrls, startNative, versionOf } from './peers/native.ts'
 import { startTimeout, untilReady } from './peers/readiness.ts'
 import { type MeasuredProcess, startNode, stop } from './process.ts'
 
 /** Another gateway, configured like a Sluice route without patterns: it forwards to one upstream. */
 export interface Peer {
   name: string
+  /** Has the patterns of the full stack too, so it wants a token. */
+  needsToken: boolean
   isAvailable(): boolean
   /** Returns the installed version. Call only for available peers. */
   version(): string
   /**
-   * Starts the gateway in front of the URL `upstream`.
+   * Starts the gateway in front of the upstream.
    * @throws if it does not respond within 20 s
    */
-  start(upstream: string): Promise<MeasuredProcess>
+  start(urls: Required<PeerUrls>): Promise<MeasuredProcess>
 }
 
 /** Peers from npm: `npm ci --prefix bench/peers`. */
@@ -28,16 +30,18 @@ export function createPeers(): Peer[] {
   return [
     ...packages.map(({ name, script, package: installed }) => ({
       name,
+      needsToken: false,
       isAvailable: () => existsSync(pathOf('node_modules')),
       version: () =>
         JSON.parse(readFileSync(pathOf(`node_modules/${installed}/package.json`), 'utf8')).version,
-      start: (upstream: string) => startPackage(name, pathOf(script), upstream)
+      start: ({ upstream }: PeerUrls) => startPackage(name, pathOf(script), upstream as string)
     })),
     ...nativePeers.map(peer => ({
       name: peer.name,
-      isAvailable: () => isOnPath(peer.name),
+      needsToken: peer.needsToken ?? false,
+      isAvailable: () => isOnPath(peer.binary ?? peer.name),
       version: () => versionOf(peer),
-      start: (upstream: string) => startNative(peer, upstream)
+      start: (urls: PeerUrls) => startNative(peer, urls)
     }))
   ]
 }

@@ -11,7 +11,7 @@ import type { Subject } from './subjects.ts'
 export interface MeasuredProcess {
   child: ChildProcess
   url: string
-  /** Returns microseconds of CPU time (user and system) since its start. */
+  /** Returns microseconds of CPU time (user and system) since its start, with that of its children. */
   cpu(): number
   /** Returns resident bytes. */
   memory(): number
@@ -96,7 +96,10 @@ export async function stop({ child }: Pick<MeasuredProcess, 'child'>): Promise<v
   clearTimeout(timer)
 }
 
-/** Sums /proc per thread, since the process total has a resolution of 10 ms. Elsewhere asks ps, in whole seconds. */
+/**
+ * Includes child processes: Sluice's supervisor has its workers. Sums /proc per thread, since the process total has a
+ * resolution of 10 ms. Elsewhere asks ps, in whole seconds and without children.
+ */
 function cpuOf(pid: number): number {
   if (process.platform !== 'linux') {
     const [seconds = 0, minutes = 0, hours = 0] = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], {
@@ -112,7 +115,13 @@ function cpuOf(pid: number): number {
   const times = threads.map(thread =>
     readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)
   )
-  return times.reduce((sum, [nanoseconds]) => sum + Number(nanoseconds), 0) / 1_000
+  const own = times.reduce((sum, [nanoseconds]) => sum + Number(nanoseconds), 0) / 1_000
+  return childrenOf(pid).reduce((sum, child) => sum + cpuOf(child), own)
+}
+
+/** Children are listed by the thread that started them: here always the main one. */
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 }
 
 function memoryOf(pid: number): number {

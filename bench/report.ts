@@ -49,6 +49,7 @@ const CHART = new Map([
   ['nginx', 'nginx'],
   ['haproxy', 'HAProxy'],
   ['envoy', 'Envoy'],
+  ['envoy, full', 'Envoy: JWT, limit, outlier detection, log'],
   ['floor', 'node:http with undici'],
   ['plain', 'Sluice: forward'],
   ['fast-gateway', 'fast-gateway'],

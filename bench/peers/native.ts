@@ -9,23 +9,21 @@ import { untilReady } from './readiness.ts'
 
 /** A gateway outside Node: one process, available if its binary is on the PATH. */
 export interface NativePeer {
-  /** Also the name of the binary. */
   name: string
+  /** Name of the binary. Default: `name`. */
+  binary?: string
   /** Config files in this folder, with placeholders such as `{{PORT}}` and `{{UPSTREAM}}`. */
   templates: string[]
   /** `dir`: folder with the filled templates. */
   args(dir: string, port: number): string[]
   /** Arguments that print its version. */
   version: string[]
+  /** Rejects requests without a token of the issuer. */
+  needsToken?: boolean
 }
 
 export const nativePeers: NativePeer[] = [
-  {
-    name: 'nginx',
-    templates: ['nginx.conf'],
-    args: dir => ['-e', 'stderr', '-p', dir, '-c', `${dir}/nginx.conf`],
-    version: ['-v']
-  },
+  { name: 'nginx', templates: ['nginx.conf'], args: dir => nginxArgs(dir, 'nginx.conf'), version: ['-v'] },
   {
     name: 'haproxy',
     templates: ['haproxy.cfg'],
@@ -38,15 +36,8 @@ export const nativePeers: NativePeer[] = [
     args: dir => ['run', '--adapter', 'caddyfile', '--config', `${dir}/Caddyfile`],
     version: ['version']
   },
-  {
-    name: 'envoy',
-    templates: ['envoy.yaml'],
-    args: dir => [
-      ...['--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'],
-      ...['--config-path', `${dir}/envoy.yaml`]
-    ],
-    version: ['--version']
-  },
+  envoy('envoy', 'envoy.yaml'),
+  { ...envoy('envoy, full', 'envoy-full.yaml'), needsToken: true },
   {
     // The free edition supports no wildcard routes.
     name: 'krakend',
@@ -62,16 +53,51 @@ export const nativePeers: NativePeer[] = [
   }
 ]
 
-/** Starts a peer, pinned to core 0 like every subject; Go programs run on one thread at a time. */
+function nginxArgs(dir: string, config: string): string[] {
+  return ['-e', 'stderr', '-p', dir, '-c', `${dir}/${config}`]
+}
+
+function envoy(name: string, template: string): NativePeer {
+  return {
+    name,
+    binary: 'envoy',
+    templates: [template],
+    args: dir => [
+      ...['--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'],
+      ...['--config-path', `${dir}/${template}`]
+    ],
+    version: ['--version']
+  }
+}
+
+/** A service that costs little: on core 1, since it is no subject. */
+export const nginxService: NativePeer = {
+  name: 'nginx',
+  templates: ['service.conf'],
+  args: dir => nginxArgs(dir, 'service.conf'),
+  version: ['-v']
+}
+
+/** URLs that the templates of a peer name. */
+export interface PeerUrls {
+  upstream?: string
+  issuer?: string
+}
+
+/**
+ * Starts a peer, pinned to one core; Go programs run on one thread at a time.
+ * @param core 0 for subjects, 1 for load and upstream
+ */
 export async function startNative(
-  { name, templates, args }: NativePeer,
-  upstream: string
+  { name, binary = name, templates, args }: NativePeer,
+  urls: PeerUrls,
+  core = 0
 ): Promise<MeasuredProcess> {
   const port = await freePort()
-  const dir = mkdtempSync(join(tmpdir(), `sluice-bench-${name}-`))
-  for (const template of templates) writeFileSync(join(dir, template), fill(template, dir, port, upstream))
+  const dir = mkdtempSync(join(tmpdir(), `sluice-bench-${binary}-`))
+  for (const template of templates) writeFileSync(join(dir, template), fill(template, dir, port, urls))
 
-  const [command, ...rest] = [...pinned(), name, ...args(dir, port)]
+  const [command, ...rest] = [...pinned(core), binary, ...args(dir, port)]
   const child = spawn(command as string, rest, {
     env: { ...process.env, GOMAXPROCS: '1', HOME: dir, USAGE_DISABLE: '1' },
     stdio: ['ignore', 'pipe', 'pipe']
@@ -99,23 +125,25 @@ export function isOnPath(command: string): boolean {
   })
 }
 
-export function versionOf({ name, version }: NativePeer): string {
-  const { stdout, stderr } = spawnSync(name, version, { encoding: 'utf8' })
+export function versionOf({ name, binary = name, version }: NativePeer): string {
+  const { stdout, stderr } = spawnSync(binary, version, { encoding: 'utf8' })
   return /\d+\.\d+\.\d+/.exec(stdout + stderr)?.[0] ?? 'unknown'
 }
 
-function pinned(): string[] {
-  return process.platform === 'linux' && isOnPath('taskset') ? ['taskset', '-c', '0'] : []
+/** Returns the command that pins another to `core`; empty where the system has none. */
+export function pinned(core: number): string[] {
+  return process.platform === 'linux' && isOnPath('taskset') ? ['taskset', '-c', String(core)] : []
 }
 
-function fill(template: string, dir: string, port: number, upstream: string): string {
-  const { host, hostname, port: upstreamPort } = new URL(upstream)
-  const values: Record<string, string> = {
-    DIR: dir,
-    PORT: String(port),
-    UPSTREAM: host,
-    UPSTREAM_HOST: hostname,
-    UPSTREAM_PORT: upstreamPort
+function fill(template: string, dir: string, port: number, { upstream, issuer }: PeerUrls): string {
+  const values: Record<string, string> = { DIR: dir, PORT: String(port) }
+  if (upstream !== undefined) {
+    const { host, hostname, port } = new URL(upstream)
+    Object.assign(values, { UPSTREAM: host, UPSTREAM_HOST: hostname, UPSTREAM_PORT: port })
+  }
+  if (issuer !== undefined) {
+    const { hostname, port } = new URL(issuer)
+    Object.assign(values, { ISSUER: issuer, ISSUER_HOST: hostname, ISSUER_PORT: port })
   }
   return readFileSync(new URL(template, import.meta.url), 'utf8').replace(
     /\{\{(\w+)\}\}/g,
@@ -128,7 +156,7 @@ function fill(template: string, dir: string, port: number, upstream: string): st
 }
 
 /** Peers do not report the port that they get for 0. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 const TIMEOUT = 20_000
 
 /**
- * Resolves when `url` responds with success.
+ * Resolves when `url` responds with success, or asks for a token.
  * @throws if the process exits first, or after 20 s
  */
 export async function untilReady(name: string, child: ChildProcess, url: string): Promise<void> {
@@ -32,7 +32,7 @@ async function request(url: string): Promise<string> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
     await response.arrayBuffer()
-    return response.ok ? 'success' : `status ${response.status}`
+    return response.ok || response.status === 401 ? 'success' : `status ${response.status}`
   } catch (error) {
     return String((error as Error).cause ?? error)
   }
