@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { loadConfig } from '../cluster/config.ts'
+import { readVariable } from '../environment-value.ts'
 import { UsageError, type Values } from './command.ts'
 
 /** The admin API of a running gateway. */
@@ -32,8 +33,9 @@ function parseUrl(admin: string): string {
   return admin.replace(/\/+$/, '')
 }
 
-function tokenFrom({ SLUICE_ADMIN_TOKEN }: NodeJS.ProcessEnv): string | undefined {
-  const token = SLUICE_ADMIN_TOKEN || undefined
+function tokenFrom(env: NodeJS.ProcessEnv): string | undefined {
+  const { value: token, fault } = readVariable('SLUICE_ADMIN_TOKEN', env)
+  if (fault !== undefined) throw new UsageError(`SLUICE_ADMIN_TOKEN_FILE ${fault}`)
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new UsageError('SLUICE_ADMIN_TOKEN must be ASCII without spaces and control characters')
   return token

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry } from 'prom-client'
 import { createAttemptSpans } from '../observe/otel/attempt-spans.ts'
-import { isDisabled } from '../observe/otel/environment.ts'
+import { isDisabled, readHeaderFiles } from '../observe/otel/environment.ts'
 import { createExchangeSpans } from '../observe/otel/exchange-spans.ts'
 import { exportMetrics } from '../observe/otel/metrics-bridge.ts'
 import { checkPackages, loadTracing } from '../observe/otel/packages.ts'
@@ -38,6 +38,7 @@ async function otel(fastify: FastifyInstance, given: Input<typeof OtelPluginOpti
   if (!fastify.hasPlugin('sluice-exchange')) await fastify.register(exchange)
   if (isDisabled()) return await decorateDisabled(fastify)
   checkPackages(options.metrics)
+  readHeaderFiles()
   if (fastify.overrides?.otel === false) return await decorateDisabled(fastify)
   const packages = await loadTracing()
   const resource = createResource(packages)

@@ -8,7 +8,14 @@ const root = join(import.meta.dirname, '..')
 
 /** Folders and files, from those that import nothing to those that import everything. */
 const LAYERS = [
-  ['app-state.ts', 'package-version.ts', 'supervisor-channel.ts', 'schemas/options/', 'http/'],
+  [
+    'app-state.ts',
+    'environment-value.ts',
+    'package-version.ts',
+    'supervisor-channel.ts',
+    'schemas/options/',
+    'http/'
+  ],
   ['auth/', 'limits/', 'observe/', 'openapi/', 'proxy/', 'versions/'],
   ['config/', 'plugins/', 'server-options.ts'],
   ['gateway.ts'],

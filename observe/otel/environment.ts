@@ -1,4 +1,5 @@
 import type { BatchSpanProcessorOptions, Sampler, SpanLimits } from '@opentelemetry/sdk-trace'
+import { readVariable } from '../../environment-value.ts'
 
 /**
  * Reads the variables of the OpenTelemetry specification that the SDK leaves to its caller. The exporters read
@@ -25,6 +26,21 @@ export function exporterOf(signal: 'trace' | 'metrics'): string {
   if (!Object.hasOwn(PROTOCOLS, protocol))
     throw invalid(variable, protocol, Object.keys(PROTOCOLS).join(', '))
   return `@opentelemetry/exporter-${signal}-otlp-${PROTOCOLS[protocol as keyof typeof PROTOCOLS]}`
+}
+
+/** Variables with secrets for collectors. */
+const HEADERS = ['', 'TRACES_', 'METRICS_'].map(signal => `OTEL_EXPORTER_OTLP_${signal}HEADERS`)
+
+/** Sets the variables whose values are in files, since the exporters do not read files. */
+export function readHeaderFiles(): void {
+  for (const name of HEADERS) {
+    const { value, file, fault } = readVariable(name, process.env)
+    if (fault !== undefined) throw new Error(`otel: ${name}_FILE ${fault}`)
+    if (file === undefined) continue
+    process.env[name] = value
+    // For the next app of this process both would be set.
+    delete process.env[`${name}_FILE`]
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import t from 'tap'
 import { closedPort, startService } from '../harness.ts'
 import { sluice } from './golden.ts'
@@ -16,12 +17,15 @@ t.test('reload calls the admin API with its token and prints the result', async 
   const out = 'reloaded\n  outcome: done\n  generation: 2\n  state: {"by":"x\\u001b"}\n'
   t.same(await sluice(args, { SLUICE_ADMIN_TOKEN: 'sesame' }), { code: 0, out, err: '' })
   t.same(JSON.parse((await sluice([...args, '--json'])).out).generation, 2)
+  const file = join(t.testdir({ token: 'of-a-file\n' }), 'token')
+  t.equal((await sluice(args, { SLUICE_ADMIN_TOKEN_FILE: file })).code, 0)
   // Address and token from the config.
   const env = { ADMIN_PORT: new URL(admin).port, ADMIN_TOKEN: 'sixteen-characters' }
   t.equal((await sluice(['reload'], env)).code, 0)
   t.same(seen, [
     ['POST', '/reload', 'Bearer sesame'],
     ['POST', '/reload', undefined],
+    ['POST', '/reload', 'Bearer of-a-file'],
     ['POST', '/reload', 'Bearer sixteen-characters']
   ])
 })

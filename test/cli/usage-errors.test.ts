@@ -60,7 +60,12 @@ t.test('an invalid value is wrong usage, reported in one line without secrets', 
     [['tail', '-n', '0', ...admin], {}, '--count must be a whole number, 1 or more'],
     [['reload', '--admin', '127.0.0.1:8081'], {}, '--admin must be a URL such as http://127.0.0.1:8081'],
     [['reload', '--admin', 'http://me:hunter2@127.0.0.1:9'], {}, '--admin must be a URL without'],
-    [['tail', ...admin], { SLUICE_ADMIN_TOKEN: 'hunter2\nx' }, 'SLUICE_ADMIN_TOKEN must be ASCII']
+    [['tail', ...admin], { SLUICE_ADMIN_TOKEN: 'hunter2\nx' }, 'SLUICE_ADMIN_TOKEN must be ASCII'],
+    [
+      ['status', ...admin],
+      { SLUICE_ADMIN_TOKEN_FILE: 'hunter2' },
+      'SLUICE_ADMIN_TOKEN_FILE names a file that'
+    ]
   ] as const) {
     const { code, out, err } = await sluice([...args], env)
     t.same([code, out], [2, ''], args.join(' '))
