@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { createServer, headerTextOf, responseClassesOf, ServerResponse } from '../../http/node-internals.ts'
+import { environmentOf } from '../harness.ts'
 import { tls } from '../http2.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -35,12 +36,10 @@ t.test('a gateway does not load Node’s own undici', async t => {
     const isLoaded = name => files.some(file => file.includes('/node_modules/' + name + '/'))
     console.log(JSON.stringify({ statusCode, own, fastify: isLoaded('fastify') }))
     process.exit()`
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--input-type=module', '-e', program],
-    // The test runner loads more modules than the gateway.
-    { cwd: root, env: { PATH: process.env.PATH } }
-  )
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: root,
+    env: environmentOf()
+  })
   t.same(JSON.parse(stdout), { statusCode: 503, own: [], fastify: true })
 })
 

@@ -43,7 +43,7 @@ export async function installApp(folder: string, packages: string[]): Promise<In
   return {
     folder,
     run: (command, args, options) => run(command, args, folder, envOf(options)),
-    start: (command, args, options) => spawn(...shellOf(command, args), { cwd: folder, env: envOf(options) })
+    start: (command, args, options) => spawn(command, args, { cwd: folder, env: envOf(options) })
   }
 }
 
@@ -54,24 +54,20 @@ export async function installNode(folder: string, version: string): Promise<stri
   return join(folder, 'node_modules', name, 'bin/node')
 }
 
-/** With the environment of this process, which may name a registry and its certificates. */
+/** With the environment of this process, which may name a registry and its certificates; `NODE_OPTIONS` is for tests. */
 function npm(args: string[], cwd: string): Promise<string> {
-  return run('npm', args, cwd, process.env)
+  const { NODE_OPTIONS: _, ...env } = process.env
+  return run('npm', args, cwd, env)
 }
 
 async function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
   const settings = { cwd, env, timeout: TIMEOUT, maxBuffer: 10_000_000 }
   try {
-    return (await promisify(execFile)(...shellOf(command, args), settings)).stdout
+    return (await promisify(execFile)(command, args, settings)).stdout
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
     throw new Error(`${command} ${args.join(' ')} failed: ${stdout}\n${stderr}`, { cause: error })
   }
-}
-
-/** By a shell, since tap adds NODE_OPTIONS to every process that is spawned. */
-function shellOf(command: string, args: string[]): [string, string[]] {
-  return ['sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', command, ...args]]
 }
 
 /** Without what npm and tap set for the repository. */
