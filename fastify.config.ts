@@ -17,6 +17,9 @@ export const environment = Type.Object({
   ADMIN_HOSTS: withDefault(Type.String(), ''),
   /** Bearer token of the admin API. Set it if ADMIN_HOST is not a loopback address. */
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  /** ms of `drain`. Set them to what load balancers and the process manager wait for. */
+  DRAIN_DELAY: withDefault(Type.Integer({ minimum: 0 }), 0),
+  DRAIN_TIMEOUT: withDefault(Type.Integer({ minimum: 0 }), 10_000),
   USERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
   ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
   PRODUCTS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4003'),
@@ -42,6 +45,7 @@ export default function shop(env: Static<typeof environment>) {
       hosts: env.ADMIN_HOSTS.split(',').filter(Boolean),
       token: env.ADMIN_TOKEN
     },
+    drain: { delay: env.DRAIN_DELAY, timeout: env.DRAIN_TIMEOUT },
     log: { level: env.LOG_LEVEL },
     openapi: {
       info: {

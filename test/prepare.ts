@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
-import { buildCollector, findGo } from './observe/otel/collector.ts'
+import { buildRenderer } from './deploy/helm.ts'
+import { findGo } from './go.ts'
+import { buildCollector } from './observe/otel/collector.ts'
 import { hasPrometheus } from './prometheus.ts'
 
 /**
@@ -33,7 +35,8 @@ const needs = [
     has: () => findGo() !== undefined,
     apt: ['golang-go'],
     brew: ['go'],
-    otherwise: 'Go, which builds the OpenTelemetry Collector: install version 1.21 or later from go.dev'
+    otherwise:
+      'Go, which builds the OpenTelemetry Collector and a Helm: install version 1.21 or later from go.dev'
   },
   {
     has: () => spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0,
@@ -56,20 +59,32 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
   console.error(`The tests need ${otherwise}`)
   process.exitCode = 1
 }
-if (findGo() !== undefined) buildCollector()
+if (findGo() !== undefined) {
+  buildCollector()
+  buildRenderer()
+}
 
-/** Tools with packages of their own: rules for OpenAPI documents, and schemathesis. */
+/** Tools with packages of their own: rules for OpenAPI documents, schemathesis, and checks of what deploys use. */
 const tools = join(import.meta.dirname, 'openapi')
 if (!existsSync(join(tools, 'node_modules'))) run('npm', 'ci', '--silent', '--prefix', tools)
-const venv = join(tools, '.venv')
-if (!existsSync(join(venv, 'bin/schemathesis'))) {
-  run('python3', '-m', 'venv', venv)
-  run(join(venv, 'bin/pip'), 'install', '--quiet', '--requirement', join(tools, 'requirements.txt'))
-}
-for (const path of [join(tools, 'node_modules'), join(venv, 'bin/schemathesis')]) {
+const programs = [
+  installPython(tools, 'schemathesis'),
+  installPython(join(import.meta.dirname, 'deploy'), 'kubernetes-validate')
+]
+for (const path of [join(tools, 'node_modules'), ...programs]) {
   if (existsSync(path)) continue
   console.error(`The tests need ${path}, which could not be installed: see the messages above`)
   process.exitCode = 1
+}
+
+/** Installs the requirements.txt of a folder in its `.venv`. Returns the path of one of its programs. */
+function installPython(folder: string, program: string): string {
+  const venv = join(folder, '.venv')
+  const path = join(venv, 'bin', program)
+  if (existsSync(path)) return path
+  run('python3', '-m', 'venv', venv)
+  run(join(venv, 'bin/pip'), 'install', '--quiet', '--requirement', join(folder, 'requirements.txt'))
+  return path
 }
 
 function run(command: string, ...args: string[]): void {

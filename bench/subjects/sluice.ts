@@ -22,6 +22,8 @@ const example = shop({
   ADMIN_HOST: '127.0.0.1',
   ADMIN_PORT: 0,
   ADMIN_HOSTS: '',
+  DRAIN_DELAY: 0,
+  DRAIN_TIMEOUT: 10_000,
   USERS_URL: url,
   ORDERS_URL: url,
   PRODUCTS_URL: url,

@@ -1,8 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { buildGo } from '../../go.ts'
 import type { Ending } from '../../harness.ts'
 
 /** The OTLP receiver of the OpenTelemetry Collector, in a program of its own. */
@@ -58,24 +58,9 @@ interface Point {
   explicitBounds?: number[]
 }
 
-/** Returns the path of a Go that builds the collector; from 1.21 on, it fetches the version that go.mod names. */
-export function findGo(): string | undefined {
-  return ['go', '/usr/local/go/bin/go'].find(path => {
-    const { stdout } = spawnSync(path, ['version'], { encoding: 'utf8' })
-    const [, minor] = /go1\.(\d+)/.exec(stdout ?? '') ?? []
-    return Number(minor) >= 21
-  })
-}
-
 /** Builds the collector if its sources have changed: for minutes the first time. */
 export function buildCollector(): void {
-  const changed = Math.max(...['main.go', 'go.mod'].map(file => statSync(join(SOURCES, file)).mtimeMs))
-  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs > changed) return
-  const go = findGo()
-  if (go === undefined) throw new Error('no Go: install Go 1.26, which builds the OpenTelemetry Collector')
-  mkdirSync(join(PROGRAM, '..'), { recursive: true })
-  const { status, stderr } = spawnSync(go, ['build', '-o', PROGRAM, '.'], { cwd: SOURCES, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`the OpenTelemetry Collector cannot be built: ${stderr}`)
+  buildGo(SOURCES, PROGRAM)
 }
 
 export async function startCollector(t: Ending): Promise<Collector> {
