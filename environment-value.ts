@@ -7,7 +7,7 @@ interface Variable {
   value?: string | undefined
   /** The file that the value is from. */
   file?: string
-  /** What is wrong with `NAME_FILE`. Shows neither its value, which may be a secret by mistake, nor the file's contents. */
+  /** Fault of `NAME_FILE`. Shows neither its value, which may be a secret by mistake, nor the file's contents. */
   fault?: string
 }
 

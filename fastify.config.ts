@@ -27,6 +27,8 @@ export const environment = Type.Object({
   JWKS_URI: Type.Optional(TrustedUrl()),
   JWT_AUDIENCE: withDefault(Type.String(), 'api://gateway'),
   REDIS_URL: Type.Optional(RedisUrl()),
+  /** Where traces are sent; without it there are none. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Url('http:', 'https:')),
   LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info')
 })
 
@@ -47,6 +49,7 @@ export default function shop(env: Static<typeof environment>) {
     },
     drain: { delay: env.DRAIN_DELAY, timeout: env.DRAIN_TIMEOUT },
     log: { level: env.LOG_LEVEL },
+    otel: env.OTEL_EXPORTER_OTLP_ENDPOINT === undefined ? undefined : {},
     openapi: {
       info: {
         title: 'Shop API',

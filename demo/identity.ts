@@ -22,6 +22,8 @@ export interface IdentityClient {
 export interface IdentityOptions {
   port?: number
   host?: string
+  /** Default: the address at which it listens. */
+  issuer?: string | undefined
   /** The `aud` of tokens; other resources are rejected. Default: `api://gateway`. */
   audience?: string
   clients?: readonly IdentityClient[]
@@ -59,7 +61,8 @@ export async function startIdentityProvider(options: IdentityOptions = {}) {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve)
   })
-  const issuer = `http://${host}:${(server.address() as AddressInfo).port}`
+  const url = `http://${host}:${(server.address() as AddressInfo).port}`
+  const { issuer = url } = options
   useKeys(keys)
 
   function useKeys(next: typeof keys) {
@@ -85,7 +88,7 @@ export async function startIdentityProvider(options: IdentityOptions = {}) {
   async function token(clientId: string, overrides?: Record<string, unknown>) {
     const client = clients.find(({ id }) => id === clientId)
     if (!client) throw new Error(`unknown client: ${clientId}`)
-    const issued = await requestToken(issuer, client, audience)
+    const issued = await requestToken(url, client, audience)
     if (!overrides) return issued
     const { privateKey, jwk } = keys[0]
     return new SignJWT({ ...decodeJwt(issued), ...overrides })
@@ -100,7 +103,7 @@ export async function startIdentityProvider(options: IdentityOptions = {}) {
     })
   }
 
-  return { issuer, url: issuer, rotate, retire, token, close }
+  return { issuer, url, rotate, retire, token, close }
 }
 
 type Key = Awaited<ReturnType<typeof generateKey>>
@@ -189,9 +192,10 @@ export async function requestToken(issuer: string, { id, secret, scope }: Identi
 }
 
 if (import.meta.main) {
-  const port = Number(process.env.PORT ?? 4000)
+  const { HOST: host, PORT = 4000, JWT_AUDIENCE: audience, JWT_ISSUER: issuer } = process.env
+  const port = Number(PORT)
   try {
-    const identity = await startIdentityProvider({ port, audience: process.env.JWT_AUDIENCE })
+    const identity = await startIdentityProvider({ port, host, audience, issuer })
     closeWithParent(identity.close)
   } catch (error) {
     exitOnListenError(error, 'identity', port)

@@ -23,7 +23,7 @@ export function buildService() {
 export async function serve(app: FastifyInstance, name: string, port: number) {
   closeWithParent(() => app.close())
   try {
-    await app.listen({ host: '127.0.0.1', port })
+    await app.listen({ host: process.env.HOST ?? '127.0.0.1', port })
   } catch (error) {
     exitOnListenError(error, name, port)
   }

@@ -81,7 +81,7 @@ function define(
     file: join(import.meta.dirname, `${name}.ts`),
     url: urlOf(name),
     probe: `${urlOf(name)}${probe}`,
-    env: { ...env, PORT: `${ports[name].port}` }
+    env: { ...env, HOST: '127.0.0.1', JWT_ISSUER: urlOf('identity'), PORT: `${ports[name].port}` }
   }
 }
 
