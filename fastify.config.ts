@@ -27,7 +27,7 @@ export const environment = Type.Object({
   JWKS_URI: Type.Optional(TrustedUrl()),
   JWT_AUDIENCE: withDefault(Type.String(), 'api://gateway'),
   REDIS_URL: Type.Optional(RedisUrl()),
-  /** Where traces are sent; without it there are none. */
+  /** Receiver of traces; unset turns them off. */
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Url('http:', 'https:')),
   LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info')
 })
