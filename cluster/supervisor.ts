@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { createLogger } from '../observe/logger.ts'
@@ -16,6 +13,7 @@ import { createLogLevel } from './log-level.ts'
 import type { Settings } from './messages.ts'
 import { createReload } from './reload.ts'
 import { createRetainedState } from './retained-state.ts'
+import { createSocketDirectory } from './socket-directory.ts'
 import type { Inherited } from './sockets.ts'
 import { knownFlags, WORKER_ENV, WORKER_FLAGS } from './v8-flags.ts'
 import { createPool } from './worker-pool.ts'
@@ -52,8 +50,6 @@ export interface Supervisor extends Cluster {
   log(): FastifyBaseLogger
 }
 
-/** Characters of the directory for sockets. A Unix socket's path is limited to 107 bytes (unix(7)). */
-const MAX_DIRECTORY = 60
 /** ms without an acknowledged connection after which a stopping gateway drops those that wait. */
 const PATIENCE = 1_000
 /** Connections that may wait for a worker. */
@@ -67,9 +63,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const { file, workers: size, startTimeout, warmUp, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
   const { hangTimeout = 10_000 } = options
-  // mkdtemp makes it accessible to its owner only.
-  const directory = mkdtempSync(join(tmpdir().length > MAX_DIRECTORY ? '/tmp' : tmpdir(), 'sluice-'))
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const directory = createSocketDirectory()
   const execArgv = await knownFlags(WORKER_FLAGS)
   const startedAt = Date.now()
   let lastId = 0

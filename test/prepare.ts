@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { findRedisServer } from '../testing/redis-server.ts'
 import { findBrowser } from './browser.ts'
+import { buildComposeReader } from './deploy/compose.ts'
 import { buildRenderer } from './deploy/helm.ts'
 import { findGo } from './go.ts'
 import { buildCollector } from './observe/otel/collector.ts'
@@ -43,6 +44,12 @@ const needs = [
     apt: ['python3-venv'],
     brew: ['python'],
     otherwise: 'Python 3 with venv, for schemathesis: install python3-venv'
+  },
+  {
+    has: () => spawnSync('systemd-socket-activate', ['--version']).status === 0,
+    apt: ['systemd'],
+    brew: [],
+    otherwise: 'systemd-analyze and systemd-socket-activate: install systemd, on Linux'
   }
 ]
 
@@ -52,7 +59,8 @@ if (missing.length > 0) {
     run('apt-get', 'update', '-qq')
     run('apt-get', 'install', '-yqq', '--no-install-recommends', ...missing.flatMap(({ apt }) => apt))
   } else {
-    for (const { brew } of missing) run('brew', 'install', '--quiet', ...brew)
+    for (const { brew } of missing.filter(({ brew }) => brew.length > 0))
+      run('brew', 'install', '--quiet', ...brew)
   }
 }
 for (const { otherwise } of missing.filter(({ has }) => !has())) {
@@ -62,6 +70,7 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
 if (findGo() !== undefined) {
   buildCollector()
   buildRenderer()
+  buildComposeReader()
 }
 
 /** Tools with packages of their own: rules for OpenAPI documents, schemathesis, and checks of what deploys use. */
@@ -69,7 +78,8 @@ const tools = join(import.meta.dirname, 'openapi')
 if (!existsSync(join(tools, 'node_modules'))) run('npm', 'ci', '--silent', '--prefix', tools)
 const programs = [
   installPython(tools, 'schemathesis'),
-  installPython(join(import.meta.dirname, 'deploy'), 'kubernetes-validate')
+  installPython(join(import.meta.dirname, 'deploy'), 'kubernetes-validate'),
+  installPython(join(import.meta.dirname, 'deploy'), 'hadolint')
 ]
 for (const path of [join(tools, 'node_modules'), ...programs]) {
   if (existsSync(path)) continue

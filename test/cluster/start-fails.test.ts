@@ -95,3 +95,11 @@ async function endOf(worker: WorkerProcess): Promise<void> {
   process.kill(worker.pid, 'SIGKILL')
   await worker.ended
 }
+
+t.test('a gateway that cannot write temporary files names the way out', async t => {
+  const missing = '/nowhere/at/all'
+  const message = `no directory can be created in ${missing} for the sockets of workers (ENOENT); set TMPDIR`
+  await t.rejects(startServer(t, { config: configOf(1), env: { TMPDIR: missing } }), {
+    message: new RegExp(RegExp.escape(message))
+  })
+})

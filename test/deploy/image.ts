@@ -14,15 +14,17 @@ import { until } from '../until.ts'
 /**
  * `npm run test:image`: builds the images of deploy/Dockerfile with Podman, and runs the gateway as production would, with a
  * read-only root and the shop's services as containers. Takes minutes, so the test suite does not run it.
- * `IMAGE_ARGS` are further arguments for builds, such as `--build-arg=NODE_IMAGE=…` for another base image.
+ * `--built` tests the images of the run before. `IMAGE_ARGS` are further arguments for builds, such as `--build-arg=NODE_IMAGE=…` for another base image.
  */
 const root = join(import.meta.dirname, '../..')
 const GATEWAY = 'sluice-shop'
 const DEMO = 'sluice-shop-demo'
 const TOKEN = 'a-token-for-this-test'
 const USER = '65532:65532'
+/** Writable by everybody in Debian's image; read-only here. */
+const TEMPORARY = ['/tmp', '/var/tmp', '/run/lock', '']
 /** Milliseconds. */
-const START = 60_000
+const START = 120_000
 
 const directory = mkdtempSync(join(tmpdir(), 'sluice-image-'))
 const containers: string[] = []
@@ -32,8 +34,10 @@ const admin = `http://127.0.0.1:${adminPort}`
 const issuer = `http://127.0.0.1:${identityPort}`
 
 try {
-  await build(GATEWAY, 'gateway')
-  await build(DEMO, 'demo')
+  if (!process.argv.includes('--built')) {
+    await build(GATEWAY, 'gateway')
+    await build(DEMO, 'demo')
+  }
   await checkContents()
   await startServices()
   const gateway = await startGateway()
@@ -64,11 +68,15 @@ async function checkContents(): Promise<void> {
   assert.deepEqual(Config.Cmd, ['node', 'cli/sluice.js', 'start'])
   const inside = (command: string) =>
     podman('run', '--rm', '--network=none', '--read-only', GATEWAY, 'sh', '-c', command)
-  assert.equal(
-    await inside(
-      'find / -xdev -writable ! -type l ! -path "/proc/*" ! -path "/dev/*" ! -path /tmp ! -path /var/tmp ! -path /run/lock ! -path "/sys/*"'
-    ),
-    ''
+  const writable = await inside(
+    'find / -xdev -writable ! -type l ! -path "/proc/*" ! -path "/dev*" ! -path "/sys/*" 2>/dev/null; true'
+  )
+  assert.deepEqual(
+    writable
+      .trim()
+      .split('\n')
+      .filter(path => !TEMPORARY.includes(path)),
+    []
   )
   const packages = (await inside('ls node_modules')).split('\n')
   assert.ok(packages.includes('fastify'))

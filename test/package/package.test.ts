@@ -55,6 +55,9 @@ t.test('contains dist, the command, the documents and what deploys use', async t
     'deploy/helm/values.yaml',
     'deploy/prometheus/alerts.yml',
     'deploy/prometheus/prometheus.yml',
+    'deploy/systemd/sluice-admin.socket',
+    'deploy/systemd/sluice.service',
+    'deploy/systemd/sluice.socket',
     'package.json'
   ])
   const strangers = packed.files.filter(file =>
