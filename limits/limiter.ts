@@ -41,6 +41,9 @@ export interface Limiter {
   check(key: string, tier: Tier, cost: number, callback: DecisionCallback): void
 }
 
+/** Checks that a limiter asks another process at a time. */
+export const MAX_BATCH = 256
+
 export function createTier(name: string, { limits: options, onRedisDown, counting }: TierOptions): Tier {
   const limits = options.map(limit => ({
     ...limit,
@@ -73,7 +76,7 @@ export function isAllowed(decision: Decision): boolean {
 function readDecision(reply: unknown, limits: Limit[]): Decision {
   if (!Array.isArray(reply) || reply.length !== limits.length * 3) throw new Error(UNEXPECTED)
   return limits.map(({ limit, window }, i) => {
-    const [allowed, remaining, reset] = reply.slice(i * 3, i * 3 + 3)
+    const [allowed, remaining, reset] = [reply[i * 3], reply[i * 3 + 1], reply[i * 3 + 2]]
     if (allowed !== 0 && allowed !== 1) throw new Error(UNEXPECTED)
     if (!Number.isInteger(remaining) || remaining < 0 || remaining > limit) throw new Error(UNEXPECTED)
     if (!Number.isFinite(reset) || reset <= 0 || reset > window * MAX_RESET) throw new Error(UNEXPECTED)

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Redis } from 'ioredis'
 import { createConnector, isSelectError, limitReplies } from './ioredis-internals.ts'
 import { hasCode, redisReason } from './redis-reason.ts'
+import { SCRIPTS } from './redis-scripts.ts'
 
 export interface RedisClient {
   client: Redis
@@ -20,6 +21,7 @@ export function createRedisClient(url: string, log: FastifyBaseLogger, lookup: L
     lazyConnect: true,
     enableOfflineQueue: false,
     enableAutoPipelining: true,
+    autoPipeliningIgnoredCommands: SCRIPTS,
     maxRetriesPerRequest: 0,
     connectTimeout: SILENCE,
     socketTimeout: SILENCE,

@@ -1,16 +1,16 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
-import { isNotConnected } from './ioredis-internals.ts'
-import { type DecisionCallback, passDecision, type Tier } from './limiter.ts'
+import { inOnePiece, isNotConnected } from './ioredis-internals.ts'
+import { passDecision, type Tier } from './limiter.ts'
 import { CHARGE, CHECK } from './redis-scripts.ts'
-import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
+import { type Check, createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
 
 /**
- * Counts limits in Redis for all gateways: one script call checks all limits of a request, by the clock of Redis. The keys of
- * a consumer have the same hash tag, so that a cluster has them on one node. They contain window and algorithm: a config
- * with other ones starts at zero.
+ * Counts limits in Redis for all gateways: one script call checks all limits of a request, by the clock of Redis. Checks that
+ * are asked together are written together. The keys of a consumer have the same hash tag, so that a cluster has them on one
+ * node. They contain window and algorithm: a config with other ones starts at zero.
  *
  * @param timeout milliseconds for a check
  * @param connectionError returns why there is no connection, which the error of a command does not tell
@@ -25,9 +25,22 @@ export function createRedisLimiter(
   redis.defineCommand('sluiceCheck', { lua: CHECK })
   redis.defineCommand('sluiceCharge', { lua: CHARGE })
 
+  /** Checks without a reply yet, and those that wait for these replies. */
+  let open = 0
+  let waiting: Check[] = []
   return createRemoteLimiter('Redis', ask, timeout, log, standby && { standby, charge })
 
-  function ask(key: string, tier: Tier, cost: number, callback: DecisionCallback): void {
+  /** A connection that has lost a reply falls silent, and is closed, because nothing follows before all replies have come. */
+  function ask(checks: Check[]): void {
+    if (open > 0) {
+      waiting.push(...checks)
+      return
+    }
+    open = checks.length
+    inOnePiece(redis, () => checks.forEach(askOne))
+  }
+
+  function askOne({ key, tier, cost, callback }: Check): void {
     const keys = keysOf(key, tier)
     const args = tier.limits.flatMap(({ algorithm, limit, window }) => [
       algorithm === 'sliding-log' ? 1 : 0,
@@ -35,9 +48,23 @@ export function createRedisLimiter(
       window
     ])
     ;(redis as ScriptedRedis).sluiceCheck(keys.length, ...keys, cost, ...args).then(
-      reply => passDecision(reply, tier, callback),
-      error => callback((isNotConnected(error) && connectionError?.()) || error)
+      reply => {
+        sendWaiting()
+        passDecision(reply, tier, callback)
+      },
+      error => {
+        sendWaiting()
+        callback((isNotConnected(error) && connectionError?.()) || error)
+      }
     )
+  }
+
+  /** Called once for each reply. */
+  function sendWaiting(): void {
+    if (--open > 0 || waiting.length === 0) return
+    const checks = waiting
+    waiting = []
+    ask(checks)
   }
 
   function charge(key: string, tier: Tier, costs: number[], callback: (error: Error | null) => void): void {

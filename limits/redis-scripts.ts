@@ -1,3 +1,6 @@
+/** Commands of the limiter, by the names that ioredis has for them. The limiter itself writes those of a turn together. */
+export const SCRIPTS = ['sluiceCheck', 'sluiceCharge']
+
 /** Functions that both scripts use. */
 const PRELUDE = `
 local time = redis.call('TIME')

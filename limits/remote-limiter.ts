@@ -1,5 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { type Decision, type DecisionCallback, isAllowed, type Limiter, type Tier } from './limiter.ts'
+import {
+  type Decision,
+  type DecisionCallback,
+  isAllowed,
+  type Limiter,
+  MAX_BATCH,
+  type Tier
+} from './limiter.ts'
 import { redisReason } from './redis-reason.ts'
 import type { Standby } from './standby.ts'
 
@@ -16,6 +23,14 @@ export interface RemoteState {
   reason: string | undefined
 }
 
+/** A check on its way to the counters, which call it back once. */
+export interface Check {
+  key: string
+  tier: Tier
+  cost: number
+  callback: DecisionCallback
+}
+
 export interface LocalCounting {
   standby: Standby
   /** Counts requests without checking the limits: `costs` for each limit. */
@@ -23,18 +38,18 @@ export interface LocalCounting {
 }
 
 /**
- * Wraps a limiter that counts elsewhere. One check that fails or takes longer than `timeout` marks it as down. While it is
- * down, checks fail at once, and probes with jitter find out when it is up again. Then requests that `local` let through are
- * counted there before the first check.
+ * Wraps a limiter that counts elsewhere, and asks it once for all checks of a turn of the event loop. One check that fails or
+ * takes longer than `timeout` marks it as down. While it is down, checks fail at once, and probes with jitter find out when
+ * it is up again. Then requests that `local` let through are counted there before the first check.
  *
  * @param place where it counts, for the log
- * @param ask checks the limits there
+ * @param ask checks the limits there, for up to `MAX_BATCH` checks
  * @param timeout milliseconds
  * @param local counts while it is down, from its last decisions
  */
 export function createRemoteLimiter(
   place: string,
-  ask: Limiter['check'],
+  ask: (checks: Check[]) => void,
   timeout: number,
   log: FastifyBaseLogger,
   local?: LocalCounting
@@ -44,22 +59,17 @@ export function createRemoteLimiter(
   let reason: string | undefined
   let since = Date.now()
   let probe: NodeJS.Timeout | undefined
+  /** Checks of this turn of the event loop. */
+  let turn: Check[] = []
   const down = new Error(`no response from ${place}`)
   const late = new Error(`no response from ${place} in time`)
 
   return {
     check(key, tier, cost, callback) {
       if (isDown) return callback(down)
-      const settle: DecisionCallback = (error, decision) => {
-        if (error !== null) markDown(error)
-        else local?.standby.remember(key, tier, cost, decision as Decision)
-        callback(error, decision)
-      }
-      // A Redis that hangs runs its commands once it continues, so a late reply has been counted.
-      const settleLate: DecisionCallback = (error, decision) => {
-        if (error === null && decision && isAllowed(decision)) local?.standby.isCounted(key, tier, cost)
-      }
-      inTime(done => ask(key, tier, cost, done), settle, settleLate)
+      if (turn.length === 0) setImmediate(send)
+      turn.push({ key, tier, cost, callback })
+      if (turn.length === MAX_BATCH) send()
     },
     state: () => ({ isDown, since, reason }),
     close() {
@@ -68,18 +78,50 @@ export function createRemoteLimiter(
     }
   }
 
+  /** Asks for the checks of this turn. The timeout starts now, since until then this process was busy. */
+  function send(): void {
+    if (turn.length === 0) return
+    const checks = turn
+    const waiting = new Set(checks)
+    turn = []
+    // The process may have been busy meanwhile: setImmediate lets it read replies that have come.
+    const timer = setTimeout(setImmediate, timeout, () => {
+      for (const check of waiting) settle(check, late)
+      waiting.clear()
+    })
+    ask(
+      checks.map(check => ({
+        ...check,
+        callback(error, decision) {
+          if (!waiting.delete(check)) return settleLate(check, error, decision)
+          if (waiting.size === 0) clearTimeout(timer)
+          settle(check, error, decision)
+        }
+      }))
+    )
+  }
+
+  function settle({ key, tier, cost, callback }: Check, error: Error | null, decision?: Decision): void {
+    if (error !== null) markDown(error)
+    else local?.standby.remember(key, tier, cost, decision as Decision)
+    callback(error, decision)
+  }
+
+  /** A Redis that hangs runs its commands once it continues, so a late reply has been counted. */
+  function settleLate({ key, tier, cost }: Check, error: Error | null, decision?: Decision): void {
+    if (error === null && isAllowed(decision as Decision)) local?.standby.isCounted(key, tier, cost)
+  }
+
   function inTime(
-    start: (done: DecisionCallback) => void,
-    callback: DecisionCallback,
-    callbackLate: DecisionCallback = () => {}
+    start: (done: (error: Error | null) => void) => void,
+    callback: (error: Error | null) => void
   ): void {
-    const settle: DecisionCallback = (error, decision) => {
-      if (timer === undefined) return callbackLate(error, decision)
+    const settle = (error: Error | null) => {
+      if (timer === undefined) return
       clearTimeout(timer)
       timer = undefined
-      callback(error, decision)
+      callback(error)
     }
-    // This process itself may have been busy: setImmediate lets it read replies that have come meanwhile.
     let timer: NodeJS.Timeout | undefined = setTimeout(setImmediate, timeout, settle, late)
     start(settle)
   }
@@ -106,7 +148,7 @@ export function createRemoteLimiter(
   function scheduleProbe(): void {
     const check = () =>
       inTime(
-        done => ask('probe', PROBE, 1, done),
+        done => ask([{ key: 'probe', tier: PROBE, cost: 1, callback: done }]),
         error => {
           if (isClosed) return
           if (error) return scheduleProbe()

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Channel } from '../supervisor-channel.ts'
-import { type DecisionCallback, passDecision, type Tier } from './limiter.ts'
-import { createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
+import { passDecision, type Tier } from './limiter.ts'
+import { type Check, createRemoteLimiter, type RemoteLimiter } from './remote-limiter.ts'
 import type { Standby } from './standby.ts'
-import { type Checks, type Decisions, MAX_BATCH, MAX_KEY } from './supervisor-messages.ts'
+import { type Checks, type Decisions, MAX_KEY } from './supervisor-messages.ts'
 
 /**
  * Counts limits in the supervisor (cluster/limit-counters.ts) over the channel to it: all workers count together, and
- * counters outlive a worker. The checks of one turn of the event loop are one message.
+ * counters outlive a worker. Checks that are asked together are one message.
  *
  * @param timeout milliseconds; the channel loses nothing, so this is how long the supervisor may be busy
  */
@@ -18,8 +18,7 @@ export function createSupervisorLimiter(
   timeout = TIMEOUT,
   standby?: Standby
 ): RemoteLimiter {
-  const waiting = new Map<number, PendingCheck[]>()
-  let batch: PendingCheck[] = []
+  const waiting = new Map<number, Check[]>()
   let last = 0
   channel.on('message', receive)
   const remote = createRemoteLimiter('the supervisor', ask, timeout, log, standby && { standby })
@@ -33,39 +32,30 @@ export function createSupervisorLimiter(
     }
   }
 
-  function ask(key: string, tier: Tier, cost: number, callback: PendingCheck['callback']): void {
-    if (batch.length === 0) setImmediate(send)
-    batch.push({ key: key.length > MAX_KEY ? digest(key) : key, tier, cost, callback })
-    if (batch.length === MAX_BATCH) send()
-  }
-
-  function send(): void {
-    if (batch.length === 0) return
-    const pending = batch
+  function ask(checks: Check[]): void {
     const number = ++last
-    batch = []
-    waiting.set(number, pending)
+    waiting.set(number, checks)
     // Such an old check has timed out long ago.
     waiting.delete(number - MAX_WAITING)
     if (channel.send === undefined) {
-      answer(number, new Error('there is no supervisor'))
+      settle(number, new Error('there is no supervisor'))
       return
     }
-    channel.send(toChecks(number, pending), undefined, undefined, error => {
-      if (error !== null) answer(number, error)
+    channel.send(toMessage(number, checks), undefined, undefined, error => {
+      if (error !== null) settle(number, error)
     })
   }
 
   function receive(message: unknown): void {
     const { type, number, states } = (message ?? {}) as Partial<Decisions>
-    if (type === 'decisions') answer(number as number, null, states)
+    if (type === 'decisions') settle(number as number, null, states)
   }
 
-  function answer(number: number, error: Error | null, states: number[] = []): void {
-    const pending = waiting.get(number) ?? []
+  function settle(number: number, error: Error | null, states: number[] = []): void {
+    const checks = waiting.get(number) ?? []
     waiting.delete(number)
     let from = 0
-    for (const { tier, callback } of pending) {
+    for (const { tier, callback } of checks) {
       const to = from + tier.limits.length * 3
       if (error !== null) callback(error)
       else if (states.length < to) callback(new Error('the reply of the supervisor is incomplete'))
@@ -80,19 +70,12 @@ const TIMEOUT = 1_000
 /** Messages without a response. */
 const MAX_WAITING = 1_024
 
-interface PendingCheck {
-  key: string
-  tier: Tier
-  cost: number
-  callback: DecisionCallback
-}
-
-function toChecks(number: number, pending: PendingCheck[]): Checks {
+function toMessage(number: number, asked: Check[]): Checks {
   const indices = new Map<Tier, number>()
-  const checks = pending.map(({ key, tier, cost }): Checks['checks'][number] => {
+  const checks = asked.map(({ key, tier, cost }): Checks['checks'][number] => {
     const index = indices.get(tier) ?? indices.size
     indices.set(tier, index)
-    return [key, index, cost]
+    return [key.length > MAX_KEY ? digest(key) : key, index, cost]
   })
   const tiers = [...indices.keys()].map(({ name, limits }) => ({
     name,

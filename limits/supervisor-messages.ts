@@ -1,10 +1,9 @@
 import Type, { type Static } from 'typebox'
 import { LimitOptions } from '../schemas/options/rate-limit.ts'
+import { MAX_BATCH } from './limiter.ts'
 
 /** Messages between the limiter of a worker and the counters of its supervisor. */
 
-/** Checks in a message. */
-export const MAX_BATCH = 256
 /** Characters of a key. Longer keys are hashed. */
 export const MAX_KEY = 128
 

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { createLimitCounters, type LimitCounters } from '../../cluster/limit-counters.ts'
-import { type Checks, MAX_BATCH, MAX_KEY } from '../../limits/supervisor-messages.ts'
+import { MAX_BATCH } from '../../limits/limiter.ts'
+import { type Checks, MAX_KEY } from '../../limits/supervisor-messages.ts'
 import { type LimitedWorker, perHour, startLimited } from './limited-worker.ts'
 
 /** Limits that real processes share through the one that started them, which is this one. */

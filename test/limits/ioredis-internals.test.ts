@@ -1,8 +1,10 @@
 import { lookup } from 'node:dns'
+import type { Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import {
   createConnector,
+  inOnePiece,
   isNotConnected,
   isSelectError,
   limitReplies
@@ -71,4 +73,37 @@ t.test('a large reply closes the connection, and many small replies do not', asy
   await client.set('large', mebibyte.repeat(9))
   await t.rejects(client.get('large'))
   t.match(errors, [{ message: 'an unexpected reply: too large' }])
+})
+
+t.test('commands are written in one piece, and each gets its own reply', async t => {
+  const { url } = await startRedis(t)
+  const client = new Redis(url, { lazyConnect: true })
+  t.teardown(() => client.disconnect())
+  await client.connect()
+  const { stream } = client as unknown as { stream: Socket }
+  const pieces: number[] = []
+  const write = stream._writev?.bind(stream) as NonNullable<Socket['_writev']>
+  stream._writev = (chunks, callback) => {
+    pieces.push(chunks.length)
+    write(chunks, callback)
+  }
+  let replies: Promise<unknown[]> | undefined
+  inOnePiece(client, () => {
+    replies = Promise.all(
+      [client.echo('a'), client.call('HGET', 'b'), client.echo('c')].map(each => each.catch(String))
+    )
+  })
+  t.match(await replies, ['a', /ERR wrong number of arguments/, 'c'])
+  t.strictSame(pieces, [3])
+})
+
+t.test('commands in one piece without a connection fail each', async t => {
+  const client = new Redis({ lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  let failed: Promise<unknown> | undefined
+  inOnePiece(client, () => {
+    failed = client.echo('a').catch((error: Error) => error)
+  })
+  t.ok(((await failed) as Error).message)
 })

@@ -174,29 +174,30 @@ t.test('a gateway that was busy itself does not count Redis as late', async t =>
   const url = findRedisServer() ? (await startRedis(t)).url : (process.env.REDIS_URL as string)
   const { check } = await startLimiter(t, url)
   const decided = check()
+  // Checks are sent at the end of the turn.
+  await new Promise(setImmediate)
   for (const end = performance.now() + 200; performance.now() < end; );
   t.match(await decided, [{ allowed: true, remaining: 5 }])
 })
 
 t.test('a closed limiter sends no more commands', async t => {
-  const server = await startRedis(t)
-  const { limiter, redis, check } = await startLimiter(t, server.url)
-  server.pause()
+  const { url } = await startRedis(t)
+  const { limiter, redis, check } = await startLimiter(t, url)
   let probes = 0
-  const { sluiceCheck } = redis as never as { sluiceCheck(...args: unknown[]): Promise<unknown> }
   Object.assign(redis, {
-    sluiceCheck(...args: unknown[]) {
+    async sluiceCheck() {
       probes++
-      return sluiceCheck.apply(redis, args)
+      throw new Error('down')
     }
   })
   await t.rejects(check())
   probes = 0
   await until(async () => probes > 0)
   limiter.close()
+  const before = probes
   // The time of two probes. A short wait can miss a fault, but not report a false one.
   await setTimeout(500)
-  t.equal(probes, 1)
+  t.equal(probes, before)
 })
 
 /** A limiter without a gateway, with a timeout of 20 ms. */
