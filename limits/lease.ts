@@ -8,7 +8,7 @@ import type { Decision, DecisionCallback, Limiter, Tier } from './limiter.ts'
  * For each key, a lease holds what the key needs within a horizon (a tenth of the tier's shortest window) at its current
  * rate, but at most 1 % of what is left: low limits stay exact, and high ones near their end. Permits count when they are
  * taken and lapse after the horizon. A request that has a permit never waits: new ones are taken in the background once
- * three quarters are used.
+ * three quarters are used, for all keys that need some within `COLLECT_TIME` together.
  *
  * Bound: with N gateways and a lease of L, at most limit + N x L requests pass within any window, because only permits
  * taken in an earlier window and not used there add to it. L is at most 1 % of the limit.
@@ -25,6 +25,8 @@ export function createLeasedLimiter(
 ): Limiter {
   const leases = new LruMap<Lease>(MAX_LEASES)
   const isKnown = createDoorkeeper()
+  /** Leases that take permits soon. */
+  const due = new Map<Lease, { key: string; tier: Tier }>()
   const limiter: Limiter = {
     check(key, tier, cost, callback) {
       counts.storeCalls++
@@ -45,7 +47,7 @@ export function createLeasedLimiter(
       counts.fromLease++
       lease.permits -= cost
       lease.used += cost
-      if (lease.permits <= lease.taken / 4 && !lease.isTaking) take(lease, key, tier, 0, time, () => {})
+      if (isLow(lease)) takeSoon(lease, key, tier, time)
       return decisionAt(lease, time)
     },
     check(key, tier, cost, callback) {
@@ -83,6 +85,26 @@ export function createLeasedLimiter(
     }
     leases.set(id, lease)
     return lease
+  }
+
+  function isLow({ permits, taken, isTaking }: Lease): boolean {
+    return permits <= taken / 4 && !isTaking
+  }
+
+  /** Waits for other keys if the permits last twice as long: a message to the store costs more than a check in it. */
+  function takeSoon(lease: Lease, key: string, tier: Tier, time: number): void {
+    if (lease.permits < rateOf(lease, time) * COLLECT_TIME * 2) take(lease, key, tier, 0, time, () => {})
+    else {
+      if (due.size === 0) setTimeout(takeDue, COLLECT_TIME).unref()
+      due.set(lease, { key, tier })
+    }
+  }
+
+  function takeDue(): void {
+    const time = now()
+    // Requests that found no permit may have taken some since.
+    for (const [lease, { key, tier }] of due) if (isLow(lease)) take(lease, key, tier, 0, time, () => {})
+    due.clear()
   }
 
   /** Takes `cost` permits for a request without one, and permits for the lease with the same call. */
@@ -146,9 +168,13 @@ export function createLeasedLimiter(
   function sizeOf(lease: Lease, tier: Tier, time: number): number {
     if (tier.counting === 'exact' || lease.decidedAt === 0) return 0
     const left = Math.min(...lease.decision.map(state => state.remaining))
-    const rate = lease.used / Math.max(1, time - lease.takenAt)
-    return Math.min(Math.ceil(rate * horizonOf(tier)), Math.floor(left / 100))
+    return Math.min(Math.ceil(rateOf(lease, time) * horizonOf(tier)), Math.floor(left / 100))
   }
+}
+
+/** Returns the requests per millisecond since permits were last taken in advance. */
+function rateOf({ used, takenAt }: Lease, time: number): number {
+  return used / Math.max(1, time - takenAt)
 }
 
 /** Counts since the start. */
@@ -161,6 +187,9 @@ export interface LeaseCounts {
 
 /** Least recently used leases are dropped; their keys are then checked one request at a time. */
 const MAX_LEASES = 10_000
+
+/** Milliseconds. */
+const COLLECT_TIME = 10
 
 /** Milliseconds. */
 function horizonOf({ limits }: Tier): number {

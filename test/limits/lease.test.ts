@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import t from 'tap'
 import { createLeasedLimiter } from '../../limits/lease.ts'
 import { createTier, type Decision, type Limiter, type Tier } from '../../limits/limiter.ts'
@@ -154,6 +155,46 @@ t.test('keys that come once do not evict leases', async t => {
   const before = calls()
   t.ok(allowed(ask(0, tier)))
   t.equal(calls(), before)
+})
+
+t.test('keys that run low within a few milliseconds take permits together', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  let time = 1_000_000
+  let calls = 0
+  let turns = 0
+  let isCounted = false
+  const memory = createMemoryLimiter(1_000, () => time)
+  const shared: Limiter = {
+    check(...args) {
+      calls++
+      if (!isCounted) turns++
+      isCounted = true
+      memory.check(...args)
+    }
+  }
+  const endTurn = () =>
+    new Promise(resolve => setImmediate(resolve)).then(() => {
+      isCounted = false
+    })
+  const leased = createLeasedLimiter(shared, () => time)
+  const tier = tierOf(100_000, 10_000)
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+  for (let i = 0; i < 1_000; i++, time += 10) for (const key of keys) leased.check(key, tier, 1, () => {})
+  await endTurn()
+  calls = turns = 0
+  // Each key in a turn of its own uses a tenth of its lease of 100, without waiting.
+  for (let i = 0; i < 50; i++, time += 100) {
+    for (const key of keys) {
+      for (let n = 0; n < 10; n++)
+        t.ok(leased.checkNow?.(key, tier, 1), `${key} waits`) || t.bailout(`in step ${i}`)
+      await endTurn()
+    }
+    mock.timers.tick(10)
+    await endTurn()
+  }
+  t.ok(calls >= keys.length * 5, `${calls} calls`)
+  t.ok(turns <= calls / 10, `${calls} calls in ${turns} turns`)
 })
 
 t.test('unused permits lapse', async t => {
