@@ -22,7 +22,8 @@ import { loadWithWrk, type WrkSample } from './wrk.ts'
  * Compares Sluice with Envoy, once forwarding and once with the features of the full stack: `npm run bench:envoy`. Every round
  * starts new processes, warms each of them up and loads it. Needs envoy, nginx (the service) and wrk on the PATH.
  *
- * Options: `-- --rounds 7`, `--warm-up 15` and `--seconds 5`, for each process and round.
+ * Options: `-- --rounds 7`, `--warm-up 15` and `--seconds 5`, for each process and round. Sluice gets the flags of Node that
+ * this script was started with.
  */
 const { values } = parseArgs({
   options: {
@@ -90,7 +91,8 @@ interface Subject {
 async function startSluice(isFull: boolean): Promise<MeasuredProcess> {
   const port = await freePort()
   const config = fileURLToPath(new URL('envoy/gateway.config.ts', import.meta.url))
-  const [command, ...args] = [...pinned(0), process.execPath, SOURCES, 'server.ts', '--config', config]
+  const node = [process.execPath, ...process.execArgv, SOURCES, 'server.ts', '--config', config]
+  const [command, ...args] = [...pinned(0), ...node]
   const child = spawn(command as string, args, {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
     env: {

@@ -44,6 +44,19 @@ t.test('streaming a large body does not cause full collections', async t => {
   t.ok(during <= 8, `${during} collections`)
 })
 
+t.test('flags of the supervisor come after those that workers have by default', async t => {
+  const { url } = await startServer(t, {
+    config: configOf(1, '', "app.get('/flags', async () => process.execArgv)"),
+    workers: 1,
+    before: 'set -- --max-semi-space-size=16 "$@";'
+  })
+  const { json } = await call(`${url}/api/flags`)
+  t.strictSame(
+    (json as string[]).filter(flag => flag.startsWith('--max-semi-space-size')),
+    ['--max-semi-space-size=4', '--max-semi-space-size=16']
+  )
+})
+
 function* chunks(): Generator<Buffer> {
   for (let sent = 0; sent < SIZE; sent += chunk.length) yield chunk
 }
