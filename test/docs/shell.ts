@@ -61,10 +61,10 @@ export async function createShell(
       HOME: folder,
       PATH: [bin, dirname(process.execPath), process.env.PATH].join(delimiter),
       WORKERS: '1',
+      WORKER_WARM_UP: '0',
       ...demoPorts(ports)
     })
   }
-  // Set in the shell, since tap adds its own to every process that is spawned.
   const nodeOptions = packages ? 'unset NODE_OPTIONS' : `export NODE_OPTIONS=${SOURCES}`
   const servers = new Map<string, ChildProcess>()
   const outputs = new Map<string, Output>()
