@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { findRedisServer } from '../testing/redis-server.ts'
@@ -67,34 +68,47 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
   console.error(`The tests need ${otherwise}`)
   process.exitCode = 1
 }
+
+/** Tools with packages of their own: rules for OpenAPI documents, schemathesis, and checks of what deploys use. */
+const tools = join(import.meta.dirname, 'openapi')
+const installs = [
+  installPackages(tools),
+  installPython(tools, ['schemathesis']),
+  installPython(join(import.meta.dirname, 'deploy'), ['kubernetes-validate', 'hadolint'])
+]
+// While those download.
 if (findGo() !== undefined) {
   buildCollector()
   buildRenderer()
   buildComposeReader()
 }
-
-/** Tools with packages of their own: rules for OpenAPI documents, schemathesis, and checks of what deploys use. */
-const tools = join(import.meta.dirname, 'openapi')
-if (!existsSync(join(tools, 'node_modules'))) run('npm', 'ci', '--silent', '--prefix', tools)
-const programs = [
-  installPython(tools, 'schemathesis'),
-  installPython(join(import.meta.dirname, 'deploy'), 'kubernetes-validate'),
-  installPython(join(import.meta.dirname, 'deploy'), 'hadolint')
-]
-for (const path of [join(tools, 'node_modules'), ...programs]) {
+for (const path of (await Promise.all(installs)).flat()) {
   if (existsSync(path)) continue
   console.error(`The tests need ${path}, which could not be installed: see the messages above`)
   process.exitCode = 1
 }
 
-/** Installs the requirements.txt of a folder in its `.venv`. Returns the path of one of its programs. */
-function installPython(folder: string, program: string): string {
-  const venv = join(folder, '.venv')
-  const path = join(venv, 'bin', program)
-  if (existsSync(path)) return path
-  run('python3', '-m', 'venv', venv)
-  run(join(venv, 'bin/pip'), 'install', '--quiet', '--requirement', join(folder, 'requirements.txt'))
-  return path
+/** Installs the package-lock.json of a folder. Returns the path of its packages. */
+async function installPackages(folder: string): Promise<string[]> {
+  const path = join(folder, 'node_modules')
+  if (!existsSync(path)) await runBeside('npm', 'ci', '--silent', '--prefix', folder)
+  return [path]
+}
+
+/** Installs the requirements.txt of a folder in its `.venv`. Returns the paths of its programs. */
+async function installPython(folder: string, programs: string[]): Promise<string[]> {
+  const bin = join(folder, '.venv/bin')
+  const paths = programs.map(program => join(bin, program))
+  if (paths.every(path => existsSync(path))) return paths
+  const requirements = join(folder, 'requirements.txt')
+  await runBeside('python3', '-m', 'venv', join(folder, '.venv'))
+  await runBeside(join(bin, 'pip'), 'install', '--quiet', '--requirement', requirements)
+  return paths
+}
+
+async function runBeside(command: string, ...args: string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  await once(child, 'close').catch(error => console.error(`${command} cannot run: ${error.message}`))
 }
 
 function run(command: string, ...args: string[]): void {

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { cp } from 'node:fs/promises'
+import { cp, readFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -29,9 +29,13 @@ export interface RunOptions {
   env?: Record<string, string>
 }
 
-/** Builds the package and packs it into `directory`. */
-export async function pack(directory: string): Promise<Packed> {
-  const output = await npm(['pack', '--json', '--silent', '--pack-destination', directory], root)
+/** Builds the package and packs it into `folder`, unless `.ci/run` has packed it into SLUICE_PACKED, with pack.json beside. */
+export async function pack(folder: string): Promise<Packed> {
+  const { SLUICE_PACKED } = process.env
+  const directory = SLUICE_PACKED ?? folder
+  const output = SLUICE_PACKED
+    ? await readFile(join(SLUICE_PACKED, 'pack.json'), 'utf8')
+    : await npm(['pack', '--json', '--silent', '--pack-destination', directory], root)
   const [{ filename, files }] = JSON.parse(output.slice(output.indexOf('[')))
   return { tarball: join(directory, filename), files: files.map(({ path }: { path: string }) => path) }
 }
