@@ -41,6 +41,12 @@ const needs = [
       'Go, which builds the OpenTelemetry Collector and a Helm: install version 1.21 or later from go.dev'
   },
   {
+    has: () => spawnSync('ssh-keygen', ['-?']).error === undefined,
+    apt: ['openssh-client'],
+    brew: ['openssh'],
+    otherwise: 'OpenSSH, which signs the tags of test/release: install openssh-client'
+  },
+  {
     has: () => spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0,
     apt: ['python3-venv'],
     brew: ['python'],
@@ -100,9 +106,9 @@ async function installPython(folder: string, programs: string[]): Promise<string
   const bin = join(folder, '.venv/bin')
   const paths = programs.map(program => join(bin, program))
   if (paths.every(path => existsSync(path))) return paths
-  const requirements = join(folder, 'requirements.txt')
-  await runBeside('python3', '-m', 'venv', join(folder, '.venv'))
-  await runBeside(join(bin, 'pip'), 'install', '--quiet', '--requirement', requirements)
+  // One command, since the builds below hold up this process.
+  const script = 'python3 -m venv "$0" && "$0/bin/pip" install --quiet --requirement "$1"'
+  await runBeside('sh', '-c', script, join(folder, '.venv'), join(folder, 'requirements.txt'))
   return paths
 }
 
