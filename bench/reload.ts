@@ -3,7 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { quantile } from './faults/steady-load.ts'
 import { createConfigFile } from './reload/configs.ts'
-import { type LoadStats, mergeLoadStats } from './reload/load-stats.ts'
+import {
+  countFailures,
+  countRequests,
+  type LoadStats,
+  mergeLoadStats,
+  printLoad,
+  REQUESTS
+} from './reload/load-stats.ts'
 import { freePort, reload, startGateway, startScript, statusOf, takeStats } from './reload/processes.ts'
 
 /**
@@ -20,7 +27,6 @@ const { values } = parseArgs({
     factor: { type: 'string', default: '3' }
   }
 })
-const REQUESTS = ['plain', 'composed', 'new', 'upload']
 const FAULTY_EVERY = 3
 const requests = Number(values.requests)
 const reloads = Number(values.reloads)
@@ -63,7 +69,8 @@ async function run(): Promise<void> {
       rate: Number(values.rate),
       connections: 200,
       webSockets: 50,
-      eventStreams: 50
+      eventStreams: 50,
+      downloads: 0
     })
   })
   teardowns.push(() => load.kill())
@@ -72,7 +79,7 @@ async function run(): Promise<void> {
   expectNoFailures(await takeStats(load), 'during the warm-up')
   await sleep(Math.min(15_000, (requests / Number(values.rate)) * 200))
   const baseline = await takeStats(load)
-  print('without reloads', baseline)
+  printLoad('without reloads', baseline)
   expectNoFailures(baseline, 'without reloads')
 
   const during: LoadStats[] = []
@@ -89,7 +96,7 @@ async function run(): Promise<void> {
   console.log(`replaced: pid ${gateway.pid} by ${(await statusOf(admin)).pid}`)
 
   const reloading = mergeLoadStats(during)
-  print('during reloads', reloading)
+  printLoad('during reloads', reloading)
   expectNoFailures(reloading, 'during reloads')
   let total = countRequests(baseline) + countRequests(reloading)
   const after: LoadStats[] = []
@@ -100,7 +107,7 @@ async function run(): Promise<void> {
     total += countRequests(stats)
   } while (total < requests)
   expectNoFailures(mergeLoadStats(after), 'after reloads')
-  for (const kind of REQUESTS)
+  for (const kind of REQUESTS.filter(kind => kind in baseline.times))
     console.log(`p99 of ${kind}: ${p99Factor(baseline, reloading, [kind]).toFixed(1)} x without reloads`)
   const factor = p99Factor(baseline, reloading, REQUESTS)
   console.log(`p99 of all requests: ${factor.toFixed(1)} x without reloads; ${total} requests in total`)
@@ -123,25 +130,11 @@ async function reloadOnce(number: number, expectedError: RegExp | undefined, adm
     violations.push(`after reload ${number} not all workers are of generation ${generation}`)
 }
 
-function expectNoFailures({ failures, samples }: LoadStats, when: string): void {
-  const count = Object.values(failures).reduce((sum, n) => sum + n, 0)
+function expectNoFailures(stats: LoadStats, when: string): void {
+  const count = countFailures(stats)
   if (count === 0) return
   violations.push(`${count} failures ${when}`)
-  console.log(JSON.stringify(failures, undefined, 2), samples.join('\n'))
-}
-
-function print(title: string, { done, times, events, configs }: LoadStats): void {
-  console.log(`${title}:`)
-  for (const [kind, count] of Object.entries(done)) {
-    const [p50, p99, max] = [0.5, 0.99, 1].map(q => quantile(times[kind] ?? [], q).toFixed(1))
-    console.log(`  ${kind}: ${count}, median ${p50} ms, p99 ${p99} ms, slowest ${max} ms`)
-  }
-  for (const [event, count] of Object.entries(events)) console.log(`  ${event}: ${count}`)
-  console.log(`  responses by config: ${JSON.stringify(configs)}`)
-}
-
-function countRequests({ done }: LoadStats): number {
-  return REQUESTS.reduce((sum, kind) => sum + (done[kind] ?? 0), 0)
+  console.log(JSON.stringify(stats.failures, undefined, 2), stats.samples.join('\n'))
 }
 
 function p99Factor(before: LoadStats, after: LoadStats, kinds: string[]): number {

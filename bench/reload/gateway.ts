@@ -9,13 +9,13 @@ const SERVICE = 'service' as never
 
 /** Returns the config to reload. Its responses carry `version` in the header X-Config. */
 export function createConfig(version: number) {
-  const { SERVICE_URL = '', PORT, ADMIN_PORT, DRAIN = '10000' } = process.env
+  const { SERVICE_URL = '', PORT, ADMIN_PORT, DRAIN = '10000', DRAIN_DELAY = '0' } = process.env
   return defineGateway({
     listen: { port: Number(PORT) },
     admin: { port: Number(ADMIN_PORT) },
     log: { level: (process.env.LOG_LEVEL as 'warn') ?? 'warn' },
     bodyLimit: 2_097_152,
-    drain: { timeout: Number(DRAIN), idle: 2_000 },
+    drain: { delay: Number(DRAIN_DELAY), timeout: Number(DRAIN), idle: 2_000 },
     upstreams: { service: { url: SERVICE_URL } },
     scopes: { api: { prefix: '/api', routes } }
   })
@@ -25,6 +25,7 @@ export function createConfig(version: number) {
     await app.register(forward)
     await app.register(compose)
     app.forward({ method: 'GET', url: '/plain', upstream: SERVICE, prefix: '' })
+    app.forward({ method: 'GET', url: '/download', upstream: SERVICE, prefix: '' })
     app.forward({ method: 'POST', url: '/upload', upstream: SERVICE, prefix: '' })
     app.forward({
       method: 'GET',

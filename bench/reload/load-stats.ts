@@ -1,3 +1,8 @@
+import { quantile } from '../faults/steady-load.ts'
+
+/** The kinds that are requests; others are event streams and WebSockets. */
+export const REQUESTS = ['plain', 'composed', 'new', 'upload', 'download']
+
 /** Observations of a load, by kind of request. */
 export interface LoadStats {
   done: Record<string, number>
@@ -62,4 +67,22 @@ function increment(counts: Record<string, number>, key: string): void {
 
 function createLoadStats(): LoadStats {
   return { done: {}, times: {}, failures: {}, samples: [], events: {}, configs: {} }
+}
+
+export function countRequests({ done }: LoadStats): number {
+  return REQUESTS.reduce((sum, kind) => sum + (done[kind] ?? 0), 0)
+}
+
+export function countFailures({ failures }: LoadStats): number {
+  return Object.values(failures).reduce((sum, count) => sum + count, 0)
+}
+
+export function printLoad(title: string, { done, times, events, configs }: LoadStats): void {
+  console.log(`${title}:`)
+  for (const [kind, count] of Object.entries(done)) {
+    const [p50, p99, max] = [0.5, 0.99, 1].map(q => quantile(times[kind] ?? [], q).toFixed(1))
+    console.log(`  ${kind}: ${count}, median ${p50} ms, p99 ${p99} ms, slowest ${max} ms`)
+  }
+  for (const [event, count] of Object.entries(events)) console.log(`  ${event}: ${count}`)
+  console.log(`  responses by config: ${JSON.stringify(configs)}`)
 }

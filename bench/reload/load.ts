@@ -1,6 +1,6 @@
 import { LoadRecorder } from './load-stats.ts'
 import { createClients, type Kind } from './requests.ts'
-import { keepEventStreamOpen, keepWebSocketOpen } from './streams.ts'
+import { keepDownloading, keepEventStreamOpen, keepWebSocketOpen } from './streams.ts'
 
 /** A load process; LOAD has `LoadOptions` in JSON. Sends `LoadStats` since the last message on each message. */
 export interface LoadOptions {
@@ -10,6 +10,8 @@ export interface LoadOptions {
   connections: number
   webSockets: number
   eventStreams: number
+  /** Slow downloads at a time. */
+  downloads: number
 }
 
 /** Out of 100 requests; the rest is `plain`. */
@@ -19,7 +21,7 @@ const MIX: [Kind, number][] = [
   ['upload', 1]
 ]
 
-const { url, rate, connections, webSockets, eventStreams } = JSON.parse(
+const { url, rate, connections, webSockets, eventStreams, downloads } = JSON.parse(
   process.env.LOAD as string
 ) as LoadOptions
 const recorder = new LoadRecorder()
@@ -27,6 +29,7 @@ const send = createClients(url, connections, recorder)
 let isOver = false
 for (let i = 0; i < webSockets; i++) keepWebSocketOpen(url, recorder, () => isOver)
 for (let i = 0; i < eventStreams; i++) keepEventStreamOpen(url, recorder, () => isOver)
+for (let i = 0; i < downloads; i++) keepDownloading(url, recorder, () => isOver)
 
 const kinds = MIX.flatMap(([kind, count]) => Array<Kind>(count).fill(kind))
 let startedAt = performance.now()

@@ -2,8 +2,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 
-/** A service process with small responses, uploads (it returns their size), events and an echo WebSocket. */
+/** A service process with small responses, uploads (it returns their size), slow downloads, events and an echo WebSocket. */
 const body = Buffer.from(JSON.stringify({ id: '1', text: 'x'.repeat(64) }))
+
+/** A download takes four seconds. */
+const DOWNLOAD_CHUNKS = 20
+const chunk = Buffer.alloc(16_384, 'x')
 
 const server = createServer((request, response) => {
   request.on('error', () => {})
@@ -11,8 +15,8 @@ const server = createServer((request, response) => {
   const { url } = request
   if (url === '/upload') {
     let size = 0
-    request.on('data', chunk => {
-      size += chunk.length
+    request.on('data', data => {
+      size += data.length
     })
     request.on('end', () =>
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ size }))
@@ -20,6 +24,18 @@ const server = createServer((request, response) => {
     return
   }
   request.resume()
+  if (url === '/download') {
+    let chunks = DOWNLOAD_CHUNKS
+    response.writeHead(200, { 'content-length': chunks * chunk.length })
+    const timer = setInterval(() => {
+      response.write(chunk)
+      if (--chunks > 0) return
+      clearInterval(timer)
+      response.end()
+    }, 200)
+    response.on('close', () => clearInterval(timer))
+    return
+  }
   if (url === '/events') {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     const sendEvent = () => response.write(`data: ${Date.now()}\n\n`)

@@ -82,3 +82,32 @@ export function keepEventStreamOpen(url: string, recorder: LoadRecorder, isOver:
   })
   outgoing.end()
 }
+
+/** Downloads slowly, one after the other. A download that is aborted or incomplete is a failure. */
+export function keepDownloading(url: string, recorder: LoadRecorder, isOver: () => boolean): void {
+  const startedAt = performance.now()
+  const outgoing = request(`${url}/download`, { agent: false })
+  let fault: string | undefined
+  let expected = 0
+  let received = 0
+  outgoing.on('response', response => {
+    expected = Number(response.headers['content-length'])
+    if (response.statusCode !== 200) fault = String(response.statusCode)
+    response.on('data', chunk => {
+      received += chunk.length
+    })
+    response.on('error', (error: NodeJS.ErrnoException) => {
+      fault = error.code
+    })
+  })
+  outgoing.on('error', (error: NodeJS.ErrnoException) => {
+    fault = error.code
+  })
+  outgoing.on('close', () => {
+    if (isOver()) return
+    if (fault === undefined && received === expected) recorder.done('download', performance.now() - startedAt)
+    else recorder.failed('download', fault ?? `${received} of ${expected} bytes`)
+    setTimeout(keepDownloading, 10, url, recorder, isOver)
+  })
+  outgoing.end()
+}
