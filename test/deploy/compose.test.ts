@@ -6,7 +6,7 @@ import { resolveConfig } from '../../config/resolve-config.ts'
 import * as shop from '../../fastify.config.ts'
 import { deploy, readCompose } from './compose.ts'
 
-const { services, secrets, configs, networks } = readCompose(join(deploy, 'compose.yaml'))
+const { services, secrets, networks } = readCompose(join(deploy, 'compose.yaml'))
 const { gateway } = services
 
 t.test('every service is hardened and bounded', async t => {
@@ -44,8 +44,14 @@ t.test('the variables of the gateway make a valid config', async t => {
 })
 
 t.test('the files exist, and a secret can be replaced', async t => {
-  for (const { file } of [...Object.values(secrets), ...Object.values(configs)])
-    t.ok(readFileSync(file, 'utf8').length > 0, file)
+  for (const { file } of Object.values(secrets)) t.ok(readFileSync(file, 'utf8').length > 0, file)
+  const mounts = Object.values(services).flatMap(({ volumes = [] }) => volumes)
+  const files = mounts.filter(({ type }) => type === 'bind')
+  t.ok(files.length >= 6)
+  for (const { source, read_only } of files) {
+    t.ok(readFileSync(source, 'utf8').length > 0, source)
+    t.equal(read_only, true, source)
+  }
   const own = readCompose(join(deploy, 'compose.yaml'), { ADMIN_TOKEN_FILE: '/etc/own-token' })
   t.equal(own.secrets['admin-token']?.file, '/etc/own-token')
 })

@@ -21,6 +21,7 @@ export interface ComposeService {
   ports?: { host_ip?: string; target: number }[]
   environment?: Record<string, string>
   secrets?: { source: string }[]
+  volumes?: { type: string; source: string; read_only?: boolean }[]
   healthcheck?: { test: string[] }
   stop_grace_period?: string
 }
@@ -29,7 +30,6 @@ export interface ComposeProject {
   services: Record<string, ComposeService>
   networks: Record<string, { internal?: boolean }>
   secrets: Record<string, { file: string }>
-  configs: Record<string, { file: string }>
 }
 
 /** Builds the program if its sources have changed: for half a minute the first time. */

@@ -121,8 +121,14 @@ async function startGateway(): Promise<string> {
   ])
   assert.equal(await health(name), 'unhealthy', 'before the workers are ready')
   const began = performance.now()
-  await until(async () => (await health(name)) === 'healthy', START)
-  console.log(`healthy after ${Math.round(performance.now() - began)} ms`)
+  const isReady = () =>
+    call(`${admin}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false
+    )
+  await until(isReady, START)
+  console.log(`ready after ${Math.round(performance.now() - began)} ms`)
+  assert.equal(await health(name), 'healthy')
   return name
 }
 
