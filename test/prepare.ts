@@ -75,10 +75,11 @@ for (const { otherwise } of missing.filter(({ has }) => !has())) {
   process.exitCode = 1
 }
 
-/** Tools with packages of their own: rules for OpenAPI documents, schemathesis, and checks of what deploys use. */
+/** Tools with packages of their own: for OpenAPI documents, for what deploys use, and for the docs site. */
 const tools = join(import.meta.dirname, 'openapi')
 const installs = [
   installPackages(tools),
+  installPackages(join(import.meta.dirname, '../site')),
   installPython(tools, ['schemathesis']),
   installPython(join(import.meta.dirname, 'deploy'), ['kubernetes-validate', 'hadolint'])
 ]
