@@ -66,7 +66,12 @@ export default ({ ADMIN_TOKEN, ADMIN_PORT }) => ({
       .replace('node_modules/.bin/sluice', `${SOURCES} ${bin}`)
       .split(' ')
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
-  const env = environmentOf({ WORKERS: '1', ADMIN_PORT: adminPort, ADMIN_TOKEN_FILE: join(folder, 'token') })
+  const env = environmentOf({
+    WORKERS: '1',
+    WORKER_WARM_UP: '0',
+    ADMIN_PORT: adminPort,
+    ADMIN_TOKEN_FILE: join(folder, 'token')
+  })
   const names = ['sluice.socket', 'sluice-admin.socket'].flatMap(unit => valuesOf(unit, 'FileDescriptorName'))
   t.same(names, ['gateway', 'admin'])
   const listeners = [port, adminPort].map(port => `--listen=127.0.0.1:${port}`)
