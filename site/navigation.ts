@@ -23,7 +23,19 @@ const GROUPS: Record<string, string[]> = {
     'openapi',
     'breaking-changes'
   ],
-  Run: ['deploy', 'kubernetes', 'operate', 'see', 'dashboard', 'monitor', 'traces', 'cost', 'memory'],
+  Run: [
+    'deploy',
+    'containers',
+    'systemd',
+    'kubernetes',
+    'operate',
+    'see',
+    'dashboard',
+    'monitor',
+    'traces',
+    'cost',
+    'memory'
+  ],
   Compare: ['compare'],
   Reference: [
     'reference/config',
