@@ -20,6 +20,8 @@ export default defineConfig({
   srcDir: '../docs',
   base: URL_OF_SITE === undefined ? '/' : new URL(URL_OF_SITE).pathname,
   ...(URL_OF_SITE !== undefined && { sitemap: { hostname: URL_OF_SITE } }),
+  // URLs of the reader's own machine.
+  ignoreDeadLinks: 'localhostLinks',
   head: [['link', { rel: 'icon', href: icon }]],
   markdown: {
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
