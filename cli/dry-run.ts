@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import createError from '@fastify/error'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { createSubstituteKeys, type SubstituteKeys } from '../auth/substitute-keys.ts'
 import { buildGateway } from '../gateway.ts'
 import { DetachedExchange } from '../http/detached-exchange.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -13,7 +14,6 @@ import type { Upstream } from '../proxy/upstream-types.ts'
 import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import type { UpstreamOptions } from '../schemas/options/upstreams.ts'
 import { type RawResponse, sendInMemory } from './in-memory-connection.ts'
-import { createSubstituteKeys, type SubstituteKeys } from './substitute-keys.ts'
 
 /** A call that the gateway would make to a service. */
 export interface PlannedCall {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import t from 'tap'
-import { createSubstituteKeys } from '../../cli/substitute-keys.ts'
+import { createSubstituteKeys } from '../../auth/substitute-keys.ts'
 import { golden, sluice } from './golden.ts'
 
 const CONFIG = 'test/cli/configs/explained.ts'

@@ -1,5 +1,5 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { ALGORITHMS, type Jwks, type Key } from '../auth/jwks.ts'
+import { ALGORITHMS, type Jwks, type Key } from './jwks.ts'
 
 /** Replaces an issuer's keys, so that the gateway checks everything about a token except who signed it. */
 export interface SubstituteKeys {
