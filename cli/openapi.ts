@@ -46,14 +46,21 @@ and nothing is connected to.
     if (values.against !== undefined) return withUsageErrors(() => compareAgainst(document, values, terminal))
     if (values.types !== undefined) {
       const types = await withUsageErrors(async () => clientTypes(document))
-      await writeFile(values.types as string, types)
+      await write(values.types as string, types)
       return 0
     }
     const json = JSON.stringify(document.root, null, 2)
     if (values.out === undefined) terminal.print(json)
-    else await writeFile(values.out as string, `${json}\n`)
+    else await write(values.out as string, `${json}\n`)
     return 0
   }
+}
+
+/** @throws UsageError if the file cannot be written */
+async function write(file: string, text: string): Promise<void> {
+  await writeFile(file, text).catch(error => {
+    throw new UsageError(`cannot write ${file}: ${error.message}`)
+  })
 }
 
 /** Returns the document of the config, or of `--document`. */

@@ -19,6 +19,16 @@ t.test('the document is written to a file', async t => {
   t.equal(JSON.parse(readFileSync(file, 'utf8')).openapi, '3.1.0')
 })
 
+t.test('a file that cannot be written is named', async t => {
+  const file = join(t.testdir(), 'none/api.json')
+  for (const option of ['--out', '--types']) {
+    const { code, err } = await sluice(['openapi', option, file])
+    t.equal(code, 2)
+    t.match(err, `cannot write ${file}: ENOENT`)
+    t.notMatch(err, /^ +at /m)
+  }
+})
+
 t.test('an unknown version is a fault that names the versions', async t => {
   const { code, out, err } = await sluice(['openapi', '--version', 'v9'])
   t.same([code, out], [1, ''])
