@@ -4,7 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { GatewayDefinition } from './config/define-gateway.ts'
-import { resolveConfig } from './config/resolve-config.ts'
+import { type ConfigModule, resolveConfig } from './config/resolve-config.ts'
 import { buildGateway } from './gateway.ts'
 import { type RunningRedis, startRedis as startServer } from './testing/redis-server.ts'
 
@@ -25,18 +25,28 @@ export interface RunningGateway {
 }
 
 export interface GatewaySurroundings {
+  /** Environment variables of a config with an `environment`. Default: none, whatever the process has. */
+  env?: NodeJS.ProcessEnv
   /** Epoch ms; clock of versions, limits in memory and recorded exchanges. */
   now?: () => number
   logger?: FastifyBaseLogger | undefined
 }
 
-/** Starts a gateway that listens on a free port. Logs nothing unless given a logger. */
+const SILENT = { level: 'silent' } as const
+
+/**
+ * Starts a gateway that listens on a free port. Logs nothing unless given a logger.
+ * @param definition a config, or the module of one: `import * as config from '../fastify.config.ts'`
+ * @throws ConfigError with every fault of the config and of `env`
+ */
 export async function startGateway(
   t: Ending,
-  definition: GatewayDefinition,
-  { now, logger }: GatewaySurroundings = {}
+  definition: GatewayDefinition | ConfigModule,
+  { now, logger, env = {} }: GatewaySurroundings = {}
 ): Promise<RunningGateway> {
-  const config = resolveConfig({ default: { log: { level: 'silent' }, ...definition } }, {})
+  const isModule = 'default' in definition
+  const config = resolveConfig(isModule ? definition : { default: { log: SILENT, ...definition } }, env)
+  if (isModule) config.log.level = SILENT.level
   const gateway = await buildGateway(config, logger, now)
   endWith(t, () => gateway.close())
   return { gateway, url: await gateway.listen({ port: 0, host: '127.0.0.1' }) }

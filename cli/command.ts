@@ -1,5 +1,7 @@
 import type { ParseArgsConfig } from 'node:util'
 
+export { sanitize } from '../observe/sanitize.ts'
+
 /** An invalid command line: exit code 2. */
 export class UsageError extends Error {}
 
@@ -43,9 +45,4 @@ export function alignColumns(rows: string[][]): string[] {
       .join('  ')
       .trimEnd()
   )
-}
-
-/** Replaces control and bidirectional characters of untrusted text, which could change the terminal's output. */
-export function sanitize(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd')
 }

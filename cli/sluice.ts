@@ -6,6 +6,7 @@ import { type Command, sanitize, type Terminal, UsageError, type Values } from '
 
 /** Loaded on use, so that help is fast. */
 const COMMANDS: Record<string, { summary: string; load(): Promise<{ command: Command }> }> = {
+  dev: { summary: 'run the gateway for development: reload on save', load: () => import('./dev.ts') },
   start: { summary: 'run the gateway', load: () => import('./start.ts') },
   reload: { summary: 'reload the config of a running gateway', load: () => import('./reload.ts') },
   status: { summary: 'show what is wrong with a running gateway', load: () => import('./status.ts') },

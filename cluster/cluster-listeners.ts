@@ -33,6 +33,13 @@ export interface ClusterListeners {
   /** Stops accepting admin requests. Running ones continue, but for streams of events. */
   closeAdmin(): void
   close(): void
+  urls(): Urls
+}
+
+/** URLs of the gateway and of its admin API, with real ports. */
+export interface Urls {
+  gateway: string
+  admin: string
 }
 
 export function createClusterListeners(
@@ -84,13 +91,10 @@ export function createClusterListeners(
           adminBefore?.close()
         }
         if (newGateway || newAdmin) {
-          const urls = {
-            gateway: urlOf(gateway, next.listen.tls ? 'https' : 'http'),
-            admin: urlOf(admin, 'http')
-          }
-          log().info(urls, `listening on ${urls.gateway}, admin API on ${urls.admin}`)
+          const { gateway, admin } = urls()
+          log().info({ gateway, admin }, `listening on ${gateway}, admin API on ${admin}`)
           if (next.admin.token === undefined && !isLoopbackHost(next.admin.host))
-            log().warn({ admin: urls.admin }, 'the admin API is open to other machines: set admin.token')
+            log().warn({ admin }, 'the admin API is open to other machines: set admin.token')
         }
       } catch (error) {
         for (const listener of opened) listener.close()
@@ -114,7 +118,12 @@ export function createClusterListeners(
       admin?.close()
       app?.close()
       gateway = admin = app = undefined
-    }
+    },
+    urls
+  }
+
+  function urls(): Urls {
+    return { gateway: urlOf(gateway, settings?.listen.tls ? 'https' : 'http'), admin: urlOf(admin, 'http') }
   }
 
   /** Uses an inherited socket at the start only; a reload may move to another address. */

@@ -61,7 +61,8 @@ export interface ReloadOutcome {
 
 /** The request for a reload. */
 export interface ReloadTrigger {
-  by: 'signal' | 'admin'
+  /** `save`: `sluice dev` saw a saved file. */
+  by: 'signal' | 'admin' | 'save'
   /** Name of the operator who asked for it. */
   operator?: string | undefined
 }

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** A digest of each file that a process has loaded as code, by its path. Without packages. */
+/**
+ * A digest of each file that a process has loaded as code, and of each OpenAPI document, by its path from the working
+ * directory. Without packages.
+ */
 export type LoadedFiles = Record<string, string>
 
 /** Starts to record loaded files. Returns a function that returns the files so far. */
@@ -13,7 +17,7 @@ export function trackLoadedFiles(): () => LoadedFiles {
     load(url, context, next) {
       const loaded = next(url, context)
       if (url.startsWith('file:') && !url.includes('/node_modules/') && loaded.source)
-        files[relative('', fileURLToPath(url))] = digest(loaded.source)
+        files[pathOf(fileURLToPath(url))] = digest(loaded.source)
       return loaded
     }
   })
@@ -26,6 +30,20 @@ export function trackLoadedFiles(): () => LoadedFiles {
  */
 export function differingFile(one: LoadedFiles, other: LoadedFiles): string | undefined {
   return Object.keys(one).find(file => other[file] !== undefined && other[file] !== one[file])
+}
+
+/** Returns the digest of a file as it is now; undefined if it cannot be read. */
+export function digestFile(file: string): string | undefined {
+  try {
+    return digest(readFileSync(file))
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns a file's path as `LoadedFiles` names it. */
+export function pathOf(file: string): string {
+  return relative('', file)
 }
 
 function digest(source: string | ArrayBuffer | NodeJS.TypedArray): string {

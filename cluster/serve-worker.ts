@@ -2,13 +2,15 @@ import { fstatSync, rmSync } from 'node:fs'
 import { url as inspectorUrl } from 'node:inspector'
 import { flushCompileCache } from 'node:module'
 import type { Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { buildAdmin } from '../admin/admin.ts'
 import { buildGateway } from '../gateway.ts'
 import { createLogger } from '../observe/logger.ts'
+import type { GatewayConfig } from '../schemas/options/gateway.ts'
 import { loadConfig } from './config.ts'
 import { configDigests } from './config-digests.ts'
-import type { LoadedFiles } from './loaded-files.ts'
+import { type DevMode, forDevelopment } from './dev-mode.ts'
+import { digestFile, type LoadedFiles, pathOf } from './loaded-files.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { explainFailure } from './start-failure.ts'
 import { warmUp } from './warm-up.ts'
@@ -22,6 +24,7 @@ export interface ServeOptions {
   workers: number
   /** ms for the warm-up; 0 skips it. */
   warmUp: number
+  dev: DevMode | undefined
   loadedFiles(): LoadedFiles
 }
 
@@ -45,15 +48,15 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 async function start(
-  { file, socket, workers, warmUp: warmUpTime, loadedFiles }: ServeOptions,
+  { file, socket, workers, warmUp: warmUpTime, dev, loadedFiles }: ServeOptions,
   leave: () => void
 ) {
-  const config = await loadConfig(file, process.env)
+  const loaded = await loadConfig(file, process.env)
+  const config = dev === undefined ? loaded : forDevelopment(loaded)
   const { listen, admin: guard, drain: times, log, redact, rateLimit } = config
   const maxWrite = fstatSync(1).isFIFO() ? PIPE_BUF : undefined
-  const gateway = await buildGateway(config, createLogger({ ...log, redact, maxWrite }), undefined, {
-    supervisor: { channel: process, workers }
-  })
+  const logger = createLogger({ ...log, redact, maxWrite, format: dev?.log })
+  const gateway = await buildGateway(config, logger, undefined, { supervisor: { channel: process, workers } })
   const { server } = gateway
   let isDraining = false
   let isLeaving = false
@@ -98,7 +101,7 @@ async function start(
       logLevel: log.level,
       keys: rateLimit.keys
     },
-    loadedFiles: loadedFiles(),
+    loadedFiles: { ...loadedFiles(), ...digestDocuments(config) },
     config: configDigests(config)
   })
 
@@ -134,6 +137,12 @@ async function start(
     await admin.close()
     process.exit(code)
   }
+}
+
+/** Digests the OpenAPI documents of services. */
+function digestDocuments({ upstreams }: GatewayConfig): LoadedFiles {
+  const files = Object.values(upstreams).flatMap(({ openapi }) => openapi ?? [])
+  return Object.fromEntries(files.map(file => [pathOf(resolve(file)), digestFile(file) ?? '']))
 }
 
 function exitOrphaned(socket: string): never {

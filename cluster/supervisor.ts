@@ -3,12 +3,14 @@ import type { FastifyBaseLogger } from 'fastify'
 import { createLogger } from '../observe/logger.ts'
 import type { BackoffOptions } from './backoff.ts'
 import { createBreakerRelay } from './breaker-relay.ts'
-import { createClusterListeners } from './cluster-listeners.ts'
+import { createClusterListeners, type Urls } from './cluster-listeners.ts'
 import type { Cluster, ClusterStatus, WorkerState } from './cluster-types.ts'
 import { maxDescriptors } from './descriptors.ts'
+import type { DevMode } from './dev-mode.ts'
 import { createDistributor } from './distributor.ts'
 import { changesBetween } from './generation-changes.ts'
 import { createLimitCounters, type LimitCounters } from './limit-counters.ts'
+import type { LoadedFiles } from './loaded-files.ts'
 import { createLogLevel } from './log-level.ts'
 import type { Settings } from './messages.ts'
 import { createReload } from './reload.ts'
@@ -35,6 +37,7 @@ export interface SupervisorOptions {
   stableAfter?: number
   /** ms for which new workers get connections together with those that they replace. */
   joinFor?: number
+  dev?: DevMode
 }
 
 export interface Supervisor extends Cluster {
@@ -48,6 +51,10 @@ export interface Supervisor extends Cluster {
   /** Ends everything at once. */
   kill(): void
   log(): FastifyBaseLogger
+  /** URLs on which it listens. */
+  urls(): Urls
+  /** Files that the current workers have loaded. */
+  loadedFiles(): LoadedFiles
 }
 
 /** ms without an acknowledged connection after which a stopping gateway drops those that wait. */
@@ -62,7 +69,7 @@ const MAX_WAITING = 4_096
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { file, workers: size, startTimeout, warmUp, inherited = {} } = options
   const { backoff = { base: 500, max: 30_000 }, stableAfter = 10_000, joinFor = 1_000 } = options
-  const { hangTimeout = 10_000 } = options
+  const { hangTimeout = 10_000, dev } = options
   const directory = createSocketDirectory()
   const execArgv = await knownFlags(WORKER_FLAGS)
   const startedAt = Date.now()
@@ -72,7 +79,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   let settings: Settings | undefined
   let counters: LimitCounters | undefined
   // One logger for all levels: the admin app keeps it over a reload.
-  const log = createLogger({ level: 'info' }) as FastifyBaseLogger
+  const log = createLogger({ level: 'info', format: dev?.log }) as FastifyBaseLogger
   log.level = 'silent'
 
   const pool = createPool({
@@ -93,6 +100,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         hangTimeout,
         workers: size,
         warmUp,
+        dev,
         isYielding: status().state === 'ready' || (settings === undefined && inherited.gateway !== undefined),
         onAck: id => distributor.ack(id),
         onNack: id => distributor.nack(id),
@@ -141,7 +149,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     throw error
   }
   retained.history.start()
-  return { ...cluster, stop: () => stop(settings?.drain.delay), handOver, kill, log: () => log }
+  return {
+    ...cluster,
+    stop: () => stop(settings?.drain.delay),
+    handOver,
+    kill,
+    log: () => log,
+    urls: listeners.urls,
+    loadedFiles: () => current()?.loadedFiles ?? {}
+  }
 
   /** Returns a worker of the current generation. */
   function current(): WorkerProcess | undefined {

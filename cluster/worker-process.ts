@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { extname, join } from 'node:path'
 import type { ClusterWorker, WorkerState } from './cluster-types.ts'
 import type { ConfigDigests } from './config-digests.ts'
+import type { DevMode } from './dev-mode.ts'
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
 import type { LoadedFiles } from './loaded-files.ts'
 import type { FromWorker, Settings, ToWorker } from './messages.ts'
@@ -55,6 +56,7 @@ export interface WorkerOptions {
   isYielding: boolean
   /** ms for the warm-up of a yielding worker. */
   warmUp: number
+  dev?: DevMode | undefined
   onAck(id: number): void
   onNack(id: number): void
   /** Returns true if it has handled the message. */
@@ -70,9 +72,10 @@ const SCRIPT = join(import.meta.dirname, `worker${extname(import.meta.filename)}
 export function startWorker(options: WorkerOptions): WorkerProcess {
   const { id, generation, file, directory, execArgv, env, startTimeout, workers, isYielding, warmUp } =
     options
-  const { hangTimeout = 0, onAck, onNack, onMessage, onFailing, onResponsive } = options
+  const { hangTimeout = 0, dev, onAck, onNack, onMessage, onFailing, onResponsive } = options
   const socket = join(directory, `${id}.sock`)
-  const child = fork(SCRIPT, [file, socket, `${workers}`, `${isYielding ? warmUp : 0}`], {
+  const args = [file, socket, `${workers}`, `${isYielding ? warmUp : 0}`]
+  const child = fork(SCRIPT, dev === undefined ? args : [...args, JSON.stringify(dev)], {
     // V8 takes the last of two flags, so those that the supervisor was started with win.
     execArgv: [...execArgv, ...process.execArgv],
     // The compile cache saves a third of the start time.

@@ -4,6 +4,7 @@ import pino from 'pino'
 import type { RedactOptions } from '../schemas/options/log.ts'
 import { describeError } from './log-error.ts'
 import { LogWriter } from './log-writer.ts'
+import { prettyEntries } from './pretty-entry.ts'
 import { createRedactor, type Redactor } from './redact/redactor.ts'
 
 export interface LoggerOptions {
@@ -14,7 +15,11 @@ export interface LoggerOptions {
   redact?: RedactOptions
   /** Bytes of one write, where others write to the same pipe. */
   maxWrite?: number | undefined
+  /** `pretty`: a line for people, colored on a terminal. Default: `json`. */
+  format?: LogFormat | undefined
 }
+
+export type LogFormat = 'json' | 'pretty'
 
 /** A pino logger that never blocks: see `createLogger`. */
 export interface GatewayLogger extends FastifyBaseLogger {
@@ -35,18 +40,20 @@ export function createLogger({
   level,
   destination = 1,
   redact = { names: [], paths: [] },
-  maxWrite
+  maxWrite,
+  format = 'json'
 }: LoggerOptions): GatewayLogger | undefined {
   if (level === 'silent') return undefined
   const redactor = createRedactor(redact)
   const writer = new LogWriter(destination, maxWrite, dropped =>
     logger.warn({ dropped }, 'entries were dropped')
   )
+  const add = format === 'json' ? writer.add.bind(writer) : (text: string) => writer.add(prettyEntries(text))
   let waiting: { time: number; members: () => string }[] = []
   const stream = {
     write(entry: string) {
       writeWaiting()
-      writer.add(entry)
+      add(entry)
     },
     flushSync() {
       writeWaiting()
@@ -90,7 +97,7 @@ export function createLogger({
     if (!logger.isLevelEnabled('info')) return
     let text = ''
     for (const { time, members } of entries) text += `${beforeTime}${time}${afterTime}${members()}}\n`
-    writer.add(text)
+    add(text)
   }
 }
 

@@ -28,7 +28,7 @@ const pages = new Map(
 /** All modules that run in a gateway. */
 const code = globSync('**/*.ts', {
   cwd: root,
-  exclude: name => /^(\..*|node_modules|dist|test|bench|demo|cli)$/.test(name)
+  exclude: name => /^(\..*|node_modules|dist|test|bench|create|demo|cli)$/.test(name)
 })
   .map(read)
   .join('\n')

@@ -36,7 +36,18 @@ t.test('help describes all commands and each of them', async t => {
   t.same([code, err], [0, ''])
   golden(t, 'help/sluice.txt', out)
   t.equal((await sluice(['--help'])).out, out)
-  const names = ['start', 'reload', 'status', 'check', 'routes', 'explain', 'openapi', 'import', 'tail']
+  const names = [
+    'dev',
+    'start',
+    'reload',
+    'status',
+    'check',
+    'routes',
+    'explain',
+    'openapi',
+    'import',
+    'tail'
+  ]
   for (const name of names) {
     const help = await sluice(['help', name])
     golden(t, `help/${name}.txt`, help.out)

@@ -15,7 +15,7 @@ export interface Packed {
   files: string[]
 }
 
-/** The app in test/package/app with the packed package installed. */
+/** An app with the packed package installed. */
 export interface InstalledApp {
   folder: string
   /** Runs a command in the app's folder. @throws with the output if it fails. */
@@ -40,9 +40,23 @@ export async function pack(folder: string): Promise<Packed> {
   return { tarball: join(directory, filename), files: files.map(({ path }: { path: string }) => path) }
 }
 
-/** Copies the app to `folder` and installs `packages` there. */
+/** Packs `create-sluice` into `directory`. Returns the path of the tarball. */
+export async function packCreate(directory: string): Promise<string> {
+  const output = await npm(
+    ['pack', '--json', '--silent', '--pack-destination', directory],
+    join(root, 'create')
+  )
+  return join(directory, JSON.parse(output)[0].filename)
+}
+
+/** Copies the app in test/package/app to `folder` and installs `packages` there. */
 export async function installApp(folder: string, packages: string[]): Promise<InstalledApp> {
   await cp(join(root, 'test/package/app'), folder, { recursive: true })
+  return installIn(folder, packages)
+}
+
+/** Installs `packages`, and those of its package.json, in the app in `folder`. */
+export async function installIn(folder: string, packages: string[]): Promise<InstalledApp> {
   await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], folder)
   return {
     folder,
@@ -58,8 +72,8 @@ export async function installNode(folder: string, version: string): Promise<stri
   return join(folder, 'node_modules', name, 'bin/node')
 }
 
-/** With the environment of this process, which may name a registry and its certificates; `NODE_OPTIONS` is for tests. */
-function npm(args: string[], cwd: string): Promise<string> {
+/** Runs npm with the environment of this process, which may name a registry and its certificates; `NODE_OPTIONS` is for tests. */
+export function npm(args: string[], cwd: string): Promise<string> {
   const { NODE_OPTIONS: _, ...env } = process.env
   return run('npm', args, cwd, env)
 }

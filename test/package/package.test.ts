@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { runPage } from '../docs/run-page.ts'
 import { call, closedPort, startService } from '../harness.ts'
 import { until } from '../until.ts'
-import { type InstalledApp, installApp, type Packed, pack } from './installed.ts'
+import { developProject } from './develop-project.ts'
+import { type InstalledApp, installApp, installIn, npm, type Packed, pack, packCreate } from './installed.ts'
 
 /** The package as a user installs it: packed, and installed in an empty folder. */
 
@@ -144,6 +145,18 @@ t.test('the command checks, lists and explains a config', async t => {
 
 for (const page of ['README.md', 'docs/start.md', 'docs/fastify-app.md'])
   t.test(`${page} works with the installed package`, t => runPage(t, page, join(app.folder, 'node_modules')))
+
+t.test('a project of create-sluice is checked, tested and developed', async t => {
+  const tarball = await packCreate(directory)
+  const folder = join(directory, 'created')
+  await mkdir(folder)
+  const created = ['exec', '--yes', `--package=${tarball}`, '--', 'create-sluice', 'my-gateway']
+  t.match(await npm(created, folder), 'Created my-gateway. Next:')
+  const project = await installIn(join(folder, 'my-gateway'), [packed.tarball])
+  t.match(await project.run('npm', ['run', 'check']), '0 errors, 0 warnings')
+  t.match(await project.run('npm', ['test']), /^ℹ fail 0$/m)
+  await developProject(t, project)
+})
 
 t.test('the command starts a gateway', async t => {
   const service = await startService(t, (request, response) => response.end(request.url))

@@ -1,0 +1,76 @@
+import { defineGateway, RedisUrl, TrustedUrl, Url, withDefault } from 'sluice'
+import Type, { type Static } from 'typebox'
+import { ordersV1 } from './routes/orders.v1.ts'
+import { ordersV2 } from './routes/orders.v2.ts'
+import { overview } from './routes/overview.ts'
+import { products } from './routes/products.ts'
+
+/** Environment variables of the gateway. All are optional; the defaults are those of `npm run dev`. */
+export const environment = Type.Object({
+  HOST: withDefault(Type.String(), '127.0.0.1'),
+  PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8080),
+  ADMIN_HOST: withDefault(Type.String(), '127.0.0.1'),
+  ADMIN_PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8081),
+  /** Host names by which clients reach the admin API, separated by commas. */
+  ADMIN_HOSTS: withDefault(Type.String(), ''),
+  /** Bearer token of the admin API. Set it if ADMIN_HOST is not a loopback address. */
+  ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16 })),
+  /** ms for which a stopping gateway accepts requests, and ms that open requests get after that. */
+  DRAIN_DELAY: withDefault(Type.Integer({ minimum: 0 }), 0),
+  DRAIN_TIMEOUT: withDefault(Type.Integer({ minimum: 0 }), 10_000),
+  LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info'),
+  ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
+  PRODUCTS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
+  JWT_ISSUER: withDefault(TrustedUrl(), 'http://127.0.0.1:4000'),
+  JWT_AUDIENCE: withDefault(Type.String(), 'api://gateway'),
+  /** Shares the limits between gateways. */
+  REDIS_URL: Type.Optional(RedisUrl())
+})
+
+const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
+
+export default function gateway(env: Static<typeof environment>) {
+  return defineGateway({
+    listen: { host: env.HOST, port: env.PORT },
+    admin: {
+      host: env.ADMIN_HOST,
+      port: env.ADMIN_PORT,
+      hosts: env.ADMIN_HOSTS.split(',').filter(Boolean),
+      token: env.ADMIN_TOKEN
+    },
+    drain: { delay: env.DRAIN_DELAY, timeout: env.DRAIN_TIMEOUT },
+    log: { level: env.LOG_LEVEL },
+    upstreams: {
+      orders: {
+        url: env.ORDERS_URL,
+        timeout: 3_000,
+        retry: { attempts: 1 },
+        breaker: { failures: 5, resetTimeout: 10_000 }
+      },
+      products: { url: env.PRODUCTS_URL, timeout: 2_000, retry: { attempts: 2 } }
+    },
+    issuers: {
+      main: { issuer: env.JWT_ISSUER, audience: env.JWT_AUDIENCE }
+    },
+    // A token with the claim `tier` chooses one of these.
+    tiers: {
+      free: perMinute(60),
+      premium: perMinute(6_000)
+    },
+    redis: env.REDIS_URL === undefined ? undefined : { url: env.REDIS_URL },
+    scopes: {
+      products: { prefix: '/api/products', rateLimit: { address: 'free' }, routes: products },
+      orders: {
+        prefix: '/api/{version}/orders',
+        jwt: 'main',
+        rateLimit: { consumer: 'free' },
+        versions: {
+          v1: { routes: ordersV1, deprecated: '2026-11-01T00:00:00Z' },
+          v2: { routes: ordersV2 }
+        },
+        version: { header: 'Accept-Version', default: 'v2' }
+      },
+      overview: { prefix: '/api/overview', jwt: 'main', rateLimit: { consumer: 'free' }, routes: overview }
+    }
+  })
+}

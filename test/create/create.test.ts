@@ -1,0 +1,136 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import createJson from '../../create/package.json' with { type: 'json' }
+import projectJson from '../../create/template/package.json' with { type: 'json' }
+import packageJson from '../../package.json' with { type: 'json' }
+
+/** `create-sluice` as a process. test/create/project.test.ts installs and runs what it creates. */
+
+const bin = fileURLToPath(new URL('../../create/index.js', import.meta.url))
+
+function create(cwd: string, args: string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+    cwd,
+    env,
+    encoding: 'utf8'
+  })
+  return { status, stdout, stderr }
+}
+
+t.test('it has the version and the Node versions of the gateway', async t => {
+  t.equal(createJson.version, packageJson.version)
+  t.same([createJson.engines, projectJson.engines], [packageJson.engines, packageJson.engines])
+  t.equal(projectJson.dependencies.sluice, `^${packageJson.version}`)
+})
+
+t.test('a project has the packages with which the gateway is built', async t => {
+  const known: Record<string, string> = { ...packageJson.devDependencies, ...packageJson.dependencies }
+  for (const [name, range] of Object.entries({ ...projectJson.dependencies, ...projectJson.devDependencies }))
+    if (name !== packageJson.name) t.equal(range, known[name], name)
+})
+
+t.test('it creates a project, named after its folder', async t => {
+  const cwd = t.testdir()
+  const { status, stdout, stderr } = create(cwd, ['Shop-Gateway'])
+  t.same([status, stderr], [0, ''])
+  t.match(stdout, /^Created Shop-Gateway\. Next:\n\n {2}cd Shop-Gateway\n {2}npm install\n {2}npm run dev /)
+  const read = (file: string) => readFileSync(join(cwd, 'Shop-Gateway', file), 'utf8')
+  const project = JSON.parse(read('package.json'))
+  t.match(project, { name: 'shop-gateway', dependencies: { sluice: `^${packageJson.version}` } })
+  t.match(read('README.md'), /^# shop-gateway\n/)
+  t.match(read('.gitignore'), /^node_modules\/$/m)
+  t.notOk(existsSync(join(cwd, 'Shop-Gateway/gitignore')))
+})
+
+t.test('it fills the current folder, and my-gateway without an argument', async t => {
+  const cwd = t.testdir({ here: { '.git': {} } })
+  t.match(create(join(cwd, 'here'), ['.']), {
+    status: 0,
+    stdout: /^Created a project\. Next:\n\n {2}npm install\n/
+  })
+  t.match(create(cwd, []), { status: 0, stdout: /^Created my-gateway\. Next:/ })
+  t.match(create(cwd, ['a/b c/d']), { status: 0, stdout: /^ {2}cd 'a\/b c\/d'$/m })
+})
+
+t.test('it names the package manager that runs it', async t => {
+  const cwd = t.testdir()
+  for (const [agent, commands] of [
+    ['pnpm/11.0.0 npm/? node/v26.0.0', /pnpm install\n {2}pnpm run dev .*\n {2}pnpm test\n/],
+    ['yarn/4.9.0', /yarn install\n {2}yarn run dev .*\n {2}yarn test\n/],
+    ['bun/1.4.0', /bun install\n {2}bun run dev .*\n {2}bun run test\n/],
+    ['other/1', /npm install\n {2}npm run dev .*\n {2}npm test\n/]
+  ] as const)
+    t.match(create(cwd, [agent.split('/')[0] as string], { npm_config_user_agent: agent }).stdout, commands)
+})
+
+t.test('it writes nothing into a folder that is not empty', async t => {
+  const cwd = t.testdir({ full: { 'notes.txt': 'mine' } })
+  t.match(create(cwd, ['full']), {
+    status: 2,
+    stdout: '',
+    stderr: 'create-sluice: full is not empty: it contains notes.txt; nothing was written\n'
+  })
+  t.notOk(existsSync(join(cwd, 'full/package.json')))
+})
+
+t.test('a wrong command line gets one line', async t => {
+  const cwd = t.testdir({ file: '' })
+  const refused = [
+    [['--typescript'], 'create-sluice: unknown option --typescript; see --help'],
+    [['a', 'b'], 'create-sluice: one folder is expected, not 2; see --help'],
+    [[''], 'create-sluice: the folder must not be empty; see --help'],
+    [['/'], 'create-sluice: "" cannot be the name of a package'],
+    [['.hidden'], 'create-sluice: ".hidden" cannot be the name of a package'],
+    [['a:b'], 'create-sluice: "a:b" cannot be the name of a package'],
+    [['node_modules'], 'create-sluice: "node_modules" cannot be the name of a package'],
+    [['sluice'], 'create-sluice: "sluice" cannot be the name of a package'],
+    [['x'.repeat(215)], 'cannot be the name of a package']
+  ] as const
+  for (const [args, message] of refused) {
+    const { status, stdout, stderr } = create(cwd, [...args])
+    t.same([status, stdout], [2, ''], args.join(' '))
+    t.ok(stderr.includes(message) && /^[^\n]+\n$/.test(stderr), stderr)
+  }
+  t.match(create(cwd, ['file']), {
+    status: 1,
+    stderr: /^[^\n]*file cannot be created: a part of the path is a file\n$/
+  })
+  t.match(create(cwd, ['file/in']), {
+    status: 1,
+    stderr: /cannot be created: a part of the path is a file\n$/
+  })
+})
+
+t.test('a folder that cannot be written is named', async t => {
+  const cwd = t.testdir({ locked: {} })
+  chmodSync(join(cwd, 'locked'), 0o500)
+  // root may write everywhere but here.
+  const folder = process.getuid?.() === 0 && existsSync('/sys') ? '/sys' : join(cwd, 'locked')
+  t.match(create(folder, ['in']), { status: 1, stderr: /^[^\n]+cannot be written: no permission\n$/ })
+})
+
+t.test('help and version', async t => {
+  const cwd = t.testdir()
+  t.match(create(cwd, ['--help']), { status: 0, stdout: /^npm create sluice@latest \[FOLDER\]\n/ })
+  t.match(create(cwd, ['-v']), { status: 0, stdout: `${packageJson.version}\n` })
+  mkdirSync(join(cwd, 'empty'))
+  writeFileSync(join(cwd, 'empty/.DS_Store'), '')
+  t.equal(create(cwd, ['empty']).status, 0)
+})
+
+t.test('an unsupported Node gets one line', async t => {
+  const fake = `data:text/javascript,Object.defineProperty(process,'version',{value:'v20.19.0'})`
+  const { status, stderr } = spawnSync(process.execPath, [`--import=${fake}`, bin, 'x'], {
+    cwd: t.testdir(),
+    env: {},
+    encoding: 'utf8'
+  })
+  t.equal(status, 2)
+  t.equal(
+    stderr,
+    'create-sluice needs Node 22 (22.19 or later), 24 (24.4 or later) or 26; this is v20.19.0\n'
+  )
+})
