@@ -101,7 +101,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
         workers: size,
         warmUp,
         dev,
-        isYielding: status().state === 'ready' || (settings === undefined && inherited.gateway !== undefined),
+        // A developer waits for the new worker, and nobody for the old one.
+        isYielding:
+          dev === undefined &&
+          (status().state === 'ready' || (settings === undefined && inherited.gateway !== undefined)),
         onAck: id => distributor.ack(id),
         onNack: id => distributor.nack(id),
         onMessage(message, reply) {

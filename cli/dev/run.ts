@@ -75,7 +75,7 @@ export function runDev({ file, companion: program, log, note }: DevOptions): voi
       supervisor = await startSupervisor({
         file,
         workers: 1,
-        startTimeout: 30_000,
+        startTimeout: 60_000,
         warmUp: 0,
         joinFor: 0,
         // A debugger blocks the event loop.

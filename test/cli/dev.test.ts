@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { call, closedPort, environmentOf } from '../harness.ts'
@@ -60,9 +61,7 @@ async function startDev(t: Test, files: Record<string, string>, args: string[] =
     save,
     remove: name => rmSync(join(folder, name), { recursive: true }),
     serves: expected =>
-      until(async () => (await call(url).catch(() => undefined))?.text === expected).catch(error => {
-        throw new Error(`${error.message}\n${output}`)
-      }),
+      until(async () => (await call(url).catch(() => undefined))?.text === expected || (await sleep(100))),
     reloads: async () => (await call(`${admin}/deploys`)).json.reloads
   }
 }
