@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync
 import { basename, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
+const GATEWAY = 'sluice'
 const { version, engines } = readJson(new URL('package.json', import.meta.url))
 
 const HELP = `npm create sluice@latest [FOLDER]
@@ -15,7 +16,7 @@ Creates a project with an API gateway in FOLDER (default: my-gateway), which mus
 const MANAGERS = new Set(['npm', 'pnpm', 'yarn', 'bun'])
 /** Names that a package may have (npm's rules), without a scope. */
 const NAME = /^[a-z0-9~-][a-z0-9._~-]{0,213}$/
-const RESERVED = new Set(['node_modules', 'favicon.ico', 'sluice'])
+const RESERVED = new Set(['node_modules', 'favicon.ico', GATEWAY])
 /** Files that a folder may contain and still count as empty. */
 const HARMLESS = new Set(['.git', '.DS_Store', 'Thumbs.db'])
 
@@ -82,7 +83,12 @@ function create(target) {
   renameSync(join(folder, 'gitignore'), join(folder, '.gitignore'))
   const file = join(folder, 'package.json')
   const project = readJson(file)
-  const own = { ...project, name, engines, dependencies: { ...project.dependencies, sluice: `^${version}` } }
+  const own = {
+    ...project,
+    name,
+    engines,
+    dependencies: { ...project.dependencies, [GATEWAY]: `^${version}` }
+  }
   writeFileSync(file, `${JSON.stringify(own, null, 2)}\n`)
   for (const named of ['README.md', 'Dockerfile'].map(name => join(folder, name)))
     writeFileSync(named, readFileSync(named, 'utf8').replaceAll('my-gateway', name))

@@ -23,7 +23,6 @@ function create(cwd: string, args: string[], env: Record<string, string> = {}) {
 t.test('it has the version and the Node versions of the gateway', async t => {
   t.equal(createJson.version, packageJson.version)
   t.same([createJson.engines, projectJson.engines], [packageJson.engines, packageJson.engines])
-  t.equal(projectJson.dependencies.sluice, `^${packageJson.version}`)
 })
 
 t.test('a project has the packages with which the gateway is built', async t => {
@@ -39,7 +38,7 @@ t.test('it creates a project, named after its folder', async t => {
   t.match(stdout, /^Created Shop-Gateway\. Next:\n\n {2}cd Shop-Gateway\n {2}npm install\n {2}npm run dev /)
   const read = (file: string) => readFileSync(join(cwd, 'Shop-Gateway', file), 'utf8')
   const project = JSON.parse(read('package.json'))
-  t.match(project, { name: 'shop-gateway', dependencies: { sluice: `^${packageJson.version}` } })
+  t.match(project, { name: 'shop-gateway', dependencies: { [packageJson.name]: `^${packageJson.version}` } })
   t.match(read('README.md'), /^# shop-gateway\n/)
   t.match(read('.gitignore'), /^node_modules\/$/m)
   t.notOk(existsSync(join(cwd, 'Shop-Gateway/gitignore')))

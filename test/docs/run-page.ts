@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { freePorts } from './free-ports.ts'
 import { type Block, parseBlocks, portsOf, toPattern } from './parse-page.ts'
-import { createShell, type Shell } from './shell.ts'
+import { createShell, DEV_PORTS, type Shell } from './shell.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** A command that runs until Ctrl-C, on a line of its own. */
 const SERVER =
-  /^(?:npm ci && )?((?:\w+=\S+ )*(?:npx sluice start|npm start|npm run demo|node (?!-)[\w./-]+\.ts)\b[^#\n|&;]*)/
+  /^(?:npm ci && )?((?:\w+=\S+ )*(?:npx sluice start|npm start|npm run demo|npm run dev|node (?!-)[\w./-]+\.ts)\b[^#\n|&;]*)/
 /** Ports of the gateway and of its admin API, unless a config names others. */
 const DEFAULTS = ['8080', '8081'] as const
 const OUTPUT = new Set(['text', 'http', 'json'])
@@ -69,7 +69,8 @@ async function runCommands(t: Test, shell: Shell, code: string, at: string, expe
 
 /** A copy of the blocks with each port replaced by a free one, and the new ports by the old. */
 async function withFreePorts(blocks: Block[]): Promise<Block[] & { ports: Map<string, string> }> {
-  const named = [...new Set([...DEFAULTS, ...portsOf(blocks)])]
+  const dev = blocks.some(({ code }) => code.includes('npm run dev')) ? DEV_PORTS : []
+  const named = [...new Set([...DEFAULTS, ...portsOf(blocks), ...dev])]
   const free = await freePorts(named.length)
   const ports = new Map(named.map((port, index) => [port, `${free[index]}`]))
   const pattern = new RegExp(`\\b(${[...ports.keys()].join('|')})\\b`, 'g')

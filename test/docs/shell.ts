@@ -12,6 +12,8 @@ const root = join(import.meta.dirname, '../..')
 const START = 60_000
 const COMMANDS = 120_000
 const MARK = '\x1e'
+/** Default ports of a created project: issuer, orders, products. */
+export const DEV_PORTS = ['4000', '4001', '4002']
 
 export interface Shell {
   /** Runs commands in the page's shell, which keeps its variables. */
@@ -36,6 +38,8 @@ function programs(packages: string | undefined): Record<string, string> {
     // `npm test` is what runs this.
     npm: `case "$1 $2" in
   "install "*|"ci "*) ${install} ;;
+  "create sluice@latest") shift 2; [ "$1" = -- ] && shift; exec node ${root}/create/index.js "$@" ;;
+  "run dev") ${packages ? `PATH="${packages}/.bin:$PATH"; ` : ''}exec sh -c "$(node -p 'require("./package.json").scripts.dev')" ;;
   "run demo") NODE_OPTIONS=${SOURCES} exec node ${root}/demo/start.ts ;;
   "test ") ;;
   *) PATH="\${PATH#*:}" exec npm "$@" ;;
@@ -62,7 +66,8 @@ export async function createShell(
       PATH: [bin, dirname(process.execPath), process.env.PATH].join(delimiter),
       WORKERS: '1',
       WORKER_WARM_UP: '0',
-      ...demoPorts(ports)
+      ...demoPorts(ports),
+      ...devUrls(ports)
     })
   }
   const nodeOptions = packages ? 'unset NODE_OPTIONS' : `export NODE_OPTIONS=${SOURCES}`
@@ -87,8 +92,10 @@ export async function createShell(
     async start(command, shows) {
       const earlier = servers.get(programOf(command))
       if (earlier) await stop(earlier)
+      const { output: cwd } = await shell.run('pwd')
       const server = spawn('bash', ['-c', `${nodeOptions}; exec env ${command}`], {
         ...options,
+        cwd: cwd.trim(),
         stdio: ['ignore', 'pipe', 'pipe']
       })
       servers.set(programOf(command), server)
@@ -96,7 +103,10 @@ export async function createShell(
       outputs.set(programOf(command), output)
       const ports = shows ? [] : await portsOf(command, folder)
       if (ports.length > 0) await Promise.all(ports.map(untilOpen))
-      else await output.until(text => (shows ? shows.test(text.trim()) : /listen|Ctrl-C/i.test(text)), START)
+      else {
+        const isReady = command.includes('npm run dev') ? /^TOKEN=/m : /listen|Ctrl-C/i
+        await output.until(text => (shows ? shows.test(text.trim()) : isReady.test(text)), START)
+      }
       // A reader pastes the variables that a server prints.
       const variables = output.text().match(/^[A-Z_]+=\S+$/gm) ?? []
       if (variables.length > 0) await shell.run(variables.join('\n'))
@@ -199,4 +209,14 @@ function demoPorts(ports: Map<string, string>): Record<string, string> {
       ports.has(port) ? [[name, ports.get(port) as string]] : []
     )
   )
+}
+
+/** The variables by which a created project's gateway and services take their ports. */
+function devUrls(ports: Map<string, string>): Record<string, string> {
+  const [issuer, orders, products] = DEV_PORTS.map(
+    port => ports.get(port) && `http://127.0.0.1:${ports.get(port)}`
+  )
+  return issuer && orders && products
+    ? { JWT_ISSUER: issuer, ORDERS_URL: orders, PRODUCTS_URL: products }
+    : {}
 }
