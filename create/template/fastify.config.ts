@@ -54,8 +54,8 @@ export default function gateway(env: Static<typeof environment>) {
     },
     // A token with the claim `tier` chooses one of these.
     tiers: {
-      free: perMinute(60),
-      premium: perMinute(6_000)
+      free: perMinute(100),
+      premium: perMinute(10_000)
     },
     redis: env.REDIS_URL === undefined ? undefined : { url: env.REDIS_URL },
     scopes: {

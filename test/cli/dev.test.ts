@@ -14,7 +14,7 @@ import { sluice } from './golden.ts'
 const bin = fileURLToPath(new URL('../../cli/sluice.js', import.meta.url))
 
 /** A worker takes seconds to start on a busy machine. */
-const until = (condition: () => unknown) => poll(condition, 60_000)
+const until = (condition: () => unknown) => poll(condition, 120_000)
 
 interface Dev {
   child: ChildProcess
@@ -108,7 +108,7 @@ t.test('a saved file is loaded, whatever way it is saved', async t => {
   const reloads = await dev.reloads()
   t.ok(reloads.length <= 6, `${reloads.length} reloads`)
   for (const { trigger, outcome } of reloads) t.same([trigger.by, outcome], ['save', 'done'])
-  t.match(reloads.at(-1)?.changes.files[0], /routes\/text\.ts$/)
+  t.ok(reloads.at(-1)?.changes.files.some(file => file.endsWith('routes/text.ts')))
 
   await until(() => /^\d\d:\d\d:\d\d 200 GET \/text [\d.]+ ms$/m.test(dev.output()))
 })
