@@ -59,7 +59,8 @@ t.test('the code of every page is run by a test', t => {
 })
 
 t.test('every npm script that a page names exists', t => {
-  const { scripts } = JSON.parse(read('package.json'))
+  const projects = ['package.json', 'create/template/package.json'].map(file => JSON.parse(read(file)))
+  const scripts = Object.assign({}, ...projects.map(({ scripts }) => scripts))
   const named = [...pages].flatMap(([file, page]) =>
     [...page.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, script = '']) => ({ file, script }))
   )

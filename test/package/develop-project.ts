@@ -49,16 +49,16 @@ export async function developProject(t: Test, project: InstalledApp): Promise<vo
   const before = await readFile(file, 'utf8')
   const save = async (products: string) =>
     writeFile(file, before.replace('products })\n', `products${products} })\n`))
-  const products = async () => (await call(`${gateway}/api/overview`, { headers })).json.products
+  const seen = async () => (await call(`${gateway}/api/overview`, { headers })).json.products
   await save(': []')
   await prints(/ reloaded/)
-  t.same(await products(), [])
+  t.same(await seen(), [])
   await save(': [}')
   await prints(/reload failed; the old workers stay[\s\S]*routes\/overview\.ts:\d+/)
-  t.same(await products(), [])
+  t.same(await seen(), [])
   await save('')
   await prints(/ reloaded[\s\S]* reloaded/)
-  t.equal((await products()).length, 2)
+  t.equal((await seen()).length, 2)
 
   // Not SIGINT: npm and its shell would have to get it from a terminal.
   dev.kill('SIGTERM')
