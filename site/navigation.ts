@@ -5,7 +5,7 @@ export const DOCS = join(import.meta.dirname, '../docs')
 
 /** Groups of the sidebar, by task. A page is named by its path in docs, without `.md`. */
 const GROUPS: Record<string, string[]> = {
-  Start: ['start', 'tour', 'extend', 'fastify-app', 'import'],
+  Start: ['start', 'create', 'tour', 'extend', 'fastify-app', 'import'],
   Questions: ['version-without-breaking-clients', 'deploy-without-downtime', 'log-without-slowing-down'],
   Patterns: [
     'route',
@@ -29,6 +29,7 @@ const GROUPS: Record<string, string[]> = {
     'systemd',
     'kubernetes',
     'operate',
+    'update',
     'see',
     'dashboard',
     'monitor',

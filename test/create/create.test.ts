@@ -22,6 +22,7 @@ function create(cwd: string, args: string[], env: Record<string, string> = {}) {
 
 t.test('it has the version and the Node versions of the gateway', async t => {
   t.equal(createJson.version, packageJson.version)
+  t.equal(projectJson.dependencies.sluice, `^${packageJson.version}`)
   t.same([createJson.engines, projectJson.engines], [packageJson.engines, packageJson.engines])
 })
 
