@@ -50,7 +50,7 @@ const needs = [
     has: () => spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0,
     apt: ['python3-venv'],
     brew: ['python'],
-    otherwise: 'Python 3 with venv, for schemathesis: install python3-venv'
+    otherwise: 'Python 3 with venv, for schemathesis, kubernetes-validate and hadolint: install python3-venv'
   },
   {
     has: () => spawnSync('systemd-socket-activate', ['--version']).status === 0,

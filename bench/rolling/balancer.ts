@@ -8,14 +8,14 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../reload/processes.ts'
 
-/** HAProxy before the pods of a rolling update. */
+/** HAProxy in front of the pods of a rolling update. */
 export interface Balancer {
   /** Base URL of each way to the pods. */
   ingress: string
   service: string
   /** Adds a pod to the endpoints, or removes it: it then gets no new requests and connections. */
   setEndpoint(name: string, isIncluded: boolean): Promise<void>
-  /** Returns the errors that HAProxy counted, by proxy and kind; those of event streams and WebSockets not. */
+  /** Returns the errors that HAProxy counted, by proxy and kind; without those of event streams and WebSockets. */
   errors(): Promise<Record<string, number>>
   stop(): void
 }
@@ -29,7 +29,7 @@ export interface Pod {
 /** Failed connections, failed responses, retries and redispatches. */
 const ERRORS = ['econ', 'eresp', 'wretr', 'wredis']
 
-/** Starts HAProxy with pods that are no endpoints yet. @throws if it is not installed */
+/** Starts HAProxy; no pod is an endpoint yet. @throws if it is not installed */
 export async function startBalancer(pods: Pod[]): Promise<Balancer> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-haproxy-'))
   const socket = join(directory, 'haproxy.sock')

@@ -49,7 +49,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{- /* Seconds from the end of a pod's service to its last response. */ -}}
+{{- /* Seconds until a pod that ends may be killed: 5 are for the process to exit. */ -}}
 {{- define "sluice.stopSeconds" -}}
 {{- with .Values.termination -}}
 {{ add .preStop .drainDelay .drainTimeout 5 }}
