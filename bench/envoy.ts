@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { freePort } from './free-port.ts'
 import { startIssuer } from './issuer.ts'
 import {
-  freePort,
   isOnPath,
   type NativePeer,
   nativePeers,

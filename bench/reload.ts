@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { quantile } from './faults/steady-load.ts'
+import { freePort } from './free-port.ts'
 import { createConfigFile } from './reload/configs.ts'
 import {
   countFailures,
@@ -11,7 +12,7 @@ import {
   printLoad,
   REQUESTS
 } from './reload/load-stats.ts'
-import { freePort, reload, startGateway, startScript, statusOf, takeStats } from './reload/processes.ts'
+import { reload, startGateway, startScript, statusOf, takeStats } from './reload/processes.ts'
 
 /**
  * Reloads a gateway under load, every third time with a faulty config, then replaces its process: `npm run bench:reload`.

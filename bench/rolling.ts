@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { freePort } from './free-port.ts'
 import { createConfigFile } from './reload/configs.ts'
 import {
   countFailures,
@@ -9,7 +10,7 @@ import {
   mergeLoadStats,
   printLoad
 } from './reload/load-stats.ts'
-import { freePort, startScript, takeStats } from './reload/processes.ts'
+import { startScript, takeStats } from './reload/processes.ts'
 import { type Pod, startBalancer } from './rolling/balancer.ts'
 import { type RunningPod, startPod, stopPod, type Termination } from './rolling/pods.ts'
 

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import { type MeasuredProcess, stop, toMeasured } from '../process.ts'
 import { untilReady } from './readiness.ts'
 
@@ -153,16 +152,6 @@ function fill(template: string, dir: string, port: number, { upstream, issuer }:
       return value
     }
   )
-}
-
-/** Peers do not report the port that they get for 0. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Resolves with the last output of a process when it exits. */

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { ClusterStatus, ReloadOutcome } from '../../cluster/cluster-types.ts'
 import { SOURCES } from '../process.ts'
@@ -46,13 +45,4 @@ export async function statusOf(admin: string): Promise<ClusterStatus> {
 export async function reload(admin: string): Promise<ReloadOutcome> {
   const response = await fetch(`${admin}/reload`, { method: 'POST' })
   return { ...((await response.json()) as ReloadOutcome), outcome: response.ok ? 'done' : 'failed' }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

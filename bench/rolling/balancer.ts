@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from '../reload/processes.ts'
+import { freePort } from '../free-port.ts'
 
 /** HAProxy in front of the pods of a rolling update. */
 export interface Balancer {
