@@ -121,7 +121,7 @@ t.test('a file with a fault is reported, and the old code continues', async t =>
   await until(() => dev.output().includes('error reload failed; the old workers stay'))
   t.equal((await call(dev.url)).text, 'one')
 
-  // What it lacks may be in a file that no worker has loaded.
+  // The missing file may be one that no worker has loaded.
   dev.save('routes/text.ts', `export { text } from './other/text.ts'`)
   await until(() => /Cannot find module .*other\/text\.ts/.test(dev.output()))
   dev.save('routes/other/text.ts', text('found'))
