@@ -136,6 +136,34 @@ t.test('variables keep their values, and a changed config starts new pods', t =>
   t.end()
 })
 
+t.test('names that YAML reads as numbers stay text', t => {
+  const secrets = { ADMIN_TOKEN: { secret: '123', key: '456' } }
+  const values = { ...everything, config: { existingConfigMap: '789' }, secrets }
+  const [rendered] = renderChart([values], undefined, '1e3') as [Rendered]
+  const deployment = resourceOf(rendered, 'Deployment')
+  t.equal(deployment.metadata.labels['app.kubernetes.io/instance'], '1e3')
+  t.equal(deployment.spec.selector.matchLabels['app.kubernetes.io/instance'], '1e3')
+  t.equal(resourceOf(rendered, 'Pod').metadata.labels['app.kubernetes.io/instance'], '1e3')
+  const [, secret, config] = deployment.spec.template.spec.volumes
+  t.strictSame(secret.projected.sources[0].secret.name, '123')
+  t.strictSame(config.configMap.name, '789')
+  const [{ authorization }] = resourceOf(rendered, 'ServiceMonitor').spec.endpoints
+  t.strictSame(authorization.credentials, { name: '123', key: '456' })
+  t.end()
+})
+
+t.test('every text is a config, and every tag gives a label', t => {
+  const file = '  // {{ .Values }}\n---\n\texport default {}'
+  const tags = ['_1.0_', `${'x'.repeat(62)}-1`]
+  const cases = tags.map(tag => ({ ...everything, config: { file }, image: { ...REQUIRED.image, tag } }))
+  for (const rendered of renderChart(cases)) {
+    t.equal(resourceOf(rendered, 'ConfigMap').data?.['fastify.config.ts'], file)
+    const { labels } = resourceOf(rendered, 'Deployment').metadata
+    t.match(labels['app.kubernetes.io/version'], /^[a-z0-9]([\w.-]{0,61}[a-z0-9])?$/)
+  }
+  t.end()
+})
+
 t.test('Prometheus gets the token, the name of the job and the alerts', t => {
   const [endpoint] = resourceOf(all, 'ServiceMonitor').spec.endpoints
   t.match(endpoint, { authorization: { credentials: { name: 'gateway', key: 'admin-token' } } })

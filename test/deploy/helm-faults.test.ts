@@ -4,6 +4,13 @@ import { REQUIRED, renderChart } from './helm.ts'
 const cases: [values: { image?: object; secrets?: object; [name: string]: unknown }, error: string][] = [
   [{ replicas: 'two' }, "at '/replicas': got string, want integer"],
   [{ replica: 2 }, "additional properties 'replica' not allowed"],
+  [{ service: null }, "missing property 'service'"],
+  [{ podLabels: { 'app.kubernetes.io/name': 'x' } }, 'podLabels.app.kubernetes.io/name is set by the chart'],
+  [{ podAnnotations: { 'checksum/config': 'x' } }, 'podAnnotations.checksum/config is set by the chart'],
+  [
+    { serviceMonitor: { labels: { 'helm.sh/chart': 'x' } } },
+    'serviceMonitor.labels.helm.sh/chart is set by the chart'
+  ],
   [{ workers: 0 }, "at '/workers': minimum: got 0, want 1"],
   [{ image: { tag: 1 } }, "at '/image/tag': got number, want string"],
   [{ env: { 'log-level': 'warn' } }, "at '/env': additional properties 'log-level' not allowed"],

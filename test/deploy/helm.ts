@@ -37,10 +37,10 @@ export function buildRenderer(): void {
   buildGo(join(import.meta.dirname, 'helm'), PROGRAM, ['-gcflags=k8s.io/...=-N -l'])
 }
 
-/** Renders the release `gateway` in the namespace `shop` once for each set of values. */
-export function renderChart(cases: object[], kubeVersion = '1.34.0'): Rendered[] {
+/** Renders a release in the namespace `shop` once for each set of values. */
+export function renderChart(cases: object[], kubeVersion = '1.34.0', release = 'gateway'): Rendered[] {
   buildRenderer()
-  const input = JSON.stringify({ chart, kubeVersion, cases })
+  const input = JSON.stringify({ chart, kubeVersion, release, cases })
   const { status, stdout, stderr } = spawnSync(PROGRAM, { input, encoding: 'utf8', maxBuffer: 2 ** 26 })
   if (status !== 0) throw new Error(`the chart cannot be rendered: ${stderr}`)
   const results: { documents: Record<string, string[]> | null; error: string; lint: string[] }[] =

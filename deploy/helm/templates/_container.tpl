@@ -31,14 +31,14 @@
     sources:
       {{- range $variable, $source := .Values.secrets }}
       - secret:
-          name: {{ $source.secret }}
+          name: {{ $source.secret | quote }}
           items:
             - { key: {{ $source.key | quote }}, path: {{ $variable }} }
       {{- end }}
 {{- with include "sluice.configMap" . }}
 - name: config
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- with .Values.volumes }}
 {{ toYaml . }}

@@ -34,6 +34,14 @@
 {{- $faults = append $faults (printf "secrets.%s: name the variable without _FILE, which the chart adds" $name) }}
 {{- end }}
 {{- end }}
+{{- $labels := dict "podLabels" .Values.podLabels "serviceMonitor.labels" .Values.serviceMonitor.labels "prometheusRule.labels" .Values.prometheusRule.labels }}
+{{- range $option, $values := merge $labels (dict "podAnnotations" .Values.podAnnotations) }}
+{{- range $name, $_ := $values }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|sluice)/|^checksum/config$" $name }}
+{{- $faults = append $faults (printf "%s.%s is set by the chart: remove it" $option $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.termination }}
 {{- if not (add .preStop .drainDelay) }}
 {{- $faults = append $faults "termination.preStop and termination.drainDelay are 0: a pod would refuse connections while load balancers still send them" }}

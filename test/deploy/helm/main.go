@@ -22,6 +22,7 @@ import (
 type input struct {
 	Chart       string           `json:"chart"`
 	KubeVersion string           `json:"kubeVersion"`
+	Release     string           `json:"release"`
 	Cases       []map[string]any `json:"cases"`
 }
 
@@ -42,13 +43,13 @@ func main() {
 	must(err)
 	results := []result{}
 	for _, values := range given.Cases {
-		results = append(results, check(given.Chart, values, version))
+		results = append(results, check(given.Chart, given.Release, values, version))
 	}
 	must(json.NewEncoder(os.Stdout).Encode(results))
 }
 
-func check(path string, values map[string]any, version *chartutil.KubeVersion) result {
-	documents, err := render(path, values, version)
+func check(path, release string, values map[string]any, version *chartutil.KubeVersion) result {
+	documents, err := render(path, release, values, version)
 	checked := result{Documents: documents, Lint: []string{}}
 	if err != nil {
 		checked.Error = err.Error()
@@ -62,7 +63,7 @@ func check(path string, values map[string]any, version *chartutil.KubeVersion) r
 	return checked
 }
 
-func render(path string, values map[string]any, version *chartutil.KubeVersion) (map[string][]string, error) {
+func render(path, release string, values map[string]any, version *chartutil.KubeVersion) (map[string][]string, error) {
 	chart, err := loader.Load(path)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func render(path string, values map[string]any, version *chartutil.KubeVersion) 
 	}
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = *version
-	options := chartutil.ReleaseOptions{Name: "gateway", Namespace: "shop", Revision: 1, IsInstall: true}
+	options := chartutil.ReleaseOptions{Name: release, Namespace: "shop", Revision: 1, IsInstall: true}
 	all, err := chartutil.ToRenderValues(chart, values, options, capabilities)
 	if err != nil {
 		return nil, err
