@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const GATEWAY = 'sluice'
@@ -14,8 +15,8 @@ Creates a project with an API gateway in FOLDER (default: my-gateway), which mus
 
 /** npm, pnpm, yarn and bun name themselves in the environment of the programs that they start. */
 const MANAGERS = new Set(['npm', 'pnpm', 'yarn', 'bun'])
-/** Names that a package may have (npm's rules), without a scope. */
-const NAME = /^[a-z0-9~-][a-z0-9._~-]{0,213}$/
+/** Names that a package may have (npm's rules), without a scope. Programs read one that starts with - as an option. */
+const NAME = /^[a-z0-9][a-z0-9._~-]{0,213}$/
 const RESERVED = new Set(['node_modules', 'favicon.ico', GATEWAY])
 /** Files that a folder may contain and still count as empty. */
 const HARMLESS = new Set(['.git', '.DS_Store', 'Thumbs.db'])
@@ -77,8 +78,23 @@ function create(target) {
   const found = readdirSync(folder).find(file => !HARMLESS.has(file))
   if (found !== undefined)
     throw new UsageError(`${target} is not empty: it contains ${found}; nothing was written`)
+  try {
+    write(folder, name)
+  } catch (error) {
+    throw new Error(`${explain(error)}; remove ${target}, which is incomplete, and try again`)
+  }
+  console.log(nextSteps(relative('', folder)))
+}
 
-  cpSync(new URL('template', import.meta.url), folder, { recursive: true })
+/**
+ * @param {string} folder an empty folder
+ * @param {string} name of the package
+ */
+function write(folder, name) {
+  const template = fileURLToPath(new URL('template', import.meta.url))
+  // Each entry by itself: the folder exists, and may be a link. Nothing is replaced if two processes write into it.
+  for (const entry of readdirSync(template))
+    cpSync(join(template, entry), join(folder, entry), { recursive: true, force: false, errorOnExist: true })
   // npm leaves files of this name out of packages.
   renameSync(join(folder, 'gitignore'), join(folder, '.gitignore'))
   const file = join(folder, 'package.json')
@@ -92,7 +108,6 @@ function create(target) {
   writeFileSync(file, `${JSON.stringify(own, null, 2)}\n`)
   for (const named of ['README.md', 'Dockerfile'].map(name => join(folder, name)))
     writeFileSync(named, readFileSync(named, 'utf8').replaceAll('my-gateway', name))
-  console.log(nextSteps(relative('', folder)))
 }
 
 /** @param {string} folder relative to the working directory; empty if that is the project */
@@ -115,6 +130,9 @@ function explain({ code, path, message }) {
     return `${path} cannot be written: no permission`
   if (code === 'ENOTDIR' || code === 'EEXIST')
     return `${path} cannot be created: a part of the path is a file`
+  if (code === 'ENOENT' || code === 'ELOOP')
+    return `${path} cannot be created: a part of the path is a link to nothing`
+  if (code === 'ERR_FS_CP_EEXIST') return `${path} was created by another process`
   if (code === 'ENOSPC') return 'the project cannot be written: the disk is full'
   return message
 }

@@ -76,6 +76,47 @@ t.test('it writes nothing into a folder that is not empty', async t => {
   t.notOk(existsSync(join(cwd, 'full/package.json')))
 })
 
+t.test('a link to an empty folder is filled, and a link to nothing is named', async t => {
+  const cwd = t.testdir({
+    real: {},
+    link: t.fixture('symlink', 'real'),
+    broken: t.fixture('symlink', 'gone/x')
+  })
+  t.equal(create(cwd, ['link']).status, 0)
+  t.ok(existsSync(join(cwd, 'real/package.json')))
+  t.match(create(cwd, ['broken']), {
+    status: 1,
+    stderr: /^[^\n]+broken cannot be created: a part of the path is a link to nothing\n$/
+  })
+})
+
+t.test('two processes do not mix their files, and one that fails says what to remove', async t => {
+  const cwd = t.testdir()
+  // Another process has won between the look into the folder and the copy.
+  const race = `data:text/javascript,${encodeURIComponent(`
+    import fs from 'node:fs'
+    import { syncBuiltinESMExports } from 'node:module'
+    const { readdirSync } = fs
+    fs.readdirSync = (...args) => {
+      const found = readdirSync(...args)
+      fs.writeFileSync('raced/package.json', 'theirs')
+      return found
+    }
+    syncBuiltinESMExports()
+  `)}`
+  const { status, stderr } = spawnSync(process.execPath, [`--import=${race}`, bin, 'raced'], {
+    cwd,
+    env: {},
+    encoding: 'utf8'
+  })
+  t.equal(status, 1)
+  t.match(
+    stderr,
+    /^\S+raced\/package\.json was created by another process; remove raced, which is incomplete, .+\n$/
+  )
+  t.equal(readFileSync(join(cwd, 'raced/package.json'), 'utf8'), 'theirs')
+})
+
 t.test('a wrong command line gets one line', async t => {
   const cwd = t.testdir({ file: '' })
   const refused = [
@@ -84,6 +125,7 @@ t.test('a wrong command line gets one line', async t => {
     [[''], 'create-sluice: the folder must not be empty; see --help'],
     [['/'], 'create-sluice: "" cannot be the name of a package'],
     [['.hidden'], 'create-sluice: ".hidden" cannot be the name of a package'],
+    [['--', '-x'], 'create-sluice: "-x" cannot be the name of a package'],
     [['a:b'], 'create-sluice: "a:b" cannot be the name of a package'],
     [['node_modules'], 'create-sluice: "node_modules" cannot be the name of a package'],
     [['sluice'], 'create-sluice: "sluice" cannot be the name of a package'],
