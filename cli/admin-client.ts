@@ -69,7 +69,7 @@ export async function callAdminApi(
     throw new Error(
       token === undefined
         ? `${url} requires a token: set admin.token in the config, or SLUICE_ADMIN_TOKEN with --admin`
-        : `${url} rejects the token`
+        : `${url} rejects the token; after a change of admin.token, send SIGHUP to the gateway to reload it`
     )
   return response
 }

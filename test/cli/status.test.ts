@@ -62,7 +62,13 @@ t.test('a gateway that cannot be asked: exit code 2 and one line', async t => {
   })
   const admin = guarded.replace('[::1]', '127.0.0.1')
   const wrong = await sluice(['status', '--admin', admin], { SLUICE_ADMIN_TOKEN: 'another' })
-  t.same([wrong.code, wrong.err], [2, `${admin} rejects the token\n`])
+  t.same(
+    [wrong.code, wrong.err],
+    [
+      2,
+      `${admin} rejects the token; after a change of admin.token, send SIGHUP to the gateway to reload it\n`
+    ]
+  )
   t.equal(
     (await sluice(['status', '--admin', admin], { SLUICE_ADMIN_TOKEN: 'a-token-of-operators' })).code,
     0

@@ -44,7 +44,13 @@ t.test('the token of the config is sent; a missing one is reported', async t => 
     [1, `${admin} requires a token: set admin.token in the config, or SLUICE_ADMIN_TOKEN with --admin\n`]
   )
   const wrong = await sluice(['tail', '--admin', admin], { SLUICE_ADMIN_TOKEN: 'another' })
-  t.same([wrong.code, wrong.err], [1, `${admin} rejects the token\n`])
+  t.same(
+    [wrong.code, wrong.err],
+    [
+      1,
+      `${admin} rejects the token; after a change of admin.token, send SIGHUP to the gateway to reload it\n`
+    ]
+  )
   const env = { ADMIN_PORT: new URL(admin).port, ADMIN_TOKEN: TOKEN }
   const followed = sluice(['tail', '-n', '1'], env)
   await until(() => gateway.recorder?.live.isFollowed)
