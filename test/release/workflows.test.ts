@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+
+/** What GitHub runs for a push or a tag: no code that its owner can replace, and no rights that a job does not name. */
+
+const folder = join(import.meta.dirname, '../../.github/workflows')
+
+interface Workflow {
+  permissions: object
+  jobs: Record<string, { permissions?: object; 'timeout-minutes'?: number; steps: Step[] }>
+}
+
+interface Step {
+  uses?: string
+  run?: string
+  with?: Record<string, unknown>
+}
+
+for (const file of readdirSync(folder))
+  t.test(file, async t => {
+    const { permissions, jobs } = parse(readFileSync(join(folder, file), 'utf8')) as Workflow
+    t.strictSame(permissions, {})
+    for (const [name, job] of Object.entries(jobs)) {
+      t.ok(job.permissions, `${name} names its permissions`)
+      t.ok(job['timeout-minutes'], `${name} has a timeout`)
+      for (const { uses, run = '', with: options } of job.steps) {
+        t.notMatch(run, /\$\{\{/, 'expressions reach shells as variables')
+        if (uses === undefined) continue
+        t.match(uses, /^[\w-]+\/[\w-]+@[0-9a-f]{40}$/, 'a tag can be moved')
+        if (uses.startsWith('actions/checkout@')) t.equal(options?.['persist-credentials'], false)
+      }
+    }
+  })
