@@ -63,7 +63,7 @@ export default ({ ADMIN_TOKEN, ADMIN_PORT }) => ({
   const argsOf = (command: string) =>
     command
       .replace('/usr/bin/node', process.execPath)
-      .replace('node_modules/.bin/sluice', `${SOURCES} ${bin}`)
+      .replace('node_modules/sluice/cli/sluice.js', `${SOURCES} ${bin}`)
       .split(' ')
   const [port, adminPort] = [new URL(await closedPort()).port, new URL(await closedPort()).port]
   const env = environmentOf({
