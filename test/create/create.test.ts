@@ -7,7 +7,7 @@ import createJson from '../../create/package.json' with { type: 'json' }
 import projectJson from '../../create/template/package.json' with { type: 'json' }
 import packageJson from '../../package.json' with { type: 'json' }
 
-/** `create-sluice` as a process. test/create/project.test.ts installs and runs what it creates. */
+/** `create-sluice` as a process. test/package/package.test.ts installs and runs what it creates. */
 
 const bin = fileURLToPath(new URL('../../create/index.js', import.meta.url))
 
