@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 
-/** What GitHub runs for a push or a tag: no code that its owner can replace, and no rights that a job does not name. */
+/** The workflows of GitHub run pinned actions only, and each job has only the rights that it names. */
 
 const folder = join(import.meta.dirname, '../../.github/workflows')
 
