@@ -79,7 +79,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   let settings: Settings | undefined
   let counters: LimitCounters | undefined
   // One logger for all levels: the admin app keeps it over a reload.
-  const log = createLogger({ level: 'info', format: dev?.log }) as FastifyBaseLogger
+  const log = createLogger({ level: 'info', format: dev?.log, isOwn: true }) as FastifyBaseLogger
   log.level = 'silent'
 
   const pool = createPool({

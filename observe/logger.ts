@@ -17,6 +17,8 @@ export interface LoggerOptions {
   maxWrite?: number | undefined
   /** `pretty`: a line for people, colored on a terminal. Default: `json`. */
   format?: LogFormat | undefined
+  /** True if nothing but Sluice logs: `pretty` then leaves out members without meaning for a developer. */
+  isOwn?: boolean
 }
 
 export type LogFormat = 'json' | 'pretty'
@@ -41,14 +43,16 @@ export function createLogger({
   destination = 1,
   redact = { names: [], paths: [] },
   maxWrite,
-  format = 'json'
+  format = 'json',
+  isOwn = false
 }: LoggerOptions): GatewayLogger | undefined {
   if (level === 'silent') return undefined
   const redactor = createRedactor(redact)
   const writer = new LogWriter(destination, maxWrite, dropped =>
     logger.warn({ dropped }, 'entries were dropped')
   )
-  const add = format === 'json' ? writer.add.bind(writer) : (text: string) => writer.add(prettyEntries(text))
+  const add =
+    format === 'json' ? writer.add.bind(writer) : (text: string) => writer.add(prettyEntries(text, isOwn))
   let waiting: { time: number; members: () => string }[] = []
   const stream = {
     write(entry: string) {
