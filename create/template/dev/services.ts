@@ -52,7 +52,8 @@ curl ${gateway}/api/v2/orders -H "Authorization: Bearer $TOKEN" -H 'Content-Type
 /** Starts a service. `respond` returns what is sent as JSON, or undefined for a 404. */
 function serve(at: string, respond: (url: string, body: unknown) => unknown): void {
   createServer(async (request, response) => {
-    const body = request.method === 'POST' ? await json(request) : undefined
+    // A body that is not JSON must not end the process.
+    const body = request.method === 'POST' ? Object(await json(request).catch(() => ({}))) : undefined
     const value = respond(request.url ?? '/', body)
     response.statusCode = value === undefined ? 404 : 200
     response.setHeader('content-type', 'application/json')
