@@ -1,11 +1,11 @@
 import { defineGateway, RedisUrl, TrustedUrl, Url, withDefault } from 'sluice'
-import Type, { type Static } from 'typebox'
+import Type, { type Static, type TSchema } from 'typebox'
 import { ordersV1 } from './routes/orders.v1.ts'
 import { ordersV2 } from './routes/orders.v2.ts'
 import { overview } from './routes/overview.ts'
 import { products } from './routes/products.ts'
 
-/** Environment variables of the gateway. All are optional; the defaults are those of `npm run dev`. */
+/** Environment variables of the gateway. The defaults are those of `npm run dev`. */
 export const environment = Type.Object({
   HOST: withDefault(Type.String(), '127.0.0.1'),
   PORT: withDefault(Type.Integer({ minimum: 0, maximum: 65_535 }), 8080),
@@ -19,13 +19,24 @@ export const environment = Type.Object({
   DRAIN_DELAY: withDefault(Type.Integer({ minimum: 0 }), 0),
   DRAIN_TIMEOUT: withDefault(Type.Integer({ minimum: 0 }), 10_000),
   LOG_LEVEL: withDefault(Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info'),
-  ORDERS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
-  PRODUCTS_URL: withDefault(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
-  JWT_ISSUER: withDefault(TrustedUrl(), 'http://127.0.0.1:4000'),
+  ORDERS_URL: requiredInProduction(Url('http:', 'https:'), 'http://127.0.0.1:4001'),
+  PRODUCTS_URL: requiredInProduction(Url('http:', 'https:'), 'http://127.0.0.1:4002'),
+  JWT_ISSUER: requiredInProduction(TrustedUrl(), 'http://127.0.0.1:4000'),
   JWT_AUDIENCE: withDefault(Type.String(), 'api://gateway'),
   /** Shares the limits between gateways. */
-  REDIS_URL: Type.Optional(RedisUrl())
+  REDIS_URL: Type.Optional(RedisUrl()),
+  /** Number of gateways that share the Redis. */
+  GATEWAYS: withDefault(Type.Integer({ minimum: 1 }), 1),
+  /** Proxies whose X-Forwarded-* headers are believed: addresses and ranges, separated by commas. */
+  TRUST_PROXY: withDefault(Type.String(), '')
 })
+
+/** Without a default in production, a forgotten variable fails the start. The Dockerfile sets NODE_ENV. */
+function requiredInProduction<Variable extends TSchema>(type: Variable, value: string): Variable {
+  return process.env.NODE_ENV === 'production' ? type : withDefault(type, value)
+}
+
+const list = (value: string) => value.split(',').filter(Boolean)
 
 const perMinute = (limit: number) => ({ limits: [{ limit, window: 60_000 }] })
 
@@ -35,9 +46,10 @@ export default function gateway(env: Static<typeof environment>) {
     admin: {
       host: env.ADMIN_HOST,
       port: env.ADMIN_PORT,
-      hosts: env.ADMIN_HOSTS.split(',').filter(Boolean),
+      hosts: list(env.ADMIN_HOSTS),
       token: env.ADMIN_TOKEN
     },
+    trustProxy: list(env.TRUST_PROXY),
     drain: { delay: env.DRAIN_DELAY, timeout: env.DRAIN_TIMEOUT },
     log: { level: env.LOG_LEVEL },
     upstreams: {
@@ -57,6 +69,7 @@ export default function gateway(env: Static<typeof environment>) {
       free: perMinute(100),
       premium: perMinute(10_000)
     },
+    rateLimit: { gateways: env.GATEWAYS },
     redis: env.REDIS_URL === undefined ? undefined : { url: env.REDIS_URL },
     scopes: {
       products: { prefix: '/api/products', rateLimit: { address: 'free' }, routes: products },

@@ -1,15 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import createJson from '../../create/package.json' with { type: 'json' }
 import projectJson from '../../create/template/package.json' with { type: 'json' }
 import packageJson from '../../package.json' with { type: 'json' }
+import { SOURCES } from '../harness.ts'
 
 /** `create-sluice` as a process. test/package/package.test.ts installs and runs what it creates. */
 
-const bin = fileURLToPath(new URL('../../create/index.js', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const bin = join(root, 'create/index.js')
 
 function create(cwd: string, args: string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
@@ -44,6 +46,34 @@ t.test('it creates a project, named after its folder', async t => {
   t.match(read('.gitignore'), /^node_modules\/$/m)
   t.notOk(existsSync(join(cwd, 'Shop-Gateway/gitignore')))
 })
+
+t.test(
+  'the config of a project names what is missing in production, and needs nothing otherwise',
+  async t => {
+    const cwd = t.testdir({})
+    create(cwd, ['shop'])
+    const folder = join(cwd, 'shop')
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(root, join(folder, 'node_modules', packageJson.name))
+    const check = (env: Record<string, string>) => {
+      const args = [SOURCES, join(root, 'cli/sluice.js'), 'check', '--strict']
+      return spawnSync(process.execPath, args, { cwd: folder, env, encoding: 'utf8' }).stdout
+    }
+    t.equal(check({}), '0 errors, 0 warnings\n')
+
+    const production = { NODE_ENV: 'production' }
+    const missing = [...check(production).matchAll(/^fault +(\w+) is missing$/gm)].map(([, name]) => name)
+    t.same(missing, ['ORDERS_URL', 'PRODUCTS_URL', 'JWT_ISSUER'])
+    const urls = {
+      ORDERS_URL: 'http://orders',
+      PRODUCTS_URL: 'http://products',
+      JWT_ISSUER: 'https://login.test'
+    }
+    const proxied = { TRUST_PROXY: '10.0.0.1,192.0.2.0/24', GATEWAYS: '2' }
+    t.equal(check({ ...production, ...urls, ...proxied }), '0 errors, 0 warnings\n')
+    t.match(check({ TRUST_PROXY: 'x', GATEWAYS: '0' }), /GATEWAYS must be >= 1\n.*\/trustProxy\/0 must be/)
+  }
+)
 
 t.test('it fills the current folder, and my-gateway without an argument', async t => {
   const cwd = t.testdir({ here: { '.git': {} } })

@@ -13,6 +13,8 @@ const SERVER =
 /** Ports of the gateway and of its admin API, unless a config names others. */
 const DEFAULTS = ['8080', '8081'] as const
 const OUTPUT = new Set(['text', 'http', 'json'])
+/** Languages of blocks that are only read. */
+const SHOWN = new Set(['mermaid', 'diff'])
 
 /**
  * Runs the code of a page as a reader would: writes the files that it names, runs its commands in one shell, and compares
@@ -36,7 +38,7 @@ export async function runPage(t: Test, page: string, packages?: string): Promise
       // "The gateway then logs:"
       await shell.prints(toPattern(block.code.trim(), true))
       t.pass(at)
-    } else if (block.lang !== 'mermaid' && blocks[index - 1]?.lang !== 'sh') {
+    } else if (!SHOWN.has(block.lang) && blocks[index - 1]?.lang !== 'sh') {
       t.fail(`${at} is neither the output of a command nor names its file in its first line`)
     }
   }

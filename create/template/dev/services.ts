@@ -39,7 +39,7 @@ const token = tokens.token({ sub: 'ada', exp: Math.floor(Date.now() / 1_000) + 1
 /** `sluice dev` sends the URLs when the gateway listens. */
 process.on('message', ({ gateway }: { gateway: string }) => {
   console.log(`
-Try it in another terminal. The token is valid for 12 hours.
+Try it in another terminal. The token is valid for 12 hours, or until dev/services.ts starts again with a new key.
 
 TOKEN=${token}
 curl ${gateway}/api/products
