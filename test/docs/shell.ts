@@ -66,11 +66,11 @@ export async function createShell(
       PATH: [bin, dirname(process.execPath), process.env.PATH].join(delimiter),
       WORKERS: '1',
       WORKER_WARM_UP: '0',
-      ...demoPorts(ports),
-      ...devUrls(ports)
+      ...demoPorts(ports)
     })
   }
   const nodeOptions = packages ? 'unset NODE_OPTIONS' : `export NODE_OPTIONS=${SOURCES}`
+  const services = devUrls(ports)
   const servers = new Map<string, ChildProcess>()
   const outputs = new Map<string, Output>()
   const bash = spawn('bash', { ...options, stdio: ['pipe', 'pipe', 'inherit'] })
@@ -95,6 +95,8 @@ export async function createShell(
       const { output: cwd } = await shell.run('pwd')
       const server = spawn('bash', ['-c', `${nodeOptions}; exec env ${command}`], {
         ...options,
+        // Commands lack these, so that a page can show what is missing.
+        env: { ...options.env, ...services },
         cwd: cwd.trim(),
         stdio: ['ignore', 'pipe', 'pipe']
       })
