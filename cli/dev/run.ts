@@ -28,7 +28,7 @@ const STOP_TIMEOUT = 5_000
 export function runDev({ file, companion: program, log, note }: DevOptions): void {
   let supervisor: Supervisor | undefined
   let loading: Promise<void> | undefined
-  let isDue = false
+  const changedMeanwhile = new Set<string>()
   let hasFailed = false
   let stoppedAt: number | undefined
   // Each failed start leaves a listener of its logger.
@@ -54,19 +54,39 @@ export function runDev({ file, companion: program, log, note }: DevOptions): voi
   load()
 
   function onChange(files: ReadonlySet<string>): void {
-    if (companionFile !== undefined && files.has(companionFile)) companion?.restart()
-    const loaded = supervisor?.loadedFiles() ?? {}
-    const isChanged = (path: string) => pathOf(path) in loaded && loaded[pathOf(path)] !== digestFile(path)
-    if ([...files].some(path => (hasFailed && SOURCE.test(path)) || isChanged(path))) load()
+    if (companionFile !== undefined && files.has(companionFile)) {
+      note(`${program} changed, restarting it`)
+      companion?.restart()
+    }
+    reloadChanged(files)
   }
 
-  /** Loads the files as they are when it starts; a call meanwhile loads them once more. */
+  function reloadChanged(files: ReadonlySet<string>): void {
+    const loaded = supervisor?.loadedFiles() ?? {}
+    const isSource = supervisor === undefined || hasFailed ? (path: string) => SOURCE.test(path) : () => false
+    if (loading === undefined) {
+      const isChanged = (path: string) => pathOf(path) in loaded && loaded[pathOf(path)] !== digestFile(path)
+      const changed = [...files].filter(path => isSource(path) || isChanged(path))
+      if (changed.length === 0) return
+      note(`${list(changed)} changed, ${supervisor === undefined ? 'starting' : 'reloading'}`)
+      load()
+      return
+    }
+    // The new worker may have read a file before or after it was saved, and its files are known only when it is ready.
+    for (const path of files) changedMeanwhile.add(path)
+    const changed = [...files].filter(path => isSource(path) || pathOf(path) in loaded)
+    const doing = supervisor === undefined ? 'start' : 'reload'
+    if (changed.length > 0)
+      note(`${list(changed)} changed during the ${doing}; reloading again unless the new worker has it`)
+  }
+
   function load(): void {
-    isDue = loading !== undefined
-    loading ??= (supervisor === undefined ? start() : reload(supervisor)).finally(() => {
+    loading = (supervisor === undefined ? start() : reload(supervisor)).finally(() => {
       loading = undefined
       for (const path of Object.keys(supervisor?.loadedFiles() ?? {})) folders.add(dirname(resolve(path)))
-      if (isDue) load()
+      const files = new Set(changedMeanwhile)
+      changedMeanwhile.clear()
+      if (stoppedAt === undefined) reloadChanged(files)
     })
   }
 
@@ -84,11 +104,17 @@ export function runDev({ file, companion: program, log, note }: DevOptions): voi
       })
       hasFailed = false
       const urls = supervisor.urls()
-      note(`Dashboard: ${urls.admin}. Saved files are loaded at once; Ctrl-C stops.`)
+      note(
+        `Dashboard: ${urls.admin}. Saved files are loaded; requests after "reloaded" get the new code. Ctrl-C stops.`
+      )
       companion?.send(urls)
     } catch (error) {
       hasFailed = true
-      note(`${(error as Error).message}\nThe gateway does not run. Save a file to try again; Ctrl-C stops.`)
+      const { message, cause } = error as Error
+      const isInUse = (cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE'
+      note(`${message}\nThe gateway does not run. Save a file to try again; Ctrl-C stops.`)
+      if (isInUse)
+        note('Or run it with other ports: PORT is usually that of the gateway, ADMIN_PORT of the admin API.')
     }
   }
 
@@ -114,4 +140,11 @@ export function runDev({ file, companion: program, log, note }: DevOptions): voi
     await Promise.all([supervisor?.stop(), companion?.stop()])
     process.exit(0)
   }
+}
+
+/** Names files as the log does. A `git checkout` may change hundreds. */
+function list(files: string[]): string {
+  const [first = '', second] = files.map(pathOf)
+  if (second === undefined) return first
+  return files.length === 2 ? `${first} and ${second}` : `${first} and ${files.length - 1} other files`
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +30,9 @@ interface Dev {
   reloads(): Promise<{ trigger: { by: string }; outcome: string; changes: { files: string[] } }[]>
 }
 
-async function startDev(t: Test, files: Record<string, string>, args: string[] = []): Promise<Dev> {
+type Files = Record<string, string>
+
+async function startDev(t: Test, files: Files, args: string[] = [], gateway?: string): Promise<Dev> {
   const folder = t.testdir()
   const save = (name: string, text: string) => {
     const file = join(folder, name)
@@ -38,9 +41,9 @@ async function startDev(t: Test, files: Record<string, string>, args: string[] =
     renameSync(`${file}.tmp`, file)
   }
   for (const [name, text] of Object.entries(files)) save(name, text)
-  const [gateway, admin] = [await closedPort(), await closedPort()]
-  const url = `${gateway}/text`
-  const env = environmentOf({ PORT: new URL(gateway).port, ADMIN_PORT: new URL(admin).port })
+  const [origin, admin] = [gateway ?? (await closedPort()), await closedPort()]
+  const url = `${origin}/text`
+  const env = environmentOf({ PORT: new URL(origin).port, ADMIN_PORT: new URL(admin).port })
   const child = spawn(process.execPath, [bin, 'dev', ...args], { cwd: folder, env })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
@@ -111,6 +114,33 @@ t.test('a saved file is loaded, whatever way it is saved', async t => {
   t.ok(reloads.at(-1)?.changes.files.some(file => file.endsWith('routes/text.ts')))
 
   await until(() => /^\d\d:\d\d:\d\d 200 GET \/text [\d.]+ ms$/m.test(dev.output()))
+})
+
+t.test('a save is said at once, also during a reload', async t => {
+  const slowly = (value: string) => `await new Promise(done => setTimeout(done, 3_000))\n${text(value)}`
+  const dev = await startDev(t, { 'fastify.config.ts': config(), 'routes/text.ts': text('one') })
+  await dev.serves('one')
+  dev.save('routes/text.ts', slowly('two'))
+  await until(() => /^routes\/text\.ts changed, reloading$/m.test(dev.output()))
+  t.equal((await call(dev.url)).text, 'one')
+  // The running worker has the same content, the new one another.
+  await sleep(1_500)
+  dev.save('routes/text.ts', text('one'))
+  await until(() => /^routes\/text\.ts changed during the reload; reloading again unless/m.test(dev.output()))
+  await until(async () => (await dev.reloads()).length > 0)
+  await dev.serves('one')
+  t.notMatch(dev.output(), 'reload failed')
+})
+
+t.test('a port that is in use is reported with the variables to set', async t => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  await once(blocker, 'listening')
+  t.teardown(() => void blocker.close())
+  const address = `127.0.0.1:${(blocker.address() as AddressInfo).port}`
+  const files = { 'fastify.config.ts': config(), 'routes/text.ts': text('one') }
+  const dev = await startDev(t, files, [], `http://${address}`)
+  await until(() => dev.output().includes('Or run it with other ports: PORT is usually'))
+  t.match(dev.output(), `${address} is in use by another process\nThe gateway does not run.`)
 })
 
 t.test('a file with a fault is reported, and the old code continues', async t => {
