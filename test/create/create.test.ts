@@ -6,6 +6,7 @@ import t from 'tap'
 import createJson from '../../create/package.json' with { type: 'json' }
 import projectJson from '../../create/template/package.json' with { type: 'json' }
 import packageJson from '../../package.json' with { type: 'json' }
+import { startService } from '../../testing.ts'
 import { SOURCES } from '../harness.ts'
 
 /** `create-sluice` as a process. test/package/package.test.ts installs and runs what it creates. */
@@ -45,6 +46,26 @@ t.test('it creates a project, named after its folder', async t => {
   t.match(read('README.md'), /^# shop-gateway\n/)
   t.match(read('.gitignore'), /^node_modules\/$/m)
   t.notOk(existsSync(join(cwd, 'Shop-Gateway/gitignore')))
+})
+
+t.test('a port of its services that is in use is said in one line', async t => {
+  const cwd = t.testdir({})
+  create(cwd, ['shop'])
+  mkdirSync(join(cwd, 'shop/node_modules'))
+  symlinkSync(root, join(cwd, 'shop/node_modules', packageJson.name))
+  const used = await startService(t, () => {})
+  for (const name of ['ORDERS_URL', 'PRODUCTS_URL', 'JWT_ISSUER']) {
+    const free = 'http://127.0.0.1:0'
+    const env = { ORDERS_URL: free, PRODUCTS_URL: free, JWT_ISSUER: free, [name]: used }
+    const run = spawnSync(process.execPath, [SOURCES, 'dev/services.ts'], {
+      cwd: join(cwd, 'shop'),
+      env,
+      encoding: 'utf8',
+      timeout: 60_000
+    })
+    const line = `listen EADDRINUSE: address already in use ${new URL(used).host}. Set ORDERS_URL, PRODUCTS_URL or JWT_ISSUER to use another port.\n`
+    t.same([run.status, run.stderr], [1, line], name)
+  }
 })
 
 t.test(

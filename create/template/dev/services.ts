@@ -33,7 +33,8 @@ serve(ORDERS_URL ?? 'http://127.0.0.1:4001', (url, body) => {
   return id === undefined ? own : own.find(({ orderId }) => orderId === id)
 })
 
-const tokens = await startTokens({ after() {} }, { port: portOf(JWT_ISSUER ?? 'http://127.0.0.1:4000') })
+const issuerPort = portOf(JWT_ISSUER ?? 'http://127.0.0.1:4000')
+const tokens = await startTokens({ after() {} }, { port: issuerPort }).catch(fail)
 const token = tokens.token({ sub: 'ada', exp: Math.floor(Date.now() / 1_000) + 12 * 3_600 })
 
 /** `sluice dev` sends the URLs when the gateway listens. */
@@ -58,9 +59,17 @@ function serve(at: string, respond: (url: string, body: unknown) => unknown): vo
     response.statusCode = value === undefined ? 404 : 200
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(value ?? { error: 'not found' }))
-  }).listen(portOf(at), '127.0.0.1')
+  })
+    .once('error', fail)
+    .listen(portOf(at), '127.0.0.1')
 }
 
 function portOf(url: string): number {
   return Number(new URL(url).port)
+}
+
+/** Ends the program when a port is in use. */
+function fail({ message }: Error): never {
+  console.error(`${message}. Set ORDERS_URL, PRODUCTS_URL or JWT_ISSUER to use another port.`)
+  process.exit(1)
 }
