@@ -47,11 +47,16 @@ function release(): void {
   // Fails now rather than after the checks if there is no key.
   git('commit-tree', '-S', '-m', 'Test the key', 'HEAD^{tree}')
 
+  const commit = git('rev-parse', 'HEAD')
   const digests = withClone(clone => {
     run('.ci/run', [], clone)
     write(clone, files)
     return packTwice(clone)
   })
+  // The checks take minutes, in which a commit or an edit would be released unchecked.
+  rejectFaults(tag)
+  if (git('rev-parse', 'HEAD') !== commit)
+    throw new ReleaseError('main has changed since the checks began: run the release again')
   write(root, files)
   git('add', '--', ...files.keys())
   if (git('status', '--porcelain') !== '') git('commit', '--message', `Release ${version}`)

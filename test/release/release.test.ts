@@ -167,6 +167,17 @@ t.test('an interrupted release changes nothing and can be repeated', async t => 
   t.equal(release('patch').status, 0)
 })
 
+t.test('what changes during the checks is not released', async t => {
+  const { folder, git, push, release } = createRepository(t)
+  push('.ci/run', `#!/bin/sh\necho mine >>${folder}/CHANGELOG.md\n`)
+  t.match(release('patch'), { status: 1, stderr: /uncommitted changes.*\n.*CHANGELOG\.md/ })
+  t.match(git('diff'), /\+mine/)
+  git('checkout', '-q', '.')
+  push('.ci/run', `#!/bin/sh\ngit -C ${folder} commit -q --allow-empty -m Unchecked\n`)
+  t.match(release('patch'), { status: 1, stderr: /main has changed since the checks began: run/ })
+  t.equal(git('tag', '--list'), 'v0.1.0')
+})
+
 t.test('a release that was interrupted before its tag keeps its commit', async t => {
   const { git, release } = createRepository(t)
   t.equal(release('0.2.0').status, 0)
