@@ -58,7 +58,7 @@ export async function openWatched(
     if (unexpected.length > 0) throw new Error(unexpected.join('\n'))
   })
 
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   await page.goto(url)
   return page
 }

@@ -103,9 +103,13 @@ export async function createShell(
       servers.set(programOf(command), server)
       const output = collect(server)
       outputs.set(programOf(command), output)
-      const ports = shows ? [] : await portsOf(command, folder)
-      if (ports.length > 0) await Promise.all(ports.map(untilOpen))
-      else {
+      const script = shows ? '' : await scriptOf(command, folder)
+      const ports = portsOf(script)
+      if (ports.length > 0) {
+        await Promise.all(ports.map(untilOpen))
+        // An issuer listens before it prints a token.
+        if (/`TOKEN=/.test(script)) await output.until(text => /^TOKEN=\S+$/m.test(text), START)
+      } else {
         const isReady = command.includes('npm run dev') ? /^TOKEN=/m : /listen|Ctrl-C/i
         await output.until(text => (shows ? shows.test(text.trim()) : isReady.test(text)), START)
       }
@@ -121,11 +125,15 @@ export async function createShell(
   return shell
 }
 
-/** Returns the ports of a service of the page, `node FILE.ts`, which need not print that it listens. */
-async function portsOf(command: string, folder: string): Promise<number[]> {
+/** Returns the code of a service of the page, `node FILE.ts`. */
+async function scriptOf(command: string, folder: string): Promise<string> {
   const [, file = ''] = /^node ([\w./-]+\.ts)/.exec(command) ?? []
-  const code = file === '' ? '' : await readFile(join(folder, file), 'utf8')
-  return [...code.matchAll(/(?:\blisten\(|\bport: |bindAsync\('127\.0\.0\.1:)(\d+)/g)].map(([, port]) =>
+  return file === '' ? '' : readFile(join(folder, file), 'utf8')
+}
+
+/** Returns the ports of a service, which need not print that it listens. */
+function portsOf(script: string): number[] {
+  return [...script.matchAll(/(?:\blisten\(|\bport: |bindAsync\('127\.0\.0\.1:)(\d+)/g)].map(([, port]) =>
     Number(port)
   )
 }
