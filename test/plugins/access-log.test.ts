@@ -176,7 +176,7 @@ t.test('a route’s logger has the route’s own level and serializers', async t
 
 t.test('a share of the exchanges is logged, and all failed and slow ones', async t => {
   const service = await startService(t, (request, response) => {
-    if (request.url === '/products/slow') setTimeout(() => response.end(), 60)
+    if (request.url === '/products/slow') setTimeout(() => response.end(), 1_100)
     else response.writeHead(request.url === '/products/bad' ? 500 : 200).end()
   })
   const file = join(tmpdir(), `sluice-sample-${process.pid}.log`)
